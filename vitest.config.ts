@@ -1,0 +1,15 @@
+import { defineConfig } from "vitest/config";
+
+// Tests run on the sources of all packages: the "@tensorar/source" export condition points there.
+const conditions = ["@tensorar/source", "module", "node", "development|production"];
+
+export default defineConfig({
+  resolve: { conditions },
+  ssr: { resolve: { conditions } },
+  test: {
+    include: ["packages/*/test/**/*.test.ts", "apps/*/test/**/*.test.ts"],
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    pool: "forks",
+  },
+});
