@@ -1,1 +1,6 @@
-export {};
+export { type CorruptOptions, corruptWindows } from "./corrupt";
+export { TensorARError } from "./errors";
+export { philox4x32, type Uint32x2, type Uint32x4 } from "./philox";
+export { type NoiseSchedule, noiseRates } from "./schedule";
+export { createStream, fillUniform, permutation, type RandomStream } from "./stream";
+export { PAD, type SlideOptions, slideWindows } from "./windows";
