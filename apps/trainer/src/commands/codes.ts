@@ -1,0 +1,52 @@
+import { gridOf } from "@tensorar/tokenizer";
+import { codebookUsage } from "@tensorar/metrics";
+import { z } from "zod";
+import type { CommandDefinition } from "../command";
+import { openDataset } from "../data/dataset";
+import { chooseEngine } from "../engine/choose-engine";
+import { saveCodes } from "../folders/codes-folder";
+import { loadTokenizer } from "../folders/tokenizer-folder";
+import { startProgress } from "../progress";
+import { openTokenizer } from "../tokenizer-runner";
+import { TensorARError } from "../errors";
+import { engineSettings } from "./settings";
+
+const schema = z.strictObject({
+  data: z.string().describe("prepared data set"),
+  tokenizer: z.string().describe("tokenizer folder"),
+  out: z.string().describe("folder to write the codes to"),
+  batchSize: z.int().positive().default(64).describe("images at a time"),
+  ...engineSettings,
+});
+
+export const codesCommand: CommandDefinition<typeof schema.shape> = {
+  name: "codes",
+  description: "encode a data set with a tokenizer",
+  schema,
+  async run(settings, signal) {
+    const dataset = await openDataset(settings.data);
+    const folder = await loadTokenizer(settings.tokenizer);
+    if (folder.imageSize !== dataset.info.size) {
+      throw new TensorARError(`${settings.tokenizer} was trained on ${folder.imageSize} px, ${settings.data} holds ${dataset.info.size} px; prepare the data with --size ${folder.imageSize}`);
+    }
+    const grid = gridOf(folder.config, folder.imageSize);
+    const tokenizer = await openTokenizer(folder, await chooseEngine(settings.engine, settings.threads));
+    const tokens = grid[0] * grid[1];
+    const codes = new Int32Array(dataset.count * tokens);
+    const progress = startProgress("codes", dataset.count);
+    for (let start = 0; start < dataset.count; start += settings.batchSize) {
+      if (signal.aborted) throw new TensorARError("stopped; nothing was written");
+      const indices = Array.from({ length: Math.min(settings.batchSize, dataset.count - start) }, (_, i) => start + i);
+      codes.set(await tokenizer.encode(await dataset.readImages(indices)), start * tokens);
+      progress.update(start + indices.length);
+    }
+    progress.stop();
+    await tokenizer.dispose();
+    await saveCodes(settings.out, {
+      count: dataset.count, grid, vocabSize: folder.config.codebook_size, classes: dataset.classes, dataset: settings.data,
+      tokenizer: settings.tokenizer, codes, labels: dataset.labels, train: dataset.train, validation: dataset.validation,
+    });
+    const { used, perplexity } = codebookUsage(codes, folder.config.codebook_size);
+    console.log(`${dataset.count} images, ${grid.join(" × ")} codes each, to ${settings.out}; ${used} of ${folder.config.codebook_size} codes in use, perplexity ${perplexity.toFixed(0)}`);
+  },
+};

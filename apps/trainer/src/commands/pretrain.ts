@@ -1,0 +1,59 @@
+import { initLlamaGen, type LlamaGenConfig } from "@tensorar/model";
+import { z } from "zod";
+import type { CommandDefinition } from "../command";
+import { chooseEngine } from "../engine/choose-engine";
+import { loadCodes } from "../folders/codes-folder";
+import { hostParams } from "../folders/host-params";
+import { type ModelDescription, modelOf, saveModel } from "../folders/model-folder";
+import { arTask } from "../training/ar-task";
+import { pinRecipe } from "../training/recipe";
+import { train } from "../training/train";
+import { recipeOf, refuseOverwrite, trainingSettings } from "./settings";
+
+const schema = z.strictObject({
+  codes: z.string().describe("folder of codes (written by `tensorar codes`)"),
+  out: z.string().describe("run folder"),
+  width: z.int().positive().default(256).describe("D"),
+  layers: z.int().positive().default(3).describe("decoder blocks"),
+  heads: z.int().positive().default(4).describe("attention heads"),
+  classDropout: z.number().min(0).max(1).default(0.1).describe("share of labels replaced by the null class"),
+  ...trainingSettings,
+});
+
+export const pretrainCommand: CommandDefinition<typeof schema.shape> = {
+  name: "pretrain",
+  description: "train a base model (LlamaGen's class-conditional decoder) on codes",
+  schema,
+  async run(settings, signal) {
+    const codes = await loadCodes(settings.codes);
+    const backbone: LlamaGenConfig = {
+      model_type: "c2i",
+      dim: settings.width,
+      n_layer: settings.layers,
+      n_head: settings.heads,
+      multiple_of: 64,
+      vocab_size: codes.vocabSize,
+      block_size: codes.grid[0] * codes.grid[1],
+      num_classes: codes.classes.length,
+      cls_token_num: 1,
+      class_dropout_prob: settings.classDropout,
+    };
+    const description: ModelDescription = {
+      kind: "llamagen",
+      backbone,
+      tensorar: { windowSize: 1, depth: 1, structure: "maps" },
+      noiseRates: [0],
+      grid: codes.grid,
+      classes: codes.classes,
+      training: recipeOf(settings),
+    };
+    refuseOverwrite(settings.out, settings.resume);
+    await pinRecipe(settings.out, recipeOf(settings), settings.resume);
+    const engine = await chooseEngine(settings.engine, settings.threads);
+    const initial = hostParams(initLlamaGen(backbone, settings.seed));
+    const task = arTask("base model", modelOf(description), initial, codes, { ...settings, rates: Float64Array.of(0), selfShare: 0 });
+    const state = await train(task, settings, engine, signal);
+    await saveModel(settings.out, { ...description, tensors: state.ema! }, "float32");
+    console.log(`base model written to ${settings.out}`);
+  },
+};

@@ -1,0 +1,43 @@
+import { existsSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { z } from "zod";
+import { ENGINE_NAMES } from "../engine/engine";
+import { TensorARError } from "../errors";
+
+/** Settings that several commands share; each is described once. */
+export const engineSettings = {
+  engine: z.enum(ENGINE_NAMES).default("auto").describe("what runs the mathematics"),
+  threads: z.int().positive().default(availableParallelism()).describe("threads of the onnx engine"),
+};
+
+export const seedSetting = { seed: z.int().nonnegative().max(2 ** 31 - 1).default(0).describe("the one source of all random numbers") };
+
+export const trainingSettings = {
+  steps: z.int().positive().describe("optimizer steps in all"),
+  batchSize: z.int().positive().default(64).describe("images a step"),
+  learningRate: z.number().positive().default(1e-3).describe("constant after the warm-up"),
+  warmupSteps: z.int().nonnegative().default(100).describe("steps of linear warm-up"),
+  weightDecay: z.number().nonnegative().default(0.05).describe("AdamW decay of matrices"),
+  clip: z.number().positive().default(1).describe("largest gradient norm"),
+  emaDecay: z.number().min(0).lt(1).default(0.999).describe("moving average of the weights, which is what is saved as the model"),
+  checkpointEvery: z.int().positive().default(250).describe("steps between checkpoints"),
+  logEvery: z.int().positive().default(10).describe("steps between lines of log.jsonl"),
+  resume: z.boolean().default(false).describe("continue from the newest checkpoint in --out"),
+  ...seedSetting,
+  ...engineSettings,
+};
+
+/** Settings that do not change what is trained: a resumed run may differ in these. */
+const RUN_ONLY = ["resume", "steps", "engine", "threads", "checkpointEvery", "logEvery", "out"];
+
+/** The part of the settings that decides what is trained. */
+export const recipeOf = (settings: Record<string, unknown>): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(settings).filter(([key]) => !RUN_ONLY.includes(key)));
+
+/** @throws TensorARError when `out` holds a run already and `resume` was not asked for */
+export function refuseOverwrite(out: string, resume: boolean): void {
+  if (!resume && (existsSync(join(out, "checkpoints")) || existsSync(join(out, "model.safetensors")))) {
+    throw new TensorARError(`${out} already holds a run; continue it with --resume or choose another --out`);
+  }
+}

@@ -1,0 +1,51 @@
+import { join } from "node:path";
+import { castTensor, type DType, type TensorData } from "@tensorar/checkpoint";
+import { readSafetensors, writeFileAtomic, writeSafetensors } from "@tensorar/checkpoint/node";
+import { attachTensorAR, checkTensors, type LlamaGenConfig, llamaGen, type TensorARModel } from "@tensorar/model";
+import { z } from "zod";
+import { readJson } from "./json";
+
+const schema = z.strictObject({
+  kind: z.literal("llamagen"),
+  backbone: z.custom<LlamaGenConfig>((value) => typeof value === "object" && value !== null),
+  /** windowSize 1 is the base model itself. */
+  tensorar: z.strictObject({
+    windowSize: z.int().positive(),
+    depth: z.int().positive(),
+    structure: z.enum(["maps", "gated"]),
+  }),
+  /** Noise rates β(j) that the modules were trained with; what draft policy `renoise` applies. */
+  noiseRates: z.array(z.number()),
+  /** Rows and columns of codes. */
+  grid: z.tuple([z.int().positive(), z.int().positive()]),
+  classes: z.array(z.string()),
+  training: z.record(z.string(), z.unknown()).optional(),
+});
+
+export type ModelDescription = z.infer<typeof schema>;
+
+export interface ModelFolder extends ModelDescription {
+  /** float32: the base model's tensors by their original names, TensorAR's under `tensorar.`. */
+  readonly tensors: Record<string, TensorData>;
+}
+
+/** The functions of a described model. */
+export function modelOf({ backbone, tensorar }: ModelDescription): TensorARModel {
+  return attachTensorAR(llamaGen(backbone), tensorar);
+}
+
+export async function loadModel(dir: string): Promise<ModelFolder> {
+  const description = await readJson(join(dir, "config.json"), schema, "a model (config.json, model.safetensors)");
+  const file = join(dir, "model.safetensors");
+  const stored = await readSafetensors(file);
+  const tensors = Object.fromEntries(Object.entries(stored).map(([name, tensor]) => [name, castTensor(tensor, "float32")]));
+  checkTensors(modelOf(description).shapes, tensors, file);
+  return { ...description, tensors };
+}
+
+/** `dtype` float16 halves the file; loading turns it back into float32. */
+export async function saveModel(dir: string, { tensors, ...description }: ModelFolder, dtype: DType): Promise<void> {
+  const stored = Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, castTensor(tensor, dtype)]));
+  await writeFileAtomic(join(dir, "config.json"), `${JSON.stringify(description, null, 2)}\n`);
+  await writeSafetensors(join(dir, "model.safetensors"), stored);
+}

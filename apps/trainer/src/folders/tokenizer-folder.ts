@@ -1,0 +1,36 @@
+import { join } from "node:path";
+import { castTensor, type TensorData } from "@tensorar/checkpoint";
+import { readSafetensors, writeFileAtomic, writeSafetensors } from "@tensorar/checkpoint/node";
+import { checkVqTensors, type VqConfig } from "@tensorar/tokenizer";
+import { z } from "zod";
+import { readJson } from "./json";
+
+const schema = z.strictObject({
+  kind: z.literal("vq"),
+  imageSize: z.int().positive(),
+  config: z.custom<VqConfig>((value) => typeof value === "object" && value !== null),
+  /** The settings that trained it, for the reader. */
+  training: z.record(z.string(), z.unknown()).optional(),
+});
+
+export type TokenizerDescription = z.infer<typeof schema>;
+
+export interface TokenizerFolder extends TokenizerDescription {
+  /** float32, keyed by the original's names. */
+  readonly tensors: Record<string, TensorData>;
+}
+
+const float32 = (tensors: Record<string, TensorData>): Record<string, TensorData> =>
+  Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, castTensor(tensor, "float32")]));
+
+export async function loadTokenizer(dir: string): Promise<TokenizerFolder> {
+  const description = await readJson(join(dir, "config.json"), schema, "a tokenizer (config.json, model.safetensors)");
+  const tensors = float32(await readSafetensors(join(dir, "model.safetensors")));
+  checkVqTensors(description.config, tensors, join(dir, "model.safetensors"));
+  return { ...description, tensors };
+}
+
+export async function saveTokenizer(dir: string, { tensors, ...description }: TokenizerFolder): Promise<void> {
+  await writeFileAtomic(join(dir, "config.json"), `${JSON.stringify(description, null, 2)}\n`);
+  await writeSafetensors(join(dir, "model.safetensors"), tensors);
+}
