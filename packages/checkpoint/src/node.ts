@@ -1,1 +1,2 @@
-export {};
+export { writeFileAtomic, writeFolderAtomic } from "./files/atomic";
+export { openSafetensors, readSafetensors, type SafetensorsFile, writeSafetensors } from "./files/safetensors";

@@ -1,0 +1,69 @@
+import { quote, TensorARError } from "../errors";
+import { bytesPerElement, checkTensor, type TensorData, type TensorRecord } from "../tensor";
+import { checkName, METADATA_NAME, PREFIX_BYTES, STORED_DTYPES } from "./header";
+
+/** What a file will hold: its first bytes, then the tensors' elements in this order. */
+export interface Layout {
+  /** Length, header and padding; a multiple of 8 bytes. */
+  readonly head: Uint8Array;
+  readonly tensors: readonly TensorData[];
+  /** Size of the file. */
+  readonly fileBytes: number;
+}
+
+/**
+ * Plans a file: wide elements first, so that every tensor is aligned, then by name, so that equal contents are equal
+ * files.
+ *
+ * @throws TensorARError when a tensor's dtype, shape and data disagree, or a name cannot be stored
+ */
+export function layOut(tensors: TensorRecord, metadata: Readonly<Record<string, string>>): Layout {
+  const names = Object.keys(tensors);
+  for (const name of names) {
+    checkStorable(name);
+    checkTensor(name, tensors[name]!);
+  }
+  const width = (name: string) => bytesPerElement(tensors[name]!.dtype);
+  names.sort((a, b) => width(b) - width(a) || (a < b ? -1 : 1));
+
+  const header = new Map<string, unknown>();
+  if (Object.keys(metadata).length > 0) header.set(METADATA_NAME, checkedMetadata(metadata));
+  let offset = 0;
+  for (const name of names) {
+    const { dtype, shape, data } = tensors[name]!;
+    const end = offset + data.byteLength;
+    header.set(name, { dtype: STORED_DTYPES[dtype], shape, data_offsets: [offset, end] });
+    offset = end;
+  }
+  const head = encodeHead(JSON.stringify(Object.fromEntries(header)));
+  return { head, tensors: names.map((name) => tensors[name]!), fileBytes: head.byteLength + offset };
+}
+
+function checkStorable(name: string): void {
+  checkName(name, "safetensors");
+  if (name === METADATA_NAME) {
+    throw new TensorARError(`safetensors: a tensor named ${METADATA_NAME} cannot be stored; rename it`);
+  }
+  if (/\p{Surrogate}/u.test(name)) {
+    throw new TensorARError(`safetensors: the name ${quote(name)} is not valid Unicode; rename it`);
+  }
+}
+
+function checkedMetadata(metadata: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  for (const [name, text] of Object.entries(metadata)) {
+    checkName(name, "safetensors metadata");
+    if (typeof text !== "string") {
+      throw new TensorARError(`safetensors metadata ${quote(name)} is ${quote(text)}; convert it to a string`);
+    }
+  }
+  return metadata;
+}
+
+/** Length and text, padded with spaces so that the elements begin at a multiple of 8 bytes. */
+function encodeHead(json: string): Uint8Array {
+  const text = new TextEncoder().encode(json);
+  const head = new Uint8Array(PREFIX_BYTES + Math.ceil(text.byteLength / 8) * 8).fill(" ".charCodeAt(0));
+  new DataView(head.buffer).setBigUint64(0, BigInt(head.byteLength - PREFIX_BYTES), true);
+  head.set(text, PREFIX_BYTES);
+  return head;
+}
