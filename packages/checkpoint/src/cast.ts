@@ -7,25 +7,23 @@ export type FloatDType = "float64" | "float32" | "float16" | "bfloat16";
 const scratchFloat = new Float32Array(1);
 const scratchBits = new Uint32Array(scratchFloat.buffer);
 
-/** float32 → float16 bits, rounded to nearest, ties to even; beyond ±65519.99 becomes ±Infinity. */
-export function float32ToHalf(values: Float32Array): Uint16Array {
-  const bits = floatBits(values);
-  return Uint16Array.from(bits, halfBits);
-}
+/** float32 → float16 bits, rounded to nearest, ties to even; 65520 and beyond becomes Infinity. */
+export const float32ToHalf = (values: Float32Array): Uint16Array => mapBits(floatBits(values), halfBits);
 
 /** float16 bits → float32, exact. */
 export function halfToFloat32(bits: Uint16Array): Float32Array {
-  return Float32Array.from(bits, halfValue);
+  const values = new Float32Array(bits.length);
+  for (let i = 0; i < bits.length; i++) values[i] = halfValue(bits[i]!);
+  return values;
 }
 
 /** float32 → bfloat16 bits, rounded to nearest, ties to even. */
-export function float32ToBfloat16(values: Float32Array): Uint16Array {
-  return Uint16Array.from(floatBits(values), bfloat16Bits);
-}
+export const float32ToBfloat16 = (values: Float32Array): Uint16Array => mapBits(floatBits(values), bfloat16Bits);
 
 /** bfloat16 bits → float32, exact. */
 export function bfloat16ToFloat32(bits: Uint16Array): Float32Array {
-  const wide = Uint32Array.from(bits, (b) => b << 16);
+  const wide = new Uint32Array(bits.length);
+  for (let i = 0; i < bits.length; i++) wide[i] = bits[i]! << 16;
   return new Float32Array(wide.buffer);
 }
 
@@ -42,7 +40,7 @@ export function toFloat32({ dtype, data }: TensorData): Float32Array {
     case "bfloat16":
       return bfloat16ToFloat32(data as Uint16Array);
     default:
-      return Float32Array.from(numbers(data));
+      return new Float32Array(numbers(data));
   }
 }
 
@@ -56,13 +54,19 @@ export function castTensor(tensor: TensorData, dtype: FloatDType): TensorData {
   if (dtype === "float32") return { dtype, shape, data: toFloat32(tensor) };
   const isHalf = tensor.dtype === "float16" || tensor.dtype === "bfloat16";
   const source = isHalf ? toFloat32(tensor) : numbers(tensor.data);
-  if (dtype === "float64") return { dtype, shape, data: Float64Array.from(source) };
+  if (dtype === "float64") return { dtype, shape, data: new Float64Array(source) };
   const round = dtype === "float16" ? halfBits : bfloat16Bits;
   const bits = source instanceof Float32Array ? floatBits(source) : Uint32Array.from(source, roundToOdd);
-  return { dtype, shape, data: Uint16Array.from(bits, round) };
+  return { dtype, shape, data: mapBits(bits, round) };
 }
 
 const floatBits = (values: Float32Array) => new Uint32Array(values.buffer, values.byteOffset, values.length);
+
+function mapBits(bits: Uint32Array, round: (bits: number) => number): Uint16Array {
+  const rounded = new Uint16Array(bits.length);
+  for (let i = 0; i < bits.length; i++) rounded[i] = round(bits[i]!);
+  return rounded;
+}
 
 const numbers = (data: TypedArray): ArrayLike<number> =>
   data instanceof BigInt64Array ? Float64Array.from(data, Number) : data;

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { type FileHandle, lstat, mkdtemp, open, readdir, rename, rm } from "node:fs/promises";
+import { type FileHandle, lstat, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { TensorARError } from "../errors";
 import { fileError } from "./errors";
@@ -21,8 +21,7 @@ export async function writeFileAtomic(path: string, contents: Uint8Array | strin
 
 /** {@link writeFileAtomic} for contents that `write` streams into the temporary file. */
 export async function replaceFile(path: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
-  const suffix = `${process.pid}-${randomBytes(6).toString("hex")}`;
-  const temporary = join(dirname(path), `.${basename(path)}.${suffix}.tmp`);
+  const temporary = join(dirname(path), `.${basename(path)}.${uniqueSuffix()}.tmp`);
   try {
     const handle = await open(temporary, "wx");
     try {
@@ -33,11 +32,13 @@ export async function replaceFile(path: string, write: (handle: FileHandle) => P
     }
     await rename(temporary, path);
   } catch (cause) {
-    await rm(temporary, { force: true });
+    await rm(temporary, { force: true }).catch(() => undefined); // the first error is the one to report
     throw fileError("write", path, cause);
   }
   await syncFolder(dirname(path));
 }
+
+const uniqueSuffix = () => `${process.pid}-${randomBytes(6).toString("hex")}`;
 
 /** Writes all of `bytes` at the handle's position; a single call may write less. */
 export async function writeFully(handle: FileHandle, bytes: Uint8Array): Promise<void> {
@@ -50,7 +51,7 @@ export async function writeFully(handle: FileHandle, bytes: Uint8Array): Promise
 
 /**
  * Creates a folder with all its files at once: `fill` writes them into a temporary folder beside it
- * (`NAME.tmp-RANDOM`), which is synced and renamed. So a folder of this name is complete, always.
+ * (`NAME.tmp-PID-RANDOM`), which is synced and renamed. So a folder of this name is complete, always.
  *
  * @param fill writes the files into the folder that it is given; where it fails, that folder is removed and the error
  *   passed on
@@ -58,7 +59,8 @@ export async function writeFully(handle: FileHandle, bytes: Uint8Array): Promise
  */
 export async function writeFolderAtomic(path: string, fill: (temporary: string) => Promise<void>): Promise<void> {
   await expectAbsent(path);
-  const temporary = await mkdtemp(`${path}.tmp-`).catch((cause) => {
+  const temporary = `${path}.tmp-${uniqueSuffix()}`;
+  await mkdir(temporary).catch((cause) => {
     throw fileError("create the folder", path, cause);
   });
   try {
@@ -69,7 +71,7 @@ export async function writeFolderAtomic(path: string, fill: (temporary: string) 
       throw fileError("create the folder", path, cause);
     });
   } catch (error) {
-    await rm(temporary, { recursive: true, force: true });
+    await rm(temporary, { recursive: true, force: true }).catch(() => undefined); // as above
     throw error;
   }
   await syncFolder(dirname(path));

@@ -8,7 +8,7 @@ import { bytesPerElement, type DType, elementCount } from "../tensor";
 export const PREFIX_BYTES = 8;
 
 /** The limit of the reference implementation; the header of the largest published models is below 1 MB. */
-const MAX_HEADER_BYTES = 100_000_000;
+export const MAX_HEADER_BYTES = 100_000_000;
 
 export const METADATA_NAME = "__metadata__";
 

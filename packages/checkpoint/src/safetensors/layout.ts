@@ -1,6 +1,6 @@
 import { quote, TensorARError } from "../errors";
 import { bytesPerElement, checkTensor, type TensorData, type TensorRecord } from "../tensor";
-import { checkName, METADATA_NAME, PREFIX_BYTES, STORED_DTYPES } from "./header";
+import { checkName, MAX_HEADER_BYTES, METADATA_NAME, PREFIX_BYTES, STORED_DTYPES } from "./header";
 
 /** What a file will hold: its first bytes, then the tensors' elements in this order. */
 export interface Layout {
@@ -62,6 +62,12 @@ function checkedMetadata(metadata: Readonly<Record<string, string>>): Readonly<R
 /** Length and text, padded with spaces so that the elements begin at a multiple of 8 bytes. */
 function encodeHead(json: string): Uint8Array {
   const text = new TextEncoder().encode(json);
+  if (text.byteLength > MAX_HEADER_BYTES - 8) {
+    throw new TensorARError(
+      `safetensors: a header of ${text.byteLength} bytes is over the limit of ${MAX_HEADER_BYTES}; ` +
+        "store fewer tensors or less metadata in one file",
+    );
+  }
   const head = new Uint8Array(PREFIX_BYTES + Math.ceil(text.byteLength / 8) * 8).fill(" ".charCodeAt(0));
   new DataView(head.buffer).setBigUint64(0, BigInt(head.byteLength - PREFIX_BYTES), true);
   head.set(text, PREFIX_BYTES);
