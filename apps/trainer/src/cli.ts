@@ -1,1 +1,39 @@
-export {};
+#!/usr/bin/env node
+import { Command } from "commander";
+import { addCommand } from "./command";
+import { codesCommand } from "./commands/codes";
+import { dataCommand } from "./commands/data";
+import { evaluateCommand } from "./commands/evaluate";
+import { finetuneCommand } from "./commands/finetune";
+import { pretrainCommand } from "./commands/pretrain";
+import { reportCommand } from "./commands/report";
+import { sampleCommand } from "./commands/sample";
+import { tokenizerCommand } from "./commands/tokenizer";
+
+const interrupt = new AbortController();
+process.once("SIGINT", () => {
+  console.error("stopping after this step; press Ctrl-C again to stop at once");
+  interrupt.abort();
+});
+
+const program = new Command("tensorar").description("Autoregressive image generation that refines: train, sample, evaluate.");
+addCommand(program, dataCommand, interrupt.signal);
+addCommand(program, tokenizerCommand, interrupt.signal);
+addCommand(program, codesCommand, interrupt.signal);
+addCommand(program, pretrainCommand, interrupt.signal);
+addCommand(program, finetuneCommand, interrupt.signal);
+addCommand(program, sampleCommand, interrupt.signal);
+addCommand(program, evaluateCommand, interrupt.signal);
+addCommand(program, reportCommand, interrupt.signal);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  // Bad input of any package carries this name and a message that says what to do; anything else is a bug and keeps its stack.
+  if (error instanceof Error && error.name === "TensorARError") {
+    console.error(`error: ${error.message}`);
+    process.exitCode = interrupt.signal.aborted ? 130 : 1;
+  } else {
+    throw error;
+  }
+}

@@ -2,7 +2,7 @@ import type { TensorData } from "@tensorar/checkpoint";
 import { decodeVq, encodeVq, gridOf } from "@tensorar/tokenizer";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Engine } from "./engine/engine";
-import type { TokenizerFolder } from "./folders/tokenizer-folder";
+import type { TokenizerFolder } from "@tensorar/tokenizer/node";
 import { toFloatImages, toPixels } from "./images/pixels";
 
 /** A tokenizer made ready on an engine: pixels to codes, codes to pixels, and pooled features of images. */

@@ -5,7 +5,7 @@ import type { CommandDefinition } from "../command";
 import { openDataset } from "../data/dataset";
 import { chooseEngine } from "../engine/choose-engine";
 import { saveCodes } from "../folders/codes-folder";
-import { loadTokenizer } from "../folders/tokenizer-folder";
+import { loadTokenizer } from "@tensorar/tokenizer/node";
 import { startProgress } from "../progress";
 import { openTokenizer } from "../tokenizer-runner";
 import { TensorARError } from "../errors";

@@ -5,7 +5,7 @@ import { chooseEngine } from "../engine/choose-engine";
 import { TensorARError } from "../errors";
 import { type Codes, loadCodes } from "../folders/codes-folder";
 import { hostParams } from "../folders/host-params";
-import { loadModel, type ModelDescription, type ModelFolder, modelOf, saveModel } from "../folders/model-folder";
+import { loadModel, type ModelDescription, type ModelFolder, modelOf, saveModel } from "@tensorar/model/node";
 import { arTask } from "../training/ar-task";
 import { pinRecipe } from "../training/recipe";
 import { train } from "../training/train";

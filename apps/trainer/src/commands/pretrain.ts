@@ -4,7 +4,7 @@ import type { CommandDefinition } from "../command";
 import { chooseEngine } from "../engine/choose-engine";
 import { loadCodes } from "../folders/codes-folder";
 import { hostParams } from "../folders/host-params";
-import { type ModelDescription, modelOf, saveModel } from "../folders/model-folder";
+import { type ModelDescription, modelOf, saveModel } from "@tensorar/model/node";
 import { arTask } from "../training/ar-task";
 import { pinRecipe } from "../training/recipe";
 import { train } from "../training/train";

@@ -2,7 +2,7 @@ import { gridOf, initVq, type VqConfig } from "@tensorar/tokenizer";
 import { z } from "zod";
 import { openDataset } from "../data/dataset";
 import { chooseEngine } from "../engine/choose-engine";
-import { saveTokenizer } from "../folders/tokenizer-folder";
+import { saveTokenizer } from "@tensorar/tokenizer/node";
 import { hostParams } from "../folders/host-params";
 import { pinRecipe } from "../training/recipe";
 import { tokenizerTask } from "../training/tokenizer-task";

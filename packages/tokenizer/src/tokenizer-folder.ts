@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import { castTensor, type TensorData } from "@tensorar/checkpoint";
 import { readSafetensors, writeFileAtomic, writeSafetensors } from "@tensorar/checkpoint/node";
-import { checkVqTensors, type VqConfig } from "@tensorar/tokenizer";
 import { z } from "zod";
-import { readJson } from "./json";
+import { checkVqTensors } from "./check-tensors";
+import type { VqConfig } from "./config";
 
 const schema = z.strictObject({
   kind: z.literal("vq"),

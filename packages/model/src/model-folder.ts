@@ -1,9 +1,11 @@
 import { join } from "node:path";
 import { castTensor, type DType, type TensorData } from "@tensorar/checkpoint";
 import { readSafetensors, writeFileAtomic, writeSafetensors } from "@tensorar/checkpoint/node";
-import { attachTensorAR, checkTensors, type LlamaGenConfig, llamaGen, type TensorARModel } from "@tensorar/model";
 import { z } from "zod";
-import { readJson } from "./json";
+import { attachTensorAR, type TensorARModel } from "./attach";
+import { checkTensors } from "./check-tensors";
+import { type LlamaGenConfig, llamaGen } from "./llamagen";
+import { readJson } from "@tensorar/checkpoint/node";
 
 const schema = z.strictObject({
   kind: z.literal("llamagen"),

@@ -1,0 +1,166 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { openDataset } from "../data/dataset";
+import type { Engine } from "../engine/engine";
+import { loadTokenizer } from "@tensorar/tokenizer/node";
+import { imageGrid, toDataUri } from "../images/grid";
+import { openTokenizer, type TokenizerRunner } from "../tokenizer-runner";
+import { barChart, lineChart, smooth } from "./charts";
+import { page, paragraph, picture, type Section, table } from "./page";
+import { codesByDepth } from "./refinement-picture";
+import { type Evaluation, openRunFolder, type RunFolder, type SampleSet } from "./run-folder";
+import { verdict } from "./verdict";
+
+const SHOWN = 32;
+const COLUMNS = 8;
+const REFINED = 8;
+
+type Evaluated = SampleSet & { readonly evaluation: Evaluation };
+
+const evaluated = ({ sets }: RunFolder): Evaluated[] => sets.filter((set): set is Evaluated => set.evaluation !== undefined);
+
+/** The set that the others are compared with: the one of the model without windows. */
+const baseSet = (sets: readonly Evaluated[]): Evaluated | undefined => sets.find(({ samples }) => samples.windowSize === 1);
+
+function verdictSection(run: RunFolder): Section[] {
+  const sets = evaluated(run);
+  const base = baseSet(sets);
+  if (!base) return [];
+  const outcome = ({ name, evaluation }: Evaluated) => ({ name, frechet: evaluation.frechet });
+  const lines = verdict(outcome(base), sets.filter((set) => set !== base).map(outcome));
+  return [{ title: "What the comparison says", body: lines.map(paragraph).join("") }];
+}
+
+function metricsSection(run: RunFolder): Section[] {
+  const sets = evaluated(run);
+  if (sets.length === 0) return [];
+  const rows = sets.map(({ name, samples, evaluation: { frechet, precision, recall, refinement } }) => [
+    name,
+    String(samples.count),
+    frechet.toFixed(2),
+    precision.toFixed(3),
+    recall.toFixed(3),
+    samples.windowSize > 1 ? `${(100 * refinement.flipRate).toFixed(0)} %` : "–",
+    samples.windowSize > 1 ? refinement.draftAccuracy.map((share) => `${(100 * share).toFixed(0)} %`).join(", ") : "–",
+  ]);
+  const note =
+    "Fréchet distance, precision and recall in the tokenizer's encoder features, pooled over the quarters of the grid, against the real images of the data set. It is not FID, which needs the Inception network. Flip rate: final token differs from its first draft. Draft accuracy: share of drafts equal to the final token, first draft first.";
+  return [{ title: "Metrics", body: table(["samples", "images", "Fréchet ↓", "precision ↑", "recall ↑", "flip rate", "draft accuracy by depth"], rows) + paragraph(note) }];
+}
+
+function calibrationSection(run: RunFolder): Section[] {
+  return evaluated(run).flatMap(({ name, evaluation: { calibration } }) => {
+    if (!calibration || calibration.noisedTruth.crossEntropy.length === 1) return [];
+    const kinds = [
+      ["noised truth, as in training", calibration.noisedTruth],
+      ["own drafts, as in generation", calibration.ownDrafts],
+      ["drafts blanked", calibration.blanked],
+    ] as const;
+    const rows = kinds.map(([what, scores]) => [what, scores.crossEntropy[0]!.toFixed(3), scores.accuracy.map((share) => `${(100 * share).toFixed(1)} %`).join(", ")]);
+    const trust = calibration.ownDrafts.crossEntropy[0]! - calibration.blanked.crossEntropy[0]!;
+    const reading =
+      trust > 0.01
+        ? `Own drafts make the final token harder to predict by ${trust.toFixed(3)} nats than no drafts at all: the model trusts its drafts too much.`
+        : `Own drafts cost the final token at most ${Math.max(0, trust).toFixed(3)} nats against no drafts at all.`;
+    return [
+      {
+        title: `What ${name} makes of its input windows`,
+        body: table(["windows hold", "cross-entropy of the final token, nats", "accuracy by depth, final token first"], rows) + paragraph(`On held-out images. ${reading}`),
+      },
+    ];
+  });
+}
+
+async function sampleSections(run: RunFolder): Promise<Section[]> {
+  const figures: string[] = [];
+  for (const { name, samples } of run.sets) {
+    const size = samples.imageSize;
+    const count = Math.min(SHOWN, samples.count);
+    const png = await imageGrid(samples.images.subarray(0, count * size * size * 3), { count, height: size, width: size, columns: COLUMNS, scale: 2 });
+    figures.push(picture(toDataUri(png), name));
+  }
+  return [{ title: "Samples, the same classes and seed", body: figures.join("") }];
+}
+
+async function refinementSections(run: RunFolder, tokenizer: TokenizerRunner): Promise<Section[]> {
+  const figures: string[] = [];
+  for (const { name, samples } of run.sets) {
+    const { windowSize: k, imageSize: size, count } = samples;
+    if (k === 1) continue;
+    const shown = Math.min(REFINED, count);
+    const T = samples.codes.length / count;
+    const images = await tokenizer.decode(codesByDepth(samples.trace.subarray(0, shown * T * k), shown, T, k));
+    const png = await imageGrid(images, { count: shown * k, height: size, width: size, columns: shown, scale: 3 });
+    figures.push(picture(toDataUri(png), `${name}: first drafts (top) to final tokens (bottom)`));
+  }
+  return figures.length > 0 ? [{ title: "Refinement by depth", body: figures.join("") }] : [];
+}
+
+async function roundTripSection(runDir: string, tokenizer: TokenizerRunner): Promise<Section[]> {
+  const dir = join(runDir, "data");
+  if (!existsSync(dir)) return [];
+  const dataset = await openDataset(dir);
+  const step = Math.max(1, Math.floor(dataset.validation.length / 16));
+  const rows = Array.from({ length: Math.min(16, dataset.validation.length) }, (_, i) => dataset.validation[i * step]!);
+  const originals = await dataset.readImages(rows);
+  const decoded = await tokenizer.decode(await tokenizer.encode(originals));
+  const { size } = dataset.info;
+  const both = new Uint8Array(originals.length + decoded.length);
+  both.set(originals);
+  both.set(decoded, originals.length);
+  const png = await imageGrid(both, { count: rows.length * 2, height: size, width: size, columns: rows.length, scale: 2 });
+  return [{ title: "The tokenizer's round trip", body: picture(toDataUri(png), "held-out images (top) and what is left of them after encoding to codes and decoding (bottom)") }];
+}
+
+function trainingSection({ logs }: RunFolder): Section[] {
+  if (logs.length === 0) return [];
+  const charts = logs.map(({ name, entries }) => {
+    const curve = smooth(entries.map((entry) => [entry.step, entry.loss!] as const), 100);
+    return `<figure>${lineChart("step", "loss", [{ name, points: curve }])}</figure>`;
+  });
+  return [{ title: "Training", body: charts.join("") }];
+}
+
+function exportSection({ verification, timings }: RunFolder): Section[] {
+  const sections: Section[] = [];
+  if (verification.length > 0) {
+    const rows = verification.map((row) => [row.file, row.output, String(row.batch), row.largestDifference.toExponential(1), row.largestValue.toPrecision(3)]);
+    sections.push({ title: "Export, compared with the eager model", body: table(["file", "output", "batch", "largest difference", "largest value"], rows) });
+  }
+  if (timings.length > 0) {
+    const files = [...new Set(timings.map(({ file }) => file))];
+    const batches = [...new Set(timings.map(({ batch }) => batch))];
+    const series = batches.map((batch) => ({
+      name: `batch ${batch}`,
+      values: files.map((file) => timings.find((row) => row.file === file && row.batch === batch)?.milliseconds ?? Number.NaN),
+    }));
+    sections.push({ title: "Timings of the exported graphs", body: barChart(files, "ms a run", series) });
+  }
+  return sections;
+}
+
+function commandsSection({ commands }: RunFolder): Section[] {
+  if (commands.length === 0) return [];
+  return [{ title: "How this page was made", body: table(["command", "seconds"], commands.map(({ command, seconds }) => [command, seconds.toFixed(1)])) }];
+}
+
+/** One page about a run, from what its commands wrote. */
+export async function buildReport(runDir: string, tokenizerDir: string, engine: Engine): Promise<string> {
+  const run = await openRunFolder(runDir);
+  const tokenizer = await openTokenizer(await loadTokenizer(tokenizerDir), engine);
+  try {
+    return page("TensorAR: a base model and its refining twin", "Images generated one token at a time, and by overlapping windows whose later steps revise earlier drafts.", [
+      ...verdictSection(run),
+      ...(await sampleSections(run)),
+      ...(await refinementSections(run, tokenizer)),
+      ...metricsSection(run),
+      ...calibrationSection(run),
+      ...trainingSection(run),
+      ...(await roundTripSection(runDir, tokenizer)),
+      ...exportSection(run),
+      ...commandsSection(run),
+    ]);
+  } finally {
+    await tokenizer.dispose();
+  }
+}

@@ -1,0 +1,1 @@
+export { loadModel, type ModelDescription, type ModelFolder, modelOf, saveModel } from "./model-folder";

@@ -1,0 +1,1 @@
+export { loadTokenizer, saveTokenizer, type TokenizerDescription, type TokenizerFolder } from "./tokenizer-folder";

@@ -1,0 +1,56 @@
+// The main job, as the commands that anybody could type: shipped weights in, runs/demo/report.html out.
+import { spawnSync } from "node:child_process";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const weights = "apps/trainer/weights/emoji";
+const run = "runs/demo";
+const SAMPLES = 480;
+
+const sample = (name, model, ...flags) =>
+  `tensorar sample --model ${model} --tokenizer ${weights}/tokenizer --out ${run}/samples/${name} --count ${SAMPLES} --batch-size 120 ${flags.join(" ")}`.trim();
+const evaluate = (name, ...flags) =>
+  `tensorar evaluate --samples ${run}/samples/${name} --reference ${run}/data --tokenizer ${weights}/tokenizer --out ${run}/evaluations/${name}.json ${flags.join(" ")}`.trim();
+const scored = (model) => `--model ${model} --codes ${run}/codes`;
+
+const commands = [
+  `tensorar data --source emoji --size 32 --out ${run}/data`,
+  `tensorar codes --data ${run}/data --tokenizer ${weights}/tokenizer --out ${run}/codes`,
+  sample("base", `${weights}/base`),
+  sample("tensorar-raw", `${weights}/tensorar`, "--drafts raw"),
+  sample("tensorar-renoise", `${weights}/tensorar`, "--drafts renoise"),
+  sample("tensorar-self-raw", `${weights}/tensorar-self`, "--drafts raw"),
+  `tensorar finetune --base ${weights}/base --codes ${run}/codes --out ${run}/training/live --steps 150 --batch-size 32 --learning-rate 5e-4 --log-every 1 --warmup-steps 20 --ema-decay 0.9`,
+  evaluate("base", scored(`${weights}/base`)),
+  evaluate("tensorar-raw", scored(`${weights}/tensorar`)),
+  evaluate("tensorar-renoise"),
+  evaluate("tensorar-self-raw", scored(`${weights}/tensorar-self`)),
+  `tensorar-exporter export --model ${weights}/tensorar --tokenizer ${weights}/tokenizer --out ${run}/export`,
+  `tensorar-exporter verify ${run}/export --json ${run}/export/verification.json`,
+  `tensorar-exporter bench ${run}/export --json ${run}/export/timings.json`,
+];
+const report = `tensorar report --run ${run} --tokenizer ${weights}/tokenizer`;
+
+const programs = { tensorar: "apps/trainer/dist/cli.js", "tensorar-exporter": "apps/exporter/dist/cli.js" };
+
+function execute(command) {
+  const [program, ...args] = command.split(" ");
+  console.log(`\n$ ${command}`);
+  const begun = performance.now();
+  const { status, signal } = spawnSync(process.execPath, [join(root, programs[program]), ...args], { cwd: root, stdio: "inherit" });
+  if (status !== 0) {
+    console.error(signal ? `stopped by ${signal}` : `the demo stopped at the command above; run it alone to look closer`);
+    process.exit(status ?? 1);
+  }
+  return (performance.now() - begun) / 1000;
+}
+
+rmSync(join(root, run), { recursive: true, force: true });
+mkdirSync(join(root, run, "evaluations"), { recursive: true });
+const begun = performance.now();
+const done = commands.map((command) => ({ command, seconds: execute(command) }));
+writeFileSync(join(root, run, "commands.json"), `${JSON.stringify(done, null, 2)}\n`);
+execute(report);
+console.log(`\nDone in ${((performance.now() - begun) / 60_000).toFixed(1)} minutes. Open ${join(run, "report.html")} in a browser.`);
