@@ -1,11 +1,11 @@
 import { join } from "node:path";
 import { castTensor, type DType, type TensorData } from "@tensorar/checkpoint";
-import { readSafetensors, writeFileAtomic, writeSafetensors } from "@tensorar/checkpoint/node";
+import { readJson, readSafetensors, writeFileAtomic, writeSafetensors } from "@tensorar/checkpoint/node";
 import { z } from "zod";
 import { attachTensorAR, type TensorARModel } from "./attach";
 import { checkTensors } from "./check-tensors";
+import { TensorARError } from "./errors";
 import { type LlamaGenConfig, llamaGen } from "./llamagen";
-import { readJson } from "@tensorar/checkpoint/node";
 
 const schema = z.strictObject({
   kind: z.literal("llamagen"),
@@ -37,7 +37,11 @@ export function modelOf({ backbone, tensorar }: ModelDescription): TensorARModel
 }
 
 export async function loadModel(dir: string): Promise<ModelFolder> {
-  const description = await readJson(join(dir, "config.json"), schema, "a model (config.json, model.safetensors)");
+  const path = join(dir, "config.json");
+  const what = "a model folder (config.json, model.safetensors)";
+  const parsed = schema.safeParse(await readJson(path, what));
+  if (!parsed.success) throw new TensorARError(`${path}: not ${what}:\n${z.prettifyError(parsed.error)}`);
+  const description = parsed.data;
   const file = join(dir, "model.safetensors");
   const stored = await readSafetensors(file);
   const tensors = Object.fromEntries(Object.entries(stored).map(([name, tensor]) => [name, castTensor(tensor, "float32")]));

@@ -1,9 +1,10 @@
 import { join } from "node:path";
 import { castTensor, type TensorData } from "@tensorar/checkpoint";
-import { readSafetensors, writeFileAtomic, writeSafetensors } from "@tensorar/checkpoint/node";
+import { readJson, readSafetensors, writeFileAtomic, writeSafetensors } from "@tensorar/checkpoint/node";
 import { z } from "zod";
 import { checkVqTensors } from "./check-tensors";
 import type { VqConfig } from "./config";
+import { TensorARError } from "./errors";
 
 const schema = z.strictObject({
   kind: z.literal("vq"),
@@ -24,7 +25,11 @@ const float32 = (tensors: Record<string, TensorData>): Record<string, TensorData
   Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, castTensor(tensor, "float32")]));
 
 export async function loadTokenizer(dir: string): Promise<TokenizerFolder> {
-  const description = await readJson(join(dir, "config.json"), schema, "a tokenizer (config.json, model.safetensors)");
+  const path = join(dir, "config.json");
+  const what = "a tokenizer folder (config.json, model.safetensors)";
+  const parsed = schema.safeParse(await readJson(path, what));
+  if (!parsed.success) throw new TensorARError(`${path}: not ${what}:\n${z.prettifyError(parsed.error)}`);
+  const description = parsed.data;
   const tensors = float32(await readSafetensors(join(dir, "model.safetensors")));
   checkVqTensors(description.config, tensors, join(dir, "model.safetensors"));
   return { ...description, tensors };

@@ -4,7 +4,7 @@ import type { TensorData } from "@tensorar/checkpoint";
 import { readSafetensors, writeFileAtomic, writeSafetensors } from "@tensorar/checkpoint/node";
 import { z } from "zod";
 import { TensorARError } from "../errors";
-import { readJson } from "./json";
+import { readChecked } from "./checked-json";
 
 const schema = z.strictObject({
   count: z.int().positive(),
@@ -39,7 +39,7 @@ export async function saveCodes(dir: string, { codes, labels, train, validation,
 }
 
 export async function loadCodes(dir: string): Promise<Codes> {
-  const description = await readJson(join(dir, "codes.json"), schema, "a folder of codes (written by `tensorar codes`)");
+  const description = await readChecked(join(dir, "codes.json"), schema, "a folder of codes (written by `tensorar codes`)");
   const file = join(dir, "codes.safetensors");
   const tensors = await readSafetensors(file);
   const ints = (name: string): Int32Array => {

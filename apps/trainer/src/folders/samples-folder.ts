@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { readSafetensors, writeFileAtomic, writeSafetensors } from "@tensorar/checkpoint/node";
 import { z } from "zod";
 import { TensorARError } from "../errors";
-import { readJson } from "./json";
+import { readChecked } from "./checked-json";
 
 const schema = z.strictObject({
   count: z.int().positive(),
@@ -41,7 +41,7 @@ export async function saveSamples(dir: string, { images, labels, codes, trace, .
 }
 
 export async function loadSamples(dir: string): Promise<Samples> {
-  const manifest = await readJson(join(dir, "manifest.json"), schema, "a folder of samples (written by `tensorar sample`)");
+  const manifest = await readChecked(join(dir, "manifest.json"), schema, "a folder of samples (written by `tensorar sample`)");
   const file = join(dir, "samples.safetensors");
   const { images, labels, codes, trace } = await readSafetensors(file);
   if (!(images?.data instanceof Uint8Array) || !(labels?.data instanceof Int32Array) || !(codes?.data instanceof Int32Array) || !(trace?.data instanceof Int32Array)) {
