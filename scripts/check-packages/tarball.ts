@@ -1,0 +1,91 @@
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { basename, dirname, join } from "node:path";
+import { publint } from "publint";
+import { formatMessage } from "publint/utils";
+import { type Manifest, root, type Workspace } from "../lib/workspace";
+import type { Problems } from "./checks";
+import { runNode } from "./run-command";
+
+const require = createRequire(import.meta.url);
+const pnpm = join(root, "node_modules/pnpm/bin/pnpm.cjs");
+
+export interface Tarball {
+  readonly workspace: Workspace;
+  /** Absolute path of the .tgz. */
+  readonly path: string;
+  /** Paths inside it, without the leading `package/`. */
+  readonly files: readonly string[];
+}
+
+/** Packs a workspace as `pnpm publish` would: workspace ranges become versions, and the root's LICENSE comes along. */
+export async function pack(workspace: Workspace, folder: string): Promise<Tarball> {
+  const printed = await runNode(workspace.path, [pnpm, "pack", "--json", "--pack-destination", folder]);
+  const { filename } = JSON.parse(printed) as { filename: string };
+  // Listed from the archive itself: pnpm's own list lacks the LICENSE that it takes from the root.
+  const listed = execFileSync("tar", ["-tzf", basename(filename)], { cwd: dirname(filename), encoding: "utf8" });
+  const files = listed
+    .trim()
+    .split(/\r?\n/)
+    .map((file) => file.replace(/^package\//, ""));
+  return { workspace, path: filename, files };
+}
+
+/** publint's opinion: exports, types and module format agree with the files. Suggestions count as problems too. */
+export async function lint({ path }: Tarball): Promise<Problems> {
+  const { buffer } = new Uint8Array(readFileSync(path));
+  const { messages, pkg } = await publint({ strict: true, pack: { tarball: buffer } });
+  return messages.map((message) => formatMessage(message, pkg, { color: false }) ?? message.code);
+}
+
+/**
+ * Are the types right? ("Are the types wrong?" says no.) Packages are ES modules only. Profile node16 is every resolution
+ * but the one of Node 10, which knows no `exports`. The one rule ignored says that CommonJS finds an ES module: Node 20.19
+ * and later `require()` it, which the examples prove.
+ */
+export async function types({ path }: Tarball): Promise<Problems> {
+  const manifest = require.resolve("@arethetypeswrong/cli/package.json");
+  const { bin } = require(manifest) as { bin: Record<string, string> };
+  const attw = join(manifest, "..", bin.attw ?? "");
+  const args = [
+    attw,
+    path,
+    "--profile",
+    "node16",
+    "--ignore-rules",
+    "cjs-resolves-to-esm",
+    "--format",
+    "ascii",
+    "--no-emoji",
+  ];
+  await runNode(root, args);
+  return [];
+}
+
+const REQUIRED = ["package.json", "README.md", "LICENSE"];
+const UNWANTED =
+  /(^|\/)(test|tests|__fixtures__|node_modules|\.turbo)\/|\.(test|spec|bench)\.|\.tsbuildinfo$|tsconfig.*\.json$/;
+
+/** The right files are in the tarball and no others, and package.json says what bundlers and Node need to know. */
+export function contents({ workspace: { folder, manifest }, files }: Tarball): Problems {
+  const missing = [...REQUIRED, ...targets(manifest)].filter((path) => !files.includes(path));
+  return [
+    ...missing.map(
+      (path) => `${path} is missing; found ${files.filter((file) => !file.startsWith("src/")).join(", ")}`,
+    ),
+    ...files.filter((path) => UNWANTED.test(path)).map((path) => `${path} does not belong in a package`),
+    ...(manifest.sideEffects === undefined && folder.startsWith("packages/")
+      ? ['package.json lacks "sideEffects"']
+      : []),
+  ];
+}
+
+/** Every file that `exports` and `bin` name. */
+function targets({ exports, bin }: Manifest): string[] {
+  const named = (value: unknown): string[] => {
+    if (typeof value === "string") return [value];
+    return value && typeof value === "object" ? Object.values(value).flatMap(named) : [];
+  };
+  return [...named(exports), ...named(bin)].map((path) => path.replace(/^\.\//, ""));
+}

@@ -1,0 +1,36 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export interface Manifest {
+  readonly name: string;
+  readonly version: string;
+  readonly private?: boolean;
+  readonly bin?: Readonly<Record<string, string>>;
+  readonly exports?: Readonly<Record<string, unknown>>;
+  readonly sideEffects?: boolean | readonly string[];
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly devDependencies?: Readonly<Record<string, string>>;
+  readonly peerDependencies?: Readonly<Record<string, string>>;
+}
+
+export interface Workspace {
+  /** From the root of the repository, e.g. `packages/noise`. */
+  readonly folder: string;
+  /** The same, absolute. */
+  readonly path: string;
+  readonly manifest: Manifest;
+}
+
+export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+
+/** All packages and apps of this repository, by folder name. */
+export function workspaces(): Workspace[] {
+  return ["packages", "apps"].flatMap((parent) =>
+    readdirSync(join(root, parent))
+      .sort()
+      .map((name) => ({ folder: `${parent}/${name}`, path: join(root, parent, name) }))
+      .filter(({ path }) => existsSync(join(path, "package.json")))
+      .map((place) => ({ ...place, manifest: JSON.parse(readFileSync(join(place.path, "package.json"), "utf8")) })),
+  );
+}

@@ -1,0 +1,71 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { isBuiltin } from "node:module";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { packageOf, runtimeImports } from "../lib/imports";
+import { root, type Workspace, workspaces } from "../lib/workspace";
+
+/**
+ * Who may import whom: arrows point only downwards in this table, and nothing imports an app. `own` lists packages of this
+ * repository; `libraries` says which others: none at all, or those that package.json declares, with or without tfjs-core.
+ */
+const ALLOWED: Readonly<
+  Record<string, { own: readonly string[]; libraries: "none" | "declared" | "declared, no tfjs" }>
+> = {
+  "packages/noise": { own: [], libraries: "none" },
+  "packages/checkpoint": { own: [], libraries: "none" },
+  "packages/onnx": { own: [], libraries: "declared" },
+  "packages/tokenizer": { own: ["checkpoint"], libraries: "declared" },
+  "packages/model": { own: ["noise", "checkpoint"], libraries: "declared" },
+  "packages/sampler": { own: ["noise"], libraries: "none" },
+  "packages/metrics": { own: ["checkpoint"], libraries: "declared, no tfjs" },
+};
+
+const APPS = workspaces().filter(({ folder }) => folder.startsWith("apps/"));
+const PACKAGES = workspaces().filter(({ folder }) => folder.startsWith("packages/"));
+
+test("every package is in the table", () => {
+  expect(PACKAGES.map(({ folder }) => folder).sort()).toEqual(Object.keys(ALLOWED).sort());
+});
+
+test.each(workspaces())("$folder imports only what its place allows", (workspace) => {
+  const wrong = runtimeImports(join(workspace.path, "src")).flatMap(({ file, line, specifier }) => {
+    const reason = objection(workspace, specifier);
+    return reason ? [`${relative(root, file)}:${line} imports "${specifier}": ${reason}`] : [];
+  });
+  expect(wrong).toEqual([]);
+});
+
+// The imports must be seen for the tests above to mean anything.
+test("finds every way to import, and leaves types out", () => {
+  const folder = mkdtempSync(join(tmpdir(), "imports-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const program = `
+    import "a"; import b from "b"; import { c, type C } from "c/deep"; import * as d from "@scope/d/deep";
+    export { e } from "e"; export * from "f"; const g = await import("g"); const h = require("h");
+    import type { T } from "type"; import { type T } from "type"; export type { T } from "type"; type U = import("type").T;
+    const text = 'import "text"'; // import "comment"`;
+  writeFileSync(join(folder, "program.ts"), program);
+  const names = runtimeImports(folder).map(({ specifier }) => packageOf(specifier));
+  expect(names).toEqual(["a", "b", "c", "@scope/d", "e", "f", "g", "h"]);
+});
+
+/** Why `workspace` may not import `specifier` when it runs; null if it may. */
+function objection({ folder, manifest }: Workspace, specifier: string): string | null {
+  const name = packageOf(specifier);
+  if (name === null || isBuiltin(specifier)) return null;
+  if (name === manifest.name) return "a package imports its own files by path";
+  if (APPS.some((app) => app.manifest.name === name)) return "nothing imports an app";
+  if (!(name in { ...manifest.dependencies, ...manifest.peerDependencies }))
+    return `not declared in ${folder}/package.json`;
+  const allowed = ALLOWED[folder];
+  if (!allowed) return null; // apps import what they declare
+  if (name.startsWith("@tensorar/")) {
+    return allowed.own.some((own) => name === `@tensorar/${own}`) ? null : "not below it in the table";
+  }
+  if (allowed.libraries === "none") return "this package has no dependencies";
+  if (!name.startsWith("@tensorflow/")) return null;
+  if (allowed.libraries === "declared, no tfjs") return "this package works on typed arrays";
+  return name === "@tensorflow/tfjs-core" ? null : "packages import tfjs-core; which tfjs to load is the user's choice";
+}
