@@ -23,7 +23,9 @@ function requireNode(range) {
   const [major, minor] = range.replace(">=", "").split(".").map(Number);
   const [ownMajor, ownMinor] = process.versions.node.split(".").map(Number);
   if (ownMajor > major || (ownMajor === major && ownMinor >= minor)) return;
-  console.error(`TensorAR needs Node ${range}; this is ${process.version}. Install a newer one from https://nodejs.org.`);
+  console.error(
+    `TensorAR needs Node ${range}; this is ${process.version}. Install a newer one from https://nodejs.org.`,
+  );
   process.exit(1);
 }
 
