@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { castTensor, type DType, type TensorData } from "@tensorar/checkpoint";
+import { castTensor, type FloatDType, type TensorData } from "@tensorar/checkpoint";
 import { readJson, readSafetensors, writeFileAtomic, writeSafetensors } from "@tensorar/checkpoint/node";
 import { z } from "zod";
 import { attachTensorAR, type TensorARModel } from "./attach";
@@ -44,13 +44,19 @@ export async function loadModel(dir: string): Promise<ModelFolder> {
   const description = parsed.data;
   const file = join(dir, "model.safetensors");
   const stored = await readSafetensors(file);
-  const tensors = Object.fromEntries(Object.entries(stored).map(([name, tensor]) => [name, castTensor(tensor, "float32")]));
+  const tensors = Object.fromEntries(
+    Object.entries(stored).map(([name, tensor]) => [name, castTensor(tensor, "float32")]),
+  );
   checkTensors(modelOf(description).shapes, tensors, file);
   return { ...description, tensors };
 }
 
 /** `dtype` float16 halves the file; loading turns it back into float32. */
-export async function saveModel(dir: string, { tensors, ...description }: ModelFolder, dtype: DType): Promise<void> {
+export async function saveModel(
+  dir: string,
+  { tensors, ...description }: ModelFolder,
+  dtype: FloatDType,
+): Promise<void> {
   const stored = Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, castTensor(tensor, dtype)]));
   await writeFileAtomic(join(dir, "config.json"), `${JSON.stringify(description, null, 2)}\n`);
   await writeSafetensors(join(dir, "model.safetensors"), stored);

@@ -1,0 +1,66 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { TensorARError } from "./errors";
+import { crossEntropy } from "./ops/cross-entropy";
+import { expectShape } from "./shapes";
+import { tidy } from "./tidy";
+
+// R rows · T tokens · k window · V codes
+
+export interface WindowLoss {
+  /** Scalar, in nats: the weighted mean over all targets that are not PAD. */
+  readonly loss: tf.Scalar;
+  /** [k]: mean cross-entropy of each depth, in nats. */
+  readonly crossEntropy: tf.Tensor1D;
+  /** [k]: share of targets that are the likeliest code. */
+  readonly accuracy: tf.Tensor1D;
+}
+
+/**
+ * Loss of next-tensor prediction: `Σ w_j · CE(logits[i, j], x[i+j]) / Σ w_j` over the targets that are not PAD.
+ * Source: Cheng et al. 2026, the training objective; w_j is not given there, so it is uniform by default.
+ *
+ * Differentiable in `logits` through `loss` and `crossEntropy`. The caller owns the results.
+ *
+ * @param logits [R, T, k, V]
+ * @param targets int32 [R, T, k]: codes, PAD = -1 where there is none
+ * @param weights k non-negative numbers, not all 0
+ */
+export function windowLoss(logits: tf.Tensor, targets: tf.Tensor, weights?: readonly number[]): WindowLoss {
+  return tidy(() => {
+    const [, tokens, windowSize, codes] = expectShape("windowLoss", "logits", logits, ["R", "T", "k", "V"]) as [
+      number,
+      number,
+      number,
+      number,
+    ];
+    expectShape("windowLoss", "targets", targets, ["R", tokens, windowSize]);
+    checkWeights(weights, windowSize);
+    const flatLogits = tf.reshape(logits, [-1, codes]) as tf.Tensor2D; // [N, V]
+    const flatTargets = tf.reshape(targets, [-1]) as tf.Tensor1D; // [N]
+    const byDepth = (flat: tf.Tensor) => tf.sum(tf.reshape(flat, [-1, windowSize]), 0) as tf.Tensor1D; // [k]
+
+    const counted = tf.cast(tf.greaterEqual(flatTargets, tf.scalar(0, "int32")), "float32"); // [N]
+    const counts = byDepth(counted);
+    const entropy = crossEntropy(flatLogits, tf.maximum(flatTargets, tf.scalar(0, "int32")));
+    const sums = byDepth(tf.mul(entropy, counted));
+    const hits = byDepth(tf.cast(tf.equal(tf.cast(tf.argMax(flatLogits, -1), "int32"), flatTargets), "float32"));
+
+    const depthWeights = tf.tensor1d(weights ? [...weights] : new Array<number>(windowSize).fill(1));
+    const total = tf.sum(tf.mul(counts, depthWeights));
+    const atLeastOne = tf.maximum(counts, 1); // a depth without targets scores 0
+    return {
+      loss: tf.div(tf.sum(tf.mul(sums, depthWeights)), total) as tf.Scalar,
+      crossEntropy: tf.div(sums, atLeastOne) as tf.Tensor1D,
+      accuracy: tf.div(hits, atLeastOne) as tf.Tensor1D,
+    };
+  });
+}
+
+function checkWeights(weights: readonly number[] | undefined, windowSize: number): void {
+  if (weights === undefined) return;
+  const valid = weights.length === windowSize && weights.every((weight) => weight >= 0 && Number.isFinite(weight));
+  if (valid && weights.some((weight) => weight > 0)) return;
+  throw new TensorARError(
+    `windowLoss: weights [${weights}] do not fit window ${windowSize}; pass ${windowSize} non-negative numbers, not all 0`,
+  );
+}

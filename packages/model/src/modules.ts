@@ -1,0 +1,61 @@
+import type { Backbone } from "./backbone";
+import { TensorARError } from "./errors";
+import { inputEncoderInitial, inputEncoderShapes } from "./input-encoder";
+import { outputDecoderInitial, outputDecoderShapes } from "./output-decoder";
+import type { Initial, ParameterShapes } from "./parameters";
+
+/**
+ * How the output decoder computes a different function for every entry j of the window.
+ * - "maps": a `D × D` matrix of its own for each entry; grows with k, so meant for small windows.
+ * - "gated": one gated feed-forward for all, told apart by a learned query of each entry; the size hardly depends on k.
+ */
+export type OutputStructure = "maps" | "gated";
+
+export interface TensorAROptions {
+  /** k: tokens in one tensor, 1 … T. 1 is the base model. */
+  readonly windowSize: number;
+  /** Layers of each of the two query transformers; default 1. */
+  readonly depth?: number;
+  /** Default "maps". */
+  readonly structure?: OutputStructure;
+}
+
+/** Sizes that the modules are made from. */
+export interface ModuleSizes {
+  /** D */
+  readonly width: number;
+  /** Dh of the input encoder's heads; D is a multiple. */
+  readonly headDim: number;
+  /** k */
+  readonly windowSize: number;
+  readonly depth: number;
+  readonly structure: OutputStructure;
+}
+
+type BackboneSizes = Pick<Backbone, "width" | "tokens"> & { readonly cache: { readonly headDim: number } };
+
+/** @throws TensorARError when the options do not fit the backbone */
+export function moduleSizes(backbone: BackboneSizes, options: TensorAROptions): ModuleSizes {
+  const { windowSize, depth = 1, structure = "maps" } = options;
+  const { width, tokens, cache } = backbone;
+  if (!Number.isInteger(windowSize) || windowSize < 1 || windowSize > tokens) {
+    throw new TensorARError(`attachTensorAR: window ${windowSize} does not fit ${tokens} tokens; use 1 … ${tokens}`);
+  }
+  if (!Number.isInteger(depth) || depth < 1) {
+    throw new TensorARError(`attachTensorAR: depth ${depth} is not a positive integer; use 1`);
+  }
+  if (structure !== "maps" && structure !== "gated") {
+    throw new TensorARError(`attachTensorAR: structure "${structure}" is unknown; use "maps" or "gated"`);
+  }
+  return { width, headDim: width % cache.headDim === 0 ? cache.headDim : width, windowSize, depth, structure };
+}
+
+/** Shapes of the modules' parameters, all named `tensorar.…`; none for window 1. */
+export function moduleShapes(sizes: ModuleSizes): ParameterShapes {
+  return sizes.windowSize === 1 ? {} : { ...inputEncoderShapes(sizes), ...outputDecoderShapes(sizes) };
+}
+
+/** How each parameter of the modules starts. */
+export function moduleInitial(sizes: ModuleSizes): (name: string) => Initial {
+  return (name) => inputEncoderInitial(sizes, name) ?? outputDecoderInitial(sizes, name);
+}

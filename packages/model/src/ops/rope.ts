@@ -1,0 +1,99 @@
+import * as tf from "@tensorflow/tfjs-core";
+
+// R rows · H heads · L slots of this call · Dh head width
+
+/** Rotary coefficients of some slots, ready for {@link rope}. */
+export interface RopeTables {
+  /** [L, Dh]: cos, twice for each pair. */
+  readonly cos: tf.Tensor;
+  /** [L, Dh]: -sin for the first and +sin for the second of each pair. */
+  readonly sin: tf.Tensor;
+  /** [Dh, Dh]: the permutation that swaps the two members of each pair. */
+  readonly swap: tf.Tensor2D;
+}
+
+/**
+ * 2-D rotary table, the layout of the original: cos and sin of each slot and pair. The first half of the pairs turns
+ * with the row of the grid, the second half with its column. Condition slots come first and are all zero, cos too, so
+ * their queries and keys vanish. Computed in float32 like the original.
+ * Source: LlamaGen `autoregressive/models/gpt.py`, `precompute_freqs_cis_2d`.
+ *
+ * @returns [conditionSlots + grid², Dh / 2, 2]
+ */
+export function ropeTable2d(grid: number, headDim: number, base: number, conditionSlots: number): Float32Array {
+  const pairs = headDim / 2;
+  const perAxis = Math.floor(pairs / 2);
+  const table = new Float32Array((conditionSlots + grid * grid) * headDim);
+  for (let slot = 0; slot < grid * grid; slot++) {
+    const position = [Math.floor(slot / grid), slot % grid] as const;
+    for (let pair = 0; pair < 2 * perAxis; pair++) {
+      const axis = pair < perAxis ? 0 : 1;
+      const exponent = Math.fround((2 * (pair - axis * perAxis)) / pairs);
+      const frequency = Math.fround(1 / Math.fround(base ** exponent));
+      const angle = Math.fround(position[axis] * frequency);
+      table.set([Math.cos(angle), Math.sin(angle)], ((conditionSlots + slot) * pairs + pair) * 2);
+    }
+  }
+  return table;
+}
+
+/** The table with cos and signed sin spread over the interleaved pairs: [slots, 2 · Dh], cos first. */
+export function spreadRopeTable(table: Float32Array, headDim: number): Float32Array {
+  const spread = new Float32Array(table.length * 2);
+  for (let i = 0; i < table.length; i += 2) {
+    const slot = Math.floor(i / headDim);
+    const at = slot * 2 * headDim + (i % headDim);
+    const [cos, sin] = [table[i]!, table[i + 1]!];
+    spread.set([cos, cos], at);
+    spread.set([-sin, sin], at + headDim);
+  }
+  return spread;
+}
+
+/**
+ * Coefficients of some slots for keys and for queries. Those of queries hold the scale `1/√Dh`, which saves a pass
+ * over the attention scores.
+ *
+ * @param spread [slots, 2 · Dh] from {@link spreadRopeTable}
+ * @param positions int32 [L]: slots
+ */
+export function ropeTables(spread: tf.Tensor2D, positions: tf.Tensor1D): { queries: RopeTables; keys: RopeTables } {
+  const headDim = spread.shape[1] / 2;
+  const swap = swapMatrix(headDim);
+  const tablesOf = (rows: tf.Tensor): RopeTables => {
+    const [cos, sin] = tf.split(rows, 2, 1) as [tf.Tensor, tf.Tensor];
+    return { cos, sin, swap };
+  };
+  const rows = tf.gather(spread, positions); // [L, 2 · Dh]
+  return { queries: tablesOf(tf.mul(rows, 1 / Math.sqrt(headDim))), keys: tablesOf(rows) };
+}
+
+function swapMatrix(size: number): tf.Tensor2D {
+  const values = new Float32Array(size * size);
+  for (let i = 0; i < size; i++) values[i * size + (i ^ 1)] = 1;
+  return tf.tensor2d(values, [size, size]);
+}
+
+/**
+ * Rotates the interleaved pairs of every head: `x·cos + swap(x)·sin`. The swap is a product with a permutation matrix,
+ * far cheaper in ONNX Runtime than strided copies of single elements. The gradient is the inverse rotation.
+ *
+ * @param x [R, H, L, Dh]
+ * @returns [R, H, L, Dh]
+ */
+export function rope(x: tf.Tensor, { cos, sin, swap }: RopeTables): tf.Tensor {
+  return tf.customGrad((...args) => {
+    const [x, save] = args as unknown as [tf.Tensor, tf.GradSaveFunc];
+    save([cos, sin, swap]);
+    const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]) => {
+      const [cos, sin, swap] = saved as [tf.Tensor, tf.Tensor, tf.Tensor2D];
+      return [tf.sub(tf.mul(dy, cos), tf.mul(swapPairs(dy, swap), sin))];
+    };
+    return { value: tf.add(tf.mul(x, cos), tf.mul(swapPairs(x, swap), sin)), gradFunc };
+  })(x);
+}
+
+function swapPairs(x: tf.Tensor, swap: tf.Tensor2D): tf.Tensor {
+  const flat = tf.reshape(x, [-1, swap.shape[0]]) as tf.Tensor2D;
+  return tf.reshape(tf.matMul(flat, swap), [-1, ...x.shape.slice(1)]);
+}

@@ -1,0 +1,56 @@
+import * as tf from "@tensorflow/tfjs-core";
+import type { ForwardInputs, TensorARModel } from "./attach";
+import type { Params } from "./parameters";
+import { expectShape } from "./shapes";
+import { tidy } from "./tidy";
+
+// R rows · T tokens · k window · V codes
+
+/**
+ * Draws one code from every row of logits by inverting its cumulative distribution. Traceable: randomness comes in as
+ * `uniforms`. The caller owns the result.
+ *
+ * @param logits [..., V]
+ * @param uniforms float32 [...] in [0, 1)
+ * @returns int32 [...] in [0, V)
+ */
+export function sampleFromLogits(logits: tf.Tensor, uniforms: tf.Tensor): tf.Tensor {
+  return tidy(() => {
+    expectShape("sampleFromLogits", "uniforms", uniforms, logits.shape.slice(0, -1));
+    const cumulative = tf.cumsum(tf.softmax(logits), -1); // [..., V]
+    // Rounding may leave the last sum below 1. Scaled by it, a uniform below 1 always stays below the last sum.
+    const thresholds = tf.mul(uniforms, tf.max(cumulative, -1));
+    return tf.sum(tf.cast(tf.lessEqual(cumulative, tf.expandDims(thresholds, -1)), "int32"), -1);
+  });
+}
+
+export interface SelfWindowsInputs extends ForwardInputs {
+  /** float32 [R, T, k] in [0, 1): one for every draft. */
+  readonly uniforms: tf.Tensor;
+}
+
+/**
+ * Input tensors whose drafts are the model's own: a first pass over `windows`, in which every entry j ≥ 1 is then
+ * replaced with a draw from the model's prediction of that position, made at the slot that predicts the tensor — what
+ * the generation loop feeds back. Entry 0 and PAD are kept. To mix drafts with noise or truth, choose between the
+ * result and `windows` entry by entry (`tf.where`).
+ *
+ * Call it outside of a gradient: the result is data. The caller owns it.
+ * Source: ours; TensorAR trains on noised truth only.
+ *
+ * @returns int32 [R, T-1, k]
+ */
+export function selfWindows(model: TensorARModel, params: Params, inputs: SelfWindowsInputs): tf.Tensor {
+  return tidy(() => {
+    const { windows, uniforms } = inputs;
+    const { windowSize: k } = model;
+    const { tokens: T } = model.backbone;
+    if (k === 1) return tf.clone(windows);
+    expectShape("selfWindows", "uniforms", uniforms, ["R", T, k]);
+    const drawn = sampleFromLogits(model.forward(params, inputs), uniforms); // [R, T, k]
+    const drafts = tf.slice(drawn, [0, 0, 0], [-1, T - 1, k]); // X[T-1] is never an input
+    const firstEntry = tf.tensor1d([1, ...new Array<number>(k - 1).fill(0)], "int32");
+    const kept = tf.maximum(tf.cast(tf.less(windows, tf.scalar(0, "int32")), "int32"), firstEntry);
+    return tf.add(tf.mul(windows, kept), tf.mul(drafts, tf.sub(tf.scalar(1, "int32"), kept)));
+  });
+}
