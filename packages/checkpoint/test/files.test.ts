@@ -214,7 +214,12 @@ describe("writeFolderAtomic", () => {
     const path = join(folder, "step-10");
     const message = `cannot create the folder "${path}": it exists; choose a new name or remove it`;
     await expect(writeFolderAtomic(path, async () => mkdirSync(path))).rejects.toThrow(message);
-    await expect(writeFolderAtomic(path, fill)).rejects.toThrow(message);
+    let filled = false;
+    const call = writeFolderAtomic(path, async () => {
+      filled = true;
+    });
+    await expect(call).rejects.toThrow(message);
+    expect(filled).toBe(false); // no work was done in vain
     expect(readdirSync(folder)).toEqual(["step-10"]);
     expect(readdirSync(path)).toEqual([]);
   });

@@ -16,17 +16,18 @@ describe("a file from the specification", () => {
     expect(tensors.a).toEqual({ dtype: "float32", shape: [1, 2], data: Float32Array.of(1.5, -2) });
   });
 
-  test("is written to the letter", () => {
+  test("is written to the letter: wide types first, so that all are aligned, then by name", () => {
     const tensors = {
-      b: { dtype: "uint8", shape: [3], data: Uint8Array.of(7, 8, 9) },
-      a: { dtype: "float32", shape: [], data: Float32Array.of(1) },
+      a: { dtype: "uint8", shape: [3], data: Uint8Array.of(7, 8, 9) },
+      c: { dtype: "float32", shape: [], data: Float32Array.of(1) },
+      b: { dtype: "float32", shape: [1, 1], data: Float32Array.of(-2) },
     } satisfies Record<string, TensorData>;
     const bytes = serializeSafetensors(tensors, { format: "pt" });
     const json =
-      '{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[],"data_offsets":[0,4]},' +
-      '"b":{"dtype":"U8","shape":[3],"data_offsets":[4,7]}}';
+      '{"__metadata__":{"format":"pt"},"b":{"dtype":"F32","shape":[1,1],"data_offsets":[0,4]},' +
+      '"c":{"dtype":"F32","shape":[],"data_offsets":[4,8]},"a":{"dtype":"U8","shape":[3],"data_offsets":[8,11]}}';
     const padded = json.padEnd(Math.ceil(json.length / 8) * 8);
-    expect(bytes).toEqual(fileOf(padded, Uint8Array.of(0, 0, 0x80, 0x3f, 7, 8, 9)));
+    expect(bytes).toEqual(fileOf(padded, Uint8Array.of(0, 0, 0, 0xc0, 0, 0, 0x80, 0x3f, 7, 8, 9)));
   });
 
   test("without tensors is allowed", () => {
@@ -116,6 +117,12 @@ describe("files that are refused", () => {
     const file = fileOf('{"x":1}', new Uint8Array(0));
     file[10] = 0xff;
     expect(() => parseSafetensors(file)).toThrow(/not UTF-8/);
+  });
+
+  test("a header that is said to be longer than the file", () => {
+    const file = fileOf("{}", new Uint8Array(0));
+    file[7] = 0x10; // 2^60 + 2 bytes
+    expect(() => parseSafetensors(file)).toThrow(/header is said to be 1152921504606847000 bytes long, but 2 follow/);
   });
 
   test("a header over the limit, before it is parsed", () => {
