@@ -1,1 +1,10 @@
-export {};
+export { compile, openModel } from "./compile";
+export { TensorARError } from "./errors";
+export type { OnnxModel, Port } from "./model";
+export type { Nested } from "./nested";
+export { saveModel } from "./save";
+export { serializeModel } from "./serialize";
+export type { CompiledFunction, RuntimeOptions } from "./session";
+export type { Spec, TensorSpec, Tensors } from "./specs";
+export type { Feed, TensorData } from "./tensordata";
+export { type TraceOptions, trace } from "./trace";

@@ -1,0 +1,40 @@
+/** Finds the user's line in a stack of frames of tfjs and of this package. */
+
+const ownFolder = (() => {
+  const here = import.meta.url;
+  return here.slice(0, here.lastIndexOf("/") + 1).replace(/^file:\/\//, "");
+})();
+
+/** Whether the frame belongs to tfjs, to this package or to the JavaScript engine. */
+function isInternal(frame: string): boolean {
+  return (
+    frame.includes("@tensorflow/") ||
+    frame.includes(ownFolder) ||
+    frame.includes("node:internal") ||
+    /<anonymous>\)?$/.test(frame)
+  );
+}
+
+/** `function (file:line:column)` of the innermost frame that is the user's, or an empty string when none is left. */
+export function callSite(error: Error): string {
+  const frames = (error.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line) || line.includes("@"));
+  const frame = frames.find((line) => !isInternal(line));
+  return frame ? frame.trim().replace(/^at /, "") : "";
+}
+
+/** ` (called at f (file:1:2))`, to append to a message. */
+export function at(error: Error): string {
+  const site = callSite(error);
+  return site ? ` (called at ${site})` : "";
+}
+
+/** Runs `body` with stacks deep enough to get past the frames of tfjs. */
+export function withDeepStacks<T>(body: () => T): T {
+  const before = Error.stackTraceLimit;
+  Error.stackTraceLimit = Math.max(before ?? 0, 60);
+  try {
+    return body();
+  } finally {
+    Error.stackTraceLimit = before;
+  }
+}

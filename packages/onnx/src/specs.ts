@@ -1,0 +1,39 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { TensorARError } from "./errors";
+import { type Entries, flatten, type Nested } from "./nested";
+
+/** Type and shape of an input; a string names a symbolic dimension, whose size is given at every call. */
+export interface TensorSpec {
+  readonly dtype: "float32" | "int32" | "bool";
+  readonly shape: readonly (number | string)[];
+}
+/** A type and shape, or a concrete example that has them. */
+export type Spec = TensorSpec | tf.Tensor;
+
+/** What a traced function gets for specs nested like `S`. */
+export type Tensors<S> = S extends Spec ? tf.Tensor : { [K in keyof S]: Tensors<S[K]> };
+
+/** A function to trace. (Declared as a method so that parameters may be annotated with `Tensor2D` and the like.) */
+export type TracedFunction<S, O> = { method(inputs: Tensors<S>): O }["method"];
+
+export const isTensor = (value: unknown): value is tf.Tensor => value instanceof tf.Tensor;
+
+export const isSpec = (value: unknown): value is Spec =>
+  typeof value === "object" && value !== null && "dtype" in value && "shape" in value && Array.isArray(value.shape);
+
+/** The specs by name, checked. */
+export function flattenSpecs(specs: Nested<Spec>): Entries<TensorSpec> {
+  return flatten(specs, isSpec, "input").map(([name, { dtype, shape }]) => {
+    if (dtype !== "float32" && dtype !== "int32" && dtype !== "bool") {
+      throw new TensorARError(`input "${name}" has dtype "${dtype}"; use "float32", "int32" or "bool"`);
+    }
+    for (const dim of shape) {
+      const valid = typeof dim === "number" ? Number.isInteger(dim) && dim >= 0 : /^[A-Za-z_]\w*$/.test(dim);
+      if (!valid)
+        throw new TensorARError(
+          `input "${name}" has dimension ${JSON.stringify(dim)}; use a size or a name like "batch"`,
+        );
+    }
+    return [name, { dtype, shape }];
+  });
+}

@@ -1,0 +1,79 @@
+import type * as tf from "@tensorflow/tfjs-core";
+import { TensorARError } from "./errors";
+import type { Graph } from "./graph";
+import { makeModel, type OnnxModel } from "./model";
+import { flatten, type Nested } from "./nested";
+import { optimize } from "./passes";
+import { record } from "./record";
+import { flattenSpecs, isTensor, type Spec, type TensorSpec, type TracedFunction } from "./specs";
+import { type Samples, sampleSizes, unify } from "./unify";
+
+export interface TraceOptions {
+  /** Names, by key path, for tensors that the function captures; others become `captured/0`, `captured/1`, …. */
+  readonly weights?: Nested<tf.Tensor>;
+  /** Name of the graph. Default: `graph`. */
+  readonly name?: string;
+}
+
+/**
+ * Records `fn`, gradients included, as an ONNX model. The function runs on symbolic tensors: once, or with n symbolic
+ * dimensions 2ⁿ + 1 times at different sizes, and must do the same every time. Tensors it captures become initializers.
+ *
+ * The current tfjs backend, its tensors and `tf.memory()` are as before afterwards.
+ *
+ * @throws TensorARError when the function reads values, draws random numbers, uses a kernel without an ONNX form, or
+ *   depends on a symbolic dimension in a way that is no polynomial of the sizes.
+ */
+export function trace<const S extends Nested<Spec>, O extends Nested<tf.Tensor>>(
+  fn: TracedFunction<S, O>,
+  inputs: S,
+  options: TraceOptions = {},
+): OnnxModel {
+  return makeModel(optimize(traceGraph(fn, inputs, options)), options.name ?? "graph");
+}
+
+/** The graph as recorded, before any optimization. */
+export function traceGraph(fn: (inputs: never) => unknown, inputs: Nested<Spec>, options: TraceOptions): Graph {
+  const entries = flattenSpecs(inputs);
+  const dimensions = findDimensions(entries);
+  const named = flatten(options.weights ?? {}, isTensor, "weight");
+  const weights = {
+    names: new Map(named.map(([name, { dataId, shape }]) => [dataId as object, { name, shape }])),
+    data: new Map(),
+  };
+  const samples = chooseSamples(entries, dimensions.length);
+  const recordings = Array.from({ length: dimensions.length === 0 ? 1 : 2 ** dimensions.length + 1 }, (_, index) => {
+    const sizes = sampleSizes(samples, index);
+    return record(fn, inputs, entries, new Map(dimensions.map(({ name }, i) => [name, sizes[i]!])), weights);
+  });
+  return recordings.length === 1 ? recordings[0]! : unify(recordings, dimensions, samples);
+}
+
+const MOST_DIMENSIONS = 4;
+
+function findDimensions(entries: readonly (readonly [string, TensorSpec])[]): Graph["dimensions"] {
+  const found = new Map<string, { name: string; input: string; axis: number }>();
+  for (const [input, { shape }] of entries) {
+    for (const [axis, name] of shape.entries()) {
+      if (typeof name === "string" && !found.has(name)) found.set(name, { name, input, axis });
+    }
+  }
+  if (found.size > MOST_DIMENSIONS) {
+    throw new TensorARError(
+      `${found.size} symbolic dimensions (${[...found.keys()].join(", ")}) are too many; use at most ${MOST_DIMENSIONS}`,
+    );
+  }
+  return [...found.values()];
+}
+
+/** Primes that no fixed size of an input equals, so that a symbolic size is never mistaken for a fixed one. */
+function chooseSamples(entries: readonly (readonly [string, TensorSpec])[], count: number): Samples {
+  const taken = new Set(entries.flatMap(([, { shape }]) => shape));
+  const primes: number[] = [];
+  for (let candidate = 7; primes.length < 3 * count; candidate += 2) {
+    const prime = [3, 5, 7, 11, 13].every((divisor) => candidate === divisor || candidate % divisor !== 0);
+    if (prime && !taken.has(candidate)) primes.push(candidate);
+  }
+  const pick = (offset: number): number[] => Array.from({ length: count }, (_, i) => primes[3 * i + offset]!);
+  return { low: pick(0), high: pick(1), check: pick(2) };
+}
