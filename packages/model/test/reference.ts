@@ -21,7 +21,7 @@ export interface ReferenceJson {
   readonly case: string;
   readonly seed: string;
   readonly config: LlamaGenConfig;
-  readonly source: { readonly files: readonly string[] };
+  readonly source?: { readonly files?: readonly string[] };
   readonly tensors: Readonly<Record<string, unknown>>;
   readonly tolerances: Readonly<Record<string, Tolerance>>;
   readonly weights?: WeightRecipe[];
@@ -46,7 +46,7 @@ export function referenceCases(): ReferenceCase[] {
     .filter((file) => file.endsWith(".json") && existsSync(join(referenceRoot, file.replace(/json$/, "safetensors"))))
     .sort()
     .map((file) => new ReferenceCase(join(referenceRoot, file)))
-    .filter(({ json }) => json.source?.files.some((file) => file.endsWith("autoregressive/models/gpt.py")));
+    .filter(({ json }) => json.source?.files?.some((file) => file.endsWith("autoregressive/models/gpt.py")));
 }
 
 /** Class-conditional cases that hold a tensor of this name. */

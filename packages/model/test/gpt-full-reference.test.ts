@@ -1,0 +1,54 @@
+import "@tensorflow/tfjs";
+import * as tf from "@tensorflow/tfjs-core";
+import { expect, test } from "vitest";
+import { countParameters, llamaGen, llamaGenShapes } from "../src";
+import { expectClose, expectTensor } from "./compare";
+import { classConditional, type ReferenceCase, referenceCases } from "./reference";
+
+const cases = classConditional(referenceCases(), "logits_slice");
+
+test.each(cases)("$name has as many parameters as the original", (fixture) => {
+  const { config, weights } = fixture.json;
+  expect(countParameters(llamaGenShapes(config))).toBe(
+    countParameters(Object.fromEntries(weights!.map(({ name, shape }) => [name, shape]))),
+  );
+});
+
+if (process.env.TENSORAR_FULL !== "1") {
+  test.skip("models at full size: about 100 GFLOP, minutes on the cpu backend; set TENSORAR_FULL=1", () => {});
+} else {
+  test.each(cases)("$name, evaluation at full size", fullSize, 1_800_000);
+}
+
+async function fullSize(fixture: ReferenceCase): Promise<void> {
+  await tf.setBackend("cpu");
+  const backbone = llamaGen(fixture.json.config);
+  const params = fixture.params();
+  const [positions, labels, tokens] = [fixture.int32("positions"), fixture.int32("labels"), fixture.int32("tokens")];
+  const logits = tf.tidy(() => {
+    const x = tf.concat([backbone.embedCondition(params, labels), backbone.embedCodes(params, tokens)], 1);
+    const { hidden } = backbone.trunk(params, x, { positions: tf.range(0, x.shape[1]!, 1, "int32") });
+    return backbone.head(params, hidden); // [R, C + T, V]
+  });
+  const at = tf.gather(logits, positions as tf.Tensor1D, 1);
+  const slice = fixture.tensor("logits_slice");
+  expectTensor("logits", tf.slice(at, [0, 0, 0], [-1, -1, slice.shape[2]!]), slice, fixture.tolerance("logits_slice"));
+  const { mean, variance } = tf.moments(logits, -1);
+  const statistics = fixture.tolerance("mean_std");
+  expectClose("mean", mean.dataSync(), fixture.tensor("logits_mean").data as Float64Array, statistics);
+  const deviation = tf.sqrt(tf.mul(variance, backbone.vocabSize / (backbone.vocabSize - 1))); // PyTorch's is unbiased
+  expectClose("std", deviation.dataSync(), fixture.tensor("logits_std").data as Float64Array, statistics);
+  expectTensor("max", tf.max(logits, -1), fixture.tensor("logits_max"), fixture.tolerance("logits_slice"));
+  expectLikeliest(logits, fixture);
+}
+
+/** The likeliest code, wherever the second is further than float32 noise. */
+function expectLikeliest(logits: tf.Tensor, fixture: ReferenceCase): void {
+  const { values } = tf.topk(logits, 2);
+  const best = tf.argMax(logits, -1).dataSync();
+  const pairs = values.dataSync();
+  const clear = Array.from(best, (_, i) => i).filter((i) => pairs[2 * i]! - pairs[2 * i + 1]! > 1e-3);
+  const expected = fixture.tensor("logits_argmax").data as Int32Array;
+  expect(clear.length).toBeGreaterThan(best.length / 2);
+  expect(clear.map((i) => best[i])).toEqual(clear.map((i) => expected[i]));
+}
