@@ -18,11 +18,12 @@ export interface TarFile {
  */
 export async function* readTar(archive: string, wanted: (path: string) => boolean): AsyncGenerator<TarFile> {
   try {
-    const entries = extract();
+    const gzipped = await isGzip(archive);
     const source = createReadStream(archive);
+    const entries = extract();
     // A failing stream destroys the others, so the loop below throws its error; there is nothing left to handle here.
     const done = () => undefined;
-    if (await isGzip(archive)) pipeline(source, createGunzip(), entries, done);
+    if (gzipped) pipeline(source, createGunzip(), entries, done);
     else pipeline(source, entries, done);
     for await (const entry of entries) {
       const { name, type } = entry.header;

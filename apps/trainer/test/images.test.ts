@@ -1,0 +1,126 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import sharp from "sharp";
+import { describe, expect, test } from "vitest";
+import { flipHalf } from "../src/images/flip";
+import { imageGrid, savePng, toDataUri } from "../src/images/grid";
+import { toFloatImages, toPixels } from "../src/images/pixels";
+import { temporaryFolder } from "./data-helpers";
+
+const root = temporaryFolder();
+const bytes = Uint8Array.from({ length: 256 }, (_, i) => i);
+
+describe("pixels", () => {
+  test("bytes become [-1, 1] and come back", () => {
+    const floats = toFloatImages(bytes);
+    expect(floats[0]).toBe(-1);
+    expect(floats[255]).toBe(1);
+    expect(floats[51]).toBeCloseTo(-0.6, 6);
+    expect(toPixels(floats)).toEqual(bytes);
+  });
+
+  test("floats are clamped and rounded to the nearest byte", () => {
+    expect([...toPixels(Float32Array.of(-7, -1, 0.004, 0, 1, Number.POSITIVE_INFINITY))]).toEqual([
+      0, 0, 128, 128, 255, 255,
+    ]);
+  });
+
+  test("NaN is refused", () => {
+    expect(() => toPixels(Float32Array.of(0, Number.NaN))).toThrow(/value 1 of 2 is NaN/);
+  });
+});
+
+/** [count, 2, 3, 3], all values different from white. */
+const images = (count: number): Uint8Array => Uint8Array.from({ length: count * 18 }, (_, i) => (i * 7) % 250);
+
+async function pixelsOf(png: Uint8Array) {
+  const { data, info } = await sharp(png).raw().toBuffer({ resolveWithObject: true });
+  return {
+    width: info.width,
+    height: info.height,
+    at: (x: number, y: number) => [...data.subarray((y * info.width + x) * 3, (y * info.width + x) * 3 + 3)],
+  };
+}
+
+describe("imageGrid", () => {
+  const shape = { count: 5, height: 2, width: 3 };
+
+  test("every pixel is a block at its place, the rest is white", async () => {
+    const given = images(5);
+    const [columns, scale, gap] = [2, 3, 1];
+    const grid = await pixelsOf(await imageGrid(given, { ...shape, columns, scale, gap }));
+    expect([grid.width, grid.height]).toEqual([2 * 9 + 1, 3 * 6 + 2]);
+    for (let y = 0; y < grid.height; y++) {
+      for (let x = 0; x < grid.width; x++) {
+        const image = Math.floor(y / 7) * columns + Math.floor(x / 10);
+        const inside = x % 10 < 9 && y % 7 < 6 && image < 5;
+        const source = (image * 6 + Math.floor((y % 7) / 3) * 3 + Math.floor((x % 10) / 3)) * 3;
+        expect(grid.at(x, y)).toEqual(inside ? [...given.subarray(source, source + 3)] : [255, 255, 255]);
+      }
+    }
+  });
+
+  test("is near to square unless told, and takes floats", async () => {
+    const grid = await imageGrid(images(5), shape);
+    const { width, height } = await pixelsOf(grid);
+    expect([width, height]).toEqual([3 * 3 + 2 * 2, 2 * 2 + 2]);
+    expect((await imageGrid(toFloatImages(images(5)), shape)).equals(grid)).toBe(true);
+  });
+
+  test.each([
+    [{ count: 4 }, /90 values do not make 4 images of 2 × 3 × 3/],
+    [{ columns: 0 }, /columns = 0/],
+    [{ scale: 1.5 }, /scale = 1.5/],
+    [{ gap: -1 }, /gap = -1/],
+    [{ count: 0 }, /count = 0/],
+  ])("refuses %o", async (wrong, message) => {
+    await expect(imageGrid(images(5), { ...shape, ...wrong })).rejects.toThrow(message);
+  });
+
+  test("is saved whole, and as a data URI", async () => {
+    const png = await imageGrid(images(5), shape);
+    const path = join(root, "grid.png");
+    await savePng(path, png);
+    expect(readFileSync(path).equals(png)).toBe(true);
+    expect(readdirSync(root)).toEqual(["grid.png"]);
+    const uri = toDataUri(png);
+    expect(uri.startsWith("data:image/png;base64,")).toBe(true);
+    expect(Buffer.from(uri.split(",")[1]!, "base64").equals(png)).toBe(true);
+    expect(toDataUri(new Uint8Array(png).subarray(8))).toBe(
+      `data:image/png;base64,${png.subarray(8).toString("base64")}`,
+    );
+    await expect(savePng(join(root, "none", "grid.png"), png)).rejects.toThrow(/none.*grid\.png/);
+  });
+});
+
+describe("flipHalf", () => {
+  const shape = { count: 400, height: 2, width: 3 };
+  const given = images(400);
+  const row = (data: Uint8Array, image: number, y: number) =>
+    Array.from({ length: 3 }, (_, x) => [
+      ...data.subarray(((image * 2 + y) * 3 + x) * 3, ((image * 2 + y) * 3 + x) * 3 + 3),
+    ]);
+  const mirrored = (data: Uint8Array) =>
+    Array.from({ length: shape.count }, (_, image) => {
+      const kept = [0, 1].every((y) => JSON.stringify(row(data, image, y)) === JSON.stringify(row(given, image, y)));
+      const flipped = [0, 1].every(
+        (y) => JSON.stringify(row(data, image, y)) === JSON.stringify(row(given, image, y).toReversed()),
+      );
+      expect(kept !== flipped).toBe(true);
+      return flipped;
+    });
+
+  test("mirrors about half, the same ones for the same step", () => {
+    const before = given.slice();
+    const first = flipHalf(given, shape, { seed: 1, step: 7 });
+    const share = mirrored(first).filter(Boolean).length / shape.count;
+    expect(Math.abs(share - 0.5)).toBeLessThan(0.125); // five standard deviations of 0.025
+    expect(flipHalf(given, shape, { seed: 1, step: 7 })).toEqual(first);
+    expect(mirrored(flipHalf(given, shape, { seed: 1, step: 8 }))).not.toEqual(mirrored(first));
+    expect(given).toEqual(before);
+  });
+
+  test("refuses images of another shape", () => {
+    expect(() => flipHalf(given, { ...shape, count: 399 }, { seed: 1, step: 0 })).toThrow(/do not make 399 images/);
+  });
+});
