@@ -17,7 +17,7 @@ import { tidy } from "./tidy";
 export function sampleFromLogits(logits: tf.Tensor, uniforms: tf.Tensor): tf.Tensor {
   return tidy(() => {
     expectShape("sampleFromLogits", "uniforms", uniforms, logits.shape.slice(0, -1));
-    const cumulative = tf.cumsum(tf.softmax(logits), -1); // [..., V]
+    const cumulative = tf.cumsum(tf.softmax(logits), logits.rank - 1); // [..., V]; tfjs takes no negative axis here
     // Rounding may leave the last sum below 1. Scaled by it, a uniform below 1 always stays below the last sum.
     const thresholds = tf.mul(uniforms, tf.max(cumulative, -1));
     return tf.sum(tf.cast(tf.lessEqual(cumulative, tf.expandDims(thresholds, -1)), "int32"), -1);
