@@ -5,13 +5,13 @@ const ownFolder = (() => {
   return here.slice(0, here.lastIndexOf("/") + 1).replace(/^file:\/\//, "");
 })();
 
+/** Frames of the tfjs packages, whether their source maps are applied or not. */
+const TFJS = /[/\\]tfjs(-[a-z]+)*[/\\](dist|src)[/\\]/;
+
 /** Whether the frame belongs to tfjs, to this package or to the JavaScript engine. */
 function isInternal(frame: string): boolean {
   return (
-    frame.includes("@tensorflow/") ||
-    frame.includes(ownFolder) ||
-    frame.includes("node:internal") ||
-    /<anonymous>\)?$/.test(frame)
+    TFJS.test(frame) || frame.includes(ownFolder) || frame.includes("node:internal") || /<anonymous>\)?$/.test(frame)
   );
 }
 

@@ -121,6 +121,7 @@ export const elementwise: Kernels = {
   Acos: direct("Acos"),
   Acosh: direct("Acosh"),
   Add: onnxBinary("Add"),
+  AddN: (g, inputs) => Object.values(inputs).reduce((a, b) => g.binary("Add", a, b)),
   Asin: direct("Asin"),
   Asinh: direct("Asinh"),
   Atan: direct("Atan"),

@@ -1,11 +1,12 @@
 import type { Lowering } from "../backend";
+import { broadcastShape } from "../dims";
 import type { Builder, Value } from "../graph";
 import { activation } from "./elementwise";
-import { type Kernels, need, range, sizes } from "./shared";
+import { type Kernels, need, product, range, sizes } from "./shared";
 
 /**
- * Matrix products. tfjs brings every product to rank 3, `[batch, rows, columns]`. What is really two-dimensional, a batch of
- * one or a batch against one shared matrix, becomes a `Gemm`, which transposes either operand as it reads it.
+ * Matrix products. What is really two-dimensional, matrices or a batch against one shared matrix, becomes a `Gemm`, which
+ * transposes either operand as it reads it: a weight kept as `[out, in]` is never transposed in memory.
  */
 
 interface Transposes {
@@ -13,20 +14,22 @@ interface Transposes {
   readonly transposeB: boolean;
 }
 
-function product(g: Builder, a: Value, b: Value, { transposeA, transposeB }: Transposes): Value {
-  const [batchA, batchB] = [sizes(a)[0]!, sizes(b)[0]!];
+function matMul(g: Builder, a: Value, b: Value, { transposeA, transposeB }: Transposes): Value {
+  const batchA = product(sizes(a).slice(0, -2));
+  const batchB = product(sizes(b).slice(0, -2));
   if (batchB !== 1 || (batchA !== 1 && transposeA) || a.dtype !== "float32") {
     return g.matMul(transposeA ? swapLast(g, a) : a, transposeB ? swapLast(g, b) : b);
   }
-  const [rowsA, columnsA] = [sizes(a)[1]!, sizes(a)[2]!];
-  const [rowsB, columnsB] = [sizes(b)[1]!, sizes(b)[2]!];
+  const [rowsA, columnsA] = sizes(a).slice(-2) as [number, number];
+  const [rowsB, columnsB] = sizes(b).slice(-2) as [number, number];
   const rows = transposeA ? columnsA : rowsA;
   const columns = transposeB ? rowsB : columnsB;
-  const flatA = g.reshape(a, [batchA * rowsA, columnsA]);
-  const flatB = g.reshape(b, [rowsB, columnsB]);
+  const flatA = a.shape.length === 2 ? a : g.reshape(a, [batchA * rowsA, columnsA]);
+  const flatB = b.shape.length === 2 ? b : g.reshape(b, [rowsB, columnsB]);
   const attributes = { transA: transposeA ? 1 : 0, transB: transposeB ? 1 : 0 };
   const result = g.op("Gemm", [flatA, flatB], { dtype: a.dtype, shape: [batchA * rows, columns] }, attributes);
-  return g.reshape(result, [batchA, rows, columns]);
+  const batch = broadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
+  return batch.length === 0 ? result : g.reshape(result, [...batch, rows, columns]);
 }
 
 function swapLast(g: Builder, x: Value): Value {
@@ -36,7 +39,7 @@ function swapLast(g: Builder, x: Value): Value {
 
 const fused: Lowering = (g, inputs, attributes) => {
   const { bias, preluActivationWeights } = inputs;
-  const result = product(g, need(inputs, "a"), need(inputs, "b"), attributes);
+  const result = matMul(g, need(inputs, "a"), need(inputs, "b"), attributes);
   const biased = bias ? g.binary("Add", result, bias) : result;
   return activation[attributes.activation ?? "linear"]!(g, biased, attributes.leakyreluAlpha, preluActivationWeights);
 };
@@ -52,7 +55,7 @@ const einsum: Lowering = (g, inputs, { equation }) => {
 };
 
 export const matmuls: Kernels = {
-  BatchMatMul: (g, inputs, attributes) => product(g, need(inputs, "a"), need(inputs, "b"), attributes),
+  BatchMatMul: (g, inputs, attributes) => matMul(g, need(inputs, "a"), need(inputs, "b"), attributes),
   Einsum: einsum,
   _FusedMatMul: fused,
 };
