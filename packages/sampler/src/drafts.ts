@@ -1,0 +1,78 @@
+import { createStream } from "@tensorar/noise";
+import { argmax, type Categorical } from "./categorical";
+import { TensorARError } from "./errors";
+
+/**
+ * What becomes of the drafts of entries 1 … k-1 before they are fed back. The paper feeds them back as sampled; a model
+ * that trusts them too much does better when they are noised again.
+ */
+export type DraftPolicy =
+  /** Sampled and fed back as they are: the paper's loop. Temperature 1 when left out. */
+  | { readonly kind: "raw"; readonly temperature?: number }
+  /** Sampled, then replaced by a uniform code with probability `rates[j]`, which makes inputs look as in training. */
+  | { readonly kind: "renoise"; readonly rates: ArrayLike<number>; readonly temperature?: number }
+  /** The likeliest code. */
+  | { readonly kind: "argmax" }
+  /** Sampled for the trace, but uniform codes are fed back: generation without drafts. */
+  | { readonly kind: "noise" };
+
+/** @throws TensorARError when the policy does not fit windows of k */
+export function checkDrafts(drafts: DraftPolicy, windowSize: number): void {
+  if (
+    "temperature" in drafts &&
+    drafts.temperature !== undefined &&
+    !(drafts.temperature > 0 && Number.isFinite(drafts.temperature))
+  ) {
+    throw new TensorARError(
+      `draft temperature ${drafts.temperature} is out of range; use a positive number, or kind "argmax"`,
+    );
+  }
+  if (drafts.kind !== "renoise") return;
+  if (drafts.rates.length !== windowSize) {
+    throw new TensorARError(
+      `draft rates: ${drafts.rates.length} numbers for windows of ${windowSize}; pass β(0) … β(${windowSize - 1})`,
+    );
+  }
+  const bad = Array.from(drafts.rates).findIndex((rate) => !(rate >= 0 && rate <= 1));
+  if (bad >= 0) throw new TensorARError(`draft rates: β(${bad}) = ${drafts.rates[bad]} is no probability; use 0 … 1`);
+}
+
+/**
+ * Drafts of one row from its k rows of logits.
+ * @param out [k]: entries 1 … count-1 are written
+ */
+export function sampleDrafts(
+  drafts: DraftPolicy,
+  categorical: Categorical,
+  logits: Float32Array,
+  offset: number,
+  vocabSize: number,
+  address: { readonly seed: number; readonly image: number; readonly position: number; readonly where: string },
+  out: Int32Array,
+): void {
+  const stream = createStream(address.seed, "draft", address.image, address.position);
+  const temperature = "temperature" in drafts ? (drafts.temperature ?? 1) : 1;
+  const options = { temperature, topK: 0, topP: 1 };
+  for (let entry = 1; entry < out.length; entry++) {
+    const row = offset + entry * vocabSize;
+    out[entry] =
+      drafts.kind === "argmax"
+        ? argmax(logits, row, vocabSize, address.where)
+        : categorical.sample(logits, row, options, stream.uniform(), address.where);
+  }
+}
+
+/** What the model is shown instead of its drafts. @param fed [k]: entry 0 is final and stays; the others are changed in place */
+export function disturbDrafts(
+  drafts: DraftPolicy,
+  vocabSize: number,
+  address: { readonly seed: number; readonly image: number; readonly position: number },
+  fed: Int32Array,
+): void {
+  if (drafts.kind === "raw" || drafts.kind === "argmax") return;
+  const stream = createStream(address.seed, "draft-noise", address.image, address.position);
+  for (let entry = 1; entry < fed.length; entry++) {
+    const rate = drafts.kind === "noise" ? 1 : drafts.rates[entry]!;
+    if (stream.uniform() < rate) fed[entry] = stream.below(vocabSize);
+  }
+}

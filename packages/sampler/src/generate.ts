@@ -1,0 +1,109 @@
+import { createStream, PAD } from "@tensorar/noise";
+import { checkSampling, createCategorical, type SamplingOptions } from "./categorical";
+import type { Decoder } from "./decoder";
+import { checkDrafts, type DraftPolicy, disturbDrafts, sampleDrafts } from "./drafts";
+import { TensorARError } from "./errors";
+import { checkGuidance, type Guidance, isGuided, mixGuided, scaleAt } from "./guidance";
+
+// N images · R rows, N or 2N with guidance · T tokens · k window · V codes
+
+export interface GenerateOptions extends SamplingOptions {
+  /** [N] */
+  readonly conditions: Int32Array;
+  /** Image i of a run depends on the seed and its index alone, not on the batch that it is made in. */
+  readonly seed: number;
+  /** Index of the first image of this batch; default 0. */
+  readonly firstIndex?: number;
+  readonly guidance: Guidance;
+  readonly drafts: DraftPolicy;
+  /** Keep all drafts of every position. */
+  readonly trace?: boolean;
+  /** Stops the loop between two steps. */
+  readonly signal?: AbortSignal;
+}
+
+/** After each step: one more position of every image is final. */
+export interface GenerateStep {
+  /** 0 … T-1 */
+  readonly position: number;
+  /** [N, T]: final up to `position`, then the newest drafts, PAD beyond them. Valid until the next step. */
+  readonly codes: Int32Array;
+}
+
+export interface Generated {
+  /** [N, T] */
+  readonly codes: Int32Array;
+  /** With `trace`: [N, T, k], the drafts of every position from first (depth 0) to final (depth k-1); PAD where there was none. */
+  readonly trace?: Int32Array;
+}
+
+/**
+ * Generates a batch of images, refining as it goes. Source: Cheng et al. 2026, inference: each step makes one position
+ * final and drafts the k-1 after it, which the next step revises.
+ *
+ * @returns yields after every step and returns all codes
+ * @throws TensorARError for options out of range, logits that are NaN, and when `signal` aborts
+ */
+export async function* generate(decoder: Decoder, options: GenerateOptions): AsyncGenerator<GenerateStep, Generated> {
+  check(decoder, options);
+  const { tokens: T, windowSize: k, vocabSize: V, nullCondition } = decoder;
+  const { conditions, seed, firstIndex = 0, guidance, drafts } = options;
+  const N = conditions.length;
+  const guided = isGuided(guidance);
+  const session = decoder.start(guided ? withTwins(conditions, nullCondition) : conditions);
+  const categorical = createCategorical(V);
+  const codes = new Int32Array(N * T).fill(PAD);
+  const trace = options.trace ? new Int32Array(N * T * k).fill(PAD) : undefined;
+  const windows = new Int32Array((guided ? 2 * N : N) * k).fill(PAD);
+  const drawn = new Int32Array(k);
+
+  for (let position = 0; position < T; position++) {
+    if (options.signal?.aborted)
+      throw new TensorARError(`generation was stopped at token ${position} of ${T}; start it again for these images`);
+    const logits = await session.step(windows); // [R, k, V]
+    if (guided) mixGuided(logits, scaleAt(guidance, position, T));
+    for (let row = 0; row < N; row++) {
+      const image = firstIndex + row;
+      const address = { seed, image, position, where: `image ${image}, token ${position}` };
+      const uniform = createStream(seed, "token", image, position).uniform();
+      drawn[0] = categorical.sample(logits, row * k * V, options, uniform, address.where);
+      const entries = Math.min(k, T - position); // of the tensor that lie inside the image
+      const inside = drawn.subarray(0, entries);
+      sampleDrafts(drafts, categorical, logits, row * k * V, V, address, inside);
+      codes.set(inside, row * T + position);
+      if (trace) recordDrafts(trace, inside, row * T + position, k);
+      disturbDrafts(drafts, V, address, inside);
+      drawn.fill(PAD, entries);
+      windows.set(drawn, row * k);
+      if (guided) windows.set(drawn, (N + row) * k);
+    }
+    yield { position, codes };
+  }
+  return { codes, ...(trace && { trace }) };
+}
+
+/** [N] → [2N]: every condition, then as many times none. */
+function withTwins(conditions: Int32Array, nullCondition: number): Int32Array {
+  const both = new Int32Array(2 * conditions.length).fill(nullCondition);
+  both.set(conditions);
+  return both;
+}
+
+/** Entry j of a tensor is the (k-1-j)-th draft of its position. @param at index of the first entry's position in [N · T] */
+function recordDrafts(trace: Int32Array, entries: Int32Array, at: number, k: number): void {
+  entries.forEach((code, j) => {
+    trace[(at + j) * k + (k - 1 - j)] = code;
+  });
+}
+
+function check({ windowSize, tokens }: Decoder, options: GenerateOptions): void {
+  const { conditions, firstIndex = 0 } = options;
+  if (conditions.length === 0) throw new TensorARError("generate: no conditions; pass one for each image");
+  if (!(Number.isInteger(firstIndex) && firstIndex >= 0))
+    throw new TensorARError(`generate: firstIndex ${firstIndex} is no image; use 0 or more`);
+  if (windowSize > tokens)
+    throw new TensorARError(`generate: window ${windowSize} does not fit an image of ${tokens} tokens`);
+  checkSampling(options);
+  checkGuidance(options.guidance);
+  checkDrafts(options.drafts, windowSize);
+}
