@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { availableParallelism, cpus, totalmem } from "node:os";
 import { Worker } from "node:worker_threads";
 import { compile } from "@tensorar/onnx";
+import "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs-core";
 import * as ort from "onnxruntime-node";
 import { measure } from "./measure";
@@ -52,6 +53,7 @@ export async function copyBandwidth({
 /** Arithmetic, GFLOP/s: a product of two 1024 × 1024 float32 matrices, both inputs, in ONNX Runtime. */
 export async function matmulRate({ size = 1024, threads = availableParallelism() } = {}): Promise<number> {
   const matrix = { dtype: "float32", shape: [size, size] } as const;
+  await tf.ready();
   const product = await compile(
     ({ a, b }) => ({ c: tf.matMul(a, b) }),
     { a: matrix, b: matrix },
