@@ -39,9 +39,14 @@ function execute(command) {
   const [program, ...args] = command.split(" ");
   console.log(`\n$ ${command}`);
   const begun = performance.now();
-  const { status, signal } = spawnSync(process.execPath, [join(root, programs[program]), ...args], { cwd: root, stdio: "inherit" });
+  const { status, signal } = spawnSync(process.execPath, [join(root, programs[program]), ...args], {
+    cwd: root,
+    stdio: "inherit",
+  });
   if (status !== 0) {
-    console.error(signal ? `stopped by ${signal}` : `the demo stopped at the command above; run it alone to look closer`);
+    console.error(
+      signal ? `stopped by ${signal}` : `the demo stopped at the command above; run it alone to look closer`,
+    );
     process.exit(status ?? 1);
   }
   return (performance.now() - begun) / 1000;
@@ -53,4 +58,6 @@ const begun = performance.now();
 const done = commands.map((command) => ({ command, seconds: execute(command) }));
 writeFileSync(join(root, run, "commands.json"), `${JSON.stringify(done, null, 2)}\n`);
 execute(report);
-console.log(`\nDone in ${((performance.now() - begun) / 60_000).toFixed(1)} minutes. Open ${join(run, "report.html")} in a browser.`);
+console.log(
+  `\nDone in ${((performance.now() - begun) / 60_000).toFixed(1)} minutes. Open ${join(run, "report.html")} in a browser.`,
+);

@@ -21,7 +21,10 @@ async function refused(args: readonly string[]): Promise<string> {
 
 test("a config file with an unknown key", async () => {
   const config = join(dir, "unknown.json");
-  await writeFile(config, JSON.stringify({ codes: join(dir, "codes"), out: join(dir, "run"), steps: 1, learningrate: 1 }));
+  await writeFile(
+    config,
+    JSON.stringify({ codes: join(dir, "codes"), out: join(dir, "run"), steps: 1, learningrate: 1 }),
+  );
   const output = await refused(["pretrain", "--config", config]);
   expect(output).toContain('unknown key "learningrate"');
   expect(output).toContain(config);
@@ -29,7 +32,15 @@ test("a config file with an unknown key", async () => {
 });
 
 test("a value of the wrong kind names key, value and flag", async () => {
-  const output = await refused(["pretrain", "--codes", join(dir, "codes"), "--out", join(dir, "run"), "--steps", "many"]);
+  const output = await refused([
+    "pretrain",
+    "--codes",
+    join(dir, "codes"),
+    "--out",
+    join(dir, "run"),
+    "--steps",
+    "many",
+  ]);
   expect(output).toContain('"steps"');
   expect(output).toContain("--steps");
 });
@@ -52,9 +63,35 @@ test("codes that are cut off", async () => {
 
 test("a window larger than the image, and a base model of another shape", async () => {
   const base = join(dir, "base");
-  const made = await runCli(["pretrain", "--codes", join(dir, "codes"), "--out", base, "--width", "32", "--layers", "1", "--heads", "2", "--steps", "1", "--batch-size", "2"]);
+  const made = await runCli([
+    "pretrain",
+    "--codes",
+    join(dir, "codes"),
+    "--out",
+    base,
+    "--width",
+    "32",
+    "--layers",
+    "1",
+    "--heads",
+    "2",
+    "--steps",
+    "1",
+    "--batch-size",
+    "2",
+  ]);
   expect(made, made.output).toMatchObject({ status: 0 });
-  const finetune = ["finetune", "--base", base, "--codes", join(dir, "codes"), "--out", join(dir, "tuned"), "--steps", "1"];
+  const finetune = [
+    "finetune",
+    "--base",
+    base,
+    "--codes",
+    join(dir, "codes"),
+    "--out",
+    join(dir, "tuned"),
+    "--steps",
+    "1",
+  ];
   expect(await refused([...finetune, "--window-size", "10"])).toMatch(/window.*10.*9/);
 
   const config = JSON.parse(await readFile(join(base, "config.json"), "utf8"));
@@ -66,6 +103,14 @@ test("a window larger than the image, and a base model of another shape", async 
 });
 
 test("an unknown class, and an option of another kind of guidance", async () => {
-  const output = await refused(["sample", "--model", join(dir, "missing"), "--tokenizer", join(dir, "missing"), "--out", join(dir, "x")]);
+  const output = await refused([
+    "sample",
+    "--model",
+    join(dir, "missing"),
+    "--tokenizer",
+    join(dir, "missing"),
+    "--out",
+    join(dir, "x"),
+  ]);
   expect(output).toContain(join(dir, "missing", "config.json"));
 });

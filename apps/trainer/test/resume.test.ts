@@ -7,11 +7,24 @@ import { writeTinyCodes } from "./tiny-codes";
 
 let dir: string;
 const model = ["--width", "32", "--layers", "2", "--heads", "2"];
-const recipe = ["--batch-size", "4", "--steps", "9", "--warmup-steps", "3", "--checkpoint-every", "2", "--log-every", "1", "--threads", "2"];
+const recipe = [
+  "--batch-size",
+  "4",
+  "--steps",
+  "9",
+  "--warmup-steps",
+  "3",
+  "--checkpoint-every",
+  "2",
+  "--log-every",
+  "1",
+  "--threads",
+  "2",
+];
 const weights = (run: string) => readFile(join(dir, run, "model.safetensors"));
 const losses = async (run: string) => {
   const lines = (await readFile(join(dir, run, "log.jsonl"), "utf8")).trim().split("\n");
-  return lines.map((line) => (JSON.parse(line) as { step: number; loss: number })).map(({ step, loss }) => [step, loss]);
+  return lines.map((line) => JSON.parse(line) as { step: number; loss: number }).map(({ step, loss }) => [step, loss]);
 };
 
 beforeAll(async () => {
@@ -20,8 +33,27 @@ beforeAll(async () => {
 });
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
-const pretrain = (out: string, ...more: string[]) => ["pretrain", "--codes", join(dir, "codes"), "--out", join(dir, out), ...model, ...recipe, ...more];
-const finetune = (out: string, ...more: string[]) => ["finetune", "--codes", join(dir, "codes"), "--base", join(dir, "base"), "--out", join(dir, out), ...recipe, ...more];
+const pretrain = (out: string, ...more: string[]) => [
+  "pretrain",
+  "--codes",
+  join(dir, "codes"),
+  "--out",
+  join(dir, out),
+  ...model,
+  ...recipe,
+  ...more,
+];
+const finetune = (out: string, ...more: string[]) => [
+  "finetune",
+  "--codes",
+  join(dir, "codes"),
+  "--base",
+  join(dir, "base"),
+  "--out",
+  join(dir, out),
+  ...recipe,
+  ...more,
+];
 
 describe("a run that was killed continues bit for bit", () => {
   test("base model, kill -9 after a checkpoint", async () => {
@@ -38,7 +70,8 @@ describe("a run that was killed continues bit for bit", () => {
   test("TensorAR on its own drafts, stopped at some step and continued", async () => {
     const self = ["--inputs", "self", "--window-size", "3"];
     expect(await runCli(finetune("whole", ...self))).toMatchObject({ status: 0 });
-    const parts = (...steps: string[]) => finetune("parts", ...self).map((arg, i, all) => (all[i - 1] === "--steps" ? steps[0]! : arg));
+    const parts = (...steps: string[]) =>
+      finetune("parts", ...self).map((arg, i, all) => (all[i - 1] === "--steps" ? steps[0]! : arg));
     expect(await runCli(parts("5"))).toMatchObject({ status: 0 });
     await rm(join(dir, "parts", "model.safetensors"));
     expect(await runCli([...parts("9"), "--resume"])).toMatchObject({ status: 0 });

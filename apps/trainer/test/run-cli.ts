@@ -10,9 +10,14 @@ export interface CliResult {
 }
 
 /** Runs the command line from its sources in a process of its own. `killWhen` sends `signal` once the output matches. */
-export function runCli(args: readonly string[], kill?: { readonly when: RegExp; readonly signal: NodeJS.Signals }): Promise<CliResult> {
+export function runCli(
+  args: readonly string[],
+  kill?: { readonly when: RegExp; readonly signal: NodeJS.Signals },
+): Promise<CliResult> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ["--import", "tsx", "--conditions=@tensorar/source", cli, ...args], { cwd: root });
+    const child = spawn(process.execPath, ["--import", "tsx", "--conditions=@tensorar/source", cli, ...args], {
+      cwd: root,
+    });
     let output = "";
     let killed = false;
     const collect = (chunk: Buffer) => {

@@ -32,8 +32,8 @@ export function createCache({ layers, heads: H, headDim: Dh }: CacheShape, R: nu
     const old = { S, keys, values, mask };
     S = capacity(needed, slots);
     [keys, values] = [empty(), empty()];
-    old.keys.forEach((from, layer) => copyLines(from, old.S, keys[layer]!, S));
-    old.values.forEach((from, layer) => copyLines(from, old.S * Dh, values[layer]!, S * Dh));
+    for (const [layer, from] of old.keys.entries()) copyLines(from, old.S, keys[layer]!, S);
+    for (const [layer, from] of old.values.entries()) copyLines(from, old.S * Dh, values[layer]!, S * Dh);
     mask = new Float32Array(R * S).fill(HIDDEN);
     copyLines(old.mask, old.S, mask, S);
   };

@@ -43,7 +43,7 @@ export const codesCommand: CommandDefinition<typeof schema.shape> = {
     progress.stop();
     await tokenizer.dispose();
     await saveCodes(settings.out, {
-      count: dataset.count, grid, vocabSize: folder.config.codebook_size, classes: dataset.classes, dataset: settings.data,
+      count: dataset.count, grid, vocabSize: folder.config.codebook_size, classes: [...dataset.classes], dataset: settings.data,
       tokenizer: settings.tokenizer, codes, labels: dataset.labels, train: dataset.train, validation: dataset.validation,
     });
     const { used, perplexity } = codebookUsage(codes, folder.config.codebook_size);

@@ -1,7 +1,7 @@
 import { compile } from "@tensorar/onnx";
 import * as tf from "@tensorflow/tfjs-core";
 import type * as ort from "onnxruntime-node";
-import type { Engine, Runnable } from "./engine";
+import type { Engine, Runnable, TensorFunction } from "./engine";
 
 /** Traces tensor functions to ONNX and runs them compiled. */
 export function onnxEngine(runtime: typeof ort, threads: number): Engine {
@@ -9,7 +9,9 @@ export function onnxEngine(runtime: typeof ort, threads: number): Engine {
     description: `ONNX Runtime ${runtime.env.versions.node ?? runtime.env.versions.common} (cpu, ${threads} threads)`,
     async prepare(fn, inputs, { state = [] } = {}) {
       await tf.ready();
-      return (await compile(fn as never, inputs as never, { runtime, threads, state: [...state] })) as unknown as Runnable;
+      // The engine's types are dynamic on purpose; inferring compile's would nest without end.
+      const prepare = compile as unknown as (fn: TensorFunction, inputs: unknown, options: object) => Promise<Runnable>;
+      return prepare(fn, inputs, { runtime, threads, state: [...state] });
     },
   };
 }

@@ -51,7 +51,7 @@ function measuresOf(outputs: Record<string, Nested<TensorData>>): Record<string,
   const measures = outputs.measures as Record<string, TensorData>;
   return Object.fromEntries(
     Object.entries(measures).flatMap(([name, { shape, data }]) =>
-      shape.length === 0 ? [[name, Number(data[0])]] : Array.from(data, (value, i) => [`${name}${i}`, Number(value)]),
+      shape.length === 0 ? [[name, Number(data[0])]] : Array.from(data as Float32Array, (value, i) => [`${name}${i}`, value]),
     ),
   );
 }
