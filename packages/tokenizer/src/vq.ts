@@ -1,0 +1,145 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { type FullVqConfig, gridOf, resolveConfig, type VqConfig } from "./config";
+import { ShapeError } from "./errors";
+import { decoderLayers, encoderLayers, postQuantLayer, quantLayer } from "./layers";
+import { runLayer, runLayers } from "./network";
+import { straightThrough } from "./ops/gradients";
+import type { Params } from "./parameters";
+import { codebook, quantize, quantizerLosses } from "./quantizer/quantize";
+
+// N images · H, W pixels · [h, w] grid · Z z_channels · e dimensions of a code · V codes
+
+export interface Encoded {
+  /** The encoder's output before the quantizer's projection, `[N, h, w, Z]`. */
+  readonly features: tf.Tensor4D;
+  /** What is quantized, `[N, h, w, e]`, before any scaling to length 1. */
+  readonly latents: tf.Tensor4D;
+  /** The nearest codes in raster order, int32 `[N, h·w]` in `[0, V)`. */
+  readonly codes: tf.Tensor2D;
+  /** The vectors of those codes, `[N, h, w, e]`; they are what {@link decodeVq} reads. */
+  readonly quantized: tf.Tensor4D;
+}
+
+/**
+ * Images to codes. Source: `VQModel.encode` of LlamaGen's `vq_model.py`, in eval mode.
+ *
+ * Borrows `params` and `images`; the caller owns the four results.
+ * @param images float32 `[N, H, W, C]` in `[-1, 1]`, sides divisible by the downsample factor
+ * @throws ShapeError where the images do not fit the configuration
+ * @throws TensorARError for a bad configuration or a missing parameter
+ */
+export function encodeVq(params: Params, config: VqConfig, images: tf.Tensor4D): Encoded {
+  const full = resolveConfig(config);
+  const [h, w] = checkImages("encodeVq", full, images);
+  return tf.tidy(() => {
+    const { features, latents } = latentsOf(params, full, images);
+    const { codes, chosen } = quantize(params, full, tf.reshape(latents, [-1, full.codebook_embed_dim]));
+    return {
+      features,
+      latents,
+      codes: tf.reshape(codes, [-1, h * w]) as tf.Tensor2D,
+      quantized: tf.reshape(chosen, [-1, h, w, full.codebook_embed_dim]) as tf.Tensor4D,
+    };
+  });
+}
+
+/**
+ * Codes to images. Source: `VQModel.decode_code` of LlamaGen's `vq_model.py`.
+ *
+ * Borrows `params` and `codes`; the caller owns the result.
+ * @param codes int32 `[N, h·w]` in raster order, each in `[0, V)`
+ * @param grid `[h, w]`, see `gridOf`
+ * @returns `[N, H, W, C]`, in `[-1, 1]` up to the decoder's error: clamp before making pixels of it
+ * @throws ShapeError where `codes` does not have `h · w` columns
+ */
+export function decodeVq(
+  params: Params,
+  config: VqConfig,
+  codes: tf.Tensor2D,
+  grid: readonly [h: number, w: number],
+): tf.Tensor4D {
+  const full = resolveConfig(config);
+  const [h, w] = grid;
+  if (codes.shape.length !== 2 || codes.shape[1] !== h * w) {
+    throw new ShapeError(`decodeVq: codes have shape [${codes.shape}]; pass [N, ${h * w}] for a grid of ${h} x ${w}`);
+  }
+  return tf.tidy(() => {
+    const chosen = tf.gather(codebook(params, full), tf.reshape(codes, [-1])); // [N·h·w, e]
+    return imagesOf(params, full, tf.reshape(chosen, [-1, h, w, full.codebook_embed_dim]));
+  });
+}
+
+/** Weights of the reconstruction loss: `l2 · mean squared error + l1 · mean absolute error`. */
+export interface ReconstructionWeights {
+  /** Default 1. */
+  readonly l2?: number;
+  /** Default 0. The original uses either; a mix is ours. */
+  readonly l1?: number;
+}
+
+export interface VqLosses {
+  /** Sum of the other losses: what training minimises. */
+  readonly total: tf.Scalar;
+  readonly reconstruction: tf.Scalar;
+  readonly vq_loss: tf.Scalar;
+  /** Already times `commit_loss_beta`. */
+  readonly commit_loss: tf.Scalar;
+  /** Already times `entropy_loss_ratio`. */
+  readonly entropy_loss: tf.Scalar;
+  /** int32 `[N, h·w]`, for the codebook usage. */
+  readonly codes: tf.Tensor2D;
+}
+
+/**
+ * Losses of one training batch; gradients pass the quantizer straight through.
+ * Source: `VQModel.forward` in training mode and the reconstruction part of `VQLoss`; the perceptual and adversarial
+ * parts of `VQLoss` are not here.
+ *
+ * Borrows `params` and `images`; the caller owns the results.
+ * @param images float32 `[N, H, W, C]` in `[-1, 1]`
+ * @throws as {@link encodeVq}
+ */
+export function vqLosses(
+  params: Params,
+  config: VqConfig,
+  images: tf.Tensor4D,
+  weights: ReconstructionWeights = {},
+): VqLosses {
+  const full = resolveConfig(config);
+  const [h, w] = checkImages("vqLosses", full, images);
+  return tf.tidy(() => {
+    const { latents } = latentsOf(params, full, images);
+    const quantized = quantize(params, full, tf.reshape(latents, [-1, full.codebook_embed_dim]));
+    const passed = straightThrough(quantized.compared, quantized.chosen); // [N·h·w, e]
+    const decoded = imagesOf(params, full, tf.reshape(passed, [-1, h, w, full.codebook_embed_dim]));
+    const reconstruction = reconstructionLoss(tf.sub(decoded, images), weights);
+    const losses = quantizerLosses(full, quantized);
+    const total = tf.addN([reconstruction, losses.vq_loss, losses.commit_loss, losses.entropy_loss]) as tf.Scalar;
+    return { total, reconstruction, ...losses, codes: tf.reshape(quantized.codes, [-1, h * w]) as tf.Tensor2D };
+  });
+}
+
+function latentsOf(params: Params, config: FullVqConfig, images: tf.Tensor4D) {
+  const features = runLayers(params, encoderLayers(config), images); // [N, h, w, Z]
+  return { features, latents: runLayer(params, quantLayer(config), features) }; // [N, h, w, e]
+}
+
+/** `[N, h, w, e]` → `[N, H, W, C]` */
+const imagesOf = (params: Params, config: FullVqConfig, quantized: tf.Tensor4D): tf.Tensor4D =>
+  runLayers(params, [postQuantLayer(config), ...decoderLayers(config)], quantized);
+
+function reconstructionLoss(error: tf.Tensor, { l2 = 1, l1 = 0 }: ReconstructionWeights): tf.Scalar {
+  const squared = l2 === 0 ? [] : [tf.mul(tf.mean(tf.square(error)), l2)];
+  const absolute = l1 === 0 ? [] : [tf.mul(tf.mean(tf.abs(error)), l1)];
+  return tf.addN([...squared, ...absolute]) as tf.Scalar;
+}
+
+function checkImages(where: string, config: FullVqConfig, { shape }: tf.Tensor): [h: number, w: number] {
+  const [, H, W, channels] = shape;
+  if (shape.length !== 4 || channels !== config.in_channels) {
+    throw new ShapeError(
+      `${where}: images have shape [${shape}]; pass [N, height, width, ${config.in_channels}] (channels last)`,
+    );
+  }
+  return gridOf(config, [H!, W!]);
+}
