@@ -15,6 +15,7 @@ import {
 } from "./generated/onnx_pb";
 import { type Attributes, type ElementType, type Literal, ONNX_TYPES, type Value } from "./graph";
 import type { OnnxModel, Port } from "./model";
+import { contentKey } from "./passes/cse";
 
 /** ONNX operator set 21 and IR 10: ONNX 1.16, read by ONNX Runtime from 1.18 on. */
 export const OPSET = 21;
@@ -133,10 +134,7 @@ class GraphWriter {
   #constant(value: Value, literal: Literal): string {
     const shape = value.shape as number[];
     const size = shape.reduce((a, b) => a * b, 1);
-    const key =
-      literal.kind === "data"
-        ? undefined
-        : JSON.stringify([value.dtype, shape, literal, Object.is((literal as { value?: unknown }).value, -0)]);
+    const key = contentKey(value, literal);
     const known = key && this.#constants.get(key);
     if (known) return known;
     const name = this.#fresh(literal.kind);

@@ -9,5 +9,6 @@ export function removeDead(graph: Graph): Graph {
     alive.add(value.source.node);
     for (const input of value.source.node.inputs) if (input) pending.push(input);
   }
+  if (alive.size === graph.nodes.length) return graph;
   return { ...graph, nodes: graph.nodes.filter((node) => alive.has(node)) };
 }

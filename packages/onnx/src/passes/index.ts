@@ -1,8 +1,19 @@
 import type { Graph } from "../graph";
+import { shareEqual } from "./cse";
 import { removeDead } from "./dead";
+import { simplify } from "./simplify";
 import { lowerSymbolic } from "./symbolic";
+
+/** More rounds than any graph has needed to settle. */
+const MOST_ROUNDS = 8;
 
 /** Everything between the recorded graph and the file. */
 export function optimize(graph: Graph): Graph {
-  return lowerSymbolic(removeDead(graph));
+  let current = removeDead(graph);
+  for (let round = 0; round < MOST_ROUNDS; round++) {
+    const next = removeDead(shareEqual(simplify(current)));
+    if (next === current) break;
+    current = next;
+  }
+  return removeDead(shareEqual(lowerSymbolic(current)));
 }

@@ -6,10 +6,11 @@ import { Builder, type Graph, makeNode, type Node, type Value } from "../graph";
  */
 export type Rule = (node: Node, g: Builder) => readonly Value[] | undefined;
 
-/** One pass over the graph in order, with `rule` applied to every node once its inputs are done. */
+/** One pass over the graph in order, with `rule` applied to every node once its inputs are done. Unchanged graphs come back as they are. */
 export function rewrite(graph: Graph, rule: Rule): Graph {
   const g = new Builder();
   const replaced = new Map<Value, Value>();
+  let fired = false;
   const current = (value: Value): Value => replaced.get(value) ?? value;
   for (const node of graph.nodes) {
     const inputs = node.inputs.map((input) => input && current(input));
@@ -17,13 +18,15 @@ export function rewrite(graph: Graph, rule: Rule): Graph {
     const next = changed ? makeNode(node.op, inputs, node.outputs, node.attributes, node.origin) : node;
     g.origin = node.origin;
     const results = rule(next, g);
-    if (!results) g.nodes.push(next);
+    if (results) fired = true;
+    else g.nodes.push(next);
     const values = results ?? next.outputs;
     for (const [i, output] of node.outputs.entries()) {
       const value = values[i];
       if (value && value !== output) replaced.set(output, value);
     }
   }
+  if (!fired) return graph;
   return {
     ...graph,
     nodes: g.nodes,
