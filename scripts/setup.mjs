@@ -13,6 +13,7 @@ const { packageManager, engines } = JSON.parse(readFileSync(join(root, "package.
 requireNode(engines.node);
 process.env.TURBO_TELEMETRY_DISABLED = "1";
 process.env.TURBO_NO_UPDATE_NOTIFIER = "1";
+delete process.env.npm_config_loglevel; // `npm --silent` shall not hide why a step failed
 // turbo starts each task through `pnpm`, which is a development dependency here and need not be installed globally.
 process.env.PATH = `${join(root, "node_modules", ".bin")}${delimiter}${process.env.PATH}`;
 install();
@@ -45,6 +46,7 @@ function install() {
     "install",
     "--frozen-lockfile",
     "--reporter=append-only",
+    "--config.confirmModulesPurge=false", // an install by another pnpm or store is replaced without asking
   ]);
   writeFileSync(stamp, lockHash);
 }
