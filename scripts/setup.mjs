@@ -4,6 +4,7 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { basename, delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -37,17 +38,12 @@ function install() {
     .digest("hex");
   const stamp = join(root, "node_modules", ".tensorar-lock");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === lockHash) return;
-  step(`Installing packages (${packageManager}, the first time takes a minute or two)`, npm(), [
-    "exec",
-    "--yes",
-    `--package=${packageManager}`,
-    "--",
-    "pnpm",
-    "install",
-    "--frozen-lockfile",
-    "--reporter=append-only",
-    "--config.confirmModulesPurge=false", // an install by another pnpm or store is replaced without asking
-  ]);
+  // From elsewhere, so that npm takes pnpm from its own cache: the one in node_modules might have to replace itself.
+  delete process.env.npm_config_local_prefix;
+  const pnpm = ["exec", "--yes", `--package=${packageManager}`, "--", "pnpm", "--dir", root];
+  const quietly = ["--reporter=append-only", "--config.confirmModulesPurge=false"];
+  const title = `Installing packages (${packageManager}, the first time takes a minute or two)`;
+  step(title, npm(), [...pnpm, "install", "--frozen-lockfile", ...quietly], tmpdir());
   writeFileSync(stamp, lockHash);
 }
 
@@ -63,16 +59,16 @@ function npm() {
 }
 
 /**
- * Runs a command from the repository root. Its output is shown only if it fails.
+ * Runs a command in a folder. Its output is shown only if it fails.
  * @param {string} title
  * @param {string[]} program
  * @param {string[]} args
  */
-function step(title, [command, ...first], args) {
+function step(title, [command, ...first], args, cwd = root) {
   process.stdout.write(`${title} … `);
   const start = Date.now();
   const { status, error, stdout, stderr } = spawnSync(command, [...first, ...args], {
-    cwd: root,
+    cwd,
     encoding: "utf8",
     maxBuffer: 256 * 1024 * 1024,
     stdio: ["ignore", "pipe", "pipe"],
