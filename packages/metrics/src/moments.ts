@@ -1,0 +1,120 @@
+import { countRows, expectFinite, expectInteger } from "./checks";
+import { TensorARError } from "./errors";
+import { addRowProducts, mirrorLower } from "./matrix";
+
+/** What a Gaussian fit needs of a set of features. */
+export interface MomentsResult {
+  readonly count: number;
+  /** `[dims]` */
+  readonly mean: Float64Array;
+  /** `[dims, dims]`, symmetric, unbiased: divided by count - 1 */
+  readonly covariance: Float64Array;
+}
+
+// Rows centered at once. Fewer cost more updates of the whole matrix, more fall out of the cache.
+const CHUNK = 128;
+const MAX_DIMS = 16384; // a float64 matrix of 2 GiB
+
+/**
+ * Streaming mean and covariance of `dims` features in float64.
+ *
+ * @param dims 1 … 16384; memory is 8 · dims² bytes
+ * @throws TensorARError where `dims` is out of range
+ */
+export const createMoments = (dims: number): Moments => new Moments(dims);
+
+/**
+ * Running mean and scatter matrix. Every chunk of rows is centered on its own mean and then combined, so that a large
+ * mean cancels nothing. Source: Chan, Golub & LeVeque 1979, "Updating formulae and a pairwise algorithm for computing
+ * sample variances".
+ */
+export class Moments {
+  readonly dims: number;
+  #count = 0;
+  readonly #mean: Float64Array; // [dims]
+  readonly #scatter: Float64Array; // [dims, dims], Σ (x - mean)(x - mean)ᵀ; only the lower triangle is kept
+
+  constructor(dims: number) {
+    expectInteger("createMoments", "dims", dims, 1, MAX_DIMS);
+    this.dims = dims;
+    this.#mean = new Float64Array(dims);
+    this.#scatter = new Float64Array(dims * dims);
+  }
+
+  /** Rows seen so far. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /**
+   * Adds rows of features, `[n, dims]`, n ≥ 1.
+   *
+   * @throws TensorARError at a length that is not whole rows, or at NaN and infinity; nothing is added then
+   */
+  add(features: Float32Array | Float64Array): void {
+    const { dims } = this;
+    const rows = countRows("Moments.add", "features", features, dims);
+    expectFinite("Moments.add", "features", features, dims);
+    for (let start = 0; start < rows; start += CHUNK) {
+      this.#addChunk(features.subarray(start * dims, (start + CHUNK) * dims));
+    }
+  }
+
+  /**
+   * Adds the rows that `other` has seen, as if they had been added here; `other` stays as it is.
+   *
+   * @throws TensorARError where the widths differ
+   */
+  merge(other: Moments): void {
+    if (other.dims !== this.dims) {
+      throw new TensorARError(
+        `Moments.merge: ${other.dims} dims do not fit ${this.dims}; merge features of one network`,
+      );
+    }
+    const scatter = other.#scatter;
+    for (let i = 0; i < scatter.length; i++) this.#scatter[i] = this.#scatter[i]! + scatter[i]!;
+    this.#combine(other.#count, other.#mean);
+  }
+
+  /**
+   * Mean and unbiased covariance of all rows, as copies.
+   *
+   * @throws TensorARError for fewer than 2 rows
+   */
+  result(): MomentsResult {
+    const count = this.#count;
+    if (count < 2)
+      throw new TensorARError(`Moments.result: a covariance of ${count} rows is undefined; add at least 2`);
+    const covariance = this.#scatter.map((value) => value / (count - 1));
+    mirrorLower(covariance, this.dims);
+    return { count, mean: this.#mean.slice(), covariance };
+  }
+
+  #addChunk(features: Float32Array | Float64Array): void {
+    const { dims } = this;
+    const rows = features.length / dims;
+    const mean = new Float64Array(dims);
+    for (let i = 0; i < features.length; i++) mean[i % dims] = mean[i % dims]! + features[i]! / rows;
+    const centered = new Float64Array(dims * rows); // [dims, rows]: one feature is contiguous
+    for (let row = 0; row < rows; row++) {
+      for (let j = 0; j < dims; j++) centered[j * rows + row] = features[row * dims + j]! - mean[j]!;
+    }
+    addRowProducts(this.#scatter, centered, centered, { rowsA: dims, rowsB: dims, length: rows, lower: true });
+    this.#combine(rows, mean);
+  }
+
+  /** Moves the mean, and adds the scatter between the two means; the other's own scatter is already in. */
+  #combine(count: number, mean: Float64Array): void {
+    const { dims } = this;
+    const total = this.#count + count;
+    if (count === 0) return;
+    const weight = (this.#count * count) / total;
+    const delta = mean.map((value, j) => value - this.#mean[j]!);
+    for (let i = 0; i < dims; i++) {
+      const scaled = delta[i]! * weight;
+      for (let j = 0; j <= i; j++) this.#scatter[i * dims + j] = this.#scatter[i * dims + j]! + scaled * delta[j]!;
+    }
+    for (let j = 0; j < dims; j++) this.#mean[j] = this.#mean[j]! + (delta[j]! * count) / total;
+    this.#count = total;
+  }
+}
