@@ -75,13 +75,19 @@ export function attachTensorAR(backbone: Backbone, options: TensorAROptions): Te
   };
 }
 
+/** Rows that a training batch has at least, as a rule; decides how windows are embedded, never the result. */
+const USUAL_ROWS = 8;
+
 function forward(backbone: Backbone, sizes: ModuleSizes, params: Params, { condition, windows }: ForwardInputs) {
   const { tokens, conditionSlots, width, vocabSize } = backbone;
   const { windowSize } = sizes;
   expectShape("forward", "condition", condition, ["R"]);
   expectWindow("forward", windows, [tokens - 1], windowSize);
   const prefix = backbone.embedCondition(params, condition); // [R, C, D]
-  const x = tf.concat([prefix, embedWindows(backbone, sizes, params, windows)], 1); // [R, C + T - 1, D]
+  // Independent of the batch size, so that traced graphs of any batch are the same.
+  const sharedCodes = vocabSize <= USUAL_ROWS * tokens * windowSize ? vocabSize : undefined;
+  const image = embedWindows(backbone, sizes, params, windows, sharedCodes);
+  const x = tf.concat([prefix, image], 1); // [R, C + T - 1, D]
   const positions = tf.range(0, conditionSlots + tokens - 1, 1, "int32");
   const { hidden } = backbone.trunk(params, x, { positions });
   const predicting = conditionSlots === 1 ? hidden : tf.slice(hidden, [0, conditionSlots - 1, 0], [-1, tokens, width]);
@@ -101,7 +107,7 @@ function decode(backbone: Backbone, sizes: ModuleSizes, params: Params, inputs: 
   expectShape("decode", "mask", mask, ["R", "S"]);
   const first = tf.cast(tf.equal(position, tf.scalar(0, "int32")), "float32"); // [1]
   const prefix = tf.mul(backbone.embedCondition(params, condition), first); // [R, 1, D]
-  const image = tf.mul(embedWindows(backbone, sizes, params, tf.expandDims(window, 1)), tf.sub(1, first));
+  const image = tf.mul(embedWindows(backbone, sizes, params, tf.expandDims(window, 1), undefined), tf.sub(1, first));
   const x = tf.add(prefix, image); // exact: one of the two is 0
   const output = backbone.trunk(params, x, { positions: position, cache: { keys, values, mask } });
   return { ...withoutHidden(output), logits: windowLogits(backbone, sizes, params, output.hidden) };
@@ -109,18 +115,24 @@ function decode(backbone: Backbone, sizes: ModuleSizes, params: Params, inputs: 
 
 const withoutHidden = ({ keys, values }: { keys: tf.Tensor[]; values: tf.Tensor[] }) => ({ keys, values });
 
-/** e_i of every window: [R, L, k] → [R, L, D]. */
-function embedWindows(backbone: Backbone, sizes: ModuleSizes, params: Params, windows: tf.Tensor): tf.Tensor {
+/** e_i of every window: [R, L, k] → [R, L, D]. `sharedCodes` as in {@link inputEncoder}. */
+function embedWindows(
+  backbone: Backbone,
+  sizes: ModuleSizes,
+  params: Params,
+  windows: tf.Tensor,
+  sharedCodes: number | undefined,
+): tf.Tensor {
   const { windowSize, width } = sizes;
   const length = windows.shape[1]!;
-  if (windowSize === 1) return backbone.embedCodes(params, tf.squeeze(windows, [2]));
-  const [entry0] = tf.split(windows, [1, windowSize - 1], 2) as [tf.Tensor];
-  const base = backbone.embedCodes(params, tf.maximum(tf.squeeze(entry0, [2]), tf.scalar(0, "int32"))); // [R, L, D]
-  const flat = tf.reshape(windows, [-1, windowSize]); // [N, k]
-  const embedded = backbone.embedCodes(params, tf.maximum(flat, tf.scalar(0, "int32"))) as tf.Tensor3D; // [N, k, D]
-  const padded = tf.cast(tf.less(flat, tf.scalar(0, "int32")), "float32") as tf.Tensor2D;
-  const change = inputEncoder(params, sizes, embedded, padded);
-  return tf.add(base, tf.reshape(change, [-1, length, width]));
+  const embedCodes = (codes: tf.Tensor) => backbone.embedCodes(params, codes);
+  if (windowSize === 1) return embedCodes(tf.squeeze(windows, [2]));
+  const flat = tf.reshape(windows, [-1, windowSize]) as tf.Tensor2D; // [N, k]
+  const [entry0] = tf.split(flat, [1, windowSize - 1], 1) as [tf.Tensor];
+  // Entry 0 is PAD only where a caller had nothing to pass, at slot 0 of decode.
+  const first = embedCodes(tf.maximum(tf.squeeze(entry0, [1]), tf.scalar(0, "int32"))) as tf.Tensor2D; // [N, D]
+  const change = inputEncoder(params, sizes, { first, windows: flat, embedCodes, sharedCodes });
+  return tf.reshape(tf.add(first, change), [-1, length, width]);
 }
 
 /** Logits of the k entries from hidden states [R, L, D]: [R · L, k, V]. */
