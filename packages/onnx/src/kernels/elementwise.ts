@@ -64,10 +64,10 @@ const atan2: Binary = (g, y, x) => {
   return g.binary("Add", angle, g.where(g.compare("Less", x, zero), turn, zero));
 };
 
-/** Rounds towards minus infinity, for integers too (ONNX `Div` truncates). */
+/** Rounds towards minus infinity (ONNX `Div` truncates integers); always int32, as in tfjs. */
 const floorDiv: Binary = (g, a, b) => {
   const wide = a.dtype === "int32" ? "float64" : a.dtype;
-  return g.cast(g.unary("Floor", g.binary("Div", g.cast(a, wide), g.cast(b, wide))), a.dtype);
+  return g.cast(g.unary("Floor", g.binary("Div", g.cast(a, wide), g.cast(b, wide))), "int32");
 };
 
 /** The result has the sign of the divisor. ONNX `Mod` does so for integers; for floats it has the sign of the dividend. */
@@ -159,7 +159,6 @@ export const elementwise: Kernels = {
   LogicalAnd: logical("And"),
   LogicalNot: unary((g, x) => not(g, g.cast(x, "bool"))),
   LogicalOr: logical("Or"),
-  LogicalXor: logical("Xor"),
   Maximum: onnxBinary("Max"),
   Minimum: onnxBinary("Min"),
   Mod: binary(mod),

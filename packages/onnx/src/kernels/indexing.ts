@@ -64,16 +64,15 @@ const unsortedSegmentSum: Lowering = (g, inputs, { numSegments }) => {
   return g.op("ScatterND", [target, positions, rows], target, { reduction: "add" });
 };
 
-/** How many entries of each sorted row are below (`lower`) or not above the value. */
-const bound =
-  (op: "Less" | "LessOrEqual"): Lowering =>
-  (g, inputs) => {
-    const [sorted, values] = [need(inputs, "sortedSequence"), need(inputs, "values")];
-    const [batch, length] = sizes(sorted) as [number, number];
-    const [, count] = sizes(values) as [number, number];
-    const hit = g.compare(op, g.reshape(sorted, [batch, 1, length]), g.reshape(values, [batch, count, 1]));
-    return g.reduce("ReduceSum", g.cast(hit, "int32"), [2]);
-  };
+/** How many entries of each sorted row are below the value, or not above it for side "right". */
+const searchSorted: Lowering = (g, inputs, { side }) => {
+  const [sorted, values] = [need(inputs, "sortedSequence"), need(inputs, "values")];
+  const [batch, length] = sizes(sorted) as [number, number];
+  const [, count] = sizes(values) as [number, number];
+  const op = side === "left" ? "Less" : "LessOrEqual";
+  const hit = g.compare(op, g.reshape(sorted, [batch, 1, length]), g.reshape(values, [batch, count, 1]));
+  return g.reduce("ReduceSum", g.cast(hit, "int32"), [2]);
+};
 
 const denseBincount: Lowering = (g, inputs, { size, binaryOutput }) => {
   const [x, weights] = [need(inputs, "x"), need(inputs, "weights")];
@@ -91,12 +90,11 @@ export const indexing: Kernels = {
   DenseBincount: denseBincount,
   GatherNd: gatherNd,
   GatherV2: gather,
-  LowerBound: bound("Less"),
   ScatterNd: scatter("add", (_, { shape }, dtype) => fill(dtype, shape, 0), "indices", "updates"),
+  SearchSorted: searchSorted,
   SparseToDense: scatterSparse,
   TensorScatterUpdate: scatter("none", (inputs) => need(inputs, "tensor"), "indices", "updates"),
   UnsortedSegmentSum: unsortedSegmentSum,
-  UpperBound: bound("LessOrEqual"),
 };
 
 function scatterSparse(...[g, inputs, { outputShape }]: Parameters<Lowering>): Value {

@@ -193,7 +193,6 @@ const depthToSpace: Lowering = (g, inputs, { blockSize, dataFormat }) => {
 
 export const layouts: Kernels = {
   BatchToSpaceND: batchToSpace,
-  BroadcastTo: (g, inputs, { shape }) => g.expand(need(inputs, "x"), shape),
   Concat: concat,
   DepthToSpace: depthToSpace,
   Diag: diag,

@@ -96,7 +96,6 @@ export const reductions: Kernels = {
   ArgMin: argument("ArgMin"),
   Cumprod: cumprod,
   Cumsum: cumsum,
-  LogSoftmax: (g, inputs) => g.unary("LogSoftmax", need(inputs, "logits"), { axis: -1 }),
   Max: counting("ReduceMax"),
   Mean: mean,
   Min: counting("ReduceMin"),
