@@ -1,5 +1,5 @@
 import type { TensorData } from "@tensorar/checkpoint";
-import { cachedDecoder, type Decoder } from "@tensorar/sampler";
+import { cachedDecoder, type Decoder, type StepOutputs } from "@tensorar/sampler";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Engine, InputSpec, Nested } from "./engine/engine";
 import { type ModelFolder, modelOf } from "@tensorar/model/node";
@@ -28,7 +28,7 @@ export async function openDecoder(folder: ModelFolder, engine: Engine): Promise<
     conditionSlots,
     cache,
     run: async (inputs) =>
-      (await step(inputs as unknown as Record<string, Nested<TensorData>>)) as unknown as { logits: TensorData; keys: TensorData[]; values: TensorData[] },
+      (await step(inputs as unknown as Record<string, Nested<TensorData>>)) as unknown as StepOutputs,
   });
   return {
     decoder,

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { NORM_GROUPS } from "../config";
 import { type Params, parameter } from "../parameters";
+import { withGradient } from "./with-gradient";
 
 const EPSILON = 1e-6;
 
@@ -22,38 +23,36 @@ function normalize(image: tf.Tensor4D, weight: tf.Tensor1D, bias: tf.Tensor1D): 
   const perGroup = C / NORM_GROUPS;
   const grouped = (x: tf.Tensor): tf.Tensor => tf.reshape(x, [-1, NORM_GROUPS, perGroup]); // [N, C] → [N, G, C/G]
   const perPixel = (x: tf.Tensor): tf.Tensor => tf.reshape(x, [-1, 1, 1, C]); // [N, G, C/G] → [N, 1, 1, C]
-
-  const forward = (...inputs: (tf.Tensor | tf.GradSaveFunc)[]) => {
-    const [x, w, b, save] = inputs as [tf.Tensor, tf.Tensor, tf.Tensor, tf.GradSaveFunc];
-    const mean = tf.mean(x, [1, 2], true); // [N, 1, 1, C]
-    const centred = tf.sub(x, mean); // [N, H, W, C]
-    const variance = grouped(tf.mean(tf.square(centred), [1, 2])); // [N, G, C/G]
-    const means = grouped(mean);
-    const offset = tf.sub(means, tf.mean(means, 2, true)); // [N, G, C/G], channel mean − group mean
-    const groupVariance = tf.mean(tf.add(variance, tf.square(offset)), 2, true); // [N, G, 1]
-    const inverse = tf.rsqrt(tf.add(groupVariance, EPSILON)); // [N, G, 1]
-    const scale = tf.mul(inverse, grouped(w)); // [N, G, C/G]
-    const shift = tf.add(tf.mul(offset, scale), grouped(b)); // [N, G, C/G]
-    save([centred, offset, inverse, scale]);
-    const value = tf.add(tf.mul(centred, perPixel(scale)), perPixel(shift)); // [N, H, W, C]
-    return { value, gradFunc: backward };
-  };
-
-  const backward = (dy: tf.Tensor, saved: tf.Tensor[]): tf.Tensor[] => {
-    const [centred, offset, inverse, scale] = saved as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
-    const dShift = grouped(tf.sum(dy, [1, 2])); // [N, G, C/G]
-    const dCentred = grouped(tf.sum(tf.mul(dy, centred), [1, 2])); // [N, G, C/G]
-    const dScale = tf.add(dCentred, tf.mul(offset, dShift)); // [N, G, C/G], Σ dy · (x − group mean)
-    // dx = scale · dy − inverse / M · Σ w dy − (x − group mean) · inverse³ / M · Σ w dy (x − group mean)
-    const count = H * W * perGroup; // M
-    const slope = tf.mul(tf.square(inverse), tf.sum(tf.mul(scale, dScale), 2, true)); // [N, G, 1]
-    const level = tf.sum(tf.mul(scale, dShift), 2, true); // [N, G, 1]
-    const k = tf.tile(tf.div(slope, -count), [1, 1, perGroup]); // [N, G, C/G]
-    const constant = tf.add(tf.div(level, -count), tf.mul(k, offset)); // [N, G, C/G]
-    const dx = tf.add(tf.add(tf.mul(dy, perPixel(scale)), tf.mul(centred, perPixel(k))), perPixel(constant));
-    const dWeight = tf.sum(tf.mul(dScale, inverse), 0); // [G, C/G]
-    return [dx, tf.reshape(dWeight, [C]), tf.reshape(tf.sum(dShift, 0), [C])];
-  };
-
-  return tf.customGrad(forward as Parameters<typeof tf.customGrad>[0])(image, weight, bias) as tf.Tensor4D;
+  return withGradient(
+    [image, weight, bias],
+    (x, w, b) => {
+      const mean = tf.mean(x, [1, 2], true); // [N, 1, 1, C]
+      const centred = tf.sub(x, mean); // [N, H, W, C]
+      const variance = grouped(tf.mean(tf.square(centred), [1, 2])); // [N, G, C/G]
+      const means = grouped(mean);
+      const offset = tf.sub(means, tf.mean(means, 2, true)); // [N, G, C/G], channel mean − group mean
+      const groupVariance = tf.mean(tf.add(variance, tf.square(offset)), 2, true); // [N, G, 1]
+      const inverse = tf.rsqrt(tf.add(groupVariance, EPSILON)); // [N, G, 1]
+      const scale = tf.mul(inverse, grouped(w)); // [N, G, C/G]
+      const shift = tf.add(tf.mul(offset, scale), grouped(b)); // [N, G, C/G]
+      const value: tf.Tensor4D = tf.add(tf.mul(centred, perPixel(scale)), perPixel(shift)); // [N, H, W, C]
+      return { value, saved: [centred, offset, inverse, scale] };
+    },
+    // With d = x − group mean and sums over the M elements of a group:
+    // dx = scale · dy − Σ scale · dy / M − d · inverse² · Σ scale · dy · d / M.
+    // d is `centred + offset`, so that part of the last term is constant in a channel.
+    (dy, [centred, offset, inverse, scale]) => {
+      const dShift = grouped(tf.sum(dy, [1, 2])); // [N, G, C/G]
+      const dScale = tf.add(grouped(tf.sum(tf.mul(dy, centred), [1, 2])), tf.mul(offset, dShift)); // Σ dy · d
+      const count = -H * W * perGroup; // −M
+      const slope = tf.div(tf.mul(tf.square(inverse), tf.sum(tf.mul(scale, dScale), 2, true)), count); // [N, G, 1]
+      const level = tf.div(tf.sum(tf.mul(scale, dShift), 2, true), count); // [N, G, 1]
+      const constant = tf.add(level, tf.mul(slope, offset)); // [N, G, C/G]
+      const slopes = tf.tile(slope, [1, 1, perGroup]); // [N, G, C/G]
+      const scaled = tf.mul(dy, perPixel(scale)); // [N, H, W, C]
+      const dx = tf.add(scaled, tf.add(tf.mul(centred, perPixel(slopes)), perPixel(constant)));
+      const dWeight = tf.sum(tf.mul(dScale, inverse), 0); // [G, C/G]
+      return [dx, tf.reshape(dWeight, [C]), tf.reshape(tf.sum(dShift, 0), [C])];
+    },
+  );
 }

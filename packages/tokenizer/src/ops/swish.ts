@@ -1,18 +1,16 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { withGradient } from "./with-gradient";
 
 /** `x · sigmoid(x)`, with a gradient that reads two stored tensors instead of walking the product rule. */
 export function swish<T extends tf.Tensor>(x: T): T {
-  return tf.customGrad((input, save) => {
-    const gate = tf.sigmoid(input as tf.Tensor);
-    const value = tf.mul(input as tf.Tensor, gate);
-    (save as tf.GradSaveFunc)([gate, value]);
-    return {
-      value,
-      // d/dx = gate + x · gate · (1 − gate) = gate + value − value · gate
-      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => {
-        const [s, y] = saved as [tf.Tensor, tf.Tensor];
-        return tf.mul(dy, tf.add(s, tf.sub(y, tf.mul(y, s))));
-      },
-    };
-  })(x) as T;
+  return withGradient(
+    [x],
+    (input) => {
+      const gate = tf.sigmoid(input);
+      const value = tf.mul(input, gate) as T;
+      return { value, saved: [gate, value] };
+    },
+    // d/dx = gate + x · gate · (1 − gate) = gate + value − value · gate
+    (dy, [gate, value]) => [tf.mul(dy, tf.add(gate, tf.sub(value, tf.mul(value, gate))))],
+  );
 }

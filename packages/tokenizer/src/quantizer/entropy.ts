@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { withGradient } from "../ops/with-gradient";
 
 const LOG_FLOOR = 1e-5;
 
@@ -12,27 +13,26 @@ const LOG_FLOOR = 1e-5;
  * @param logits `[M, V]`
  */
 export function entropyLoss(logits: tf.Tensor2D): tf.Scalar {
-  return tf.customGrad((input, save) => {
-    const shifted = tf.sub(input as tf.Tensor, tf.max(input as tf.Tensor, 1, true)); // [M, V], largest is 0
-    const probabilities = tf.softmax(shifted as tf.Tensor2D); // [M, V]
-    const logSumExp = tf.neg(tf.log(tf.max(probabilities, 1))); // [M], because the largest logit is 0
-    const rowEntropy = tf.sub(logSumExp, tf.sum(tf.mul(probabilities, shifted), 1)); // [M]
-    const usage = tf.mean(probabilities, 0); // [V]
-    const logUsage = tf.log(tf.add(usage, LOG_FLOOR)); // [V]
-    const value = tf.add(tf.mean(rowEntropy), tf.sum(tf.mul(usage, logUsage)));
-    // d value / d usage, with the floor inside the logarithm
-    const dUsage = tf.add(logUsage, tf.div(usage, tf.add(usage, LOG_FLOOR))); // [V]
-    (save as tf.GradSaveFunc)([shifted, probabilities, dUsage]);
-    return {
-      value,
-      // p · (u − Σ p u) / M with u = dUsage − shifted; logsumexp is the same for a whole row and cancels.
-      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => {
-        const [s, p, d] = saved as [tf.Tensor, tf.Tensor, tf.Tensor];
-        const u = tf.sub(d, s); // [M, V]
-        const inner = tf.sum(tf.mul(p, u), 1, true); // [M, 1]
-        const perRow = tf.div(dy, tf.sum(tf.onesLike(inner))); // dy / M, with M taken from the tensor: it may be symbolic
-        return tf.mul(tf.mul(p, perRow), tf.sub(u, inner));
-      },
-    };
-  })(logits) as tf.Scalar;
+  return withGradient(
+    [logits],
+    (input) => {
+      const shifted = tf.sub(input, tf.max(input, 1, true)); // [M, V], largest is 0
+      const probabilities = tf.softmax(shifted); // [M, V]
+      const logSumExp = tf.neg(tf.log(tf.max(probabilities, 1))); // [M], because the largest logit is 0
+      const rowEntropy = tf.sub(logSumExp, tf.sum(tf.mul(probabilities, shifted), 1)); // [M]
+      const usage = tf.mean(probabilities, 0); // [V]
+      const logUsage = tf.log(tf.add(usage, LOG_FLOOR)); // [V]
+      const value: tf.Scalar = tf.add(tf.mean(rowEntropy), tf.sum(tf.mul(usage, logUsage)));
+      // d value / d usage, with the floor inside the logarithm
+      const dUsage = tf.add(logUsage, tf.div(usage, tf.add(usage, LOG_FLOOR))); // [V]
+      return { value, saved: [shifted, probabilities, dUsage] };
+    },
+    // p · (u − Σ p u) / M with u = dUsage − shifted; logsumexp is the same for a whole row and cancels.
+    (dy, [shifted, probabilities, dUsage]) => {
+      const u = tf.sub(dUsage, shifted); // [M, V]
+      const inner = tf.sum(tf.mul(probabilities, u), 1, true); // [M, 1]
+      const perRow = tf.div(dy, tf.sum(tf.onesLike(inner))); // dy / M, with M taken from the tensor: it may be symbolic
+      return [tf.mul(tf.mul(probabilities, perRow), tf.sub(u, inner))];
+    },
+  );
 }
