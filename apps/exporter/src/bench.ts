@@ -12,7 +12,11 @@ export interface Timing {
 }
 
 /** Times both graphs of an export: one decoder step with a half-filled cache, one decoding of images. */
-export async function benchExport(dir: string, runtime: typeof ort, options: { threads: number; batches: readonly number[]; runs: number }): Promise<Timing[]> {
+export async function benchExport(
+  dir: string,
+  runtime: typeof ort,
+  options: { threads: number; batches: readonly number[]; runs: number },
+): Promise<Timing[]> {
   const manifest = await readManifest(dir);
   const timings: Timing[] = [];
   for (const { file, inputsOf } of [

@@ -18,7 +18,9 @@ async function onnxRuntime(): Promise<typeof import("onnxruntime-node")> {
   try {
     return await import("onnxruntime-node");
   } catch (error) {
-    throw new TensorARError(`ONNX Runtime can't be loaded (${(error as Error).message.split("\n")[0]}); run \`npm install onnxruntime-node\``);
+    throw new TensorARError(
+      `ONNX Runtime can't be loaded (${(error as Error).message.split("\n")[0]}); run \`npm install onnxruntime-node\``,
+    );
   }
 }
 
@@ -54,13 +56,16 @@ program
   .option("--json <file>", "also write the comparisons there")
   .action(async (dir: string, { seed, json }: { seed?: number; json?: string }) => {
     await eagerBackend();
-    const comparisons = await verifyExport(dir, await onnxRuntime(), seed ?? (Date.now() & 0x7fffffff));
+    const comparisons = await verifyExport(dir, await onnxRuntime(), seed ?? Date.now() & 0x7fffffff);
     for (const { file, output, batch, largestDifference, largestValue } of comparisons) {
-      console.log(`${file} ${output}, batch ${batch}: largest difference ${largestDifference.toExponential(1)} (values up to ${largestValue.toPrecision(3)})`);
+      console.log(
+        `${file} ${output}, batch ${batch}: largest difference ${largestDifference.toExponential(1)} (values up to ${largestValue.toPrecision(3)})`,
+      );
     }
     await saveJson(json, comparisons);
     const bad = comparisons.filter(({ withinTolerance }) => !withinTolerance);
-    if (bad.length > 0) throw new TensorARError(`${dir}: ${bad.length} outputs differ from the eager model; export it again`);
+    if (bad.length > 0)
+      throw new TensorARError(`${dir}: ${bad.length} outputs differ from the eager model; export it again`);
     console.log("the export equals the eager model");
   });
 
@@ -72,11 +77,17 @@ program
   .option("--batch <n...>", "batch sizes", (text: string, all: number[] = []) => [...all, positiveInt(text)])
   .option("--runs <n>", "timed runs of each", positiveInt, 20)
   .option("--json <file>", "also write the timings there")
-  .action(async (dir: string, { threads, batch = [1, 16], runs, json }: { threads: number; batch?: number[]; runs: number; json?: string }) => {
-    const timings = await benchExport(dir, await onnxRuntime(), { threads, batches: batch, runs });
-    for (const { file, batch, milliseconds } of timings) console.log(`${file}, batch ${batch}: ${milliseconds.toFixed(2)} ms`);
-    await saveJson(json, timings);
-  });
+  .action(
+    async (
+      dir: string,
+      { threads, batch = [1, 16], runs, json }: { threads: number; batch?: number[]; runs: number; json?: string },
+    ) => {
+      const timings = await benchExport(dir, await onnxRuntime(), { threads, batches: batch, runs });
+      for (const { file, batch, milliseconds } of timings)
+        console.log(`${file}, batch ${batch}: ${milliseconds.toFixed(2)} ms`);
+      await saveJson(json, timings);
+    },
+  );
 
 try {
   await program.parseAsync();

@@ -12,7 +12,10 @@ import type { ExportManifest } from "./manifest";
 
 /** Traces one function and writes its graph. */
 async function exportFunction(fn: ExportedFunction, out: string): Promise<void> {
-  const model = trace(fn.run as never, fn.inputs as never, { weights: fn.weights, name: fn.file.replace(/\.onnx$/, "") });
+  const model = trace(fn.run as never, fn.inputs as never, {
+    weights: fn.weights,
+    name: fn.file.replace(/\.onnx$/, ""),
+  });
   await saveModel(model, join(out, fn.file));
   tf.dispose(fn.weights);
 }
@@ -47,7 +50,9 @@ export async function exportFolders(modelDir: string, tokenizerDir: string, out:
     imageSize: tokenizer.imageSize,
     classes: model.classes,
     noiseRates: model.noiseRates,
-    files: Object.fromEntries(functions.map(({ file, inputs }) => [file, { inputs: inputs as ExportManifest["files"][string]["inputs"] }])),
+    files: Object.fromEntries(
+      functions.map(({ file, inputs }) => [file, { inputs: inputs as ExportManifest["files"][string]["inputs"] }]),
+    ),
   };
   await writeFileAtomic(join(out, "config.json"), `${JSON.stringify(manifest, null, 2)}\n`);
   return manifest;

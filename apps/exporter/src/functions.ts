@@ -16,7 +16,12 @@ export interface ExportedFunction {
 }
 
 const tensorsOf = (params: Record<string, TensorData>): Record<string, tf.Tensor> =>
-  Object.fromEntries(Object.entries(params).map(([name, { data, shape }]) => [name, tf.tensor(data as Float32Array, [...shape], "float32")]));
+  Object.fromEntries(
+    Object.entries(params).map(([name, { data, shape }]) => [
+      name,
+      tf.tensor(data as Float32Array, [...shape], "float32"),
+    ]),
+  );
 
 /** One decoder step: the previous tensor and the KV cache in, k rows of logits and the new cache rows out. Any batch size. */
 export function decoderStep(folder: ModelFolder): ExportedFunction {

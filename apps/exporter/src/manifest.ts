@@ -31,9 +31,12 @@ export async function readManifest(dir: string): Promise<ExportManifest> {
   try {
     parsed = JSON.parse(await readFile(path, "utf8"));
   } catch (error) {
-    throw new TensorARError(`${path}: ${(error as Error).message}; is this a folder written by \`tensorar-exporter export\`?`);
+    throw new TensorARError(
+      `${path}: ${(error as Error).message}; is this a folder written by \`tensorar-exporter export\`?`,
+    );
   }
   const result = schema.safeParse(parsed);
-  if (!result.success) throw new TensorARError(`${path}: not an export of this version:\n${z.prettifyError(result.error)}`);
+  if (!result.success)
+    throw new TensorARError(`${path}: not an export of this version:\n${z.prettifyError(result.error)}`);
   return result.data;
 }

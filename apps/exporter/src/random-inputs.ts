@@ -17,9 +17,13 @@ export function decoderInputs(manifest: ExportManifest, batch: number, seed: num
   const random: RandomStream = createStream(seed, "decoder-inputs", batch);
   const slots = manifest.conditionSlots + Math.floor((manifest.tokens - 1) / 2);
   const sizes = { batch, slots: slots + 2 };
-  const { condition, window, position, mask, keys, values } = manifest.files["decoder.onnx"]!.inputs as Record<string, Spec & Spec[]>;
+  const { condition, window, position, mask, keys, values } = manifest.files["decoder.onnx"]!.inputs as Record<
+    string,
+    Spec & Spec[]
+  >;
   const maskData = fill(mask!, sizes, () => 0);
-  for (let row = 0; row < batch; row++) (maskData.data as Float32Array).fill(-1e9, row * sizes.slots + slots, (row + 1) * sizes.slots);
+  for (let row = 0; row < batch; row++)
+    (maskData.data as Float32Array).fill(-1e9, row * sizes.slots + slots, (row + 1) * sizes.slots);
   return {
     condition: fill(condition!, sizes, () => random.below(manifest.nullCondition + 1)),
     window: fill(window!, sizes, () => random.below(manifest.vocabSize)),
@@ -33,5 +37,9 @@ export function decoderInputs(manifest: ExportManifest, batch: number, seed: num
 /** Random codes for the image decoder. */
 export function imageInputs(manifest: ExportManifest, batch: number, seed: number): Inputs {
   const random = createStream(seed, "image-inputs", batch);
-  return { codes: fill(manifest.files["image-decoder.onnx"]!.inputs.codes as Spec, { batch }, () => random.below(manifest.vocabSize)) };
+  return {
+    codes: fill(manifest.files["image-decoder.onnx"]!.inputs.codes as Spec, { batch }, () =>
+      random.below(manifest.vocabSize),
+    ),
+  };
 }

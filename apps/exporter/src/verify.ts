@@ -23,14 +23,20 @@ export interface Comparison {
 
 type Values = Record<string, TensorData | TensorData[]>;
 
-const toTensor = ({ data, shape, dtype }: TensorData): tf.Tensor => tf.tensor(data as Float32Array, [...shape], dtype as "float32" | "int32");
+const toTensor = ({ data, shape, dtype }: TensorData): tf.Tensor =>
+  tf.tensor(data as Float32Array, [...shape], dtype as "float32" | "int32");
 
 function runEagerly(fn: ExportedFunction, inputs: Values): Record<string, Float32Array[]> {
   return tf.tidy(() => {
-    const tensors = Object.fromEntries(Object.entries(inputs).map(([key, value]) => [key, Array.isArray(value) ? value.map(toTensor) : toTensor(value)]));
+    const tensors = Object.fromEntries(
+      Object.entries(inputs).map(([key, value]) => [key, Array.isArray(value) ? value.map(toTensor) : toTensor(value)]),
+    );
     const outputs = fn.run(tensors);
     return Object.fromEntries(
-      Object.entries(outputs).map(([key, value]) => [key, (Array.isArray(value) ? value : [value]).map((tensor) => tensor.dataSync<"float32">().slice())]),
+      Object.entries(outputs).map(([key, value]) => [
+        key,
+        (Array.isArray(value) ? value : [value]).map((tensor) => tensor.dataSync<"float32">().slice()),
+      ]),
     ) as never;
   }) as unknown as Record<string, Float32Array[]>;
 }
@@ -49,14 +55,24 @@ function compare(file: string, batch: number, eager: Record<string, Float32Array
     let largestDifference = 0;
     let largestValue = 0;
     expected.forEach((values, part) => {
-      if (actual[part]?.length !== values.length) throw new TensorARError(`${file}: output "${output}" has ${actual[part]?.length} values, expected ${values.length}; export it again`);
+      if (actual[part]?.length !== values.length)
+        throw new TensorARError(
+          `${file}: output "${output}" has ${actual[part]?.length} values, expected ${values.length}; export it again`,
+        );
       values.forEach((value, i) => {
         const difference = Math.abs(actual[part]![i]! - value);
         if (!(difference <= largestDifference)) largestDifference = difference; // NaN stays
         largestValue = Math.max(largestValue, Math.abs(value));
       });
     });
-    return { file, output, batch, largestDifference, largestValue, withinTolerance: largestDifference <= RELATIVE_TOLERANCE * Math.max(1, largestValue) };
+    return {
+      file,
+      output,
+      batch,
+      largestDifference,
+      largestValue,
+      withinTolerance: largestDifference <= RELATIVE_TOLERANCE * Math.max(1, largestValue),
+    };
   });
 }
 

@@ -16,7 +16,9 @@ process.once("SIGINT", () => {
   interrupt.abort();
 });
 
-const program = new Command("tensorar").description("Autoregressive image generation that refines: train, sample, evaluate.");
+const program = new Command("tensorar").description(
+  "Autoregressive image generation that refines: train, sample, evaluate.",
+);
 addCommand(program, dataCommand, interrupt.signal);
 addCommand(program, tokenizerCommand, interrupt.signal);
 addCommand(program, codesCommand, interrupt.signal);

@@ -44,7 +44,9 @@ async function readConfigFile(path: string): Promise<Record<string, unknown>> {
   try {
     text = await readFile(path, "utf8");
   } catch (error) {
-    throw new TensorARError(`cannot read the config file ${path}: ${(error as Error).message}; check the path given to --config`);
+    throw new TensorARError(
+      `cannot read the config file ${path}: ${(error as Error).message}; check the path given to --config`,
+    );
   }
   let parsed: unknown;
   try {
@@ -53,7 +55,9 @@ async function readConfigFile(path: string): Promise<Record<string, unknown>> {
     throw new TensorARError(`${path} is not valid JSON: ${(error as Error).message}`);
   }
   if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) {
-    throw new TensorARError(`${path} must hold a JSON object of settings, got ${Array.isArray(parsed) ? "an array" : typeof parsed}`);
+    throw new TensorARError(
+      `${path} must hold a JSON object of settings, got ${Array.isArray(parsed) ? "an array" : typeof parsed}`,
+    );
   }
   return parsed as Record<string, unknown>;
 }
@@ -62,7 +66,11 @@ async function readConfigFile(path: string): Promise<Record<string, unknown>> {
  * Settings of a command from its config file and flags; flags win.
  * @throws TensorARError naming source, key, value and the accepted keys or values
  */
-export function parseSettings<Schema extends z.ZodObject>(schema: Schema, source: string, settings: Record<string, unknown>): z.infer<Schema> {
+export function parseSettings<Schema extends z.ZodObject>(
+  schema: Schema,
+  source: string,
+  settings: Record<string, unknown>,
+): z.infer<Schema> {
   const result = schema.safeParse(settings);
   if (result.success) return result.data;
   const lines = result.error.issues.map((issue) => {
@@ -70,7 +78,10 @@ export function parseSettings<Schema extends z.ZodObject>(schema: Schema, source
       return `unknown key ${issue.keys.map((key) => `"${key}"`).join(", ")}; known keys: ${Object.keys(schema.shape).join(", ")}`;
     }
     const key = issue.path.join(".");
-    const value = issue.path.reduce<unknown>((at, part) => (at as Record<PropertyKey, unknown> | undefined)?.[part], settings);
+    const value = issue.path.reduce<unknown>(
+      (at, part) => (at as Record<PropertyKey, unknown> | undefined)?.[part],
+      settings,
+    );
     return `"${key}" = ${JSON.stringify(value)}: ${issue.message} (flag --${kebab(String(issue.path[0]))})`;
   });
   throw new TensorARError(`bad settings in ${source}:\n  ${lines.join("\n  ")}`);

@@ -1,12 +1,15 @@
 import type { TensorData } from "@tensorar/checkpoint";
+import { type ModelFolder, modelOf } from "@tensorar/model/node";
 import { cachedDecoder, type Decoder, type StepOutputs } from "@tensorar/sampler";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Engine, InputSpec, Nested } from "./engine/engine";
-import { type ModelFolder, modelOf } from "@tensorar/model/node";
 import { tensorsOf } from "./tokenizer-runner";
 
 /** A model made ready for generation on an engine; any number of images at once. */
-export async function openDecoder(folder: ModelFolder, engine: Engine): Promise<{ decoder: Decoder; dispose(): Promise<void> }> {
+export async function openDecoder(
+  folder: ModelFolder,
+  engine: Engine,
+): Promise<{ decoder: Decoder; dispose(): Promise<void> }> {
   const model = modelOf(folder);
   const params = tensorsOf(folder.tensors);
   const { tokens, vocabSize, nullCondition, conditionSlots, cache } = model.backbone;
@@ -19,7 +22,10 @@ export async function openDecoder(folder: ModelFolder, engine: Engine): Promise<
     keys: layers({ dtype: "float32", shape: ["batch", cache.heads, cache.headDim, "slots"] }),
     values: layers({ dtype: "float32", shape: ["batch", cache.heads, "slots", cache.headDim] }),
   };
-  const step = await engine.prepare(((inputs: Parameters<typeof model.decode>[1]) => model.decode(params, inputs)) as never, specs);
+  const step = await engine.prepare(
+    ((inputs: Parameters<typeof model.decode>[1]) => model.decode(params, inputs)) as never,
+    specs,
+  );
   const decoder = cachedDecoder({
     tokens,
     windowSize: model.windowSize,

@@ -39,7 +39,9 @@ function plainLines(title: string, total: number, start: number): Progress {
   const print = (done: number, note: string) => {
     const elapsed = performance.now() - begun;
     const rest = done > start ? ((total - done) * elapsed) / (done - start) : 0;
-    console.error(`${title}: ${done}/${total}${note ? ` · ${note}` : ""} · ${done < total ? `about ${seconds(rest)} left` : `took ${seconds(elapsed)}`}`);
+    console.error(
+      `${title}: ${done}/${total}${note ? ` · ${note}` : ""} · ${done < total ? `about ${seconds(rest)} left` : `took ${seconds(elapsed)}`}`,
+    );
   };
   return {
     update(done, note = "") {

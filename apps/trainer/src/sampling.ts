@@ -20,7 +20,13 @@ export interface SampledCodes {
 }
 
 /** Samples one image for every entry of `conditions`, batch by batch; image i depends on the seed and i alone. */
-export async function sampleCodes(title: string, decoder: Decoder, conditions: Int32Array, options: SamplingOptions, signal: AbortSignal): Promise<SampledCodes> {
+export async function sampleCodes(
+  title: string,
+  decoder: Decoder,
+  conditions: Int32Array,
+  options: SamplingOptions,
+  signal: AbortSignal,
+): Promise<SampledCodes> {
   const { tokens: T, windowSize: k } = decoder;
   const N = conditions.length;
   const codes = new Int32Array(N * T);
@@ -32,7 +38,7 @@ export async function sampleCodes(title: string, decoder: Decoder, conditions: I
     const run = generate(decoder, { ...settings, conditions: batch, firstIndex: first, trace: true, signal });
     for (let event = await run.next(); ; event = await run.next()) {
       if (!event.done) {
-        progress.update((first * T) + (event.value.position + 1) * batch.length);
+        progress.update(first * T + (event.value.position + 1) * batch.length);
         continue;
       }
       if (!event.value.trace) throw new TensorARError("the sampler returned no refinement trace");

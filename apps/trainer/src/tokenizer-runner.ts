@@ -1,8 +1,8 @@
 import type { TensorData } from "@tensorar/checkpoint";
 import { decodeVq, encodeVq, gridOf } from "@tensorar/tokenizer";
+import type { TokenizerFolder } from "@tensorar/tokenizer/node";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Engine } from "./engine/engine";
-import type { TokenizerFolder } from "@tensorar/tokenizer/node";
 import { toFloatImages, toPixels } from "./images/pixels";
 
 /** A tokenizer made ready on an engine: pixels to codes, codes to pixels, and pooled features of images. */
@@ -18,7 +18,12 @@ export interface TokenizerRunner {
 
 /** Weights as tensors that a traced function captures. */
 export const tensorsOf = (params: Record<string, TensorData>): Record<string, tf.Tensor> =>
-  Object.fromEntries(Object.entries(params).map(([name, { data, shape }]) => [name, tf.tensor(data as Float32Array, [...shape], "float32")]));
+  Object.fromEntries(
+    Object.entries(params).map(([name, { data, shape }]) => [
+      name,
+      tf.tensor(data as Float32Array, [...shape], "float32"),
+    ]),
+  );
 
 /** Mean over each cell of a 2 × 2 division of the grid: [N, h, w, C] → [N, 4 · C]. Keeps where things are, not only what. */
 function poolQuarters(latents: tf.Tensor4D): tf.Tensor {
@@ -27,19 +32,30 @@ function poolQuarters(latents: tf.Tensor4D): tf.Tensor {
   return tf.reshape(pooled, [-1, 4 * C]);
 }
 
-export async function openTokenizer({ config, imageSize, tensors }: TokenizerFolder, engine: Engine): Promise<TokenizerRunner> {
+export async function openTokenizer(
+  { config, imageSize, tensors }: TokenizerFolder,
+  engine: Engine,
+): Promise<TokenizerRunner> {
   const params = tensorsOf(tensors);
   const grid = gridOf(config, imageSize);
   const T = grid[0] * grid[1];
   const images = { dtype: "float32", shape: ["batch", imageSize, imageSize, 3] } as const;
-  const encode = await engine.prepare((({ images }: { images: tf.Tensor4D }) => ({ codes: encodeVq(params, config, images).codes })) as never, { images });
-  const features = await engine.prepare(
-    (({ images }: { images: tf.Tensor4D }) => ({ features: poolQuarters(encodeVq(params, config, images).features) })) as never,
+  const encode = await engine.prepare(
+    (({ images }: { images: tf.Tensor4D }) => ({ codes: encodeVq(params, config, images).codes })) as never,
     { images },
   );
-  const decode = await engine.prepare((({ codes }: { codes: tf.Tensor2D }) => ({ images: decodeVq(params, config, codes, grid) })) as never, {
-    codes: { dtype: "int32", shape: ["batch", T] },
-  });
+  const features = await engine.prepare(
+    (({ images }: { images: tf.Tensor4D }) => ({
+      features: poolQuarters(encodeVq(params, config, images).features),
+    })) as never,
+    { images },
+  );
+  const decode = await engine.prepare(
+    (({ codes }: { codes: tf.Tensor2D }) => ({ images: decodeVq(params, config, codes, grid) })) as never,
+    {
+      codes: { dtype: "int32", shape: ["batch", T] },
+    },
+  );
   const imageData = (pixels: Uint8Array): TensorData => ({
     dtype: "float32",
     shape: [pixels.length / (imageSize * imageSize * 3), imageSize, imageSize, 3],
@@ -48,7 +64,10 @@ export async function openTokenizer({ config, imageSize, tensors }: TokenizerFol
   return {
     encode: async (pixels) => ((await encode({ images: imageData(pixels) })).codes as TensorData).data as Int32Array,
     decode: async (codes) =>
-      toPixels(((await decode({ codes: { dtype: "int32", shape: [codes.length / T, T], data: codes } })).images as TensorData).data as Float32Array),
+      toPixels(
+        ((await decode({ codes: { dtype: "int32", shape: [codes.length / T, T], data: codes } })).images as TensorData)
+          .data as Float32Array,
+      ),
     async features(pixels) {
       const { data, shape } = (await features({ images: imageData(pixels) })).features as TensorData;
       return { data: data as Float32Array, dims: shape[1]! };

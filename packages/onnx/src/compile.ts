@@ -1,6 +1,5 @@
 import type * as tf from "@tensorflow/tfjs-core";
-import { TensorARError } from "./errors";
-import { type OnnxModel, outputPaths, type Port } from "./model";
+import type { OnnxModel } from "./model";
 import type { Nested } from "./nested";
 import { serializeModel } from "./serialize";
 import { type CompiledFunction, createSession, type RuntimeOptions } from "./session";

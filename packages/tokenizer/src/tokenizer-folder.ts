@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { castTensor, type TensorData } from "@tensorar/checkpoint";
+import { castTensor, type FloatDType, type TensorData } from "@tensorar/checkpoint";
 import { readJson, readSafetensors, writeFileAtomic, writeSafetensors } from "@tensorar/checkpoint/node";
 import { z } from "zod";
 import { checkVqTensors } from "./check-tensors";
@@ -21,8 +21,8 @@ export interface TokenizerFolder extends TokenizerDescription {
   readonly tensors: Record<string, TensorData>;
 }
 
-const float32 = (tensors: Record<string, TensorData>): Record<string, TensorData> =>
-  Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, castTensor(tensor, "float32")]));
+const castAll = (tensors: Record<string, TensorData>, dtype: FloatDType): Record<string, TensorData> =>
+  Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, castTensor(tensor, dtype)]));
 
 export async function loadTokenizer(dir: string): Promise<TokenizerFolder> {
   const path = join(dir, "config.json");
@@ -30,12 +30,17 @@ export async function loadTokenizer(dir: string): Promise<TokenizerFolder> {
   const parsed = schema.safeParse(await readJson(path, what));
   if (!parsed.success) throw new TensorARError(`${path}: not ${what}:\n${z.prettifyError(parsed.error)}`);
   const description = parsed.data;
-  const tensors = float32(await readSafetensors(join(dir, "model.safetensors")));
+  const tensors = castAll(await readSafetensors(join(dir, "model.safetensors")), "float32");
   checkVqTensors(description.config, tensors, join(dir, "model.safetensors"));
   return { ...description, tensors };
 }
 
-export async function saveTokenizer(dir: string, { tensors, ...description }: TokenizerFolder): Promise<void> {
+/** `dtype` float16 halves the file; loading turns it back into float32. */
+export async function saveTokenizer(
+  dir: string,
+  { tensors, ...description }: TokenizerFolder,
+  dtype: FloatDType,
+): Promise<void> {
   await writeFileAtomic(join(dir, "config.json"), `${JSON.stringify(description, null, 2)}\n`);
-  await writeSafetensors(join(dir, "model.safetensors"), tensors);
+  await writeSafetensors(join(dir, "model.safetensors"), castAll(tensors, dtype));
 }

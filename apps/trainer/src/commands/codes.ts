@@ -1,14 +1,14 @@
-import { gridOf } from "@tensorar/tokenizer";
 import { codebookUsage } from "@tensorar/metrics";
+import { gridOf } from "@tensorar/tokenizer";
+import { loadTokenizer } from "@tensorar/tokenizer/node";
 import { z } from "zod";
 import type { CommandDefinition } from "../command";
 import { openDataset } from "../data/dataset";
 import { chooseEngine } from "../engine/choose-engine";
+import { TensorARError } from "../errors";
 import { saveCodes } from "../folders/codes-folder";
-import { loadTokenizer } from "@tensorar/tokenizer/node";
 import { startProgress } from "../progress";
 import { openTokenizer } from "../tokenizer-runner";
-import { TensorARError } from "../errors";
 import { engineSettings } from "./settings";
 
 const schema = z.strictObject({
@@ -27,7 +27,9 @@ export const codesCommand: CommandDefinition<typeof schema.shape> = {
     const dataset = await openDataset(settings.data);
     const folder = await loadTokenizer(settings.tokenizer);
     if (folder.imageSize !== dataset.info.size) {
-      throw new TensorARError(`${settings.tokenizer} was trained on ${folder.imageSize} px, ${settings.data} holds ${dataset.info.size} px; prepare the data with --size ${folder.imageSize}`);
+      throw new TensorARError(
+        `${settings.tokenizer} was trained on ${folder.imageSize} px, ${settings.data} holds ${dataset.info.size} px; prepare the data with --size ${folder.imageSize}`,
+      );
     }
     const grid = gridOf(folder.config, folder.imageSize);
     const tokenizer = await openTokenizer(folder, await chooseEngine(settings.engine, settings.threads));
@@ -43,10 +45,20 @@ export const codesCommand: CommandDefinition<typeof schema.shape> = {
     progress.stop();
     await tokenizer.dispose();
     await saveCodes(settings.out, {
-      count: dataset.count, grid, vocabSize: folder.config.codebook_size, classes: [...dataset.classes], dataset: settings.data,
-      tokenizer: settings.tokenizer, codes, labels: dataset.labels, train: dataset.train, validation: dataset.validation,
+      count: dataset.count,
+      grid,
+      vocabSize: folder.config.codebook_size,
+      classes: [...dataset.classes],
+      dataset: settings.data,
+      tokenizer: settings.tokenizer,
+      codes,
+      labels: dataset.labels,
+      train: dataset.train,
+      validation: dataset.validation,
     });
     const { used, perplexity } = codebookUsage(codes, folder.config.codebook_size);
-    console.log(`${dataset.count} images, ${grid.join(" × ")} codes each, to ${settings.out}; ${used} of ${folder.config.codebook_size} codes in use, perplexity ${perplexity.toFixed(0)}`);
+    console.log(
+      `${dataset.count} images, ${grid.join(" × ")} codes each, to ${settings.out}; ${used} of ${folder.config.codebook_size} codes in use, perplexity ${perplexity.toFixed(0)}`,
+    );
   },
 };

@@ -2,6 +2,8 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAtomic } from "@tensorar/checkpoint/node";
 import { refinementStatistics } from "@tensorar/metrics";
+import { loadModel } from "@tensorar/model/node";
+import { loadTokenizer } from "@tensorar/tokenizer/node";
 import { z } from "zod";
 import type { CommandDefinition } from "../command";
 import { type Dataset, openDataset } from "../data/dataset";
@@ -10,9 +12,7 @@ import { TensorARError } from "../errors";
 import { calibrate } from "../evaluation/calibration";
 import { compareFeatures, featuresOf, type ImageSet } from "../evaluation/features";
 import { loadCodes } from "../folders/codes-folder";
-import { loadModel } from "@tensorar/model/node";
 import { loadSamples, type Samples } from "../folders/samples-folder";
-import { loadTokenizer } from "@tensorar/tokenizer/node";
 import { openTokenizer } from "../tokenizer-runner";
 import { engineSettings, seedSetting } from "./settings";
 
@@ -29,7 +29,10 @@ const schema = z.strictObject({
 });
 
 /** Images of a data set, all of them. */
-export const wholeDataset = (dataset: Dataset): ImageSet => ({ count: dataset.count, read: (rows) => dataset.readImages(rows) });
+export const wholeDataset = (dataset: Dataset): ImageSet => ({
+  count: dataset.count,
+  read: (rows) => dataset.readImages(rows),
+});
 
 /** Generated images. */
 export function sampleImages({ images, count, imageSize }: Samples): ImageSet {
@@ -49,24 +52,41 @@ export const evaluateCommand: CommandDefinition<typeof schema.shape> = {
   description: "compare samples with real images, and score a model's predictions by refinement depth",
   schema,
   async run(settings) {
-    if ((settings.model === undefined) !== (settings.codes === undefined)) throw new TensorARError("--model and --codes go together; give both or neither");
+    if ((settings.model === undefined) !== (settings.codes === undefined))
+      throw new TensorARError("--model and --codes go together; give both or neither");
     const samples = await loadSamples(settings.samples);
     const reference = await openDataset(settings.reference);
     const tokenizerFolder = await loadTokenizer(settings.tokenizer);
-    for (const [what, size] of [[settings.samples, samples.imageSize], [settings.reference, reference.info.size]] as const) {
-      if (size !== tokenizerFolder.imageSize) throw new TensorARError(`${what} holds images of ${size} px, the tokenizer ${settings.tokenizer} takes ${tokenizerFolder.imageSize} px`);
+    for (const [what, size] of [
+      [settings.samples, samples.imageSize],
+      [settings.reference, reference.info.size],
+    ] as const) {
+      if (size !== tokenizerFolder.imageSize)
+        throw new TensorARError(
+          `${what} holds images of ${size} px, the tokenizer ${settings.tokenizer} takes ${tokenizerFolder.imageSize} px`,
+        );
     }
     const engine = await chooseEngine(settings.engine, settings.threads);
     const tokenizer = await openTokenizer(tokenizerFolder, engine);
-    const distances = compareFeatures(await featuresOf(sampleImages(samples), tokenizer), await featuresOf(wholeDataset(reference), tokenizer));
+    const distances = compareFeatures(
+      await featuresOf(sampleImages(samples), tokenizer),
+      await featuresOf(wholeDataset(reference), tokenizer),
+    );
     await tokenizer.dispose();
     const { count, windowSize, codes } = samples;
     const result = {
       ...distances,
       refinement: refinementStatistics(samples.trace, { images: count, tokens: codes.length / count, windowSize }),
-      ...(settings.model !== undefined && settings.codes !== undefined && {
-        calibration: await calibrate(await loadModel(settings.model), await loadCodes(settings.codes), engine, settings.images, settings.seed),
-      }),
+      ...(settings.model !== undefined &&
+        settings.codes !== undefined && {
+          calibration: await calibrate(
+            await loadModel(settings.model),
+            await loadCodes(settings.codes),
+            engine,
+            settings.images,
+            settings.seed,
+          ),
+        }),
     };
     if (settings.out !== undefined) {
       await mkdir(join(settings.out, ".."), { recursive: true });

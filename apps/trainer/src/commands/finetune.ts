@@ -1,3 +1,4 @@
+import { loadModel, type ModelDescription, type ModelFolder, modelOf, saveModel } from "@tensorar/model/node";
 import { type NoiseSchedule, noiseRates } from "@tensorar/noise";
 import { z } from "zod";
 import type { CommandDefinition } from "../command";
@@ -5,7 +6,6 @@ import { chooseEngine } from "../engine/choose-engine";
 import { TensorARError } from "../errors";
 import { type Codes, loadCodes } from "../folders/codes-folder";
 import { hostParams } from "../folders/host-params";
-import { loadModel, type ModelDescription, type ModelFolder, modelOf, saveModel } from "@tensorar/model/node";
 import { arTask } from "../training/ar-task";
 import { pinRecipe } from "../training/recipe";
 import { train } from "../training/train";
@@ -15,20 +15,38 @@ const schema = z.strictObject({
   base: z.string().describe("folder of the base model"),
   codes: z.string().describe("folder of codes"),
   out: z.string().describe("run folder"),
-  windowSize: z.int().positive().default(4).describe("k, tokens in one tensor; 1 goes on training the base model, which is the control"),
+  windowSize: z
+    .int()
+    .positive()
+    .default(4)
+    .describe("k, tokens in one tensor; 1 goes on training the base model, which is the control"),
   depth: z.int().positive().default(1).describe("depth of both query transformers"),
   structure: z.enum(["maps", "gated"]).default("gated").describe("how the output decoder tells its k states apart"),
-  noise: z.enum(["linear", "sine", "sqrt", "exponential", "none"]).default("exponential").describe("schedule of the noise rates β(j)"),
+  noise: z
+    .enum(["linear", "sine", "sqrt", "exponential", "none"])
+    .default("exponential")
+    .describe("schedule of the noise rates β(j)"),
   noiseRate: z.number().positive().optional().describe("rate of the exponential schedule"),
-  inputs: z.enum(["noise", "self"]).default("noise").describe("training windows: noised truth (the paper), or mixed with the model's own drafts"),
-  selfShare: z.number().min(0).max(1).default(0.5).describe("with --inputs self: share of entries taken from own drafts"),
+  inputs: z
+    .enum(["noise", "self"])
+    .default("noise")
+    .describe("training windows: noised truth (the paper), or mixed with the model's own drafts"),
+  selfShare: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.5)
+    .describe("with --inputs self: share of entries taken from own drafts"),
   classDropout: z.number().min(0).max(1).default(0.1).describe("share of labels replaced by the null class"),
   ...trainingSettings,
 });
 
 function scheduleOf(noise: z.infer<typeof schema>["noise"], rate: number | undefined): NoiseSchedule {
   if (noise === "exponential") return rate === undefined ? { kind: noise } : { kind: noise, rate };
-  if (rate !== undefined) throw new TensorARError(`--noise-rate ${rate} belongs to the exponential schedule, not to "${noise}"; leave it out`);
+  if (rate !== undefined)
+    throw new TensorARError(
+      `--noise-rate ${rate} belongs to the exponential schedule, not to "${noise}"; leave it out`,
+    );
   return { kind: noise };
 }
 
@@ -41,7 +59,10 @@ export function checkFit(base: ModelFolder, baseDir: string, codes: Codes, codes
     ["classes", num_classes, codes.classes.length],
   ];
   for (const [what, model, data] of rows) {
-    if (model !== data) throw new TensorARError(`${baseDir} was made for ${model} ${what}, ${codesDir} has ${data}; use the codes that it was trained on`);
+    if (model !== data)
+      throw new TensorARError(
+        `${baseDir} was made for ${model} ${what}, ${codesDir} has ${data}; use the codes that it was trained on`,
+      );
   }
 }
 
@@ -72,7 +93,7 @@ export const finetuneCommand: CommandDefinition<typeof schema.shape> = {
       selfShare: settings.inputs === "self" ? settings.selfShare : 0,
     });
     const state = await train(task, settings, engine, signal);
-    await saveModel(settings.out, { ...attached, tensors: state.ema! }, "float32");
+    await saveModel(settings.out, { ...attached, tensors: state.ema! }, settings.precision);
     console.log(`model written to ${settings.out}`);
   },
 };

@@ -1,10 +1,10 @@
 import { initLlamaGen, type LlamaGenConfig } from "@tensorar/model";
+import { type ModelDescription, modelOf, saveModel } from "@tensorar/model/node";
 import { z } from "zod";
 import type { CommandDefinition } from "../command";
 import { chooseEngine } from "../engine/choose-engine";
 import { loadCodes } from "../folders/codes-folder";
 import { hostParams } from "../folders/host-params";
-import { type ModelDescription, modelOf, saveModel } from "@tensorar/model/node";
 import { arTask } from "../training/ar-task";
 import { pinRecipe } from "../training/recipe";
 import { train } from "../training/train";
@@ -51,9 +51,13 @@ export const pretrainCommand: CommandDefinition<typeof schema.shape> = {
     await pinRecipe(settings.out, recipeOf(settings), settings.resume);
     const engine = await chooseEngine(settings.engine, settings.threads);
     const initial = hostParams(initLlamaGen(backbone, settings.seed));
-    const task = arTask("base model", modelOf(description), initial, codes, { ...settings, rates: Float64Array.of(0), selfShare: 0 });
+    const task = arTask("base model", modelOf(description), initial, codes, {
+      ...settings,
+      rates: Float64Array.of(0),
+      selfShare: 0,
+    });
     const state = await train(task, settings, engine, signal);
-    await saveModel(settings.out, { ...description, tensors: state.ema! }, "float32");
+    await saveModel(settings.out, { ...description, tensors: state.ema! }, settings.precision);
     console.log(`base model written to ${settings.out}`);
   },
 };

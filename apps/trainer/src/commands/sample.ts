@@ -1,14 +1,14 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { loadModel, type ModelFolder } from "@tensorar/model/node";
 import type { DraftPolicy, Guidance } from "@tensorar/sampler";
+import { loadTokenizer } from "@tensorar/tokenizer/node";
 import { z } from "zod";
 import type { CommandDefinition } from "../command";
 import { openDecoder } from "../decoder-runner";
 import { chooseEngine } from "../engine/choose-engine";
 import { TensorARError } from "../errors";
-import { loadModel, type ModelFolder } from "@tensorar/model/node";
 import { saveSamples } from "../folders/samples-folder";
-import { loadTokenizer } from "@tensorar/tokenizer/node";
 import { imageGrid, savePng } from "../images/grid";
 import { sampleCodes } from "../sampling";
 import { openTokenizer } from "../tokenizer-runner";
@@ -20,15 +20,27 @@ const schema = z.strictObject({
   out: z.string().describe("folder to write images, codes, trace and manifest to"),
   count: z.int().positive().default(64).describe("images"),
   classes: z.array(z.string()).default([]).describe("class names or indices, used in turn; all classes when left out"),
-  guidance: z.enum(["constant", "interval", "power-cosine"]).default("constant").describe("kind of classifier-free guidance"),
+  guidance: z
+    .enum(["constant", "interval", "power-cosine"])
+    .default("constant")
+    .describe("kind of classifier-free guidance"),
   scale: z.number().nonnegative().default(1).describe("guidance scale; 1 is none"),
   interval: z.int().optional().describe("with --guidance interval: last decode step that is guided"),
   power: z.number().optional().describe("with --guidance power-cosine: its power"),
   temperature: z.number().positive().default(1).describe("of final tokens"),
   topK: z.int().nonnegative().default(0).describe("keep the K most likely codes; 0 keeps all"),
   topP: z.number().gt(0).max(1).default(1).describe("keep the most likely codes up to this probability"),
-  drafts: z.enum(["raw", "renoise", "argmax", "noise"]).default("raw").describe("how drafts are fed back: as sampled (the paper), noised again with β(j), most likely, or replaced by noise"),
-  draftTemperature: z.number().positive().optional().describe("with --drafts raw or renoise: temperature of the drafts"),
+  drafts: z
+    .enum(["raw", "renoise", "argmax", "noise"])
+    .default("raw")
+    .describe(
+      "how drafts are fed back: as sampled (the paper), noised again with β(j), most likely, or replaced by noise",
+    ),
+  draftTemperature: z
+    .number()
+    .positive()
+    .optional()
+    .describe("with --drafts raw or renoise: temperature of the drafts"),
   batchSize: z.int().positive().default(64).describe("images at a time"),
   ...seedSetting,
   ...engineSettings,
@@ -45,7 +57,8 @@ function guidanceOf({ guidance, scale, interval, power }: SampleSettings): Guida
   if (guidance !== "power-cosine") only(power, "--power", "--guidance power-cosine");
   if (guidance === "constant") return { kind: guidance, scale };
   if (guidance === "interval") {
-    if (interval === undefined) throw new TensorARError("--guidance interval needs --interval, the last decode step that is guided");
+    if (interval === undefined)
+      throw new TensorARError("--guidance interval needs --interval, the last decode step that is guided");
     return { kind: guidance, scale, interval };
   }
   if (power === undefined) throw new TensorARError("--guidance power-cosine needs --power");
@@ -53,12 +66,18 @@ function guidanceOf({ guidance, scale, interval, power }: SampleSettings): Guida
 }
 
 /** Draft policy by its name on the command line; β(j) comes from the model's own training. */
-export function draftPolicy(drafts: SampleSettings["drafts"], temperature: number | undefined, noiseRates: readonly number[]): DraftPolicy {
+export function draftPolicy(
+  drafts: SampleSettings["drafts"],
+  temperature: number | undefined,
+  noiseRates: readonly number[],
+): DraftPolicy {
   if (drafts === "argmax" || drafts === "noise") {
     only(temperature, "--draft-temperature", "--drafts raw or renoise");
     return { kind: drafts };
   }
-  return drafts === "renoise" ? { kind: drafts, rates: noiseRates, temperature: temperature ?? 1 } : { kind: drafts, temperature: temperature ?? 1 };
+  return drafts === "renoise"
+    ? { kind: drafts, rates: noiseRates, temperature: temperature ?? 1 }
+    : { kind: drafts, temperature: temperature ?? 1 };
 }
 
 /** `count` class indices: the chosen classes in turn. */
@@ -66,7 +85,9 @@ export function conditionsOf(chosen: readonly string[], classes: readonly string
   const indices = chosen.map((name) => {
     const index = classes.includes(name) ? classes.indexOf(name) : Number(name);
     if (!Number.isInteger(index) || index < 0 || index >= classes.length) {
-      throw new TensorARError(`class "${name}" is unknown; this model has ${classes.map((each, i) => `${i} ${each}`).join(", ")}`);
+      throw new TensorARError(
+        `class "${name}" is unknown; this model has ${classes.map((each, i) => `${i} ${each}`).join(", ")}`,
+      );
     }
     return index;
   });
@@ -84,7 +105,15 @@ export const sampleCommand: CommandDefinition<typeof schema.shape> = {
     checkTokenizer(model, settings.model, tokenizerFolder.config.codebook_size, settings.tokenizer);
     const conditions = conditionsOf(settings.classes, model.classes, settings.count);
     const { seed, temperature, topK, topP, batchSize } = settings;
-    const sampling = { seed, temperature, topK, topP, batchSize, guidance: guidanceOf(settings), drafts: draftPolicy(settings.drafts, settings.draftTemperature, model.noiseRates) };
+    const sampling = {
+      seed,
+      temperature,
+      topK,
+      topP,
+      batchSize,
+      guidance: guidanceOf(settings),
+      drafts: draftPolicy(settings.drafts, settings.draftTemperature, model.noiseRates),
+    };
     const engine = await chooseEngine(settings.engine, settings.threads);
     const tokenizer = await openTokenizer(tokenizerFolder, engine);
     const { decoder, dispose } = await openDecoder(model, engine);
@@ -93,10 +122,24 @@ export const sampleCommand: CommandDefinition<typeof schema.shape> = {
     const imageSize = tokenizerFolder.imageSize;
     await mkdir(settings.out, { recursive: true });
     await saveSamples(settings.out, {
-      count: settings.count, imageSize, windowSize: decoder.windowSize, grid: model.grid, classes: model.classes, settings, images, labels: conditions, codes, trace,
+      count: settings.count,
+      imageSize,
+      windowSize: decoder.windowSize,
+      grid: model.grid,
+      classes: model.classes,
+      settings,
+      images,
+      labels: conditions,
+      codes,
+      trace,
     });
     const shown = Math.min(settings.count, 256);
-    const grid = await imageGrid(images.subarray(0, shown * imageSize * imageSize * 3), { count: shown, height: imageSize, width: imageSize, scale: 2 });
+    const grid = await imageGrid(images.subarray(0, shown * imageSize * imageSize * 3), {
+      count: shown,
+      height: imageSize,
+      width: imageSize,
+      scale: 2,
+    });
     await savePng(join(settings.out, "grid.png"), grid);
     await Promise.all([dispose(), tokenizer.dispose()]);
     console.log(`${settings.count} images in ${settings.out}; look at ${join(settings.out, "grid.png")}`);
@@ -106,6 +149,8 @@ export const sampleCommand: CommandDefinition<typeof schema.shape> = {
 /** @throws TensorARError when codes of the model are not codes of the tokenizer */
 export function checkTokenizer(model: ModelFolder, modelDir: string, vocabSize: number, tokenizerDir: string): void {
   if (model.backbone.vocab_size !== vocabSize) {
-    throw new TensorARError(`${modelDir} predicts ${model.backbone.vocab_size} codes, ${tokenizerDir} has ${vocabSize}; use the tokenizer that it was trained with`);
+    throw new TensorARError(
+      `${modelDir} predicts ${model.backbone.vocab_size} codes, ${tokenizerDir} has ${vocabSize}; use the tokenizer that it was trained with`,
+    );
   }
 }

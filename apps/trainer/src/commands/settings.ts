@@ -11,7 +11,14 @@ export const engineSettings = {
   threads: z.int().positive().default(availableParallelism()).describe("threads of the onnx engine"),
 };
 
-export const seedSetting = { seed: z.int().nonnegative().max(2 ** 31 - 1).default(0).describe("the one source of all random numbers") };
+export const seedSetting = {
+  seed: z
+    .int()
+    .nonnegative()
+    .max(2 ** 31 - 1)
+    .default(0)
+    .describe("the one source of all random numbers"),
+};
 
 export const trainingSettings = {
   steps: z.int().positive().describe("optimizer steps in all"),
@@ -20,8 +27,17 @@ export const trainingSettings = {
   warmupSteps: z.int().nonnegative().default(100).describe("steps of linear warm-up"),
   weightDecay: z.number().nonnegative().default(0.05).describe("AdamW decay of matrices"),
   clip: z.number().positive().default(1).describe("largest gradient norm"),
-  emaDecay: z.number().min(0).lt(1).default(0.999).describe("moving average of the weights, which is what is saved as the model"),
+  emaDecay: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0.999)
+    .describe("moving average of the weights, which is what is saved as the model"),
   checkpointEvery: z.int().positive().default(250).describe("steps between checkpoints"),
+  precision: z
+    .enum(["float32", "float16"])
+    .default("float32")
+    .describe("number format of the saved model; checkpoints are always float32"),
   logEvery: z.int().positive().default(10).describe("steps between lines of log.jsonl"),
   resume: z.boolean().default(false).describe("continue from the newest checkpoint in --out"),
   ...seedSetting,
@@ -29,7 +45,7 @@ export const trainingSettings = {
 };
 
 /** Settings that do not change what is trained: a resumed run may differ in these. */
-const RUN_ONLY = ["resume", "steps", "engine", "threads", "checkpointEvery", "logEvery", "out"];
+const RUN_ONLY = ["resume", "steps", "engine", "threads", "checkpointEvery", "logEvery", "precision", "out"];
 
 /** The part of the settings that decides what is trained. */
 export const recipeOf = (settings: Record<string, unknown>): Record<string, unknown> =>

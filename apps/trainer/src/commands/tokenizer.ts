@@ -1,20 +1,23 @@
 import { gridOf, initVq, type VqConfig } from "@tensorar/tokenizer";
+import { saveTokenizer } from "@tensorar/tokenizer/node";
 import { z } from "zod";
+import type { CommandDefinition } from "../command";
 import { openDataset } from "../data/dataset";
 import { chooseEngine } from "../engine/choose-engine";
-import { saveTokenizer } from "@tensorar/tokenizer/node";
 import { hostParams } from "../folders/host-params";
 import { pinRecipe } from "../training/recipe";
 import { tokenizerTask } from "../training/tokenizer-task";
 import { train } from "../training/train";
-import type { CommandDefinition } from "../command";
 import { recipeOf, refuseOverwrite, trainingSettings } from "./settings";
 
 const schema = z.strictObject({
   data: z.string().describe("prepared data set (written by `tensorar data`)"),
   out: z.string().describe("run folder"),
   channels: z.int().positive().multipleOf(32).default(32).describe("width at full resolution"),
-  channelMultipliers: z.array(z.coerce.number().int().positive()).default([1, 2, 4]).describe("width factor of each resolution; every further one halves the image"),
+  channelMultipliers: z
+    .array(z.coerce.number().int().positive())
+    .default([1, 2, 4])
+    .describe("width factor of each resolution; every further one halves the image"),
   resBlocks: z.int().positive().default(1).describe("residual blocks at each resolution"),
   latentChannels: z.int().positive().default(64).describe("width of the encoder's output"),
   codebookSize: z.int().positive().default(512).describe("V"),
@@ -48,7 +51,11 @@ export const tokenizerCommand: CommandDefinition<typeof schema.shape> = {
     const engine = await chooseEngine(settings.engine, settings.threads);
     const task = tokenizerTask(config, hostParams(initVq(config, settings.seed)), dataset, settings);
     const state = await train(task, settings, engine, signal);
-    await saveTokenizer(settings.out, { kind: "vq", imageSize: dataset.info.size, config, training: recipeOf(settings), tensors: state.ema! });
+    await saveTokenizer(
+      settings.out,
+      { kind: "vq", imageSize: dataset.info.size, config, training: recipeOf(settings), tensors: state.ema! },
+      settings.precision,
+    );
     console.log(`tokenizer written to ${settings.out}`);
   },
 };

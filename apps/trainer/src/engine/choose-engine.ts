@@ -71,5 +71,7 @@ export async function chooseEngine(name: EngineName, threads: number): Promise<E
     }
     missing.push(reason ?? candidate);
   }
-  throw new TensorARError(`engine "${name}" can't be used here: ${missing.join("; ")}; choose one of ${ENGINE_NAMES.join(", ")} with --engine`);
+  throw new TensorARError(
+    `engine "${name}" can't be used here: ${missing.join("; ")}; choose one of ${ENGINE_NAMES.join(", ")} with --engine`,
+  );
 }

@@ -30,7 +30,10 @@ export function eagerEngine(description: string): Engine {
       };
       const run = async (inputs: Record<string, Nested<TensorData>>) => {
         const given = mapNested(inputs, isData, toTensor) as Record<string, Nested<tf.Tensor>>;
-        const outputs = tf.tidy(() => fn({ ...given, ...state } as never) as tf.TensorContainer) as Record<string, Nested<tf.Tensor>>;
+        const outputs = tf.tidy(() => fn({ ...given, ...state } as never) as tf.TensorContainer) as Record<
+          string,
+          Nested<tf.Tensor>
+        >;
         tf.dispose(given as tf.TensorContainer);
         const result: Record<string, Nested<TensorData>> = {};
         const next: Record<string, Nested<tf.Tensor>> = {};

@@ -1,5 +1,5 @@
-import type * as tf from "@tensorflow/tfjs-core";
 import type { TensorData } from "@tensorar/checkpoint";
+import type * as tf from "@tensorflow/tfjs-core";
 
 /** Records and arrays of `T`, any depth; the calling convention of everything an engine runs. */
 export type Nested<T> = T | { readonly [key: string]: Nested<T> } | readonly Nested<T>[];

@@ -1,10 +1,10 @@
 import type { TensorData } from "@tensorar/checkpoint";
 import { selfWindows, windowLoss } from "@tensorar/model";
+import { type ModelFolder, modelOf } from "@tensorar/model/node";
 import { corruptWindows, fillUniform, slideWindows } from "@tensorar/noise";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Engine } from "../engine/engine";
 import type { Codes } from "../folders/codes-folder";
-import { type ModelFolder, modelOf } from "@tensorar/model/node";
 import { tensorsOf } from "../tokenizer-runner";
 
 /** How well each depth is predicted, in nats and as a share; index 0 is the final token. */
@@ -27,7 +27,13 @@ export interface Calibration {
 const BATCH = 32;
 
 /** @param images at most this many held-out images are scored */
-export async function calibrate(folder: ModelFolder, codes: Codes, engine: Engine, images: number, seed: number): Promise<Calibration> {
+export async function calibrate(
+  folder: ModelFolder,
+  codes: Codes,
+  engine: Engine,
+  images: number,
+  seed: number,
+): Promise<Calibration> {
   const model = modelOf(folder);
   const params = tensorsOf(folder.tensors);
   const { tokens: T, vocabSize: V } = model.backbone;
@@ -53,7 +59,10 @@ export async function calibrate(folder: ModelFolder, codes: Codes, engine: Engin
     const B = batchRows.length;
     const tokens = new Int32Array(B * T);
     batchRows.forEach((row, b) => tokens.set(codes.codes.subarray(row * T, (row + 1) * T), b * T));
-    const condition = int32(Int32Array.from(batchRows, (row) => codes.labels[row]!), [B]);
+    const condition = int32(
+      Int32Array.from(batchRows, (row) => codes.labels[row]!),
+      [B],
+    );
     const shape = { batch: B, windowSize: k };
     const clean = slideWindows(tokens, { ...shape, tokens: T, count: T - 1 });
     const targets = int32(slideWindows(tokens, { ...shape, tokens: T }), [B, T, k]);
@@ -62,7 +71,12 @@ export async function calibrate(folder: ModelFolder, codes: Codes, engine: Engin
     const run = async (windows: Int32Array, pass: number) => {
       const uniforms = new Float32Array(B * T * k);
       fillUniform(uniforms, seed, `calibration-${pass}`, start);
-      return score({ condition, targets, windows: int32(windows, [B, T - 1, k]), uniforms: { dtype: "float32", shape: [B, T, k], data: uniforms } });
+      return score({
+        condition,
+        targets,
+        windows: int32(windows, [B, T - 1, k]),
+        uniforms: { dtype: "float32", shape: [B, T, k], data: uniforms },
+      });
     };
     const blanked = await run(corrupted(Float64Array.from({ length: k }, (_, j) => (j === 0 ? 0 : 1))), 0);
     // Drafts of a first pass without drafts, then of a second with those: close to what the loop of inference feeds back.
@@ -83,7 +97,10 @@ export async function calibrate(folder: ModelFolder, codes: Codes, engine: Engin
 
 const int32 = (data: Int32Array, shape: readonly number[]): TensorData => ({ dtype: "int32", shape, data });
 
-const emptyScores = (k: number): DepthScores => ({ crossEntropy: new Array<number>(k).fill(0), accuracy: new Array<number>(k).fill(0) });
+const emptyScores = (k: number): DepthScores => ({
+  crossEntropy: new Array<number>(k).fill(0),
+  accuracy: new Array<number>(k).fill(0),
+});
 
 function addScores(sums: DepthScores, outputs: Record<string, unknown>, weight: number): void {
   for (const name of ["crossEntropy", "accuracy"] as const) {

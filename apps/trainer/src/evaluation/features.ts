@@ -17,7 +17,10 @@ export interface Distances {
 const BATCH = 64;
 
 /** Pooled encoder features of a set, [count, dims]. */
-export async function featuresOf(set: ImageSet, tokenizer: TokenizerRunner): Promise<{ data: Float32Array; count: number; dims: number }> {
+export async function featuresOf(
+  set: ImageSet,
+  tokenizer: TokenizerRunner,
+): Promise<{ data: Float32Array; count: number; dims: number }> {
   const parts: Float32Array[] = [];
   let dims = 0;
   for (let start = 0; start < set.count; start += BATCH) {

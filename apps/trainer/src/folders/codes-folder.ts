@@ -26,7 +26,10 @@ export interface Codes extends z.infer<typeof schema> {
   readonly validation: Int32Array;
 }
 
-export async function saveCodes(dir: string, { codes, labels, train, validation, ...description }: Codes): Promise<void> {
+export async function saveCodes(
+  dir: string,
+  { codes, labels, train, validation, ...description }: Codes,
+): Promise<void> {
   await mkdir(dir, { recursive: true });
   const row = (data: Int32Array): TensorData => ({ dtype: "int32", shape: [data.length], data });
   await writeSafetensors(join(dir, "codes.safetensors"), {
@@ -39,20 +42,30 @@ export async function saveCodes(dir: string, { codes, labels, train, validation,
 }
 
 export async function loadCodes(dir: string): Promise<Codes> {
-  const description = await readChecked(join(dir, "codes.json"), schema, "a folder of codes (written by `tensorar codes`)");
+  const description = await readChecked(
+    join(dir, "codes.json"),
+    schema,
+    "a folder of codes (written by `tensorar codes`)",
+  );
   const file = join(dir, "codes.safetensors");
   const tensors = await readSafetensors(file);
   const ints = (name: string): Int32Array => {
     const tensor = tensors[name];
-    if (!(tensor?.data instanceof Int32Array)) throw new TensorARError(`${file}: no int32 tensor "${name}"; write it again with \`tensorar codes\``);
+    if (!(tensor?.data instanceof Int32Array))
+      throw new TensorARError(`${file}: no int32 tensor "${name}"; write it again with \`tensorar codes\``);
     return tensor.data;
   };
   const [codes, labels, train, validation] = [ints("codes"), ints("labels"), ints("train"), ints("validation")];
   const tokens = description.grid[0] * description.grid[1];
   if (codes.length !== description.count * tokens || labels.length !== description.count) {
-    throw new TensorARError(`${file}: ${codes.length} codes and ${labels.length} labels do not make ${description.count} images of ${tokens} tokens; write it again with \`tensorar codes\``);
+    throw new TensorARError(
+      `${file}: ${codes.length} codes and ${labels.length} labels do not make ${description.count} images of ${tokens} tokens; write it again with \`tensorar codes\``,
+    );
   }
   const bad = codes.find((code) => code < 0 || code >= description.vocabSize);
-  if (bad !== undefined) throw new TensorARError(`${file}: code ${bad} is outside [0, ${description.vocabSize}); write it again with \`tensorar codes\``);
+  if (bad !== undefined)
+    throw new TensorARError(
+      `${file}: code ${bad} is outside [0, ${description.vocabSize}); write it again with \`tensorar codes\``,
+    );
   return { ...description, codes, labels, train, validation };
 }

@@ -41,11 +41,22 @@ export async function saveSamples(dir: string, { images, labels, codes, trace, .
 }
 
 export async function loadSamples(dir: string): Promise<Samples> {
-  const manifest = await readChecked(join(dir, "manifest.json"), schema, "a folder of samples (written by `tensorar sample`)");
+  const manifest = await readChecked(
+    join(dir, "manifest.json"),
+    schema,
+    "a folder of samples (written by `tensorar sample`)",
+  );
   const file = join(dir, "samples.safetensors");
   const { images, labels, codes, trace } = await readSafetensors(file);
-  if (!(images?.data instanceof Uint8Array) || !(labels?.data instanceof Int32Array) || !(codes?.data instanceof Int32Array) || !(trace?.data instanceof Int32Array)) {
-    throw new TensorARError(`${file}: needs tensors images (uint8), labels, codes and trace (int32); write it again with \`tensorar sample\``);
+  if (
+    !(images?.data instanceof Uint8Array) ||
+    !(labels?.data instanceof Int32Array) ||
+    !(codes?.data instanceof Int32Array) ||
+    !(trace?.data instanceof Int32Array)
+  ) {
+    throw new TensorARError(
+      `${file}: needs tensors images (uint8), labels, codes and trace (int32); write it again with \`tensorar sample\``,
+    );
   }
   return { ...manifest, images: images.data, labels: labels.data, codes: codes.data, trace: trace.data };
 }

@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { loadTokenizer } from "@tensorar/tokenizer/node";
 import { openDataset } from "../data/dataset";
 import type { Engine } from "../engine/engine";
-import { loadTokenizer } from "@tensorar/tokenizer/node";
 import { imageGrid, toDataUri } from "../images/grid";
 import { openTokenizer, type TokenizerRunner } from "../tokenizer-runner";
 import { barChart, lineChart, smooth } from "./charts";
@@ -17,10 +17,12 @@ const REFINED = 8;
 
 type Evaluated = SampleSet & { readonly evaluation: Evaluation };
 
-const evaluated = ({ sets }: RunFolder): Evaluated[] => sets.filter((set): set is Evaluated => set.evaluation !== undefined);
+const evaluated = ({ sets }: RunFolder): Evaluated[] =>
+  sets.filter((set): set is Evaluated => set.evaluation !== undefined);
 
 /** The set that the others are compared with: the one of the model without windows. */
-const baseSet = (sets: readonly Evaluated[]): Evaluated | undefined => sets.find(({ samples }) => samples.windowSize === 1);
+const baseSet = (sets: readonly Evaluated[]): Evaluated | undefined =>
+  sets.find(({ samples }) => samples.windowSize === 1);
 
 function verdictSection(run: RunFolder): Section[] {
   const sets = evaluated(run);
@@ -45,7 +47,16 @@ function metricsSection(run: RunFolder): Section[] {
   ]);
   const note =
     "Fréchet distance, precision and recall in the tokenizer's encoder features, pooled over the quarters of the grid, against the real images of the data set. It is not FID, which needs the Inception network. Flip rate: final token differs from its first draft. Draft accuracy: share of drafts equal to the final token, first draft first.";
-  return [{ title: "Metrics", body: table(["samples", "images", "Fréchet ↓", "precision ↑", "recall ↑", "flip rate", "draft accuracy by depth"], rows) + paragraph(note) }];
+  return [
+    {
+      title: "Metrics",
+      body:
+        table(
+          ["samples", "images", "Fréchet ↓", "precision ↑", "recall ↑", "flip rate", "draft accuracy by depth"],
+          rows,
+        ) + paragraph(note),
+    },
+  ];
 }
 
 function calibrationSection(run: RunFolder): Section[] {
@@ -56,7 +67,11 @@ function calibrationSection(run: RunFolder): Section[] {
       ["own drafts, as in generation", calibration.ownDrafts],
       ["drafts blanked", calibration.blanked],
     ] as const;
-    const rows = kinds.map(([what, scores]) => [what, scores.crossEntropy[0]!.toFixed(3), scores.accuracy.map((share) => `${(100 * share).toFixed(1)} %`).join(", ")]);
+    const rows = kinds.map(([what, scores]) => [
+      what,
+      scores.crossEntropy[0]!.toFixed(3),
+      scores.accuracy.map((share) => `${(100 * share).toFixed(1)} %`).join(", "),
+    ]);
     const trust = calibration.ownDrafts.crossEntropy[0]! - calibration.blanked.crossEntropy[0]!;
     const reading =
       trust > 0.01
@@ -65,7 +80,11 @@ function calibrationSection(run: RunFolder): Section[] {
     return [
       {
         title: `What ${name} makes of its input windows`,
-        body: table(["windows hold", "cross-entropy of the final token, nats", "accuracy by depth, final token first"], rows) + paragraph(`On held-out images. ${reading}`),
+        body:
+          table(
+            ["windows hold", "cross-entropy of the final token, nats", "accuracy by depth, final token first"],
+            rows,
+          ) + paragraph(`On held-out images. ${reading}`),
       },
     ];
   });
@@ -76,7 +95,13 @@ async function sampleSections(run: RunFolder): Promise<Section[]> {
   for (const { name, samples } of run.sets) {
     const size = samples.imageSize;
     const count = Math.min(SHOWN, samples.count);
-    const png = await imageGrid(samples.images.subarray(0, count * size * size * 3), { count, height: size, width: size, columns: COLUMNS, scale: 2 });
+    const png = await imageGrid(samples.images.subarray(0, count * size * size * 3), {
+      count,
+      height: size,
+      width: size,
+      columns: COLUMNS,
+      scale: 2,
+    });
     figures.push(picture(toDataUri(png), name));
   }
   return [{ title: "Samples, the same classes and seed", body: figures.join("") }];
@@ -108,14 +133,31 @@ async function roundTripSection(runDir: string, tokenizer: TokenizerRunner): Pro
   const both = new Uint8Array(originals.length + decoded.length);
   both.set(originals);
   both.set(decoded, originals.length);
-  const png = await imageGrid(both, { count: rows.length * 2, height: size, width: size, columns: rows.length, scale: 2 });
-  return [{ title: "The tokenizer's round trip", body: picture(toDataUri(png), "held-out images (top) and what is left of them after encoding to codes and decoding (bottom)") }];
+  const png = await imageGrid(both, {
+    count: rows.length * 2,
+    height: size,
+    width: size,
+    columns: rows.length,
+    scale: 2,
+  });
+  return [
+    {
+      title: "The tokenizer's round trip",
+      body: picture(
+        toDataUri(png),
+        "held-out images (top) and what is left of them after encoding to codes and decoding (bottom)",
+      ),
+    },
+  ];
 }
 
 function trainingSection({ logs }: RunFolder): Section[] {
   if (logs.length === 0) return [];
   const charts = logs.map(({ name, entries }) => {
-    const curve = smooth(entries.map((entry) => [entry.step, entry.loss!] as const), 100);
+    const curve = smooth(
+      entries.map((entry) => [entry.step, entry.loss!] as const),
+      100,
+    );
     return `<figure>${lineChart("step", "loss", [{ name, points: curve }])}</figure>`;
   });
   return [{ title: "Training", body: charts.join("") }];
@@ -124,15 +166,26 @@ function trainingSection({ logs }: RunFolder): Section[] {
 function exportSection({ verification, timings }: RunFolder): Section[] {
   const sections: Section[] = [];
   if (verification.length > 0) {
-    const rows = verification.map((row) => [row.file, row.output, String(row.batch), row.largestDifference.toExponential(1), row.largestValue.toPrecision(3)]);
-    sections.push({ title: "Export, compared with the eager model", body: table(["file", "output", "batch", "largest difference", "largest value"], rows) });
+    const rows = verification.map((row) => [
+      row.file,
+      row.output,
+      String(row.batch),
+      row.largestDifference.toExponential(1),
+      row.largestValue.toPrecision(3),
+    ]);
+    sections.push({
+      title: "Export, compared with the eager model",
+      body: table(["file", "output", "batch", "largest difference", "largest value"], rows),
+    });
   }
   if (timings.length > 0) {
     const files = [...new Set(timings.map(({ file }) => file))];
     const batches = [...new Set(timings.map(({ batch }) => batch))];
     const series = batches.map((batch) => ({
       name: `batch ${batch}`,
-      values: files.map((file) => timings.find((row) => row.file === file && row.batch === batch)?.milliseconds ?? Number.NaN),
+      values: files.map(
+        (file) => timings.find((row) => row.file === file && row.batch === batch)?.milliseconds ?? Number.NaN,
+      ),
     }));
     sections.push({ title: "Timings of the exported graphs", body: barChart(files, "ms a run", series) });
   }
@@ -141,7 +194,15 @@ function exportSection({ verification, timings }: RunFolder): Section[] {
 
 function commandsSection({ commands }: RunFolder): Section[] {
   if (commands.length === 0) return [];
-  return [{ title: "How this page was made", body: table(["command", "seconds"], commands.map(({ command, seconds }) => [command, seconds.toFixed(1)])) }];
+  return [
+    {
+      title: "How this page was made",
+      body: table(
+        ["command", "seconds"],
+        commands.map(({ command, seconds }) => [command, seconds.toFixed(1)]),
+      ),
+    },
+  ];
 }
 
 /** One page about a run, from what its commands wrote. */
@@ -149,17 +210,21 @@ export async function buildReport(runDir: string, tokenizerDir: string, engine: 
   const run = await openRunFolder(runDir);
   const tokenizer = await openTokenizer(await loadTokenizer(tokenizerDir), engine);
   try {
-    return page("TensorAR: a base model and its refining twin", "Images generated one token at a time, and by overlapping windows whose later steps revise earlier drafts.", [
-      ...verdictSection(run),
-      ...(await sampleSections(run)),
-      ...(await refinementSections(run, tokenizer)),
-      ...metricsSection(run),
-      ...calibrationSection(run),
-      ...trainingSection(run),
-      ...(await roundTripSection(runDir, tokenizer)),
-      ...exportSection(run),
-      ...commandsSection(run),
-    ]);
+    return page(
+      "TensorAR: a base model and its refining twin",
+      "Images generated one token at a time, and by overlapping windows whose later steps revise earlier drafts.",
+      [
+        ...verdictSection(run),
+        ...(await sampleSections(run)),
+        ...(await refinementSections(run, tokenizer)),
+        ...metricsSection(run),
+        ...calibrationSection(run),
+        ...trainingSection(run),
+        ...(await roundTripSection(runDir, tokenizer)),
+        ...exportSection(run),
+        ...commandsSection(run),
+      ],
+    );
   } finally {
     await tokenizer.dispose();
   }

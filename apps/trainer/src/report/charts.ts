@@ -1,6 +1,6 @@
-import { init, use } from "echarts/core";
 import { BarChart, LineChart } from "echarts/charts";
 import { GridComponent, LegendComponent, TitleComponent } from "echarts/components";
+import { init, use } from "echarts/core";
 import { SVGRenderer } from "echarts/renderers";
 
 use([LineChart, BarChart, GridComponent, LegendComponent, TitleComponent, SVGRenderer]);
@@ -33,7 +33,11 @@ export const lineChart = (xName: string, yName: string, series: readonly Series[
   });
 
 /** Grouped bars, one group a category, as an SVG element. */
-export const barChart = (categories: readonly string[], yName: string, series: readonly { name: string; values: readonly number[] }[]): string =>
+export const barChart = (
+  categories: readonly string[],
+  yName: string,
+  series: readonly { name: string; values: readonly number[] }[],
+): string =>
   render({
     legend: { top: 4 },
     xAxis: { type: "category", data: categories },

@@ -1,7 +1,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Calibration } from "../evaluation/calibration";
 import { TensorARError } from "../errors";
+import type { Calibration } from "../evaluation/calibration";
 import { loadSamples, type Samples } from "../folders/samples-folder";
 import { type LogEntry, readLog } from "../training/run-log";
 
@@ -23,7 +23,13 @@ export interface SampleSet {
 export interface RunFolder {
   readonly sets: readonly SampleSet[];
   readonly logs: readonly { name: string; entries: readonly LogEntry[] }[];
-  readonly verification: readonly { file: string; output: string; batch: number; largestDifference: number; largestValue: number }[];
+  readonly verification: readonly {
+    file: string;
+    output: string;
+    batch: number;
+    largestDifference: number;
+    largestValue: number;
+  }[];
   readonly timings: readonly { file: string; batch: number; milliseconds: number }[];
   readonly commands: readonly { command: string; seconds: number }[];
 }
@@ -58,9 +64,13 @@ export async function openRunFolder(run: string): Promise<RunFolder> {
     const evaluation = await readOptional<Evaluation>(join(run, "evaluations", `${name}.json`));
     sets.push({ name, samples: await loadSamples(join(run, "samples", name)), ...(evaluation && { evaluation }) });
   }
-  if (sets.length === 0) throw new TensorARError(`${run}: no samples/ to report on; write some with \`tensorar sample --out ${join(run, "samples", "NAME")}\``);
+  if (sets.length === 0)
+    throw new TensorARError(
+      `${run}: no samples/ to report on; write some with \`tensorar sample --out ${join(run, "samples", "NAME")}\``,
+    );
   const logs = [];
-  for (const name of await namesIn(join(run, "training"))) logs.push({ name, entries: await readLog(join(run, "training", name)) });
+  for (const name of await namesIn(join(run, "training")))
+    logs.push({ name, entries: await readLog(join(run, "training", name)) });
   return {
     sets,
     logs: logs.filter(({ entries }) => entries.length > 0),

@@ -31,7 +31,13 @@ const float32 = (data: Float32Array, shape: readonly number[]): TensorData => ({
  * Next-tensor training of a model on codes; with windowSize 1 it is ordinary next-token training of the base model.
  * All randomness (order, dropout, noise) is drawn outside the step, addressed by seed and step.
  */
-export function arTask(title: string, model: TensorARModel, initial: Record<string, TensorData>, codes: Codes, options: ArTrainingOptions): TrainingTask {
+export function arTask(
+  title: string,
+  model: TensorARModel,
+  initial: Record<string, TensorData>,
+  codes: Codes,
+  options: ArTrainingOptions,
+): TrainingTask {
   const { batchSize: B, seed } = options;
   const T = model.backbone.tokens;
   const k = model.windowSize;
@@ -50,9 +56,19 @@ export function arTask(title: string, model: TensorARModel, initial: Record<stri
       const { loss, crossEntropy, accuracy } = windowLoss(logits, targets, options.lossWeights);
       return { loss, extra: { crossEntropy, accuracy } };
     });
-    const next = adamW(state.params!, grads, { firstMoment: state.firstMoment!, secondMoment: state.secondMoment! }, {
-      learningRate, step, betas: [0.9, 0.95], eps: 1e-8, weightDecay: options.weightDecay, clip: options.clip,
-    });
+    const next = adamW(
+      state.params!,
+      grads,
+      { firstMoment: state.firstMoment!, secondMoment: state.secondMoment! },
+      {
+        learningRate,
+        step,
+        betas: [0.9, 0.95],
+        eps: 1e-8,
+        weightDecay: options.weightDecay,
+        clip: options.clip,
+      },
+    );
     return {
       state: { params: next.params, ...next.state, ema: emaUpdate(state.ema!, next.params, options.emaDecay) },
       measures: { loss, gradNorm: next.gradNorm, ...extra },
@@ -66,7 +82,10 @@ export function arTask(title: string, model: TensorARModel, initial: Record<stri
       condition: { dtype: "int32", shape: [B] },
       windows: { dtype: "int32", shape: [B, T - 1, k] },
       targets: { dtype: "int32", shape: [B, T, k] },
-      ...(withSelf && { uniforms: { dtype: "float32", shape: [B, T, k] }, useSelf: { dtype: "int32", shape: [B, T - 1, k] } }),
+      ...(withSelf && {
+        uniforms: { dtype: "float32", shape: [B, T, k] },
+        useSelf: { dtype: "int32", shape: [B, T - 1, k] },
+      }),
     },
     initialState: () => initialTrainingState(initial),
     async batch(step: number) {
@@ -93,7 +112,10 @@ export function arTask(title: string, model: TensorARModel, initial: Record<stri
         const choice = new Float32Array(B * (T - 1) * k);
         fillUniform(choice, seed, "self-entries", step);
         batch.uniforms = float32(uniforms, [B, T, k]);
-        batch.useSelf = int32(Int32Array.from(choice, (u) => (u < options.selfShare ? 1 : 0)), [B, T - 1, k]);
+        batch.useSelf = int32(
+          Int32Array.from(choice, (u) => (u < options.selfShare ? 1 : 0)),
+          [B, T - 1, k],
+        );
       }
       return batch;
     },

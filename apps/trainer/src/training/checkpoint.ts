@@ -26,23 +26,30 @@ async function savedSteps(run: string): Promise<number[]> {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
     throw error;
   }
-  return names.flatMap((name) => FOLDER.exec(name)?.[1] ?? []).map(Number).sort((a, b) => a - b);
+  return names
+    .flatMap((name) => FOLDER.exec(name)?.[1] ?? [])
+    .map(Number)
+    .sort((a, b) => a - b);
 }
 
-const folderOf = (run: string, step: number): string => join(checkpointsIn(run), `step-${String(step).padStart(8, "0")}`);
+const folderOf = (run: string, step: number): string =>
+  join(checkpointsIn(run), `step-${String(step).padStart(8, "0")}`);
 
 /** Writes `RUN/checkpoints/step-N` whole or not at all, then removes all but the newest two. */
 export async function saveCheckpoint(run: string, { step, state }: TrainingCheckpoint): Promise<void> {
   await mkdir(checkpointsIn(run), { recursive: true });
   const folder = folderOf(run, step);
   const flat = Object.fromEntries(
-    Object.entries(state).flatMap(([purpose, record]) => Object.entries(record).map(([name, tensor]) => [`${purpose}/${name}`, tensor])),
+    Object.entries(state).flatMap(([purpose, record]) =>
+      Object.entries(record).map(([name, tensor]) => [`${purpose}/${name}`, tensor]),
+    ),
   );
   await writeFolderAtomic(folder, async (temporary) => {
     await writeSafetensors(join(temporary, "state.safetensors"), flat);
     await writeFileAtomic(join(temporary, "state.json"), `${JSON.stringify({ step })}\n`);
   });
-  for (const old of (await savedSteps(run)).slice(0, -KEPT)) await rm(folderOf(run, old), { recursive: true, force: true });
+  for (const old of (await savedSteps(run)).slice(0, -KEPT))
+    await rm(folderOf(run, old), { recursive: true, force: true });
 }
 
 /** The newest complete checkpoint of a run, or undefined when it has none yet. */
@@ -51,7 +58,10 @@ export async function loadNewestCheckpoint(run: string): Promise<TrainingCheckpo
   if (step === undefined) return undefined;
   const folder = folderOf(run, step);
   const saved = JSON.parse(await readFile(join(folder, "state.json"), "utf8")) as { step: number };
-  if (saved.step !== step) throw new TensorARError(`${folder}/state.json says step ${saved.step}; remove that folder to resume from an older one`);
+  if (saved.step !== step)
+    throw new TensorARError(
+      `${folder}/state.json says step ${saved.step}; remove that folder to resume from an older one`,
+    );
   const state: TrainingState = {};
   for (const [key, tensor] of Object.entries(await readSafetensors(join(folder, "state.safetensors")))) {
     const slash = key.indexOf("/");

@@ -15,7 +15,8 @@ export async function pinRecipe(out: string, recipe: Record<string, unknown>, re
     try {
       saved = JSON.parse(await readFile(path, "utf8"));
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw new TensorARError(`${path}: ${(error as Error).message}`);
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT")
+        throw new TensorARError(`${path}: ${(error as Error).message}`);
     }
   }
   if (!saved) return writeFileAtomic(path, `${JSON.stringify(recipe, null, 2)}\n`);
@@ -23,6 +24,8 @@ export async function pinRecipe(out: string, recipe: Record<string, unknown>, re
   const different = [...keys].filter((key) => JSON.stringify(saved[key]) !== JSON.stringify(recipe[key]));
   if (different.length > 0) {
     const list = different.map((key) => `${key} was ${JSON.stringify(saved[key])}, now ${JSON.stringify(recipe[key])}`);
-    throw new TensorARError(`${path}: this run began with other settings (${list.join("; ")}); use those, or start anew in another --out`);
+    throw new TensorARError(
+      `${path}: this run began with other settings (${list.join("; ")}); use those, or start anew in another --out`,
+    );
   }
 }

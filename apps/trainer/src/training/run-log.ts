@@ -20,7 +20,10 @@ export async function readLog(run: string): Promise<LogEntry[]> {
     throw error;
   }
   const complete = text.slice(0, text.lastIndexOf("\n") + 1);
-  return complete.split("\n").filter(Boolean).map((line) => JSON.parse(line) as LogEntry);
+  return complete
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as LogEntry);
 }
 
 /** Drops entries after `step`, which a resumed run computes again. */
@@ -29,4 +32,5 @@ export async function rewindLog(run: string, step: number): Promise<void> {
   await writeFileAtomic(logPath(run), kept.map((entry) => `${JSON.stringify(entry)}\n`).join(""));
 }
 
-export const appendLog = (run: string, entry: LogEntry): Promise<void> => appendFile(logPath(run), `${JSON.stringify(entry)}\n`);
+export const appendLog = (run: string, entry: LogEntry): Promise<void> =>
+  appendFile(logPath(run), `${JSON.stringify(entry)}\n`);

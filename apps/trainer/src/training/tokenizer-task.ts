@@ -4,8 +4,8 @@ import { type VqConfig, vqLosses } from "@tensorar/tokenizer";
 import { batchIndices } from "../data/batches";
 import type { Dataset } from "../data/dataset";
 import { toFloatImages } from "../images/pixels";
-import { initialTrainingState } from "./initial-state";
 import { lossAndGradients } from "./gradients";
+import { initialTrainingState } from "./initial-state";
 import type { StepInputs, StepOutputs, TrainingTask } from "./train";
 
 export interface TokenizerTrainingOptions {

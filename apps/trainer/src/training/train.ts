@@ -51,7 +51,9 @@ function measuresOf(outputs: Record<string, Nested<TensorData>>): Record<string,
   const measures = outputs.measures as Record<string, TensorData>;
   return Object.fromEntries(
     Object.entries(measures).flatMap(([name, { shape, data }]) =>
-      shape.length === 0 ? [[name, Number(data[0])]] : Array.from(data as Float32Array, (value, i) => [`${name}${i}`, value]),
+      shape.length === 0
+        ? [[name, Number(data[0])]]
+        : Array.from(data as Float32Array, (value, i) => [`${name}${i}`, value]),
     ),
   );
 }
@@ -62,7 +64,12 @@ function measuresOf(outputs: Record<string, Nested<TensorData>>): Record<string,
  *
  * @throws TensorARError when the loss is not finite, or after `signal` aborted (a checkpoint is written first)
  */
-export async function train(task: TrainingTask, options: TrainingOptions, engine: Engine, signal: AbortSignal): Promise<TrainingState> {
+export async function train(
+  task: TrainingTask,
+  options: TrainingOptions,
+  engine: Engine,
+  signal: AbortSignal,
+): Promise<TrainingState> {
   await mkdir(options.out, { recursive: true });
   const saved = options.resume ? await loadNewestCheckpoint(options.out) : undefined;
   const start = saved?.step ?? 0;
@@ -71,7 +78,10 @@ export async function train(task: TrainingTask, options: TrainingOptions, engine
 
   const specs = {
     state: Object.fromEntries(
-      Object.entries(state).map(([purpose, record]) => [purpose, Object.fromEntries(Object.entries(record).map(([name, t]) => [name, specOf(t)]))]),
+      Object.entries(state).map(([purpose, record]) => [
+        purpose,
+        Object.fromEntries(Object.entries(record).map(([name, t]) => [name, specOf(t)])),
+      ]),
     ),
     batch: task.batchSpec as Record<string, Nested<InputSpec>>,
     learningRate: specOf(scalar(0)),
@@ -79,7 +89,8 @@ export async function train(task: TrainingTask, options: TrainingOptions, engine
   };
   const step = await engine.prepare(task.step as never, specs, { state: ["state"] });
   await step.setState({ state });
-  const checkpoint = async (done: number) => saveCheckpoint(options.out, { step: done, state: (await step.getState()).state as TrainingState });
+  const checkpoint = async (done: number) =>
+    saveCheckpoint(options.out, { step: done, state: (await step.getState()).state as TrainingState });
 
   const progress = startProgress(task.title, options.steps, start);
   try {
@@ -87,11 +98,22 @@ export async function train(task: TrainingTask, options: TrainingOptions, engine
       const begun = performance.now();
       const warm = Math.min(1, (done + 1) / Math.max(1, options.warmupSteps));
       const learningRate = options.learningRate * warm;
-      const outputs = await step({ batch: await task.batch(done), learningRate: scalar(learningRate), step: scalar(done + 1) });
+      const outputs = await step({
+        batch: await task.batch(done),
+        learningRate: scalar(learningRate),
+        step: scalar(done + 1),
+      });
       done++;
-      const entry: LogEntry = { step: done, ...measuresOf(outputs), learningRate, ms: Math.round(performance.now() - begun) };
+      const entry: LogEntry = {
+        step: done,
+        ...measuresOf(outputs),
+        learningRate,
+        ms: Math.round(performance.now() - begun),
+      };
       if (!Number.isFinite(entry.loss)) {
-        throw new TensorARError(`${task.title}: loss is ${entry.loss} at step ${done}; lower learningRate (${options.learningRate}) and resume from the last checkpoint in ${options.out}`);
+        throw new TensorARError(
+          `${task.title}: loss is ${entry.loss} at step ${done}; lower learningRate (${options.learningRate}) and resume from the last checkpoint in ${options.out}`,
+        );
       }
       progress.update(done, `loss ${entry.loss!.toFixed(4)}`);
       if (done % options.logEvery === 0 || done === options.steps) await appendLog(options.out, entry);
