@@ -41,7 +41,7 @@ export function sampleImages({ images, count, imageSize }: Samples): ImageSet {
     count,
     async read(rows) {
       const out = new Uint8Array(rows.length * bytes);
-      rows.forEach((row, i) => out.set(images.subarray(row * bytes, (row + 1) * bytes), i * bytes));
+      for (const [i, row] of rows.entries()) out.set(images.subarray(row * bytes, (row + 1) * bytes), i * bytes);
       return out;
     },
   };

@@ -58,7 +58,7 @@ export async function calibrate(
     const batchRows = rows.subarray(start, start + BATCH);
     const B = batchRows.length;
     const tokens = new Int32Array(B * T);
-    batchRows.forEach((row, b) => tokens.set(codes.codes.subarray(row * T, (row + 1) * T), b * T));
+    for (const [b, row] of batchRows.entries()) tokens.set(codes.codes.subarray(row * T, (row + 1) * T), b * T);
     const condition = int32(
       Int32Array.from(batchRows, (row) => codes.labels[row]!),
       [B],

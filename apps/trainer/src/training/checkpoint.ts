@@ -65,8 +65,8 @@ export async function loadNewestCheckpoint(run: string): Promise<TrainingCheckpo
   const state: TrainingState = {};
   for (const [key, tensor] of Object.entries(await readSafetensors(join(folder, "state.safetensors")))) {
     const slash = key.indexOf("/");
-    const record = (state[key.slice(0, slash)] ??= {});
-    record[key.slice(slash + 1)] = tensor;
+    const purpose = key.slice(0, slash);
+    state[purpose] = { ...state[purpose], [key.slice(slash + 1)]: tensor };
   }
   return { step, state };
 }
