@@ -102,7 +102,7 @@ test("a window larger than the image, and a base model of another shape", async 
   expect(output).toMatch(/shape/);
 });
 
-test("an unknown class, and an option of another kind of guidance", async () => {
+test("a model folder that is not there", async () => {
   const output = await refused([
     "sample",
     "--model",
