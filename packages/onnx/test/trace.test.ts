@@ -2,7 +2,7 @@ import "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs-core";
 import * as ort from "onnxruntime-node";
 import { beforeAll, expect, test } from "vitest";
-import { compile } from "../src";
+import { compile, type TensorData } from "../src";
 
 beforeAll(async () => {
   await tf.setBackend("cpu");
@@ -56,6 +56,8 @@ test("a training step", async () => {
     w = e.w;
   }
   const state = await f.getState();
-  expect(Array.from((state.w as any).data)).toEqual(Array.from(w.dataSync()).map((v) => expect.closeTo(v, 4)));
+  expect(Array.from((state.w as TensorData).data as Float32Array)).toEqual(
+    Array.from(w.dataSync()).map((v) => expect.closeTo(v, 4)),
+  );
   await f.dispose();
 });
