@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { at } from "./callsite";
+import { at, callee } from "./callsite";
 import { sameShape } from "./dims";
 import { TensorARError } from "./errors";
 import { Builder, constant, type ElementType, fill, type TypedArray, type Value } from "./graph";
@@ -26,6 +26,8 @@ export interface Weights {
 /** One run of a function under the recording backend. */
 export class Recording {
   readonly builder = new Builder();
+  /** An error that tfjs could only report by a promise, too late for the trace. */
+  failure: TensorARError | undefined;
   readonly #values = new WeakMap<object, Value>();
   readonly #captured = new Map<object, Value>();
   /** Everything made while recording, so that it can be disposed whatever happens. */
@@ -88,7 +90,11 @@ export class Recording {
     return dataId;
   }
 
+  /** Disposes what is left: after an error also a variable that the function made of a tensor of this trace. */
   end(): void {
+    for (const variable of Object.values(tf.engine().registeredVariables)) {
+      if (this.#values.has(variable.dataId)) variable.dispose();
+    }
     for (const tensor of this.#tensors) if (!tensor.isDisposed) tensor.dispose();
   }
 }
@@ -96,6 +102,8 @@ export class Recording {
 /** The tfjs backend named "onnx": it computes nothing; while a recording is open its kernels append nodes. */
 export class RecordingBackend extends tf.KernelBackend {
   recording: Recording | undefined;
+  /** Tensors that share data with another, as variables do, by data id. */
+  readonly #sharers = new Map<object, number>();
 
   active(): Recording {
     if (this.recording) return this.recording;
@@ -109,19 +117,26 @@ export class RecordingBackend extends tf.KernelBackend {
   override readSync(): never {
     throw readError();
   }
-  override async read(): Promise<never> {
-    throw readError();
+  /** Fails the trace. The promise never settles: `trace` throws before anything could wait for it. */
+  override read(): Promise<never> {
+    this.active().failure ??= readError();
+    return new Promise(() => {});
   }
   override readToGPU(): never {
     throw readError();
   }
-  override incRef(): never {
+  override incRef(dataId: object): never {
+    this.#sharers.set(dataId, (this.#sharers.get(dataId) ?? 0) + 1);
     throw new TensorARError(
       `a traced function makes or assigns a tf.Variable${at(new Error())}; return the new value instead and assign it after the call`,
     );
   }
-  override disposeData(): boolean {
-    return true;
+  override disposeData(dataId: object): boolean {
+    const sharers = this.#sharers.get(dataId);
+    if (sharers === undefined) return true;
+    if (sharers > 1) this.#sharers.set(dataId, sharers - 1);
+    else this.#sharers.delete(dataId);
+    return false;
   }
   override refCount(): number {
     return 1;
@@ -151,12 +166,14 @@ export function randomError(op: string): TensorARError {
 }
 
 function readError(): TensorARError {
-  const op = tf.engine().state.activeScope?.name.replace("__op", "") || "dataSync";
+  const error = new Error();
   return new TensorARError(
-    `tensor values are read inside a traced function, by tf.${op}${at(new Error())}; values are unknown while tracing: ` +
+    `tensor values are read inside a traced function${by(callee(error))}${at(error)}; values are unknown while tracing: ` +
       "compute with tensor ops such as tf.where and tf.gather, or do this step outside the function",
   );
 }
+
+const by = (name: string): string => (name ? `, by ${name}()` : "");
 
 export function elementType(dtype: tf.DataType): ElementType {
   if (dtype === "float32" || dtype === "int32" || dtype === "bool") return dtype;

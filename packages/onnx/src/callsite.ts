@@ -5,8 +5,8 @@ const ownFolder = (() => {
   return here.slice(0, here.lastIndexOf("/") + 1).replace(/^file:\/\//, "");
 })();
 
-/** Frames of the tfjs packages, whether their source maps are applied or not. */
-const TFJS = /[/\\]tfjs(-[a-z]+)*[/\\](dist|src)[/\\]/;
+/** Frames of the tfjs packages, whether their source maps are applied or not, and of the helper they are compiled with. */
+const TFJS = /[/\\](tfjs(-[a-z]+)*[/\\](dist|src)|tslib)[/\\]/;
 
 /** Whether the frame belongs to tfjs, to this package or to the JavaScript engine. */
 function isInternal(frame: string): boolean {
@@ -15,11 +15,20 @@ function isInternal(frame: string): boolean {
   );
 }
 
+const framesOf = (error: Error): string[] =>
+  (error.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line) || line.includes("@"));
+
 /** `function (file:line:column)` of the innermost frame that is the user's, or an empty string when none is left. */
 export function callSite(error: Error): string {
-  const frames = (error.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line) || line.includes("@"));
-  const frame = frames.find((line) => !isInternal(line));
+  const frame = framesOf(error).find((line) => !isInternal(line));
   return frame ? frame.trim().replace(/^at /, "") : "";
+}
+
+/** The name of the function or method that the user's frame called, such as `dataSync`, or an empty string. */
+export function callee(error: Error): string {
+  const frames = framesOf(error);
+  const frame = frames[frames.findIndex((line) => !isInternal(line)) - 1] ?? "";
+  return /^\s*(?:at )?(?:async )?(?:[\w$<>]+\.)*?(\w+)_?(?: \[as \w+\])?(?: \(|@)/.exec(frame)?.[1] ?? "";
 }
 
 /** ` (called at f (file:1:2))`, to append to a message. */

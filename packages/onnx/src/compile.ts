@@ -32,11 +32,11 @@ export type Compiled<S, O, K extends string> = CompiledFunction<
  * With `state: ["params", …]` the outputs under those keys are the next call's inputs and stay in the runtime; give them
  * their first values with `setState`.
  */
-export async function compile<
-  const S extends Nested<Spec>,
-  O extends Nested<tf.Tensor>,
-  const K extends string = never,
->(fn: TracedFunction<S, O>, inputs: S, options: CompileOptions<K>): Promise<Compiled<S, O, K>> {
+export async function compile<const S extends Nested<Spec>, O extends object, const K extends string = never>(
+  fn: TracedFunction<S, O>,
+  inputs: S,
+  options: CompileOptions<K>,
+): Promise<Compiled<S, O, K>> {
   const { weights, name, ...runtime } = options;
   const model = trace(fn, inputs, { ...(weights && { weights }), ...(name !== undefined && { name }) });
   const signature = {

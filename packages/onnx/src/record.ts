@@ -78,6 +78,8 @@ export function record(
     tf.tidy(() => {
       const tensors = mapNested(specs, isSpec, "input", (_, name) => recording.tensor(inputs.get(name)!));
       const result = fn(tensors as never);
+      if (result instanceof Promise) result.catch(() => undefined); // the errors below are those to report
+      if (recording.failure) throw recording.failure;
       if (result instanceof Promise) {
         throw new TensorARError("the traced function is async; trace a function that returns its tensors at once");
       }

@@ -227,13 +227,11 @@ class Executor {
   /** Runtime tensors for exactly these ports, checked. */
   async #feeds(inputs: Nested<Feed>, ports: readonly Port[]): Promise<Record<string, Tensor>> {
     const given = new Map(flatten(inputs, isFeed, "input"));
+    const keys = topKeys([...given.keys()]) || "nothing";
     const feeds: Record<string, Tensor> = {};
     for (const port of ports) {
       const feed = given.get(port.name);
-      if (!feed)
-        throw new TensorARError(
-          `input "${port.name}" is missing; the call gives ${topKeys([...given.keys()]) || "nothing"}`,
-        );
+      if (!feed) throw new TensorARError(`input "${port.name}" is missing; the call gives ${keys}`);
       const host = await hostTensor(feed);
       checkFeed(port, host);
       feeds[port.name] = new this.runtime.Tensor(host.dtype as "float32", host.data as Float32Array, host.shape);

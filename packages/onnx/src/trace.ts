@@ -24,7 +24,7 @@ export interface TraceOptions {
  * @throws TensorARError when the function reads values, draws random numbers, uses a kernel without an ONNX form, or
  *   depends on a symbolic dimension in a way that is no polynomial of the sizes.
  */
-export function trace<const S extends Nested<Spec>, O extends Nested<tf.Tensor>>(
+export function trace<const S extends Nested<Spec>, O extends object>(
   fn: TracedFunction<S, O>,
   inputs: S,
   options: TraceOptions = {},
