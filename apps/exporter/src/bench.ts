@@ -1,7 +1,8 @@
-import { join } from "node:path";
-import { openModel } from "@tensorar/onnx";
+import type { TensorData } from "@tensorar/checkpoint";
 import type * as ort from "onnxruntime-node";
+import { DECODER, IMAGE_DECODER, type Named } from "./functions";
 import { readManifest } from "./manifest";
+import { openGraph } from "./open-graph";
 import { decoderInputs, imageInputs } from "./random-inputs";
 
 export interface Timing {
@@ -11,30 +12,51 @@ export interface Timing {
   readonly milliseconds: number;
 }
 
+export interface BenchOptions {
+  readonly threads: number;
+  readonly batches: readonly number[];
+  /** Timed runs of each; two more come before them. */
+  readonly runs: number;
+  /** Called after every run. */
+  readonly onRun?: (done: number, total: number, file: string, batch: number) => void;
+}
+
+const WARM_UP_RUNS = 2;
+
 /** Times both graphs of an export: one decoder step with a half-filled cache, one decoding of images. */
-export async function benchExport(
-  dir: string,
-  runtime: typeof ort,
-  options: { threads: number; batches: readonly number[]; runs: number },
-): Promise<Timing[]> {
+export async function benchExport(dir: string, runtime: typeof ort, options: BenchOptions): Promise<Timing[]> {
   const manifest = await readManifest(dir);
+  const { threads, batches, runs, onRun } = options;
+  const graphs: [file: string, inputsOf: (batch: number) => Named<TensorData>][] = [
+    [DECODER, (batch) => decoderInputs(manifest, batch, Math.floor(manifest.tokens / 2), 0)],
+    [IMAGE_DECODER, (batch) => imageInputs(manifest, batch, 0)],
+  ];
+  const total = graphs.length * batches.length * (WARM_UP_RUNS + runs);
   const timings: Timing[] = [];
-  for (const { file, inputsOf } of [
-    { file: "decoder.onnx", inputsOf: decoderInputs },
-    { file: "image-decoder.onnx", inputsOf: imageInputs },
-  ]) {
-    const run = await openModel(join(dir, file), { runtime, threads: options.threads });
-    for (const batch of options.batches) {
-      const inputs = inputsOf(manifest, batch, 0);
-      const times: number[] = [];
-      for (let i = -2; i < options.runs; i++) {
-        const begun = performance.now();
-        await run(inputs as never);
-        if (i >= 0) times.push(performance.now() - begun);
+  let done = 0;
+  for (const [file, inputsOf] of graphs) {
+    const graph = await openGraph(dir, file, runtime, threads);
+    try {
+      for (const batch of batches) {
+        const inputs = inputsOf(batch);
+        const times: number[] = [];
+        for (let i = -WARM_UP_RUNS; i < runs; i++) {
+          const begun = performance.now();
+          await graph.run(inputs);
+          if (i >= 0) times.push(performance.now() - begun);
+          onRun?.(++done, total, file, batch);
+        }
+        timings.push({ file, batch, milliseconds: median(times) });
       }
-      timings.push({ file, batch, milliseconds: times.sort((a, b) => a - b)[times.length >> 1]! });
+    } finally {
+      await graph.dispose();
     }
-    await run.dispose();
   }
   return timings;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }

@@ -1,34 +1,25 @@
 #!/usr/bin/env node
 import { availableParallelism } from "node:os";
 import { writeFileAtomic } from "@tensorar/checkpoint/node";
-import * as tf from "@tensorflow/tfjs-core";
 import { Command, InvalidArgumentError } from "commander";
 import { benchExport } from "./bench";
 import { TensorARError } from "./errors";
 import { exportFolders } from "./export";
-import { verifyExport } from "./verify";
+import { progressLine } from "./progress";
+import { eagerBackend, onnxRuntime } from "./runtimes";
+import { formatTable } from "./table";
+import { type VerifyOptions, verifyExport } from "./verify";
 
-const positiveInt = (text: string): number => {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError("must be a whole number from 1 on");
-  return value;
-};
-
-async function onnxRuntime(): Promise<typeof import("onnxruntime-node")> {
-  try {
-    return await import("onnxruntime-node");
-  } catch (error) {
-    throw new TensorARError(
-      `ONNX Runtime can't be loaded (${(error as Error).message.split("\n")[0]}); run \`npm install onnxruntime-node\``,
-    );
-  }
-}
-
-/** tfjs with its gradients and its plain JavaScript backend. */
-async function eagerBackend(): Promise<void> {
-  await import("@tensorflow/tfjs");
-  await tf.setBackend("cpu");
-}
+const wholeNumber =
+  (least: number) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (text.trim() === "" || !Number.isSafeInteger(value) || value < least)
+      throw new InvalidArgumentError(`must be a whole number from ${least} on`);
+    return value;
+  };
+const positive = wholeNumber(1);
+const several = (text: string, before: readonly number[] = []): number[] => [...before, positive(text)];
 
 const saveJson = async (path: string | undefined, value: unknown): Promise<void> => {
   if (path !== undefined) await writeFileAtomic(path, `${JSON.stringify(value, null, 2)}\n`);
@@ -41,7 +32,7 @@ program
   .description("write decoder.onnx, image-decoder.onnx and config.json")
   .requiredOption("--model <dir>", "model folder (base or TensorAR)")
   .requiredOption("--tokenizer <dir>", "tokenizer folder")
-  .requiredOption("--out <dir>", "folder to write to")
+  .requiredOption("--out <dir>", "folder to create")
   .action(async ({ model, tokenizer, out }: { model: string; tokenizer: string; out: string }) => {
     await eagerBackend();
     const { files } = await exportFolders(model, tokenizer, out);
@@ -52,39 +43,79 @@ program
   .command("verify")
   .description("compare the exported graphs with the eager model on fresh random inputs")
   .argument("<dir>", "exported folder")
-  .option("--seed <n>", "seed of the inputs; another one at every call when left out", (text) => positiveInt(text))
+  .option("--seed <n>", "seed of the inputs; another one at every call when left out", wholeNumber(0))
+  .option("--batch <n...>", "batch sizes (default: 1 and 3)", several)
+  .option("--model <dir>", "model folder (default: where the export was made from)")
+  .option("--tokenizer <dir>", "tokenizer folder (default: where the export was made from)")
   .option("--json <file>", "also write the comparisons there")
-  .action(async (dir: string, { seed, json }: { seed?: number; json?: string }) => {
-    await eagerBackend();
-    const comparisons = await verifyExport(dir, await onnxRuntime(), seed ?? Date.now() & 0x7fffffff);
-    for (const { file, output, batch, largestDifference, largestValue } of comparisons) {
-      console.log(
-        `${file} ${output}, batch ${batch}: largest difference ${largestDifference.toExponential(1)} (values up to ${largestValue.toPrecision(3)})`,
-      );
-    }
-    await saveJson(json, comparisons);
-    const bad = comparisons.filter(({ withinTolerance }) => !withinTolerance);
-    if (bad.length > 0)
-      throw new TensorARError(`${dir}: ${bad.length} outputs differ from the eager model; export it again`);
-    console.log("the export equals the eager model");
-  });
+  .action(
+    async (
+      dir: string,
+      {
+        seed = Date.now(),
+        batch,
+        json,
+        ...sources
+      }: { seed?: number; batch?: number[]; json?: string } & Pick<VerifyOptions, "model" | "tokenizer">,
+    ) => {
+      await eagerBackend();
+      const comparisons = await verifyExport(dir, await onnxRuntime(), {
+        ...sources,
+        seed,
+        ...(batch && { batches: batch }),
+      });
+      const rows = comparisons.map(({ file, output, batch, largestDifference, largestValue, withinTolerance }) => [
+        `${file} ${output}`,
+        String(batch),
+        largestDifference.toExponential(1),
+        largestValue.toPrecision(3),
+        withinTolerance ? "equal" : "DIFFERENT",
+      ]);
+      console.log(formatTable(["output", "batch", "largest difference", "largest value", ""], rows));
+      await saveJson(json, comparisons);
+      const bad = comparisons
+        .filter(({ withinTolerance }) => !withinTolerance)
+        .map(({ file, output }) => `${file} ${output}`);
+      if (bad.length > 0) {
+        throw new TensorARError(
+          `${dir} differs from the eager model in ${[...new Set(bad)].join(", ")} (seed ${seed}); export it again`,
+        );
+      }
+      const largest = Math.max(...comparisons.map(({ largestDifference }) => largestDifference));
+      console.log(`the export equals the eager model: largest difference ${largest.toExponential(1)} (seed ${seed})`);
+    },
+  );
 
 program
   .command("bench")
   .description("time the exported graphs")
   .argument("<dir>", "exported folder")
-  .option("--threads <n>", "threads of ONNX Runtime", positiveInt, availableParallelism())
-  .option("--batch <n...>", "batch sizes", (text: string, all: number[] = []) => [...all, positiveInt(text)])
-  .option("--runs <n>", "timed runs of each", positiveInt, 20)
+  .option("--threads <n>", "threads of ONNX Runtime", positive, availableParallelism())
+  .option("--batch <n...>", "batch sizes (default: 1 and 16)", several)
+  .option("--runs <n>", "timed runs of each", positive, 20)
   .option("--json <file>", "also write the timings there")
   .action(
     async (
       dir: string,
-      { threads, batch = [1, 16], runs, json }: { threads: number; batch?: number[]; runs: number; json?: string },
+      {
+        threads,
+        batch: batches = [1, 16],
+        runs,
+        json,
+      }: { threads: number; batch?: number[]; runs: number; json?: string },
     ) => {
-      const timings = await benchExport(dir, await onnxRuntime(), { threads, batches: batch, runs });
-      for (const { file, batch, milliseconds } of timings)
-        console.log(`${file}, batch ${batch}: ${milliseconds.toFixed(2)} ms`);
+      const progress = progressLine("bench");
+      const timings = await benchExport(dir, await onnxRuntime(), {
+        ...{ threads, batches, runs },
+        onRun: (done, total, file, batch) => progress(done, total, `${file}, batch ${batch}`),
+      });
+      const rows = timings.map(({ file, batch, milliseconds }) => [
+        file,
+        String(batch),
+        milliseconds.toFixed(2),
+        ((1000 * batch) / milliseconds).toFixed(0),
+      ]);
+      console.log(formatTable(["graph", "batch", "median ms", "rows a second"], rows));
       await saveJson(json, timings);
     },
   );

@@ -1,59 +1,63 @@
 import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
-import { writeFileAtomic } from "@tensorar/checkpoint/node";
-import { loadModel, modelOf } from "@tensorar/model/node";
-import { saveModel, trace } from "@tensorar/onnx";
-import { gridOf } from "@tensorar/tokenizer";
-import { loadTokenizer } from "@tensorar/tokenizer/node";
+import { dirname, join, resolve } from "node:path";
+import { writeFileAtomic, writeFolderAtomic } from "@tensorar/checkpoint/node";
+import { type OnnxModel, saveModel, type TensorSpec, trace } from "@tensorar/onnx";
 import * as tf from "@tensorflow/tfjs-core";
 import { TensorARError } from "./errors";
-import { decoderStep, type ExportedFunction, imageDecoder } from "./functions";
+import { DECODER, decoderStep, type ExportedFunction, IMAGE_DECODER, imageDecoder, type Named } from "./functions";
 import type { ExportManifest } from "./manifest";
-
-/** Traces one function and writes its graph. */
-async function exportFunction(fn: ExportedFunction, out: string): Promise<void> {
-  const model = trace(fn.run as never, fn.inputs as never, {
-    weights: fn.weights,
-    name: fn.file.replace(/\.onnx$/, ""),
-  });
-  await saveModel(model, join(out, fn.file));
-  tf.dispose(fn.weights);
-}
+import { loadSources, sourcePath } from "./sources";
 
 /**
- * Writes `decoder.onnx`, `image-decoder.onnx` and `config.json` for a model and its tokenizer.
- * @throws TensorARError when the two do not belong together
+ * Writes `decoder.onnx`, `image-decoder.onnx` and `config.json` for a model and its tokenizer. The folder appears when
+ * all three are complete.
+ *
+ * @throws TensorARError when the two do not belong together, `out` exists, or the system refuses
  */
 export async function exportFolders(modelDir: string, tokenizerDir: string, out: string): Promise<ExportManifest> {
-  const model = await loadModel(modelDir);
-  const tokenizer = await loadTokenizer(tokenizerDir);
-  const { tokens, vocabSize, nullCondition, conditionSlots, cache } = modelOf(model).backbone;
-  const grid = gridOf(tokenizer.config, tokenizer.imageSize);
-  if (vocabSize !== tokenizer.config.codebook_size || tokens !== grid[0] * grid[1]) {
-    throw new TensorARError(
-      `${modelDir} predicts ${tokens} of ${vocabSize} codes, ${tokenizerDir} decodes ${grid[0] * grid[1]} of ${tokenizer.config.codebook_size}; give the tokenizer that it was trained with`,
-    );
-  }
-  await mkdir(out, { recursive: true });
-  const functions = [decoderStep(model), imageDecoder(tokenizer)];
-  for (const fn of functions) await exportFunction(fn, out);
+  const { model, tokenizer, sizes } = await loadSources(modelDir, tokenizerDir);
+  const graphs = {
+    [DECODER]: traced(decoderStep(model), "decoder"),
+    [IMAGE_DECODER]: traced(imageDecoder(tokenizer, sizes.grid), "image-decoder"),
+  } as const;
   const manifest: ExportManifest = {
-    model: modelDir,
-    tokenizer: tokenizerDir,
-    windowSize: model.tensorar.windowSize,
-    tokens,
-    vocabSize,
-    nullCondition,
-    conditionSlots,
-    cache,
-    grid,
-    imageSize: tokenizer.imageSize,
-    classes: model.classes,
-    noiseRates: model.noiseRates,
-    files: Object.fromEntries(
-      functions.map(({ file, inputs }) => [file, { inputs: inputs as ExportManifest["files"][string]["inputs"] }]),
-    ),
+    kind: "tensorar-export",
+    model: sourcePath(out, modelDir),
+    tokenizer: sourcePath(out, tokenizerDir),
+    ...sizes,
+    files: { [DECODER]: portsOf(graphs[DECODER]), [IMAGE_DECODER]: portsOf(graphs[IMAGE_DECODER]) },
   };
-  await writeFileAtomic(join(out, "config.json"), `${JSON.stringify(manifest, null, 2)}\n`);
+  const folder = resolve(out);
+  await writing(dirname(folder), mkdir(dirname(folder), { recursive: true }));
+  await writeFolderAtomic(folder, async (temporary) => {
+    for (const [file, graph] of Object.entries(graphs))
+      await writing(join(out, file), saveModel(graph, join(temporary, file)));
+    await writeFileAtomic(join(temporary, "config.json"), `${JSON.stringify(manifest, null, 2)}\n`);
+  });
   return manifest;
 }
+
+function traced<Inputs extends Named<TensorSpec>>(fn: ExportedFunction<Inputs>, name: string): OnnxModel {
+  try {
+    return trace((inputs: Parameters<typeof fn.run>[0]) => fn.run(inputs), fn.inputs, { weights: fn.weights, name });
+  } finally {
+    tf.dispose(fn.weights);
+  }
+}
+
+const portsOf = ({ inputs, outputs }: OnnxModel): ExportManifest["files"][typeof DECODER] => {
+  const plain = ({ name, dtype, shape }: OnnxModel["inputs"][number]) => ({ name, dtype, shape: [...shape] });
+  return { inputs: inputs.map(plain), outputs: outputs.map(plain) };
+};
+
+/** The system's refusal as a message for the user. */
+const writing = async (path: string, work: Promise<unknown>): Promise<void> => {
+  try {
+    await work;
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    if (code === undefined) throw cause;
+    const remedy = code === "ENOSPC" ? "the disk is full; free space, or use another disk" : "choose another --out";
+    throw new TensorARError(`cannot write "${path}": ${message}; ${remedy}`, { cause });
+  }
+};

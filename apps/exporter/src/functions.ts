@@ -1,57 +1,76 @@
 import type { TensorData } from "@tensorar/checkpoint";
 import { type ModelFolder, modelOf } from "@tensorar/model/node";
-import { decodeVq, gridOf } from "@tensorar/tokenizer";
+import type { TensorSpec, Tensors } from "@tensorar/onnx";
+import { decodeVq } from "@tensorar/tokenizer";
 import type { TokenizerFolder } from "@tensorar/tokenizer/node";
 import * as tf from "@tensorflow/tfjs-core";
+import type { ExportManifest } from "./manifest";
 
-export type Spec = { readonly dtype: "float32" | "int32"; readonly shape: readonly (number | string)[] };
-export type Specs = Record<string, Spec | readonly Spec[]>;
+/** Inputs or outputs by name: one tensor, or one for each layer. */
+export type Named<T> = Readonly<Record<string, T | readonly T[]>>;
 
 /** A function to export: its inputs, its weights and its code, which runs eagerly and under tracing alike. */
-export interface ExportedFunction {
-  readonly file: string;
-  readonly inputs: Specs;
+export interface ExportedFunction<Inputs extends Named<TensorSpec> = Named<TensorSpec>> {
+  readonly inputs: Inputs;
   readonly weights: Record<string, tf.Tensor>;
-  run(inputs: Record<string, tf.Tensor | tf.Tensor[]>): Record<string, tf.Tensor | tf.Tensor[]>;
+  run(inputs: Tensors<Inputs>): Named<tf.Tensor>;
 }
 
-const tensorsOf = (params: Record<string, TensorData>): Record<string, tf.Tensor> =>
-  Object.fromEntries(
-    Object.entries(params).map(([name, { data, shape }]) => [
-      name,
-      tf.tensor(data as Float32Array, [...shape], "float32"),
-    ]),
-  );
+/** The files of an export. */
+export const DECODER = "decoder.onnx";
+export const IMAGE_DECODER = "image-decoder.onnx";
+
+type StepSizes = Pick<ExportManifest, "windowSize" | "cache">;
+
+/** Inputs of one decoder step. */
+export function stepInputs({ windowSize, cache: { layers, heads, headDim } }: StepSizes) {
+  const float = (...shape: (number | string)[]): TensorSpec => ({ dtype: "float32", shape });
+  const int = (...shape: (number | string)[]): TensorSpec => ({ dtype: "int32", shape });
+  const perLayer = (spec: TensorSpec): TensorSpec[] => Array.from({ length: layers }, () => spec);
+  return {
+    condition: int("batch"),
+    window: int("batch", windowSize),
+    position: int(1),
+    mask: float("batch", "slots"),
+    keys: perLayer(float("batch", heads, headDim, "slots")),
+    values: perLayer(float("batch", heads, "slots", headDim)),
+  };
+}
+
+/** Inputs of the image decoder. */
+export function codeInputs({ tokens }: Pick<ExportManifest, "tokens">) {
+  const codes: TensorSpec = { dtype: "int32", shape: ["batch", tokens] };
+  return { codes };
+}
 
 /** One decoder step: the previous tensor and the KV cache in, k rows of logits and the new cache rows out. Any batch size. */
-export function decoderStep(folder: ModelFolder): ExportedFunction {
+export function decoderStep(folder: ModelFolder): ExportedFunction<ReturnType<typeof stepInputs>> {
   const model = modelOf(folder);
   const weights = tensorsOf(folder.tensors);
-  const { layers, heads, headDim } = model.backbone.cache;
-  const perLayer = (spec: Spec): Spec[] => Array.from({ length: layers }, () => spec);
   return {
-    file: "decoder.onnx",
+    inputs: stepInputs({ windowSize: model.windowSize, cache: model.backbone.cache }),
     weights,
-    inputs: {
-      condition: { dtype: "int32", shape: ["batch"] },
-      window: { dtype: "int32", shape: ["batch", model.windowSize] },
-      position: { dtype: "int32", shape: [1] },
-      mask: { dtype: "float32", shape: ["batch", "slots"] },
-      keys: perLayer({ dtype: "float32", shape: ["batch", heads, headDim, "slots"] }),
-      values: perLayer({ dtype: "float32", shape: ["batch", heads, "slots", headDim] }),
-    },
-    run: (inputs) => model.decode(weights, inputs as unknown as Parameters<typeof model.decode>[1]),
+    run: (inputs) => ({ ...model.decode(weights, inputs) }),
   };
 }
 
 /** Codes to images in [-1, 1], NHWC. Any batch size. */
-export function imageDecoder({ config, imageSize, tensors }: TokenizerFolder): ExportedFunction {
+export function imageDecoder(
+  { config, tensors }: TokenizerFolder,
+  grid: ExportManifest["grid"],
+): ExportedFunction<ReturnType<typeof codeInputs>> {
   const weights = tensorsOf(tensors);
-  const grid = gridOf(config, imageSize);
   return {
-    file: "image-decoder.onnx",
+    inputs: codeInputs({ tokens: grid[0] * grid[1] }),
     weights,
-    inputs: { codes: { dtype: "int32", shape: ["batch", grid[0] * grid[1]] } },
     run: ({ codes }) => ({ images: decodeVq(weights, config, codes as tf.Tensor2D, grid) }),
   };
+}
+
+const tensorsOf = (params: Readonly<Record<string, TensorData>>): Record<string, tf.Tensor> =>
+  Object.fromEntries(Object.entries(params).map(([name, data]) => [name, toTensor(data)]));
+
+/** A host tensor of float32 or int32 as a tfjs tensor; the caller owns it. */
+export function toTensor({ data, shape, dtype }: TensorData): tf.Tensor {
+  return tf.tensor(data as Float32Array | Int32Array, [...shape], dtype as "float32" | "int32");
 }

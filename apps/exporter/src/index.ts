@@ -1,4 +1,4 @@
-export { benchExport, type Timing } from "./bench";
+export { type BenchOptions, benchExport, type Timing } from "./bench";
 export { exportFolders } from "./export";
 export { type ExportManifest, readManifest } from "./manifest";
-export { type Comparison, verifyExport } from "./verify";
+export { type Comparison, type VerifyOptions, verifyExport } from "./verify";

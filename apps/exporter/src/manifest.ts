@@ -1,12 +1,19 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { readJson } from "@tensorar/checkpoint/node";
 import { z } from "zod";
 import { TensorARError } from "./errors";
 
-const spec = z.object({ dtype: z.enum(["float32", "int32"]), shape: z.array(z.union([z.number(), z.string()])) });
+const port = z.strictObject({
+  name: z.string(),
+  dtype: z.string(),
+  /** A string is a size that is free at every run, by its name. */
+  shape: z.array(z.union([z.int(), z.string()])),
+});
+const graph = z.strictObject({ inputs: z.array(port), outputs: z.array(port) });
 
 const schema = z.strictObject({
-  /** Folders that the export was made from, relative to where the command ran. */
+  kind: z.literal("tensorar-export"),
+  /** Folders that the export was made from, relative to the export's own. */
   model: z.string(),
   tokenizer: z.string(),
   windowSize: z.int().positive(),
@@ -14,29 +21,24 @@ const schema = z.strictObject({
   vocabSize: z.int().positive(),
   nullCondition: z.int(),
   conditionSlots: z.int().positive(),
-  cache: z.object({ layers: z.int(), heads: z.int(), headDim: z.int() }),
-  grid: z.tuple([z.int(), z.int()]),
+  cache: z.strictObject({ layers: z.int().positive(), heads: z.int().positive(), headDim: z.int().positive() }),
+  /** Rows and columns of codes. */
+  grid: z.tuple([z.int().positive(), z.int().positive()]),
   imageSize: z.int().positive(),
   classes: z.array(z.string()),
   noiseRates: z.array(z.number()),
-  files: z.record(z.string(), z.object({ inputs: z.record(z.string(), z.union([spec, z.array(spec)])) })),
+  /** Inputs and outputs of each graph, by the names in the file. */
+  files: z.strictObject({ "decoder.onnx": graph, "image-decoder.onnx": graph }),
 });
 
 /** What a runtime needs to know of an export besides the graphs: `config.json` of the folder. */
 export type ExportManifest = z.infer<typeof schema>;
 
+/** @throws TensorARError when the folder holds no export */
 export async function readManifest(dir: string): Promise<ExportManifest> {
   const path = join(dir, "config.json");
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(await readFile(path, "utf8"));
-  } catch (error) {
-    throw new TensorARError(
-      `${path}: ${(error as Error).message}; is this a folder written by \`tensorar-exporter export\`?`,
-    );
-  }
-  const result = schema.safeParse(parsed);
-  if (!result.success)
-    throw new TensorARError(`${path}: not an export of this version:\n${z.prettifyError(result.error)}`);
+  const what = "a folder written by `tensorar-exporter export`";
+  const result = schema.safeParse(await readJson(path, what));
+  if (!result.success) throw new TensorARError(`${path}: not ${what}:\n${z.prettifyError(result.error)}`);
   return result.data;
 }

@@ -1,45 +1,51 @@
 import type { TensorData } from "@tensorar/checkpoint";
-import { createStream, type RandomStream } from "@tensorar/noise";
-import type { Spec } from "./functions";
-import type { ExportManifest } from "./manifest";
+import { createStream, PAD } from "@tensorar/noise";
+import type { TensorSpec } from "@tensorar/onnx";
+import { codeInputs, stepInputs } from "./functions";
+import type { SourceSizes } from "./sources";
 
-type Inputs = Record<string, TensorData | TensorData[]>;
+const HIDDEN = -1e9;
 
-function fill(spec: Spec, sizes: Record<string, number>, draw: () => number): TensorData {
-  const shape = spec.shape.map((dim) => (typeof dim === "string" ? sizes[dim]! : dim));
-  const length = shape.reduce((product, dim) => product * dim, 1);
-  const data = Array.from({ length }, draw);
-  return { dtype: spec.dtype, shape, data: spec.dtype === "int32" ? Int32Array.from(data) : Float32Array.from(data) };
+/** A tensor of this type and shape: symbolic sizes from `sizes`, elements from `draw` in row-major order. */
+function fill(
+  { dtype, shape }: TensorSpec,
+  sizes: Readonly<Record<string, number>>,
+  draw: (i: number) => number,
+): TensorData {
+  const whole = shape.map((size) => (typeof size === "string" ? sizes[size]! : size));
+  const length = whole.reduce((product, size) => product * size, 1);
+  const data = dtype === "int32" ? new Int32Array(length) : new Float32Array(length);
+  for (let i = 0; i < length; i++) data[i] = draw(i);
+  return { dtype, shape: whole, data };
 }
 
-/** Valid random inputs of the decoder step: a half-filled cache, real codes, any class. */
-export function decoderInputs(manifest: ExportManifest, batch: number, seed: number): Inputs {
-  const random: RandomStream = createStream(seed, "decoder-inputs", batch);
-  const slots = manifest.conditionSlots + Math.floor((manifest.tokens - 1) / 2);
-  const sizes = { batch, slots: slots + 2 };
-  const { condition, window, position, mask, keys, values } = manifest.files["decoder.onnx"]!.inputs as Record<
-    string,
-    Spec & Spec[]
-  >;
-  const maskData = fill(mask!, sizes, () => 0);
-  for (let row = 0; row < batch; row++)
-    (maskData.data as Float32Array).fill(-1e9, row * sizes.slots + slots, (row + 1) * sizes.slots);
+/**
+ * Random inputs of the decoder step at `position`, as generation would give them: real codes with PAD past the last token, any
+ * class, the slots before it filled. The cache holds two slots more, which the mask hides.
+ */
+export function decoderInputs(sizes: SourceSizes, batch: number, position: number, seed: number) {
+  const { vocabSize, tokens, windowSize, conditionSlots, nullCondition, classes } = sizes;
+  const specs = stepInputs(sizes);
+  const random = createStream(seed, "decoder-inputs", batch, position);
+  const slots = position + 2;
+  const symbols = { batch, slots };
+  const normal = (spec: TensorSpec) => fill(spec, symbols, () => random.normal());
+  const conditions = nullCondition >= 0 ? nullCondition + 1 : Math.max(1, classes.length);
+  const firstToken = position - conditionSlots; // of the previous tensor
   return {
-    condition: fill(condition!, sizes, () => random.below(manifest.nullCondition + 1)),
-    window: fill(window!, sizes, () => random.below(manifest.vocabSize)),
-    position: fill(position!, sizes, () => slots),
-    mask: maskData,
-    keys: keys!.map((spec) => fill(spec, sizes, () => random.normal())),
-    values: values!.map((spec) => fill(spec, sizes, () => random.normal())),
+    condition: fill(specs.condition, symbols, () => random.below(conditions)),
+    window: fill(specs.window, symbols, (i) =>
+      firstToken + (i % windowSize) >= tokens ? PAD : random.below(vocabSize),
+    ),
+    position: fill(specs.position, symbols, () => position),
+    mask: fill(specs.mask, symbols, (i) => (i % slots < position ? 0 : HIDDEN)),
+    keys: specs.keys.map(normal),
+    values: specs.values.map(normal),
   };
 }
 
 /** Random codes for the image decoder. */
-export function imageInputs(manifest: ExportManifest, batch: number, seed: number): Inputs {
+export function imageInputs(sizes: SourceSizes, batch: number, seed: number) {
   const random = createStream(seed, "image-inputs", batch);
-  return {
-    codes: fill(manifest.files["image-decoder.onnx"]!.inputs.codes as Spec, { batch }, () =>
-      random.below(manifest.vocabSize),
-    ),
-  };
+  return { codes: fill(codeInputs(sizes).codes, { batch }, () => random.below(sizes.vocabSize)) };
 }

@@ -1,0 +1,26 @@
+import { join } from "node:path";
+import type { TensorData } from "@tensorar/checkpoint";
+import { openModel } from "@tensorar/onnx";
+import type * as ort from "onnxruntime-node";
+import { TensorARError } from "./errors";
+import type { Named } from "./functions";
+
+/** One graph of an export, open on ONNX Runtime. */
+export interface OpenGraph {
+  run(inputs: Named<TensorData>): Promise<Named<TensorData>>;
+  dispose(): Promise<void>;
+}
+
+/** @throws TensorARError when ONNX Runtime refuses the file; calls throw it when the graph refuses its inputs */
+export async function openGraph(dir: string, file: string, runtime: typeof ort, threads?: number): Promise<OpenGraph> {
+  const path = join(dir, file);
+  const refuse = (cause: unknown): never => {
+    throw new TensorARError(`${path}: ${(cause as Error).message}; export it again`, { cause });
+  };
+  const graph = await openModel(path, { runtime, ...(threads !== undefined && { threads }) }).catch(refuse);
+  return {
+    // Every graph of an export takes and returns a record, one level deep or two.
+    run: async (inputs) => (await graph(inputs).catch(refuse)) as Named<TensorData>,
+    dispose: () => graph.dispose(),
+  };
+}

@@ -1,0 +1,43 @@
+import { relative, resolve } from "node:path";
+import { loadModel, type ModelFolder, modelOf } from "@tensorar/model/node";
+import { gridOf } from "@tensorar/tokenizer";
+import { loadTokenizer, type TokenizerFolder } from "@tensorar/tokenizer/node";
+import { TensorARError } from "./errors";
+import type { ExportManifest } from "./manifest";
+
+/** A model and the tokenizer of its codes, and what a runtime must know of them. */
+export interface Sources {
+  readonly model: ModelFolder;
+  readonly tokenizer: TokenizerFolder;
+  readonly sizes: SourceSizes;
+}
+
+export type SourceSizes = Omit<ExportManifest, "kind" | "model" | "tokenizer" | "files">;
+
+/** @throws TensorARError when a folder can't be read, or the two do not belong together */
+export async function loadSources(modelDir: string, tokenizerDir: string): Promise<Sources> {
+  const model = await loadModel(modelDir);
+  const tokenizer = await loadTokenizer(tokenizerDir);
+  const { windowSize, backbone } = modelOf(model);
+  const { tokens, vocabSize, nullCondition, conditionSlots, cache } = backbone;
+  const grid = gridOf(tokenizer.config, tokenizer.imageSize);
+  if (vocabSize !== tokenizer.config.codebook_size || model.grid.join() !== grid.join()) {
+    throw new TensorARError(
+      `${modelDir} predicts a grid of ${model.grid.join(" x ")} with ${vocabSize} codes, ${tokenizerDir} decodes one of ` +
+        `${grid.join(" x ")} with ${tokenizer.config.codebook_size}; give the tokenizer that it was trained with`,
+    );
+  }
+  if (grid[0] * grid[1] !== tokens) {
+    throw new TensorARError(
+      `${modelDir}/config.json: a grid of ${grid.join(" x ")} does not fit block_size ${tokens}; correct one of them`,
+    );
+  }
+  const { imageSize } = tokenizer;
+  const { classes, noiseRates } = model;
+  const sizes = { windowSize, tokens, vocabSize, nullCondition, conditionSlots, cache, grid, imageSize };
+  return { model, tokenizer, sizes: { ...sizes, classes, noiseRates } };
+}
+
+/** Where the manifest says a source lies: relative to the export, so that both can move together. */
+export const sourcePath = (exportDir: string, sourceDir: string): string =>
+  relative(resolve(exportDir), resolve(sourceDir)).replaceAll("\\", "/");

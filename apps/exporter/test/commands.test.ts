@@ -1,0 +1,116 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { mkdtemp, rename, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import * as tf from "@tensorflow/tfjs-core";
+import * as ort from "onnxruntime-node";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { exportFolders, readManifest, verifyExport } from "../src/index";
+import { eagerBackend } from "../src/runtimes";
+import { runCli } from "./run-cli";
+import { backbone, writeTinyModel, writeTinyTokenizer } from "./tiny-folders";
+
+let dir: string;
+const at = (...names: string[]) => join(dir, ...names);
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), "tensorar exporter "));
+  await writeTinyTokenizer(at("tokenizer"));
+  await eagerBackend();
+});
+afterAll(() => rm(dir, { recursive: true, force: true }));
+
+async function succeed(...args: string[]): Promise<{ stdout: string; stderr: string }> {
+  const { status, stdout, stderr } = await runCli(...args);
+  expect(status, `${args.join(" ")}\n${stdout}${stderr}`).toBe(0);
+  return { stdout, stderr };
+}
+
+describe.each([1, 4])("window %i", (windowSize) => {
+  const name = `window ${windowSize}`;
+  const exported = () => at(`export of ${name}`);
+
+  beforeAll(async () => {
+    await writeTinyModel(at(name), windowSize);
+    await succeed("export", "--model", at(name), "--tokenizer", at("tokenizer"), "--out", exported());
+  });
+
+  test("export writes the graphs and a manifest that names their inputs and outputs", async () => {
+    expect(readdirSync(exported()).sort()).toEqual(["config.json", "decoder.onnx", "image-decoder.onnx"]);
+    const { files, ...manifest } = await readManifest(exported());
+    expect(manifest).toMatchObject({
+      model: `../${name}`,
+      tokenizer: "../tokenizer",
+      windowSize,
+      tokens: backbone.block_size,
+      vocabSize: backbone.vocab_size,
+      nullCondition: backbone.num_classes,
+      cache: { layers: backbone.n_layer, heads: backbone.n_kv_head, headDim: backbone.dim / backbone.n_head },
+    });
+    for (const [file, { inputs, outputs }] of Object.entries(files)) {
+      const session = await ort.InferenceSession.create(join(exported(), file));
+      expect(inputs.map((port) => port.name)).toEqual(session.inputNames);
+      expect(outputs.map((port) => port.name)).toEqual(session.outputNames);
+      await session.release();
+    }
+  });
+
+  test("verify finds both graphs equal to the eager model, at batch sizes of its user's", async () => {
+    const json = at(`${name}.json`);
+    const { stdout, stderr } = await succeed("verify", exported(), "--batch", "1", "2", "5", "--json", json);
+    expect(stdout).toMatch(/the export equals the eager model: largest difference \d\.\de-\d+ \(seed \d+\)/);
+    expect(stderr).toBe("");
+    const comparisons: Record<string, unknown>[] = JSON.parse(readFileSync(json, "utf8"));
+    const seen = comparisons.map(({ file, output, batch }) => `${file} ${output} ${batch}`).sort();
+    const outputs = ["decoder.onnx keys", "decoder.onnx logits", "decoder.onnx values", "image-decoder.onnx images"];
+    expect(seen).toEqual(outputs.flatMap((output) => [1, 2, 5].map((batch) => `${output} ${batch}`)));
+    for (const { largestDifference, largestValue, withinTolerance } of comparisons) {
+      expect(withinTolerance).toBe(true);
+      expect(largestValue).toBeGreaterThan(0.1); // no output of zeros, which anything would equal
+      expect(largestDifference).toBeLessThan(1e-4); // float32: about 1e-7 an addition, some hundred of them in a row
+    }
+  });
+
+  test("bench prints a table and, elsewhere, its progress", async () => {
+    const json = at(`${name} timings.json`);
+    const { stdout, stderr } = await succeed("bench", exported(), "--batch", "2", "7", "--runs", "3", "--json", json);
+    expect(stdout.split("\n")[0]).toMatch(/^graph +batch +median ms +rows a second$/);
+    for (const row of [/^decoder\.onnx +2 +\d+\.\d\d +\d+$/m, /^image-decoder\.onnx +7 +\d+\.\d\d +\d+$/m])
+      expect(stdout).toMatch(row);
+    expect(stderr).toMatch(/bench: 20\/20 · image-decoder\.onnx, batch 7/); // 2 graphs, 2 batches, 2 + 3 runs
+    const timings: Record<string, number>[] = JSON.parse(readFileSync(json, "utf8"));
+    expect(timings).toHaveLength(4);
+    for (const { milliseconds } of timings) expect(milliseconds).toBeGreaterThan(0);
+  });
+});
+
+test("an export and its sources can move together; a model that moved alone must be named", async () => {
+  const folder = at("moved");
+  await writeTinyTokenizer(join(folder, "tokenizer"));
+  await writeTinyModel(join(folder, "model"), 2);
+  await exportFolders(join(folder, "model"), join(folder, "tokenizer"), join(folder, "deep", "export"));
+  await rename(folder, at("elsewhere"));
+  const exported = at("elsewhere", "deep", "export");
+  await verifyExport(exported, ort, { seed: 1 });
+
+  await rename(at("elsewhere", "model"), at("renamed"));
+  const lost = verifyExport(exported, ort, { seed: 1 });
+  await expect(lost).rejects.toThrow(`${at("elsewhere", "model", "config.json")}: there is no such file`);
+  await expect(lost).rejects.toThrow("--model");
+  const found = await verifyExport(exported, ort, { seed: 1, model: at("renamed") });
+  expect(found.every(({ withinTolerance }) => withinTolerance)).toBe(true);
+});
+
+test("verify gives the same figures for the same seed, and others for another", async () => {
+  const figures = (seed: number) => verifyExport(at("export of window 4"), ort, { seed });
+  const once = await figures(7);
+  expect(await figures(7)).toEqual(once);
+  expect(await figures(8)).not.toEqual(once);
+});
+
+test("exporting and verifying leave no tensors behind", async () => {
+  const before = tf.memory().numTensors;
+  await exportFolders(at("window 4"), at("tokenizer"), at("again"));
+  await verifyExport(at("again"), ort, { seed: 1 });
+  expect(tf.memory().numTensors).toBe(before);
+});

@@ -1,0 +1,70 @@
+import { mkdir } from "node:fs/promises";
+import type { TensorData } from "@tensorar/checkpoint";
+import { attachTensorAR, type LlamaGenConfig, llamaGen } from "@tensorar/model";
+import { type ModelFolder, saveModel } from "@tensorar/model/node";
+import { createStream, noiseRates } from "@tensorar/noise";
+import { type VqConfig, vqShapes } from "@tensorar/tokenizer";
+import { saveTokenizer } from "@tensorar/tokenizer/node";
+
+export const backbone: LlamaGenConfig = {
+  model_type: "c2i",
+  ...{ dim: 32, n_layer: 2, n_head: 4, n_kv_head: 2, multiple_of: 16 },
+  ...{ vocab_size: 11, block_size: 16, num_classes: 3, cls_token_num: 1, class_dropout_prob: 0.1 },
+};
+
+export const vq: VqConfig = {
+  ...{ codebook_size: 11, codebook_embed_dim: 4, codebook_l2_norm: true, codebook_show_usage: false },
+  ...{ commit_loss_beta: 0.25, entropy_loss_ratio: 0, encoder_ch_mult: [1, 1], decoder_ch_mult: [1, 1] },
+  ...{ z_channels: 32, ch: 32, num_res_blocks: 1 },
+};
+
+/** Weights that leave no part of a model idle: fresh ones have heads of zeros. */
+function randomTensors(
+  shapes: Readonly<Record<string, readonly number[]>>,
+  purpose: string,
+): Record<string, TensorData> {
+  return Object.fromEntries(
+    Object.entries(shapes).map(([name, shape]) => {
+      const random = createStream(1, purpose + name);
+      const length = shape.reduce((product, size) => product * size, 1);
+      const fanIn = length / shape[0]!;
+      const data = Float32Array.from({ length }, () =>
+        shape.length === 1 ? 1 + 0.1 * random.normal() : random.normal() / Math.sqrt(fanIn),
+      );
+      return [name, { dtype: "float32", shape, data }];
+    }),
+  );
+}
+
+export async function writeTinyModel(
+  dir: string,
+  windowSize: number,
+  changes: Partial<LlamaGenConfig> = {},
+): Promise<void> {
+  const config = { ...backbone, ...changes };
+  const side = Math.sqrt(config.block_size);
+  const tensorar = { windowSize, depth: 1, structure: "maps" } as const;
+  const { shapes } = attachTensorAR(llamaGen(config), tensorar);
+  const model: ModelFolder = {
+    kind: "llamagen",
+    backbone: config,
+    tensorar,
+    noiseRates: [...noiseRates({ kind: "exponential" }, windowSize)],
+    grid: [side, side],
+    classes: ["a", "b", "c"],
+    tensors: randomTensors(shapes, "model"),
+  };
+  await mkdir(dir, { recursive: true });
+  await saveModel(dir, model, "float32");
+}
+
+/** Its images are 8 pixels wide. */
+export async function writeTinyTokenizer(dir: string, changes: Partial<VqConfig> = {}): Promise<void> {
+  const config = { ...vq, ...changes };
+  await mkdir(dir, { recursive: true });
+  await saveTokenizer(
+    dir,
+    { kind: "vq", imageSize: 8, config, tensors: randomTensors(vqShapes(config), "vq") },
+    "float32",
+  );
+}
