@@ -106,20 +106,29 @@ export function vqLosses(
   weights: ReconstructionWeights = {},
 ): VqLosses {
   const full = resolveConfig(config);
-  const [h, w] = checkImages("vqLosses", full, images);
-  return tf.tidy(() => {
-    const { latents } = latentsOf(params, full, images);
-    const quantized = quantize(params, full, tf.reshape(latents, [-1, full.codebook_embed_dim]));
-    const passed = straightThrough(quantized.compared, quantized.chosen); // [N·h·w, e]
-    const decoded = imagesOf(params, full, tf.reshape(passed, [-1, h, w, full.codebook_embed_dim]));
-    const reconstruction = reconstructionLoss(tf.sub(decoded, images), weights);
-    const losses = quantizerLosses(full, quantized);
-    const total = tf.addN([reconstruction, losses.vq_loss, losses.commit_loss, losses.entropy_loss]) as tf.Scalar;
-    return { total, reconstruction, ...losses, codes: tf.reshape(quantized.codes, [-1, h * w]) as tf.Tensor2D };
-  });
+  checkImages("vqLosses", full, images);
+  return tf.tidy(() => ({ ...lossesAt(latentsOf(params, full, images).latents, params, full, images, weights) }));
 }
 
-function latentsOf(params: Params, config: FullVqConfig, images: tf.Tensor4D) {
+/** The losses from the latents on, `[N, h, w, e]`: all that {@link vqLosses} does after encoding. */
+export function lossesAt(
+  latents: tf.Tensor4D,
+  params: Params,
+  config: FullVqConfig,
+  images: tf.Tensor4D,
+  weights: ReconstructionWeights,
+): VqLosses {
+  const [, h, w, e] = latents.shape;
+  const quantized = quantize(params, config, tf.reshape(latents, [-1, e]));
+  const passed = straightThrough(quantized.compared, quantized.chosen); // [N·h·w, e]
+  const decoded = imagesOf(params, config, tf.reshape(passed, [-1, h, w, e]));
+  const reconstruction = reconstructionLoss(tf.sub(decoded, images), weights);
+  const losses = quantizerLosses(config, quantized);
+  const total = tf.addN([reconstruction, losses.vq_loss, losses.commit_loss, losses.entropy_loss]) as tf.Scalar;
+  return { total, reconstruction, ...losses, codes: tf.reshape(quantized.codes, [-1, h * w]) as tf.Tensor2D };
+}
+
+export function latentsOf(params: Params, config: FullVqConfig, images: tf.Tensor4D) {
   const features = runLayers(params, encoderLayers(config), images); // [N, h, w, Z]
   return { features, latents: runLayer(params, quantLayer(config), features) }; // [N, h, w, e]
 }
