@@ -1,16 +1,11 @@
 import type { FileHandle } from "node:fs/promises";
-import { create, toBinary } from "@bufbuild/protobuf";
-import {
-  ModelProtoSchema,
-  StringStringEntryProtoSchema,
-  type TensorProto,
-  TensorProto_DataLocation,
-} from "./generated/onnx_pb";
+import { create } from "@bufbuild/protobuf";
+import { StringStringEntryProtoSchema, type TensorProto, TensorProto_DataLocation } from "./generated/onnx_pb";
 import type { OnnxModel } from "./model";
-import { PROTOBUF_LIMIT, toProto, weightBytes } from "./serialize";
+import { encodeModel, type Initializer, PROTOBUF_LIMIT, totalLength, writeGraph } from "./serialize";
 
 export interface SaveOptions {
-  /** Weights of more bytes than this in total go to `PATH.data` beside the file. Default: just under 2 GiB, protobuf's limit. */
+  /** The weights of a larger file (in bytes) go to `PATH.data` beside it. Default: just under 2 GiB, protobuf's limit. */
   readonly externalDataThreshold?: number;
 }
 
@@ -18,8 +13,6 @@ export interface SaveOptions {
 const SMALLEST_EXTERNAL = 1024;
 /** Offsets are multiples of a memory page, so that runtimes can map the weights. */
 const ALIGNMENT = 4096;
-/** Room in the file for everything that is no weight. */
-const RESERVE = 2 ** 26;
 /** Bytes of one write call; the system takes less than 2^31. */
 const LARGEST_WRITE = 2 ** 30;
 
@@ -31,20 +24,38 @@ const LARGEST_WRITE = 2 ** 30;
  */
 export async function saveModel(model: OnnxModel, path: string, options: SaveOptions = {}): Promise<void> {
   const { basename } = await import("node:path");
-  const proto = toProto(model);
-  if (weightBytes(model) > (options.externalDataThreshold ?? PROTOBUF_LIMIT - RESERVE)) {
-    const location = `${basename(path)}.data`;
+  const { proto, initializers } = writeGraph(model);
+  let chunks = encodeModel({ proto, initializers });
+  if (totalLength(chunks) > (options.externalDataThreshold ?? PROTOBUF_LIMIT)) {
     await replaceFile(`${path}.data`, async (file) => {
-      let offset = 0;
-      for (const tensor of proto.graph?.initializer ?? []) {
-        if (tensor.rawData.length < SMALLEST_EXTERNAL) continue;
-        offset = Math.ceil(offset / ALIGNMENT) * ALIGNMENT;
-        await writeFully(file, tensor.rawData, offset);
-        offset += moveOut(tensor, location, offset);
-      }
+      chunks = encodeModel({ proto, initializers: await moveOut(file, `${basename(path)}.data`, initializers) });
     });
   }
-  await replaceFile(path, (file) => writeFully(file, toBinary(ModelProtoSchema, proto), 0));
+  await replaceFile(path, async (file) => {
+    let offset = 0;
+    for (const chunk of chunks) offset += await writeFully(file, chunk, offset);
+  });
+}
+
+/** Writes the large tensors to the file; returns all of them, the large ones referring to `location`. */
+async function moveOut(
+  file: FileHandle,
+  location: string,
+  initializers: readonly Initializer[],
+): Promise<readonly Initializer[]> {
+  const moved: Initializer[] = [];
+  let offset = 0;
+  for (const initializer of initializers) {
+    const { tensor, bytes } = initializer;
+    if (!bytes || bytes.length < SMALLEST_EXTERNAL) {
+      moved.push(initializer);
+      continue;
+    }
+    offset = Math.ceil(offset / ALIGNMENT) * ALIGNMENT;
+    moved.push({ tensor: external(tensor, { location, offset, length: bytes.length }) });
+    offset += await writeFully(file, bytes, offset);
+  }
+  return moved;
 }
 
 async function replaceFile(path: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
@@ -65,22 +76,18 @@ async function replaceFile(path: string, write: (file: FileHandle) => Promise<vo
   }
 }
 
-/** A single call may write less than it is given. */
-async function writeFully(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+/** A single call may write less than it is given. Returns the number of bytes. */
+async function writeFully(file: FileHandle, bytes: Uint8Array, position: number): Promise<number> {
   for (let done = 0; done < bytes.length; ) {
     const length = Math.min(bytes.length - done, LARGEST_WRITE);
     done += (await file.write(bytes, done, length, position + done)).bytesWritten;
   }
+  return bytes.length;
 }
 
-/** Makes the tensor refer to bytes in `location`; returns how many. */
-function moveOut(tensor: TensorProto, location: string, offset: number): number {
-  const { length } = tensor.rawData;
-  const entries = { location, offset: String(offset), length: String(length) };
-  tensor.externalData = Object.entries(entries).map(([key, value]) =>
-    create(StringStringEntryProtoSchema, { key, value }),
+function external(tensor: TensorProto, place: Readonly<Record<string, string | number>>): TensorProto {
+  const externalData = Object.entries(place).map(([key, value]) =>
+    create(StringStringEntryProtoSchema, { key, value: String(value) }),
   );
-  tensor.dataLocation = TensorProto_DataLocation.EXTERNAL;
-  tensor.rawData = new Uint8Array();
-  return length;
+  return { ...tensor, externalData, dataLocation: TensorProto_DataLocation.EXTERNAL };
 }

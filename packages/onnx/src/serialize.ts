@@ -1,10 +1,12 @@
 import { create, toBinary } from "@bufbuild/protobuf";
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { TensorARError } from "./errors";
 import {
   type AttributeProto,
   AttributeProto_AttributeType,
   AttributeProtoSchema,
-  type ModelProto,
+  type GraphProto,
+  GraphProtoSchema,
   ModelProtoSchema,
   type NodeProto,
   NodeProtoSchema,
@@ -29,42 +31,79 @@ const STORED_FILL = 64;
 
 /** The bytes of an `.onnx` file. @throws TensorARError past 2 GiB: `saveModel` puts the weights beside the file then. */
 export function serializeModel(model: OnnxModel): Uint8Array {
-  const size = weightBytes(model);
+  const chunks = encodeModel(writeGraph(model));
+  const size = totalLength(chunks);
   if (size > PROTOBUF_LIMIT) {
     throw new TensorARError(
-      `model "${model.name}" has ${size} bytes of weights, and protobuf ends at 2 GiB; use saveModel(), which stores them beside it`,
+      `model "${model.name}" has ${size} bytes, and protobuf ends at 2 GiB; use saveModel(), which stores the weights beside it`,
     );
   }
-  return toBinary(ModelProtoSchema, toProto(model));
+  return joined(chunks);
 }
 
-export function weightBytes({ graph }: OnnxModel): number {
-  const weights = new Set(graph.nodes.flatMap((node) => node.inputs).concat(graph.outputs.map(({ value }) => value)));
-  let bytes = 0;
-  for (const value of weights) if (value?.source.kind === "weight") bytes += value.source.data.byteLength;
-  return bytes;
+/** A tensor of the file: its description, and its bytes unless they are stored elsewhere. */
+export interface Initializer {
+  readonly tensor: TensorProto;
+  readonly bytes?: Uint8Array;
 }
 
-export function toProto(model: OnnxModel): ModelProto {
-  const writer = new GraphWriter(model);
-  return create(ModelProtoSchema, {
+/** A graph ready to be encoded; its message has no initializers. */
+export interface WrittenGraph {
+  readonly proto: GraphProto;
+  readonly initializers: readonly Initializer[];
+}
+
+export const writeGraph = (model: OnnxModel): WrittenGraph => new GraphWriter(model).write();
+
+/**
+ * The file in chunks, among them the weights themselves: generated code would copy them once for each level of nesting.
+ * The fields of a protobuf message may come in any order.
+ */
+export function encodeModel({ proto, initializers }: WrittenGraph): Uint8Array[] {
+  const tensors = initializers.flatMap(({ tensor, bytes }) =>
+    field(GraphProtoSchema.field.initializer.number, [
+      toBinary(TensorProtoSchema, tensor),
+      ...(bytes ? field(TensorProtoSchema.field.rawData.number, [bytes]) : []),
+    ]),
+  );
+  const model = create(ModelProtoSchema, {
     irVersion: BigInt(IR_VERSION),
     producerName: "@tensorar/onnx",
     opsetImport: [{ domain: "", version: BigInt(OPSET) }],
-    graph: { name: model.name, ...writer.write() },
   });
+  const graph = [toBinary(GraphProtoSchema, proto), ...tensors];
+  return [toBinary(ModelProtoSchema, model), ...field(ModelProtoSchema.field.graph.number, graph)];
+}
+
+/** A length-delimited field. */
+function field(number: number, chunks: readonly Uint8Array[]): Uint8Array[] {
+  const head = new BinaryWriter().tag(number, WireType.LengthDelimited).uint32(totalLength(chunks)).finish();
+  return [head, ...chunks];
+}
+
+export const totalLength = (chunks: readonly Uint8Array[]): number =>
+  chunks.reduce((sum, { length }) => sum + length, 0);
+
+function joined(chunks: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(totalLength(chunks));
+  let offset = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, offset);
+    offset += chunk.length;
+  }
+  return bytes;
 }
 
 class GraphWriter {
   readonly #names = new Map<Value, string>();
   readonly #taken = new Set<string>();
-  readonly #initializers: TensorProto[] = [];
+  readonly #initializers: Initializer[] = [];
   readonly #constants = new Map<string, string>();
   readonly #nodes: NodeProto[] = [];
 
   constructor(private readonly model: OnnxModel) {}
 
-  write() {
+  write(): WrittenGraph {
     const { graph, inputs, outputs } = this.model;
     for (const [i, value] of graph.inputs.entries()) this.#names.set(value, this.#claim(inputs[i]!.name));
     for (const { name } of outputs) this.#claim(name);
@@ -83,12 +122,13 @@ class GraphWriter {
       const name = this.#name(value);
       if (name !== outputs[i]!.name) this.#push("Identity", [name], [outputs[i]!.name], {});
     }
-    return {
+    const proto = create(GraphProtoSchema, {
+      name: this.model.name,
       node: this.#nodes,
-      initializer: this.#initializers,
       input: inputs.map(valueInfo),
       output: outputs.map(valueInfo),
-    };
+    });
+    return { proto, initializers: this.#initializers };
   }
 
   #claim(name: string): string {
@@ -117,8 +157,7 @@ class GraphWriter {
         : source.kind === "weight"
           ? this.#claim(source.name)
           : this.#fresh(source.kind === "node" ? source.node.op : source.name);
-    if (source.kind === "weight")
-      this.#initializers.push(tensor(name, value.dtype, value.shape as number[], source.data));
+    if (source.kind === "weight") this.#initialize(name, value, source.data);
     this.#names.set(value, name);
     return name;
   }
@@ -146,14 +185,19 @@ class GraphWriter {
         source: { kind: "constant", literal: { kind: "dims", entries: shape } },
       });
       const node = this.#push("ConstantOfShape", [target], [name], {});
-      const t = tensor("", value.dtype, [1], [literal.value as number]);
+      const t = tensor("", value.dtype, [1]);
+      t.rawData = rawBytes(value.dtype, [literal.value as number]);
       node.attribute.push(
         create(AttributeProtoSchema, { name: "value", type: AttributeProto_AttributeType.TENSOR, t }),
       );
     } else {
-      this.#initializers.push(tensor(name, value.dtype, shape, elements(literal, size)));
+      this.#initialize(name, value, elements(literal, size));
     }
     return name;
+  }
+
+  #initialize(name: string, { dtype, shape }: Value, values: ArrayLike<number>): void {
+    this.#initializers.push({ tensor: tensor(name, dtype, shape as number[]), bytes: rawBytes(dtype, values) });
   }
 }
 
@@ -167,14 +211,8 @@ function elements(literal: Literal, size: number): ArrayLike<number> {
   return Array.from({ length: size }, (_, i) => at(i));
 }
 
-function tensor(name: string, dtype: ElementType, shape: readonly number[], values: ArrayLike<number>): TensorProto {
-  return create(TensorProtoSchema, {
-    name,
-    dataType: ONNX_TYPES[dtype],
-    dims: shape.map(BigInt),
-    rawData: rawBytes(dtype, values),
-  });
-}
+const tensor = (name: string, dtype: ElementType, shape: readonly number[]): TensorProto =>
+  create(TensorProtoSchema, { name, dataType: ONNX_TYPES[dtype], dims: shape.map(BigInt) });
 
 /** Little-endian, as every platform JavaScript runs on. Arrays of the right type are not copied. */
 function rawBytes(dtype: ElementType, values: ArrayLike<number>): Uint8Array {
