@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { type FullVqConfig, gridOf, resolveConfig, type VqConfig } from "./config";
-import { ShapeError } from "./errors";
+import { ShapeError, TensorARError } from "./errors";
 import { decoderLayers, encoderLayers, postQuantLayer, quantLayer } from "./layers";
 import { runLayer, runLayers } from "./network";
 import { straightThrough } from "./ops/gradients";
@@ -51,6 +51,7 @@ export function encodeVq(params: Params, config: VqConfig, images: tf.Tensor4D):
  * @param grid `[h, w]`, see `gridOf`
  * @returns `[N, H, W, C]`, in `[-1, 1]` up to the decoder's error: clamp before making pixels of it
  * @throws ShapeError where `codes` does not have `h · w` columns
+ * @throws Error of the backend for a code outside `[0, V)`, where the backend checks indices (cpu and wasm do)
  */
 export function decodeVq(
   params: Params,
@@ -97,7 +98,7 @@ export interface VqLosses {
  *
  * Borrows `params` and `images`; the caller owns the results.
  * @param images float32 `[N, H, W, C]` in `[-1, 1]`
- * @throws as {@link encodeVq}
+ * @throws as {@link encodeVq}, and TensorARError for reconstruction weights that are negative, infinite or both 0
  */
 export function vqLosses(
   params: Params,
@@ -138,6 +139,11 @@ const imagesOf = (params: Params, config: FullVqConfig, quantized: tf.Tensor4D):
   runLayers(params, [postQuantLayer(config), ...decoderLayers(config)], quantized);
 
 function reconstructionLoss(error: tf.Tensor, { l2 = 1, l1 = 0 }: ReconstructionWeights): tf.Scalar {
+  if (!(l2 >= 0 && l1 >= 0 && l2 + l1 > 0 && Number.isFinite(l2 + l1))) {
+    throw new TensorARError(
+      `reconstruction weights l2 = ${l2}, l1 = ${l1}: use finite numbers >= 0, one of them above 0`,
+    );
+  }
   const squared = l2 === 0 ? [] : [tf.mul(tf.mean(tf.square(error)), l2)];
   const absolute = l1 === 0 ? [] : [tf.mul(tf.mean(tf.abs(error)), l1)];
   return tf.addN([...squared, ...absolute]) as tf.Scalar;

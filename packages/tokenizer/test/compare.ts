@@ -41,9 +41,9 @@ export function channelsFirst(tensor: tf.Tensor): Values {
 export const channelsLast = ({ shape, data }: { shape: readonly number[]; data: Float32Array }): tf.Tensor4D =>
   tf.tidy(() => tf.transpose(tf.tensor4d(data, shape as [number, number, number, number]), [0, 2, 3, 1]));
 
-/** Tensors that `run` leaves behind. */
-export function newTensors(run: () => unknown): number {
+/** Tensors that `call` leaves behind, without those of its result, which are disposed; passes on what it throws. */
+export function leaked(call: () => unknown): number {
   const before = tf.memory().numTensors;
-  run();
+  tf.dispose(call() as tf.TensorContainer);
   return tf.memory().numTensors - before;
 }

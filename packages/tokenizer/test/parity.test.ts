@@ -1,5 +1,4 @@
-import "@tensorflow/tfjs";
-import "@tensorflow/tfjs-backend-wasm";
+import "./backend";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { checkVqTensors, decodeVq, encodeVq, gridOf, vqLosses, vqShapes } from "../src";
@@ -13,8 +12,6 @@ import { hashWeights, referenceFolder, type Tolerance, type VqCase, vqCases } fr
 
 // Expected values were computed by the original PyTorch code in float32; each case file gives tolerances of about ten
 // times that code's own distance from float64. Nothing here is wider than those.
-
-beforeAll(() => tf.setBackend("wasm"));
 
 const cases = vqCases();
 if (cases.length === 0) {

@@ -1,0 +1,103 @@
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createStream } from "@tensorar/noise";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { vqShapes } from "../src";
+import { loadTokenizer, saveTokenizer, type TokenizerFolder } from "../src/node";
+import { TINY } from "./tiny";
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "tensorar-tokenizer-"));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+/** Multiples of an eighth, which float16 holds exactly, or of 2^-14 around 1, which it does not. */
+function described(unit: "exact" | "fine"): TokenizerFolder {
+  const tensors = Object.entries(vqShapes(TINY)).map(([name, shape]) => {
+    const stream = createStream(1, name);
+    const values = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () =>
+      unit === "exact" ? (stream.below(64) - 32) / 8 : 1 + stream.below(2 ** 14) / 2 ** 14,
+    );
+    return [name, { dtype: "float32" as const, shape, data: values }];
+  });
+  return { kind: "vq", imageSize: 8, config: TINY, training: { seed: 3 }, tensors: Object.fromEntries(tensors) };
+}
+
+test.each(["float32", "float16"] as const)("what %s holds exactly is read back as float32", async (dtype) => {
+  const tokenizer = described("exact");
+  await saveTokenizer(folder, tokenizer, dtype);
+  expect(await loadTokenizer(folder)).toEqual(tokenizer);
+  expect((await readdir(folder)).sort()).toEqual(["config.json", "model.safetensors"]);
+});
+
+test("float16 halves the file and rounds to nearest", async () => {
+  const tokenizer = described("fine");
+  const size = async () => (await stat(join(folder, "model.safetensors"))).size;
+  await saveTokenizer(folder, tokenizer, "float32");
+  const full = await size();
+  expect((await loadTokenizer(folder)).tensors).toEqual(tokenizer.tensors);
+
+  await saveTokenizer(folder, tokenizer, "float16");
+  const elements = Object.values(tokenizer.tensors).reduce((sum, { data }) => sum + data.length, 0);
+  expect(full - (await size())).toBeGreaterThanOrEqual(2 * elements - 256); // the header may change by some bytes
+  const { tensors } = await loadTokenizer(folder);
+  // In [1, 2] a float16 step is 2^-10, so that nearest is at most half of that away.
+  for (const [name, { data }] of Object.entries(tensors)) {
+    const original = tokenizer.tensors[name]!.data as Float32Array;
+    const errors = Array.from(data as Float32Array, (value, i) => Math.abs(value - original[i]!));
+    expect(Math.max(...errors), name).toBeLessThanOrEqual(2 ** -11);
+    expect(Math.max(...errors), name).toBeGreaterThan(0);
+  }
+});
+
+interface ConfigFile {
+  [key: string]: unknown;
+  config?: Record<string, unknown>;
+}
+
+async function rewriteConfig(change: (file: ConfigFile) => void): Promise<void> {
+  const path = join(folder, "config.json");
+  const file = JSON.parse(await readFile(path, "utf8"));
+  change(file);
+  await writeFile(path, JSON.stringify(file));
+}
+
+test.each<[string, (file: ConfigFile) => void, RegExp]>([
+  ["another kind", (file) => (file.kind = "lfq"), /config\.json: not a tokenizer folder.*kind/s],
+  ["an unknown key", (file) => (file.size = 8), /config\.json: not a tokenizer folder.*size/s],
+  ["no config", (file) => delete file.config, /config\.json: not a tokenizer folder.*config/s],
+  ["a bad config", (file) => (file.config!.ch = 33), /config\.json: VQ config: ch = 33/],
+  ["images that do not divide", (file) => (file.imageSize = 9), /config\.json: image of 9 x 9 pixels does not divide/],
+  [
+    "a config of other weights",
+    (file) => (file.config!.z_channels = 16),
+    /model\.safetensors: tensors do not fit.*"encoder\.conv_out\.weight" is \[8,32,3,3\], not \[16,32,3,3\]/,
+  ],
+])("a folder with %s is refused, naming the file", async (_, change, message) => {
+  await saveTokenizer(folder, described("exact"), "float32");
+  await rewriteConfig(change);
+  await expect(loadTokenizer(folder)).rejects.toThrow(message);
+});
+
+test("a folder without files is refused", async () => {
+  await expect(loadTokenizer(folder)).rejects.toThrow(
+    /config\.json: there is no such file; expected a tokenizer folder/,
+  );
+  await saveTokenizer(folder, described("exact"), "float32");
+  await rm(join(folder, "model.safetensors"));
+  await expect(loadTokenizer(folder)).rejects.toThrow(/model\.safetensors/);
+});
+
+test("what could not be loaded is not saved", async () => {
+  const tokenizer = described("exact");
+  const { "quant_conv.bias": _, ...rest } = tokenizer.tensors;
+  const wrong: [TokenizerFolder, RegExp][] = [
+    [{ ...tokenizer, tensors: rest }, /saveTokenizer: tensors do not fit.*"quant_conv\.bias" \[4\] is missing/],
+    [{ ...tokenizer, imageSize: 7 }, /saveTokenizer: image of 7 x 7 pixels/],
+    [{ ...tokenizer, config: { ...TINY, ch: 1 } }, /saveTokenizer: VQ config: ch = 1/],
+  ];
+  for (const [each, message] of wrong) await expect(saveTokenizer(folder, each, "float32")).rejects.toThrow(message);
+  expect(await readdir(folder)).toEqual([]);
+});
