@@ -1,20 +1,29 @@
 import { createRequire } from "node:module";
+import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import { TensorARError } from "../errors";
 import { eagerEngine } from "./eager-engine";
 import { ENGINE_NAMES, type Engine, type EngineName } from "./engine";
 import { onnxEngine } from "./onnx-engine";
 
-const require = createRequire(import.meta.url);
+/** Packages are looked for where this one is installed and in the current folder. */
+const LOOKED_IN = [import.meta.url, join(process.cwd(), "package.json")];
 
 /** Loads a package that may be absent or present without its native library; the reason when it can't be used. */
 function tryRequire(name: string): { module: unknown } | { reason: string } {
-  try {
-    return { module: require(name) };
-  } catch (error) {
-    return { reason: `${name}: ${(error as Error).message.split("\n")[0]}` };
+  for (const place of LOOKED_IN) {
+    try {
+      return { module: createRequire(place)(name) };
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      const absent = code === "MODULE_NOT_FOUND" && message.includes(`'${name}'`);
+      if (!absent) return { reason: `${name}: ${firstLine(error)}` };
+    }
   }
+  return { reason: `${name} is not installed` };
 }
+
+const firstLine = (error: unknown): string => (error as Error).message.split("\n")[0]!;
 
 interface Attempt {
   readonly engine?: Engine;
@@ -31,13 +40,22 @@ async function tryTensorflow(): Promise<Attempt> {
   const reasons: string[] = [];
   for (const name of ["@tensorflow/tfjs-node-gpu", "@tensorflow/tfjs-node"]) {
     const loaded = tryRequire(name);
-    if ("reason" in loaded) reasons.push(loaded.reason);
-    else {
-      await tf.setBackend("tensorflow");
-      return { engine: eagerEngine(`tfjs tensorflow backend (${name})`) };
-    }
+    const reason = "reason" in loaded ? loaded.reason : await whyTensorflowFails(name);
+    if (reason === undefined) return { engine: eagerEngine(`tfjs tensorflow backend (${name})`) };
+    reasons.push(reason);
   }
-  return { reason: reasons.join("; ") };
+  return { reason: `${reasons.join("; ")}; run \`npm install @tensorflow/tfjs-node\` in this folder` };
+}
+
+/** Tries the backend that a package registered: tfjs-node 4.22 loads on Node 23 and newer, and fails at the first operation. */
+async function whyTensorflowFails(name: string): Promise<string | undefined> {
+  try {
+    if (!(await tf.setBackend("tensorflow"))) return `${name} could not be initialised`;
+    tf.tidy(() => tf.add(tf.scalar(1), tf.scalar(1)).dataSync());
+    return undefined;
+  } catch (error) {
+    return `${name} does not work on Node ${process.versions.node}: ${firstLine(error)}`;
+  }
 }
 
 async function tryBackend(name: "wasm" | "cpu"): Promise<Attempt> {
