@@ -80,6 +80,7 @@ const AUTO_ORDER = ["onnx", "tensorflow", "cpu"] as const;
  */
 export async function chooseEngine(name: EngineName, threads: number): Promise<Engine> {
   await import("@tensorflow/tfjs"); // registers every gradient and the cpu backend
+  tf.enableProdMode(); // only silences tfjs' advice to install another backend
   const missing: string[] = [];
   for (const candidate of name === "auto" ? AUTO_ORDER : [name]) {
     const { engine, reason } = await attempts[candidate](threads);
