@@ -1,5 +1,16 @@
 import { broadcastShape, type Shape, sameShape } from "../dims";
-import { type Builder, constant, fill, fillOf, type Graph, literalOf, type Node, nodeOf, type Value } from "../graph";
+import {
+  type Builder,
+  constant,
+  fill,
+  fillOf,
+  type Graph,
+  literalOf,
+  type Node,
+  nodeOf,
+  scalar,
+  type Value,
+} from "../graph";
 import { rewrite } from "./rewrite";
 
 /** Local rewrites that leave the results as they are, up to the last bits of a float where constants are merged. */
@@ -108,6 +119,24 @@ const mergeFactors: Simplification = (node, g) => {
   return g.binary("Mul", rest, fill(rest.dtype, [], outer * factor));
 };
 
+/**
+ * x · (1 / √y) = x / √y and, in a mean, x · x = x²: together the form of layer and root-mean-square norms that ONNX Runtime
+ * knows and runs as one kernel.
+ */
+const divideByRoot: Simplification = (node, g) => {
+  for (const side of [0, 1]) {
+    const root = nodeOf(input(node, side), "Reciprocal")?.inputs[0];
+    if (nodeOf(root, "Sqrt")) return g.binary("Div", input(node, 1 - side), root!);
+  }
+  return undefined;
+};
+const meanSquare: Simplification = (node, g) => {
+  const square = nodeOf(input(node), "Mul");
+  if (!square || square.inputs[0] !== square.inputs[1]) return undefined;
+  const power = g.binary("Pow", input(square), scalar("float32", 2));
+  return g.op("ReduceMean", [power, input(node, 1)], output(node), node.attributes);
+};
+
 function constantAndRest(node: Node): readonly [number | undefined, Value | undefined] {
   const [a, b] = [input(node), input(node, 1)];
   if (a.dtype !== "float32") return [undefined, undefined];
@@ -138,7 +167,8 @@ const RULES: Readonly<Record<string, readonly Simplification[]>> = {
   Cast: [cast],
   Add: [foldNumbers, neutral(0, [0, 1]), dropBroadcasts],
   Sub: [foldNumbers, neutral(0, [1]), dropBroadcasts],
-  Mul: [foldNumbers, neutral(1, [0, 1]), mergeFactors, dropBroadcasts],
+  Mul: [foldNumbers, neutral(1, [0, 1]), mergeFactors, divideByRoot, dropBroadcasts],
+  ReduceMean: [meanSquare],
   Div: [foldNumbers, neutral(1, [1]), dropBroadcasts],
   ...Object.fromEntries(
     [
