@@ -20,8 +20,8 @@ function fill(
 }
 
 /**
- * Random inputs of the decoder step at `position`, as generation would give them: real codes with PAD past the last token, any
- * class, the slots before it filled. The cache holds two slots more, which the mask hides.
+ * Random inputs of the decoder step at `position`, as generation gives them: real codes, PAD past the last token and
+ * before the first, any class, the slots before it filled. The cache holds two slots more, which the mask hides.
  */
 export function decoderInputs(sizes: SourceSizes, batch: number, position: number, seed: number) {
   const { vocabSize, tokens, windowSize, conditionSlots, nullCondition, classes } = sizes;
@@ -35,7 +35,7 @@ export function decoderInputs(sizes: SourceSizes, batch: number, position: numbe
   return {
     condition: fill(specs.condition, symbols, () => random.below(conditions)),
     window: fill(specs.window, symbols, (i) =>
-      firstToken + (i % windowSize) >= tokens ? PAD : random.below(vocabSize),
+      position === 0 || firstToken + (i % windowSize) >= tokens ? PAD : random.below(vocabSize),
     ),
     position: fill(specs.position, symbols, () => position),
     mask: fill(specs.mask, symbols, (i) => (i % slots < position ? 0 : HIDDEN)),

@@ -20,7 +20,7 @@ export interface ForwardInputs {
 export interface DecodeInputs {
   /** int32 [R]; read at slot 0. */
   readonly condition: tf.Tensor;
-  /** int32 [R, k]: the previous tensor; read at later slots, any codes at slot 0. */
+  /** int32 [R, k]: the previous tensor, PAD = -1 past the end; read at later slots, anything at slot 0. */
   readonly window: tf.Tensor;
   /** int32 [1]: the slot, 0 … T-1. */
   readonly position: tf.Tensor;
@@ -126,11 +126,12 @@ function embedWindows(
   const { windowSize, width } = sizes;
   const length = windows.shape[1]!;
   const embedCodes = (codes: tf.Tensor) => backbone.embedCodes(params, codes);
-  if (windowSize === 1) return embedCodes(tf.squeeze(windows, [2]));
   const flat = tf.reshape(windows, [-1, windowSize]) as tf.Tensor2D; // [N, k]
-  const [entry0] = tf.split(flat, [1, windowSize - 1], 1) as [tf.Tensor];
+  const entry0 = windowSize === 1 ? flat : (tf.split(flat, [1, windowSize - 1], 1)[0] as tf.Tensor2D); // [N, 1]
   // Entry 0 is PAD only where a caller had nothing to pass, at slot 0 of decode.
-  const first = embedCodes(tf.maximum(tf.squeeze(entry0, [1]), tf.scalar(0, "int32"))) as tf.Tensor2D; // [N, D]
+  const codes = tf.maximum(tf.squeeze(entry0, [1]), tf.scalar(0, "int32"));
+  const first = embedCodes(codes) as tf.Tensor2D; // [N, D]
+  if (windowSize === 1) return tf.reshape(first, [-1, length, width]);
   const change = inputEncoder(params, sizes, { first, windows: flat, embedCodes, sharedCodes });
   return tf.reshape(tf.add(first, change), [-1, length, width]);
 }

@@ -60,6 +60,13 @@ describe.each([2, 4, 8, T])("window %d", (windowSize) => {
   });
 });
 
+test.each([1, 4])("slot 0 of decode reads no window: with k = %d, PAD gives what any codes give", (windowSize) => {
+  const { model, params } = tinyModel({ windowSize });
+  const first = (code: number) =>
+    new CachedDecode(model, params, R, T).step(conditions(), tf.fill([R, windowSize], code, "int32"));
+  expect([...first(-1).dataSync()]).toEqual([...first(3).dataSync()]);
+});
+
 describe("window 1", () => {
   test("has no modules and is the backbone bit for bit", () => {
     const { model, params } = tinyModel({ windowSize: 1 });
