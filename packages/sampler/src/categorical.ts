@@ -101,7 +101,7 @@ function largestOf(row: Float32Array, where: string): number {
   let largest = Number.NEGATIVE_INFINITY;
   for (let i = 0; i < row.length; i++) {
     const value = row[i]!;
-    if (value !== value)
+    if (Number.isNaN(value))
       throw new TensorARError(`${where}: logit of code ${i} is NaN; check the model's weights and inputs`);
     if (value > largest) largest = value;
   }

@@ -54,7 +54,7 @@ export async function* generate(decoder: Decoder, options: GenerateOptions): Asy
   const categorical = createCategorical(V);
   const codes = new Int32Array(N * T).fill(PAD);
   const trace = options.trace ? new Int32Array(N * T * k).fill(PAD) : undefined;
-  const windows = new Int32Array((guided ? 2 * N : N) * k).fill(PAD);
+  const windows = new Int32Array((guided ? 2 * N : N) * k); // valid codes: models may look the ignored first one up
   const drawn = new Int32Array(k);
 
   for (let position = 0; position < T; position++) {

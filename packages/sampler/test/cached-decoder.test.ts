@@ -1,0 +1,116 @@
+import "@tensorflow/tfjs";
+import {
+  attachTensorAR,
+  initLlamaGen,
+  type LlamaGenConfig,
+  llamaGen,
+  type Params,
+  type TensorARModel,
+} from "@tensorar/model";
+import { createStream, slideWindows } from "@tensorar/noise";
+import * as tf from "@tensorflow/tfjs-core";
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { classConditional, referenceCases, referenceRoot } from "../../model/test/reference";
+import { cachedDecoder, type Decoder, generate, type StepInputs, type TensorData } from "../src";
+
+beforeAll(async () => {
+  await tf.setBackend("cpu");
+});
+beforeEach(() => tf.engine().startScope());
+afterEach(() => tf.engine().endScope());
+
+const toTensor = ({ data, shape, dtype }: TensorData) => tf.tensor(data.slice(), [...shape], dtype);
+const toData = (tensor: tf.Tensor): TensorData => ({
+  dtype: tensor.dtype as "float32",
+  shape: tensor.shape,
+  data: tensor.dataSync<"float32">(),
+});
+
+/** The model's step, run eagerly. `seen` gets the number of slots that each step was shown. */
+function eagerDecoder(model: TensorARModel, params: Params, seen: number[] = []): Decoder {
+  const { tokens, vocabSize, nullCondition, conditionSlots, cache } = model.backbone;
+  const run = async ({ condition, window, position, mask, keys, values }: StepInputs) => {
+    seen.push(mask.shape[1]!);
+    const outputs = model.decode(params, {
+      condition: toTensor(condition),
+      window: toTensor(window),
+      position: toTensor(position),
+      mask: toTensor(mask),
+      keys: keys.map(toTensor),
+      values: values.map(toTensor),
+    });
+    return { logits: toData(outputs.logits), keys: outputs.keys.map(toData), values: outputs.values.map(toData) };
+  };
+  return cachedDecoder({ tokens, windowSize: model.windowSize, vocabSize, nullCondition, conditionSlots, cache, run });
+}
+
+const cases = classConditional(referenceCases(), "cache.step_logits");
+if (cases.length === 0) test.skip(`no cached decoding under ${referenceRoot}; set TENSORAR_REFERENCE`, () => {});
+
+describe.each(cases)("$name", (fixture) => {
+  const model = attachTensorAR(llamaGen(fixture.json.config), { windowSize: 1 });
+
+  test.each(fixture.json.generate!)("greedy, guidance $cfg_scale, interval $cfg_interval", async (run) => {
+    const conditions = fixture.tensor("labels").data as Int32Array;
+    const loop = generate(eagerDecoder(model, fixture.params()), {
+      conditions,
+      seed: 0,
+      temperature: 1,
+      topK: 1,
+      topP: 1,
+      guidance: { kind: "interval", scale: run.cfg_scale, interval: run.cfg_interval },
+      drafts: { kind: "raw" },
+    });
+    let result = await loop.next();
+    while (!result.done) result = await loop.next();
+    expect([...result.value.codes]).toEqual([...(fixture.tensor(run.output).data as Int32Array)]);
+  });
+});
+
+test("a cache that grows gives the logits of the whole sequence at once", async () => {
+  const config: LlamaGenConfig = {
+    model_type: "c2i",
+    dim: 16,
+    n_layer: 2,
+    n_head: 2,
+    multiple_of: 16,
+    vocab_size: 13,
+    block_size: 144,
+    num_classes: 3,
+    cls_token_num: 1,
+    class_dropout_prob: 0,
+  };
+  const k = 2;
+  const model = attachTensorAR(llamaGen(config), { windowSize: k });
+  const params = { ...initLlamaGen(config, 1), ...model.initModules(2) };
+  const T = config.block_size;
+  const random = createStream(3, "codes");
+  const codes = Int32Array.from({ length: T }, () => random.below(config.vocab_size));
+  const windows = slideWindows(codes, { batch: 1, tokens: T, windowSize: k, count: T - 1 }); // [1, T-1, k]
+  const whole = model
+    .forward(params, {
+      condition: tf.tensor1d([1], "int32"),
+      windows: tf.tensor(windows, [1, T - 1, k], "int32"),
+    })
+    .dataSync(); // [1, T, k, V]
+
+  const slots: number[] = [];
+  const session = eagerDecoder(model, params, slots).start(Int32Array.of(1));
+  for (let step = 0; step < T; step++) {
+    const window = step === 0 ? new Int32Array(k) : windows.slice((step - 1) * k, step * k);
+    const logits = await session.step(window);
+    const expected = whole.subarray(step * k * config.vocab_size, (step + 1) * k * config.vocab_size);
+    // float32 sums over at most 144 slots, in another order
+    for (const [i, logit] of expected.entries()) expect(Math.abs(logits[i]! - logit)).toBeLessThan(1e-5);
+  }
+  expect(new Set(slots).size).toBeGreaterThan(1); // it did grow
+  await expect(session.step(new Int32Array(k))).rejects.toThrow(/all 144 tokens are decoded/);
+});
+
+test("models with several condition slots are refused", () => {
+  const cache = { layers: 1, heads: 1, headDim: 4 };
+  const shape = { tokens: 4, windowSize: 1, vocabSize: 5, nullCondition: 2, conditionSlots: 3, cache };
+  expect(() => cachedDecoder({ ...shape, run: async () => Promise.reject(new Error("never called")) })).toThrow(
+    /3 condition slots/,
+  );
+});

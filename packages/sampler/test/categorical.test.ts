@@ -1,0 +1,69 @@
+import { createStream } from "@tensorar/noise";
+import { describe, expect, test } from "vitest";
+import { createCategorical, type SamplingOptions } from "../src";
+import { filterCases, referenceRoot } from "./reference";
+
+const everything: SamplingOptions = { temperature: 1, topK: 0, topP: 1 };
+
+const cases = filterCases();
+if (cases.length === 0) test.skip(`no sampling filters under ${referenceRoot}; set TENSORAR_REFERENCE`, () => {});
+
+describe.each(cases)("$name", ({ logits, combos, tolerance }) => {
+  const [rows, V] = logits.shape as [number, number];
+  const categorical = createCategorical(V);
+
+  test.each(combos)("top-k $top_k, top-p $top_p, temperature $temperature", (combo) => {
+    const { top_k: topK, top_p: topP, temperature, kept, probabilities } = combo;
+    for (let row = 0; row < rows; row++) {
+      const options = { temperature, topK, topP };
+      const { weights, total } = categorical.weights(logits.data, row * V, options, `row ${row}`);
+      const expected = probabilities.subarray(row * V, (row + 1) * V);
+      expect(weights.filter((weight) => weight > 0)).toHaveLength(kept[row]!);
+      const values = logits.data.subarray(row * V, (row + 1) * V);
+      // Which of several equal logits the original keeps depends on its unstable sort; only their number is defined.
+      const ties = new Set(values).size < V;
+      const ordered = (p: ArrayLike<number>) => (ties ? Array.from(p).sort((a, b) => a - b) : Array.from(p));
+      const ours = ordered(weights.map((weight) => weight / total));
+      for (const [i, p] of ordered(expected).entries()) expect(Math.abs(ours[i]! - p)).toBeLessThanOrEqual(tolerance);
+    }
+  });
+});
+
+test("codes are drawn with their probabilities", () => {
+  const logits = Float32Array.of(0.3, -1, 2, 0.5, 1.1, -0.2, 0, 1.7);
+  const options = { ...everything, temperature: 1.4 };
+  const draws = 200_000;
+  const counts = new Float64Array(logits.length);
+  const categorical = createCategorical(logits.length);
+  const random = createStream(11, "draws");
+  for (let i = 0; i < draws; i++) counts[categorical.sample(logits, 0, options, random.uniform(), "row")]!++;
+  const powers = Array.from(logits, (logit) => Math.exp(logit / 1.4));
+  const total = powers.reduce((a, b) => a + b);
+  const chiSquare = powers.reduce((sum, power, code) => {
+    const expected = (draws * power) / total;
+    return sum + (counts[code]! - expected) ** 2 / expected;
+  }, 0);
+  expect(chiSquare).toBeLessThan(29.9); // 7 degrees of freedom: exceeded once in 10⁴ by a right sampler
+});
+
+test("a uniform number picks the code whose share of the interval it falls in", () => {
+  const categorical = createCategorical(4);
+  const logits = Float32Array.from([0, 0.25, 0.5, 0.25], Math.log);
+  const at = (u: number) => categorical.sample(logits, 0, everything, u, "row");
+  expect([0, 0.2499, 0.2501, 0.7499, 0.7501, 1 - 2 ** -24].map(at)).toEqual([1, 1, 2, 2, 3, 3]);
+});
+
+test("logits too large for exp, and logits of -Infinity", () => {
+  const categorical = createCategorical(3);
+  const logits = Float32Array.of(1e4, Number.NEGATIVE_INFINITY, 1e4);
+  expect(Array.from(categorical.weights(logits, 0, everything, "row").weights)).toEqual([1, 0, 1]);
+});
+
+test("logits that say nothing are refused with their place", () => {
+  const categorical = createCategorical(3);
+  const sample = (logits: number[]) =>
+    categorical.sample(Float32Array.from(logits), 0, everything, 0.5, "image 7, token 2");
+  expect(() => sample([0, Number.NaN, 1])).toThrow(/image 7, token 2: logit of code 1 is NaN/);
+  expect(() => sample([-1, -1, -1].map(() => Number.NEGATIVE_INFINITY))).toThrow(/largest logit is -Infinity/);
+  expect(() => sample([0, Number.POSITIVE_INFINITY, 1])).toThrow(/largest logit is Infinity/);
+});

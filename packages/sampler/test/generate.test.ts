@@ -1,0 +1,184 @@
+import { PAD } from "@tensorar/noise";
+import { describe, expect, test } from "vitest";
+import { type DraftPolicy, type Generated, type GenerateOptions, type GenerateStep, generate } from "../src";
+import { knownDecoder } from "./known-decoder";
+
+const shape = { tokens: 6, windowSize: 3, vocabSize: 8 };
+/** Uneven logits that depend on all that a model may look at. */
+const uneven = knownDecoder(shape, ({ condition, position, depth, code, window }) => {
+  const seen = window.reduce((sum, entry, i) => sum + (entry + 2) * (i + 1), 0);
+  return 2 * Math.sin(code * (condition + 1.3) + position + 0.7 * depth + seen);
+});
+const defaults = {
+  seed: 5,
+  temperature: 1,
+  topK: 0,
+  topP: 1,
+  guidance: { kind: "constant", scale: 1 },
+  drafts: { kind: "raw" },
+} satisfies Partial<GenerateOptions>;
+
+async function collect(loop: AsyncGenerator<GenerateStep, Generated>) {
+  const steps: { position: number; codes: number[] }[] = [];
+  for (;;) {
+    const { done, value } = await loop.next();
+    if (done) return { ...value, steps };
+    steps.push({ position: value.position, codes: [...value.codes] });
+  }
+}
+const run = (options: Partial<GenerateOptions> & { conditions: Int32Array }, decoder = uneven) =>
+  collect(generate(decoder, { ...defaults, ...options }));
+const { tokens: T, windowSize: k, vocabSize: V } = shape;
+
+test("an image depends on the seed and its index, not on the batch it is made in", async () => {
+  const conditions = Int32Array.of(0, 1, 2, 0, 1);
+  for (const scale of [1, 2.5]) {
+    const guidance = { kind: "constant", scale } as const;
+    const whole = await run({ conditions, guidance, trace: true });
+    const first = await run({ conditions: conditions.slice(0, 2), guidance, trace: true });
+    const rest = await run({ conditions: conditions.slice(2), firstIndex: 2, guidance, trace: true });
+    expect([...first.codes, ...rest.codes]).toEqual([...whole.codes]);
+    expect([...first.trace!, ...rest.trace!]).toEqual([...whole.trace!]);
+  }
+  const other = await run({ conditions, seed: 6 });
+  expect([...other.codes]).not.toEqual([...(await run({ conditions })).codes]);
+});
+
+test("each step makes one position final and shows the newest drafts after it", async () => {
+  const { steps, codes } = await run({ conditions: Int32Array.of(1, 2) });
+  expect(steps.map(({ position }) => position)).toEqual([0, 1, 2, 3, 4, 5]);
+  for (const { position, codes: shown } of steps) {
+    for (const row of [0, 1]) {
+      for (let token = 0; token < T; token++) {
+        const code = shown[row * T + token]!;
+        if (token <= position) expect(code).toBe(codes[row * T + token]);
+        else if (token < position + k) expect(code).toBeGreaterThanOrEqual(0);
+        else expect(code).toBe(PAD);
+      }
+    }
+  }
+});
+
+test("the trace holds every draft from first to final, and what is fed back is the last of each", async () => {
+  const decoder = knownDecoder(shape, ({ position, depth, code }) => (code === (3 * position + 2 * depth) % V ? 9 : 0));
+  const { codes, trace } = await run(
+    { conditions: Int32Array.of(4), topK: 1, drafts: { kind: "argmax" }, trace: true },
+    decoder,
+  );
+  for (let token = 0; token < T; token++) {
+    for (let draft = 0; draft < k; draft++) {
+      const depth = k - 1 - draft; // entry of the tensor that this draft came from
+      const position = token - depth; // step that made it
+      expect(trace![token * k + draft]).toBe(position < 0 ? PAD : (3 * position + 2 * depth) % V);
+    }
+    expect(codes[token]).toBe(trace![token * k + k - 1]);
+  }
+  for (let step = 1; step < T; step++) {
+    const expected = [0, 1, 2].map((entry) => (step - 1 + entry < T ? (3 * (step - 1) + 2 * entry) % V : PAD));
+    expect([...decoder.fed[step]!]).toEqual(expected);
+  }
+});
+
+test("guidance feeds the unconditional twin the same window", async () => {
+  const decoder = knownDecoder(shape, ({ code, position }) => Math.sin(code * 3 + position));
+  await run({ conditions: Int32Array.of(1, 2), guidance: { kind: "constant", scale: 2 } }, decoder);
+  for (const windows of decoder.fed) {
+    expect([...windows.subarray(2 * k)]).toEqual([...windows.subarray(0, 2 * k)]);
+  }
+});
+
+describe("draft policies", () => {
+  /** How often what is fed differs from the draft that was sampled, by entry; and how often it holds each code. */
+  async function fedBack(drafts: DraftPolicy) {
+    const images = 4000;
+    const decoder = knownDecoder({ ...shape, tokens: 3 }, ({ depth, code }) => (code === 1 + depth ? 30 : 0));
+    await run({ conditions: new Int32Array(images), drafts }, decoder);
+    const changed = [0, 0, 0];
+    const counts = new Float64Array(V);
+    const windows = decoder.fed[1]!;
+    for (let i = 0; i < windows.length; i++) {
+      const entry = i % k;
+      if (windows[i] !== 1 + entry) changed[entry]!++;
+      if (entry === 2) counts[windows[i]!]!++;
+    }
+    return { shares: changed.map((count) => count / images), counts, images };
+  }
+  /** Within 5 standard deviations of a binomial share. */
+  const near = (share: number, p: number, n: number) =>
+    expect(Math.abs(share - p)).toBeLessThanOrEqual(5 * Math.sqrt((p * (1 - p)) / n));
+
+  test("raw and argmax feed back what was drafted", async () => {
+    expect((await fedBack({ kind: "raw" })).shares).toEqual([0, 0, 0]);
+    expect((await fedBack({ kind: "argmax" })).shares).toEqual([0, 0, 0]);
+  });
+
+  test("renoise replaces entry j with probability β(j), by any code", async () => {
+    const rates = [0, 0.3, 0.8];
+    const { shares, images } = await fedBack({ kind: "renoise", rates });
+    for (const [entry, rate] of rates.entries()) near(shares[entry]!, rate * (1 - 1 / V), images);
+  });
+
+  test("noise replaces all drafts by uniform codes and leaves the final token", async () => {
+    const { shares, counts, images } = await fedBack({ kind: "noise" });
+    expect(shares[0]).toBe(0);
+    const expected = images / V;
+    const chiSquare = counts.reduce((sum, count) => sum + (count - expected) ** 2 / expected, 0);
+    expect(chiSquare).toBeLessThan(29.9); // 7 degrees of freedom, p = 10⁻⁴
+  });
+
+  test("the trace keeps the draft, not the noise that was fed", async () => {
+    const decoder = knownDecoder(shape, ({ depth, code }) => (code === 1 + depth ? 30 : 0));
+    const { trace } = await run({ conditions: Int32Array.of(0), drafts: { kind: "noise" }, trace: true }, decoder);
+    expect([...trace!.subarray(3 * k, 4 * k)]).toEqual([3, 2, 1]);
+  });
+
+  test("a temperature flattens the drafts and leaves the final token's distribution alone", async () => {
+    const decoder = () => knownDecoder({ ...shape, tokens: 3 }, ({ code }) => (code === 0 ? 4 : 0));
+    const share = async (drafts: DraftPolicy) => {
+      const images = 3000;
+      const { trace } = await run({ conditions: new Int32Array(images), drafts, trace: true }, decoder());
+      const count = (index: number) =>
+        Array.from({ length: images }, (_, i) => trace![(i * 3 + 1) * k + index]!).filter((code) => code === 0).length;
+      return { draft: count(1) / images, final: count(2) / images, images };
+    };
+    const probability = (temperature: number) => 1 / (1 + (V - 1) * Math.exp(-4 / temperature));
+    const { draft, final, images } = await share({ kind: "raw", temperature: 3 });
+    near(draft, probability(3), images);
+    near(final, probability(1), images);
+  });
+});
+
+test("abort stops between two steps", async () => {
+  const controller = new AbortController();
+  const loop = generate(uneven, { ...defaults, conditions: Int32Array.of(0), signal: controller.signal });
+  await loop.next();
+  controller.abort();
+  await expect(loop.next()).rejects.toThrow(/stopped at token 1 of 6/);
+});
+
+describe("what does not fit is refused", () => {
+  const conditions = Int32Array.of(0);
+  test.each<[Partial<GenerateOptions>, RegExp]>([
+    [{ conditions: new Int32Array(0) }, /no conditions/],
+    [{ firstIndex: -1 }, /firstIndex -1/],
+    [{ temperature: 0 }, /temperature 0/],
+    [{ temperature: Number.NaN }, /temperature NaN/],
+    [{ topK: 1.5 }, /topK 1.5/],
+    [{ topP: 0 }, /topP 0/],
+    [{ drafts: { kind: "raw", temperature: 0 } }, /draft temperature 0/],
+    [{ drafts: { kind: "renoise", rates: [0, 1] } }, /2 numbers for windows of 3/],
+    [{ drafts: { kind: "renoise", rates: [0, 1, 1.5] } }, /β\(2\) = 1.5/],
+  ])("%o", async (options, message) => {
+    await expect(run({ conditions, ...options })).rejects.toThrow(message);
+  });
+
+  test("a window larger than the image", async () => {
+    const decoder = knownDecoder({ tokens: 2, windowSize: 3, vocabSize: 4 }, () => 0);
+    await expect(run({ conditions }, decoder)).rejects.toThrow(/window 3 does not fit an image of 2 tokens/);
+  });
+
+  test("a model that returns NaN, with image and token", async () => {
+    const decoder = knownDecoder(shape, ({ position }) => (position === 2 ? Number.NaN : 0));
+    await expect(run({ conditions, firstIndex: 7 }, decoder)).rejects.toThrow(/image 7, token 2/);
+  });
+});
