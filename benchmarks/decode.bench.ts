@@ -1,0 +1,65 @@
+import { attachTensorAR, llamaGen, llamaGenConfig } from "@tensorar/model";
+import { compile } from "@tensorar/onnx";
+import { cachedDecoder, type Decoder, type StepOutputs } from "@tensorar/sampler";
+import "@tensorflow/tfjs";
+import * as tf from "@tensorflow/tfjs-core";
+import * as ort from "onnxruntime-node";
+import { copyBandwidth } from "./lib/machine";
+import { costRow, type Row } from "./lib/row";
+import { inTurnsWithTorch } from "./lib/turns";
+import { matmulWeights, timingWeights } from "./lib/weights";
+
+const BATCH = 2; // one image with classifier-free guidance
+const PEER = "decode --dim 768 --layers 12 --heads 12 --vocab 16384 --tokens 256 --batch 2".split(" ");
+
+/** One step of generation as it is shipped, cache included: the mean over all tokens of an image. */
+export async function* run(): AsyncGenerator<Row> {
+  await tf.ready();
+  const config = llamaGenConfig("GPT-B");
+  const model = attachTensorAR(llamaGen(config), { windowSize: 1 });
+  const { tokens, cache } = model.backbone;
+  const { decoder, dispose } = await openDecoder(model);
+  try {
+    await decodeImage(decoder, 8); // warms up
+    const { value, peer } = await inTurnsWithTorch(() => decodeImage(decoder, tokens), PEER);
+    const cached = 2 * cache.layers * BATCH * cache.heads * cache.headDim * ((tokens - 1) / 2); // on average
+    const bytes = 4 * (matmulWeights(model.shapes) + cached);
+    const limit = bytes / (await copyBandwidth()) / 1e6;
+    yield costRow(`GPT-B decode step, float32, batch ${BATCH}`, value, "ms", { peer, limit });
+  } finally {
+    await dispose();
+  }
+}
+
+async function openDecoder(model: ReturnType<typeof attachTensorAR>) {
+  const { tokens, vocabSize, nullCondition, conditionSlots, cache } = model.backbone;
+  const { windowSize } = model;
+  const params = timingWeights(model.shapes);
+  const layers = <Value>(value: Value): Value[] => Array.from({ length: cache.layers }, () => value);
+  const step = await compile(
+    (inputs) => ({ ...model.decode(params, inputs) }),
+    {
+      condition: { dtype: "int32", shape: ["batch"] },
+      window: { dtype: "int32", shape: ["batch", windowSize] },
+      position: { dtype: "int32", shape: [1] },
+      mask: { dtype: "float32", shape: ["batch", "slots"] },
+      keys: layers({ dtype: "float32", shape: ["batch", cache.heads, cache.headDim, "slots"] } as const),
+      values: layers({ dtype: "float32", shape: ["batch", cache.heads, "slots", cache.headDim] } as const),
+    },
+    { runtime: ort, weights: params, threads: 2 },
+  );
+  tf.dispose(params);
+  const decoder = cachedDecoder({
+    ...{ tokens, windowSize, vocabSize, nullCondition, conditionSlots, cache },
+    run: async (inputs) => (await step(inputs)) as unknown as StepOutputs,
+  });
+  return { decoder, dispose: () => step.dispose() };
+}
+
+/** Decodes the first `count` tokens of an image; milliseconds a step. */
+async function decodeImage(decoder: Decoder, count: number): Promise<number> {
+  const session = decoder.start(new Int32Array(BATCH).fill(7));
+  const start = performance.now();
+  for (let slot = 0; slot < count; slot++) await session.step(new Int32Array(BATCH).fill(slot % 100));
+  return (performance.now() - start) / count;
+}
