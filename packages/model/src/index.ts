@@ -10,6 +10,7 @@ export type { Backbone, TrunkCache, TrunkOutput } from "./backbone";
 export { checkTensors } from "./check-tensors";
 export { emaUpdate } from "./ema";
 export { ShapeError, TensorARError } from "./errors";
+export { lossAndGradients, type Measures } from "./gradients";
 export { llamaGen } from "./llamagen";
 export {
   initLlamaGen,

@@ -1,14 +1,22 @@
 import "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { adamW, attachTensorAR, initAdamW, llamaGen, llamaGenShapes, type Params, windowLoss } from "../src";
+import {
+  adamW,
+  attachTensorAR,
+  initAdamW,
+  llamaGen,
+  llamaGenShapes,
+  lossAndGradients,
+  type Params,
+  windowLoss,
+} from "../src";
 import { llamaGenBlock } from "../src/llamagen";
 import { llamaGenSizes } from "../src/llamagen-config";
 import { crossEntropy } from "../src/ops/cross-entropy";
 import { rmsNorm } from "../src/ops/rms-norm";
 import { ropeTable2d, ropeTables, spreadRopeTable } from "../src/ops/rope";
 import { expectClose, expectTensor } from "./compare";
-import { lossAndGradients } from "./gradients";
 import { classConditional, type ReferenceCase, referenceCases, referenceRoot } from "./reference";
 
 // Expected values: the original PyTorch code in float32. Tolerances are the fixtures' own: about ten times the distance
@@ -105,7 +113,7 @@ describe.each(classConditional(cases, "train.logits"))("$name, training", (fixtu
 
   test("gradients", () => {
     const labels = fixture.int32("labels");
-    const { grads } = lossAndGradients(fixture.params(), (params) => trainLoss(fixture, params, labels));
+    const { grads } = lossAndGradients(fixture.params(), (params) => ({ loss: trainLoss(fixture, params, labels) }));
     const names = fixture.json.grad_names!;
     expect(Object.keys(grads).sort()).toEqual([...names].sort());
     const norms = names.map((name) => scalar(tf.norm(grads[name]!)));
@@ -163,10 +171,10 @@ test.each(cases.filter(({ json }) => json.optimizer !== undefined))("$name, opti
   const losses: number[] = [];
   const norms: number[] = [];
   for (let step = 1; step <= steps; step++) {
-    const { loss, grads } = lossAndGradients(params, (each) => trainLoss(fixture, each, labels));
+    const { measures, grads } = lossAndGradients(params, (each) => ({ loss: trainLoss(fixture, each, labels) }));
     const [learningRate, count] = [tf.scalar(lr), tf.scalar(step)];
     const next = adamW(params, grads, state, { learningRate, step: count, betas, eps, weightDecay, clip });
-    losses.push(scalar(loss));
+    losses.push(scalar(measures.loss));
     norms.push(scalar(next.gradNorm));
     ({ params, state } = next);
   }

@@ -1,10 +1,9 @@
 import type { TensorData } from "@tensorar/checkpoint";
-import { adamW, emaUpdate, selfWindows, type TensorARModel, windowLoss } from "@tensorar/model";
+import { adamW, emaUpdate, lossAndGradients, selfWindows, type TensorARModel, windowLoss } from "@tensorar/model";
 import { corruptWindows, createStream, fillUniform, slideWindows } from "@tensorar/noise";
 import * as tf from "@tensorflow/tfjs-core";
 import { batchIndices } from "../data/batches";
 import type { Codes } from "../folders/codes-folder";
-import { lossAndGradients } from "./gradients";
 import { initialTrainingState } from "./initial-state";
 import type { StepInputs, StepOutputs, TrainingTask } from "./train";
 
@@ -51,10 +50,9 @@ export function arTask(
       const drafts = selfWindows(model, state.params!, { condition, windows, uniforms: batch.uniforms as tf.Tensor3D });
       windows = tf.where(tf.cast(batch.useSelf!, "bool"), drafts, windows) as tf.Tensor3D;
     }
-    const { loss, extra, grads } = lossAndGradients(state.params!, (params) => {
+    const { measures, grads } = lossAndGradients(state.params!, (params) => {
       const logits = model.forward(params, { condition, windows }); // [B, T, k, V]
-      const { loss, crossEntropy, accuracy } = windowLoss(logits, targets, options.lossWeights);
-      return { loss, extra: { crossEntropy, accuracy } };
+      return windowLoss(logits, targets, options.lossWeights);
     });
     const next = adamW(
       state.params!,
@@ -71,7 +69,7 @@ export function arTask(
     );
     return {
       state: { params: next.params, ...next.state, ema: emaUpdate(state.ema!, next.params, options.emaDecay) },
-      measures: { loss, gradNorm: next.gradNorm, ...extra },
+      measures: { ...measures, gradNorm: next.gradNorm },
     };
   };
 

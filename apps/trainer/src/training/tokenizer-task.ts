@@ -1,10 +1,9 @@
 import type { TensorData } from "@tensorar/checkpoint";
-import { adamW, emaUpdate } from "@tensorar/model";
+import { adamW, emaUpdate, lossAndGradients } from "@tensorar/model";
 import { type VqConfig, vqLosses } from "@tensorar/tokenizer";
 import { batchIndices } from "../data/batches";
 import type { Dataset } from "../data/dataset";
 import { toFloatImages } from "../images/pixels";
-import { lossAndGradients } from "./gradients";
 import { initialTrainingState } from "./initial-state";
 import type { StepInputs, StepOutputs, TrainingTask } from "./train";
 
@@ -27,9 +26,9 @@ export function tokenizerTask(
   const size = dataset.info.size;
 
   const step = ({ state, batch, learningRate, step }: StepInputs): StepOutputs => {
-    const { loss, extra, grads } = lossAndGradients(state.params!, (params) => {
+    const { measures, grads } = lossAndGradients(state.params!, (params) => {
       const { total, codes: _codes, ...losses } = vqLosses(params, config, batch.images as never);
-      return { loss: total, extra: losses };
+      return { loss: total, ...losses };
     });
     const moments = { firstMoment: state.firstMoment!, secondMoment: state.secondMoment! };
     const next = adamW(state.params!, grads, moments, {
@@ -42,7 +41,7 @@ export function tokenizerTask(
     });
     return {
       state: { params: next.params, ...next.state, ema: emaUpdate(state.ema!, next.params, options.emaDecay) },
-      measures: { loss, gradNorm: next.gradNorm, ...extra },
+      measures: { ...measures, gradNorm: next.gradNorm },
     };
   };
 
