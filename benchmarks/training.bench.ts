@@ -31,10 +31,6 @@ export async function* run(): AsyncGenerator<Row> {
   const turns = await inTurnsWithTorch(() => measure(base.step), PEER);
   const value = tokensPerSecond(turns.value);
   const peer = turns.peer && tokensPerSecond(turns.peer);
-    if (peer !== null) peers.push(peer);
-  }
-  const value = tokensPerSecond(median(ours));
-  const peer = peers.length > 0 ? median(peers) : null;
   const limit = tokensPerSecond((1e3 * stepFlops(base.model.shapes)) / (gflops * 1e9));
   yield rateRow("training step, compiled", value, "tokens/s", { peer, limit });
   await base.dispose();
