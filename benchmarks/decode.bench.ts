@@ -1,6 +1,6 @@
 import { attachTensorAR, llamaGen, llamaGenConfig } from "@tensorar/model";
 import { compile } from "@tensorar/onnx";
-import { cachedDecoder, type Decoder, type StepOutputs } from "@tensorar/sampler";
+import { cachedDecoder, classLabels, type Decoder, type StepOutputs } from "@tensorar/sampler";
 import "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs-core";
 import * as ort from "onnxruntime-node";
@@ -38,7 +38,7 @@ export async function* run(): AsyncGenerator<Row> {
 }
 
 async function openDecoder(model: ReturnType<typeof attachTensorAR>) {
-  const { tokens, vocabSize, nullCondition, conditionSlots, cache } = model.backbone;
+  const { tokens, vocabSize, nullCondition, cache } = model.backbone;
   const { windowSize } = model;
   const params = timingWeights(model.shapes);
   const layers = <Value>(value: Value): Value[] => Array.from({ length: cache.layers }, () => value);
@@ -56,8 +56,9 @@ async function openDecoder(model: ReturnType<typeof attachTensorAR>) {
   );
   tf.dispose(params);
   const decoder = cachedDecoder({
-    ...{ tokens, windowSize, vocabSize, nullCondition, conditionSlots, cache },
-    run: async (inputs) => (await step(inputs)) as unknown as StepOutputs,
+    ...{ tokens, windowSize, vocabSize, cache },
+    conditioning: classLabels(nullCondition),
+    run: async (inputs) => (await step(inputs as never)) as unknown as StepOutputs,
   });
   return { decoder, dispose: () => step.dispose() };
 }

@@ -20,6 +20,7 @@ export async function loadSources(modelDir: string, tokenizerDir: string): Promi
   const tokenizer = await loadTokenizer(tokenizerDir);
   const { windowSize, backbone } = modelOf(model);
   const { tokens, vocabSize, nullCondition, conditionSlots, cache } = backbone;
+  if (conditionSlots === undefined) throw new TensorARError(`${modelDir}: models with prompts can't be exported yet`);
   const grid = gridOf(tokenizer.config, tokenizer.imageSize);
   if (vocabSize !== tokenizer.config.codebook_size || model.grid.join() !== grid.join()) {
     throw new TensorARError(

@@ -1,6 +1,6 @@
 import type { TensorData } from "@tensorar/checkpoint";
 import { type ModelFolder, modelOf } from "@tensorar/model/node";
-import { cachedDecoder, type Decoder, type StepOutputs } from "@tensorar/sampler";
+import { cachedDecoder, classLabels, type Decoder, type StepOutputs } from "@tensorar/sampler";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Engine, InputSpec, Nested } from "./engine/engine";
 import { tensorsOf } from "./tokenizer-runner";
@@ -12,7 +12,7 @@ export async function openDecoder(
 ): Promise<{ decoder: Decoder; dispose(): Promise<void> }> {
   const model = modelOf(folder);
   const params = tensorsOf(folder.tensors);
-  const { tokens, vocabSize, nullCondition, conditionSlots, cache } = model.backbone;
+  const { tokens, vocabSize, nullCondition, cache } = model.backbone;
   const layers = <Value>(value: Value): Value[] => Array.from({ length: cache.layers }, () => value);
   const specs: Record<string, Nested<InputSpec>> = {
     condition: { dtype: "int32", shape: ["batch"] },
@@ -30,9 +30,8 @@ export async function openDecoder(
     tokens,
     windowSize: model.windowSize,
     vocabSize,
-    nullCondition,
-    conditionSlots,
     cache,
+    conditioning: classLabels(nullCondition),
     run: async (inputs) =>
       (await step(inputs as unknown as Record<string, Nested<TensorData>>)) as unknown as StepOutputs,
   });

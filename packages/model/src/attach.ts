@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
-import type { Backbone } from "./backbone";
-import { ShapeError, TensorARError } from "./errors";
+import type { Backbone, Condition } from "./backbone";
+import { ShapeError } from "./errors";
 import { inputEncoder } from "./input-encoder";
 import { type ModuleSizes, moduleInitial, moduleShapes, moduleSizes, type TensorAROptions } from "./modules";
 import { outputDecoder } from "./output-decoder";
@@ -10,19 +10,19 @@ import { tidy } from "./tidy";
 
 // R rows · T tokens · L slots · k window · C condition slots · D width · V codes · S cached slots
 
-export interface ForwardInputs {
-  /** int32 [R] */
-  readonly condition: tf.Tensor;
+export interface ForwardInputs<C extends Condition = tf.Tensor> {
+  /** As the backbone's `condition` says: int32 [R] for classes. */
+  readonly condition: C;
   /** int32 [R, T-1, k]: input tensors X*[0] … X*[T-2], PAD = -1 past the end. */
   readonly windows: tf.Tensor;
 }
 
-export interface DecodeInputs {
-  /** int32 [R]; read at slot 0. */
-  readonly condition: tf.Tensor;
-  /** int32 [R, k]: the previous tensor, PAD = -1 past the end; read at later slots, anything at slot 0. */
+export interface DecodeInputs<C extends Condition = tf.Tensor> {
+  /** As the backbone's `condition` says: int32 [R] for classes. */
+  readonly condition: C;
+  /** int32 [R, k]: the previous tensor, PAD = -1 past the end; anything at slot 0. */
   readonly window: tf.Tensor;
-  /** int32 [1]: the slot, 0 … T-1. */
+  /** int32 [1]: the slot in the whole sequence. With one condition slot 0 … T-1, and slot 0 is the condition's; else C … C+T-2. */
   readonly position: tf.Tensor;
   /** float32 [R, S]: 0 where a cached slot is filled, -1e9 where not. */
   readonly mask: tf.Tensor;
@@ -33,7 +33,7 @@ export interface DecodeInputs {
 }
 
 export interface DecodeOutputs {
-  /** [R, k, V]: predictions of X[position]. */
+  /** [R, k, V]: predictions of the next tensor. */
   readonly logits: tf.Tensor;
   /** New rows of the cache, one per layer: [R, Hkv, Dh, 1]. */
   readonly keys: tf.Tensor[];
@@ -41,9 +41,20 @@ export interface DecodeOutputs {
   readonly values: tf.Tensor[];
 }
 
+export interface PrefillOutputs {
+  /** [R, k, V]: predictions of X[0]. */
+  readonly logits: tf.Tensor;
+  /** The condition's rows of the cache, one per layer: [R, Hkv, Dh, C]. */
+  readonly keys: tf.Tensor[];
+  /** [R, Hkv, C, Dh] */
+  readonly values: tf.Tensor[];
+  /** [R, C]: the condition's part of the mask for {@link DecodeInputs.mask}. */
+  readonly mask: tf.Tensor;
+}
+
 /** A backbone that predicts the next k tokens from tensors of k tokens. All functions are pure. */
-export interface TensorARModel {
-  readonly backbone: Backbone;
+export interface TensorARModel<C extends Condition = tf.Tensor> {
+  readonly backbone: Backbone<C>;
   /** k */
   readonly windowSize: number;
   /** Shapes of all parameters, the backbone's and the modules' (`tensorar.…`). */
@@ -51,9 +62,11 @@ export interface TensorARModel {
   /** Fresh modules, which leave the base model's logits as they are; empty for window 1. The caller owns them. */
   initModules(seed: number): Params;
   /** Training and evaluation: logits [R, T, k, V] of X[0] … X[T-1]. The caller owns them. */
-  forward(params: Params, inputs: ForwardInputs): tf.Tensor;
-  /** One slot of the generation loop, for backbones with one condition slot. The caller owns the results. */
-  decode(params: Params, inputs: DecodeInputs): DecodeOutputs;
+  forward(params: Params, inputs: ForwardInputs<C>): tf.Tensor;
+  /** All condition slots at once. Not needed for one: `decode` takes it at slot 0. The caller owns the results. */
+  prefill(params: Params, inputs: { readonly condition: C }): PrefillOutputs;
+  /** One slot of the generation loop. The caller owns the results. */
+  decode(params: Params, inputs: DecodeInputs<C>): DecodeOutputs;
 }
 
 /**
@@ -62,7 +75,10 @@ export interface TensorARModel {
  *
  * @throws TensorARError when the options do not fit the backbone
  */
-export function attachTensorAR(backbone: Backbone, options: TensorAROptions): TensorARModel {
+export function attachTensorAR<C extends Condition = tf.Tensor>(
+  backbone: Backbone<C>,
+  options: TensorAROptions,
+): TensorARModel<C> {
   const sizes = moduleSizes(backbone, options);
   const shapes = moduleShapes(sizes);
   return {
@@ -71,6 +87,7 @@ export function attachTensorAR(backbone: Backbone, options: TensorAROptions): Te
     shapes: { ...backbone.shapes, ...shapes },
     initModules: (seed) => initialise(shapes, seed, moduleInitial(sizes)),
     forward: (params, inputs) => tidy(() => forward(backbone, sizes, params, inputs)),
+    prefill: (params, inputs) => tidy(() => prefill(backbone, sizes, params, inputs.condition)),
     decode: (params, inputs) => tidy(() => decode(backbone, sizes, params, inputs)),
   };
 }
@@ -78,46 +95,77 @@ export function attachTensorAR(backbone: Backbone, options: TensorAROptions): Te
 /** Rows that a training batch has at least, as a rule; decides how windows are embedded, never the result. */
 const USUAL_ROWS = 8;
 
-function forward(backbone: Backbone, sizes: ModuleSizes, params: Params, { condition, windows }: ForwardInputs) {
-  const { tokens, conditionSlots, width, vocabSize } = backbone;
+function forward<C extends Condition>(
+  backbone: Backbone<C>,
+  sizes: ModuleSizes,
+  params: Params,
+  { condition, windows }: ForwardInputs<C>,
+): tf.Tensor {
+  const { tokens, width, vocabSize } = backbone;
   const { windowSize } = sizes;
-  expectShape("forward", "condition", condition, ["R"]);
   expectWindow("forward", windows, [tokens - 1], windowSize);
   const prefix = backbone.embedCondition(params, condition); // [R, C, D]
+  const slots = prefix.shape[1]!;
   // Independent of the batch size, so that traced graphs of any batch are the same.
   const sharedCodes = vocabSize <= USUAL_ROWS * tokens * windowSize ? vocabSize : undefined;
   const image = embedWindows(backbone, sizes, params, windows, sharedCodes);
   const x = tf.concat([prefix, image], 1); // [R, C + T - 1, D]
-  const positions = tf.range(0, conditionSlots + tokens - 1, 1, "int32");
-  const { hidden } = backbone.trunk(params, x, { positions });
-  const predicting = conditionSlots === 1 ? hidden : tf.slice(hidden, [0, conditionSlots - 1, 0], [-1, tokens, width]);
+  const positions = tf.range(0, slots + tokens - 1, 1, "int32");
+  const mask = backbone.conditionMask?.(condition); // [R, C]
+  const { hidden } = backbone.trunk(params, x, { positions, condition, mask: mask && padRight(mask, tokens - 1) });
+  const predicting = slots === 1 ? hidden : tf.slice(hidden, [0, slots - 1, 0], [-1, tokens, width]);
   return tf.reshape(windowLogits(backbone, sizes, params, predicting), [-1, tokens, windowSize, vocabSize]);
 }
 
-function decode(backbone: Backbone, sizes: ModuleSizes, params: Params, inputs: DecodeInputs): DecodeOutputs {
+/** [R, C] → [R, C + count], with zeros. */
+const padRight = (mask: tf.Tensor, count: number): tf.Tensor =>
+  tf.pad(mask, [
+    [0, 0],
+    [0, count],
+  ]);
+
+function prefill<C extends Condition>(
+  backbone: Backbone<C>,
+  sizes: ModuleSizes,
+  params: Params,
+  condition: C,
+): PrefillOutputs {
+  const x = backbone.embedCondition(params, condition); // [R, C, D]
+  const slots = x.shape[1]!;
+  const given = backbone.conditionMask?.(condition);
+  const positions = tf.range(0, slots, 1, "int32");
+  const { hidden, keys, values } = backbone.trunk(params, x, { positions, condition, mask: given });
+  const last = tf.slice(hidden, [0, slots - 1, 0], [-1, 1, backbone.width]);
+  const mask = given ?? tf.zerosLike(tf.sum(x, -1));
+  return { keys, values, mask, logits: windowLogits(backbone, sizes, params, last) };
+}
+
+function decode<C extends Condition>(
+  backbone: Backbone<C>,
+  sizes: ModuleSizes,
+  params: Params,
+  inputs: DecodeInputs<C>,
+): DecodeOutputs {
   const { condition, window, position, mask, keys, values } = inputs;
-  if (backbone.conditionSlots !== 1) {
-    throw new TensorARError(
-      `decode: the backbone has ${backbone.conditionSlots} condition slots, decode serves 1; prefill with backbone.trunk`,
-    );
-  }
-  expectShape("decode", "condition", condition, ["R"]);
   expectWindow("decode", window, [], sizes.windowSize);
   expectShape("decode", "position", position, [1]);
   expectShape("decode", "mask", mask, ["R", "S"]);
-  const first = tf.cast(tf.equal(position, tf.scalar(0, "int32")), "float32"); // [1]
-  const prefix = tf.mul(backbone.embedCondition(params, condition), first); // [R, 1, D]
-  const image = tf.mul(embedWindows(backbone, sizes, params, tf.expandDims(window, 1), undefined), tf.sub(1, first));
-  const x = tf.add(prefix, image); // exact: one of the two is 0
-  const output = backbone.trunk(params, x, { positions: position, cache: { keys, values, mask } });
+  let x = embedWindows(backbone, sizes, params, tf.expandDims(window, 1), undefined); // [R, 1, D]
+  if (backbone.conditionSlots === 1) {
+    const first = tf.cast(tf.equal(position, tf.scalar(0, "int32")), "float32"); // [1]
+    const prefix = tf.mul(backbone.embedCondition(params, condition), first); // [R, 1, D]
+    x = tf.add(prefix, tf.mul(x, tf.sub(1, first))); // exact: one of the two is 0
+  }
+  const cache = { keys, values, mask };
+  const output = backbone.trunk(params, x, { positions: position, condition, cache });
   return { ...withoutHidden(output), logits: windowLogits(backbone, sizes, params, output.hidden) };
 }
 
 const withoutHidden = ({ keys, values }: { keys: tf.Tensor[]; values: tf.Tensor[] }) => ({ keys, values });
 
 /** e_i of every window: [R, L, k] → [R, L, D]. `sharedCodes` as in {@link inputEncoder}. */
-function embedWindows(
-  backbone: Backbone,
+function embedWindows<C extends Condition>(
+  backbone: Backbone<C>,
   sizes: ModuleSizes,
   params: Params,
   windows: tf.Tensor,
@@ -137,7 +185,12 @@ function embedWindows(
 }
 
 /** Logits of the k entries from hidden states [R, L, D]: [R · L, k, V]. */
-function windowLogits(backbone: Backbone, sizes: ModuleSizes, params: Params, hidden: tf.Tensor): tf.Tensor {
+function windowLogits<C extends Condition>(
+  backbone: Backbone<C>,
+  sizes: ModuleSizes,
+  params: Params,
+  hidden: tf.Tensor,
+): tf.Tensor {
   const { windowSize, width } = sizes;
   const flat = tf.reshape(hidden, [-1, width]) as tf.Tensor2D; // [N, D]
   const states = windowSize === 1 ? flat : tf.reshape(outputDecoder(params, sizes, flat), [-1, width]);

@@ -23,9 +23,15 @@ export const HIDDEN_SCORE = -1e9;
  * @param queries [R, H, L, Dh], already scaled by 1/√Dh
  * @param keys [R, Hkv, L, Dh]
  * @param values [R, Hkv, L, Dh]
+ * @param context.mask [R, L], added to the scores of new slots; every slot sees itself all the same
  * @returns [R, H, L, Dh]
  */
-export function attention(queries: tf.Tensor, keys: tf.Tensor, values: tf.Tensor, cache?: LayerCache): tf.Tensor {
+export function attention(
+  queries: tf.Tensor,
+  keys: tf.Tensor,
+  values: tf.Tensor,
+  { cache, mask }: { readonly cache?: LayerCache | undefined; readonly mask?: tf.Tensor | undefined } = {},
+): tf.Tensor {
   const [, heads, length, headDim] = queries.shape as [number, number, number, number];
   const keyHeads = keys.shape[1]!;
   const group = heads / keyHeads;
@@ -33,6 +39,7 @@ export function attention(queries: tf.Tensor, keys: tf.Tensor, values: tf.Tensor
 
   let own = tf.matMul(grouped, keys, false, true); // [R, Hkv, G·L, L]
   if (length > 1) own = tf.add(own, causalMask(length, group));
+  if (length > 1 && mask !== undefined) own = tf.add(own, paddingMask(mask, length, group));
   const mixed = cache === undefined ? tf.matMul(tf.softmax(own), values) : mixWithCache(grouped, own, values, cache);
   return group === 1 ? mixed : tf.reshape(mixed, [-1, heads, length, headDim]);
 }
@@ -44,6 +51,13 @@ function mixWithCache(queries: tf.Tensor, own: tf.Tensor, values: tf.Tensor, cac
   const probabilities = tf.softmax(tf.concat([past, own], -1));
   const [pastShare, ownShare] = tf.split(probabilities, [past.shape[3]!, own.shape[3]!], -1) as [tf.Tensor, tf.Tensor];
   return tf.add(tf.matMul(pastShare, cache.values), tf.matMul(ownShare, values));
+}
+
+/** [R, 1, G · L, L]: what is padding is hidden from all but itself. */
+function paddingMask(mask: tf.Tensor, length: number, group: number): tf.Tensor {
+  const others = new Float32Array(group * length * length).fill(1);
+  for (let row = 0; row < group * length; row++) others[row * length + (row % length)] = 0;
+  return tf.mul(tf.expandDims(tf.expandDims(mask, 1), 1), tf.tensor2d(others, [group * length, length]));
 }
 
 /** [G · L, L]: slot a sees slots up to a, the same for every head of a group. */

@@ -22,38 +22,56 @@ export interface TrunkOutput {
   readonly values: tf.Tensor[];
 }
 
+/** Type and shape of one image's condition. A string is a size that may differ from batch to batch. */
+export interface ConditionSpec {
+  readonly dtype: "float32" | "int32";
+  readonly shape: readonly (number | string)[];
+}
+
+/** What the images of a batch are conditioned on: one tensor [R, ...], or several by name. */
+export type Condition = tf.Tensor | Readonly<Record<string, tf.Tensor>>;
+
+export interface TrunkInputs<C extends Condition = tf.Tensor> {
+  /** int32 [L]: the slots of x in the whole sequence, `0 … C + T - 2`. */
+  readonly positions: tf.Tensor;
+  /** For trunks whose layers read it too. */
+  readonly condition: C;
+  /** float32 [R, L], added to the scores of these slots for all others: 0, or -1e9 where a slot is padding. */
+  readonly mask?: tf.Tensor | undefined;
+  readonly cache?: TrunkCache | undefined;
+}
+
 /**
  * An autoregressive image model as TensorAR sees it: embeddings, a causal trunk and a head. Implement it to attach
  * TensorAR to a model of your own. All functions are pure; the caller owns what they return.
  */
-export interface Backbone {
+export interface Backbone<C extends Condition = tf.Tensor> {
   /** D */
   readonly width: number;
   /** V */
   readonly vocabSize: number;
   /** T: image tokens in raster order. */
   readonly tokens: number;
-  /** C: slots before the image. */
-  readonly conditionSlots: number;
-  /** Condition that stands for "none" in classifier-free guidance; -1 when the model has none. */
+  /** C: slots before the image; undefined when it depends on the condition, as with prompts. */
+  readonly conditionSlots: number | undefined;
+  /** Type and shape of an image's condition, by name if there are several tensors. */
+  readonly condition: ConditionSpec | Readonly<Record<string, ConditionSpec>>;
+  /** Class that stands for "none" in classifier-free guidance; -1 when there is no such class. */
   readonly nullCondition: number;
   readonly cache: { readonly layers: number; readonly heads: number; readonly headDim: number };
   /** Shape of every parameter by name. */
   readonly shapes: ParameterShapes;
-  /** int32 [R] → [R, C, D] */
-  embedCondition(params: Params, condition: tf.Tensor): tf.Tensor;
+  /** → [R, C, D] */
+  embedCondition(params: Params, condition: C): tf.Tensor;
+  /** → float32 [R, C]: 0, or -1e9 for slots that are padding. Absent when there never are any. */
+  conditionMask?(condition: C): tf.Tensor;
   /** int32 [...] in [0, V) → [..., D] */
   embedCodes(params: Params, codes: tf.Tensor): tf.Tensor;
   /**
    * Runs L new slots after the cached ones; without a cache they are the first ones.
    * @param x [R, L, D]
-   * @param inputs.positions int32 [L]: their slots, `0 … C + T - 1`
    */
-  trunk(
-    params: Params,
-    x: tf.Tensor,
-    inputs: { readonly positions: tf.Tensor; readonly cache?: TrunkCache },
-  ): TrunkOutput;
+  trunk(params: Params, x: tf.Tensor, inputs: TrunkInputs<C>): TrunkOutput;
   /** [..., D] → [..., V] */
   head(params: Params, hidden: tf.Tensor): tf.Tensor;
 }

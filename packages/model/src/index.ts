@@ -4,9 +4,10 @@ export {
   type DecodeInputs,
   type DecodeOutputs,
   type ForwardInputs,
+  type PrefillOutputs,
   type TensorARModel,
 } from "./attach";
-export type { Backbone, TrunkCache, TrunkOutput } from "./backbone";
+export type { Backbone, Condition, ConditionSpec, TrunkCache, TrunkInputs, TrunkOutput } from "./backbone";
 export { checkTensors } from "./check-tensors";
 export { emaUpdate } from "./ema";
 export { ShapeError, TensorARError } from "./errors";

@@ -34,6 +34,7 @@ export function llamaGen(config: LlamaGenConfig): Backbone {
     vocabSize: config.vocab_size,
     tokens: config.block_size,
     conditionSlots: config.cls_token_num,
+    condition: { dtype: "int32", shape: [] },
     nullCondition: config.class_dropout_prob > 0 ? config.num_classes : -1,
     cache: { layers: config.n_layer, heads: sizes.keyHeads, headDim: sizes.headDim },
     shapes,
@@ -46,7 +47,7 @@ export function llamaGen(config: LlamaGenConfig): Backbone {
 
     embedCodes: (params, codes) => tidy(() => embed(weight(params, "tok_embeddings.weight"), codes)),
 
-    trunk: (params, x, { positions, cache }) =>
+    trunk: (params, x, { positions, mask, cache }) =>
       tidy(() => {
         const [, length] = expectShape("trunk", "x", x, ["R", "L", config.dim]) as [number, number, number];
         expectShape("trunk", "positions", positions, [length]);
@@ -61,6 +62,7 @@ export function llamaGen(config: LlamaGenConfig): Backbone {
           const block = llamaGenBlock(config, sizes, (name) => weight(params, `layers.${layer}.${name}`), h, {
             tables,
             length,
+            mask,
             cache: cache && { keys: cache.keys[layer]!, values: cache.values[layer]!, mask: cache.mask },
           });
           h = block.hidden;
@@ -89,6 +91,8 @@ export interface BlockInputs {
   readonly tables: { readonly queries: RopeTables; readonly keys: RopeTables };
   /** L */
   readonly length: number;
+  /** [R, L] */
+  readonly mask: tf.Tensor | undefined;
   readonly cache: LayerCache | undefined;
 }
 
@@ -115,14 +119,14 @@ function selfAttention(
   { headDim, keyHeads }: LlamaGenSizes,
   weight: BlockWeights,
   x: tf.Tensor2D,
-  { tables, length, cache }: BlockInputs,
+  { tables, length, mask, cache }: BlockInputs,
 ): { output: tf.Tensor2D; keys: tf.Tensor; values: tf.Tensor } {
   const heads = config.n_head;
   const qkv = linear(x, weight("attention.wqkv.weight")); // [N, (H + 2 Hkv) · Dh]
   const byHead = tf.transpose(tf.reshape(qkv, [-1, length, heads + 2 * keyHeads, headDim]), [0, 2, 1, 3]);
   const [q, k, values] = tf.split(byHead, [heads, keyHeads, keyHeads], 1) as [tf.Tensor, tf.Tensor, tf.Tensor];
   const keys = rope(k, tables.keys); // [R, Hkv, L, Dh]
-  const mixed = attention(rope(q, tables.queries), keys, values, cache); // [R, H, L, Dh]
+  const mixed = attention(rope(q, tables.queries), keys, values, { cache, mask }); // [R, H, L, Dh]
   const rows = tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [-1, config.dim]);
   const output = linear(rows, weight("attention.wo.weight")) as tf.Tensor2D;
   return { output, keys: tf.transpose(keys, [0, 1, 3, 2]), values };

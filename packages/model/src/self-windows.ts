@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { ForwardInputs, TensorARModel } from "./attach";
+import type { Condition } from "./backbone";
 import type { Params } from "./parameters";
 import { expectShape } from "./shapes";
 import { tidy } from "./tidy";
@@ -24,7 +25,7 @@ export function sampleFromLogits(logits: tf.Tensor, uniforms: tf.Tensor): tf.Ten
   });
 }
 
-export interface SelfWindowsInputs extends ForwardInputs {
+export interface SelfWindowsInputs<C extends Condition = tf.Tensor> extends ForwardInputs<C> {
   /** float32 [R, T, k] in [0, 1): one for every draft. */
   readonly uniforms: tf.Tensor;
 }
@@ -40,7 +41,11 @@ export interface SelfWindowsInputs extends ForwardInputs {
  *
  * @returns int32 [R, T-1, k]
  */
-export function selfWindows(model: TensorARModel, params: Params, inputs: SelfWindowsInputs): tf.Tensor {
+export function selfWindows<C extends Condition>(
+  model: TensorARModel<C>,
+  params: Params,
+  inputs: SelfWindowsInputs<C>,
+): tf.Tensor {
   return tidy(() => {
     const { windows, uniforms } = inputs;
     const { windowSize: k } = model;

@@ -27,7 +27,10 @@ async function fullSize(fixture: ReferenceCase): Promise<void> {
   const [positions, labels, tokens] = [fixture.int32("positions"), fixture.int32("labels"), fixture.int32("tokens")];
   const logits = tf.tidy(() => {
     const x = tf.concat([backbone.embedCondition(params, labels), backbone.embedCodes(params, tokens)], 1);
-    const { hidden } = backbone.trunk(params, x, { positions: tf.range(0, x.shape[1]!, 1, "int32") });
+    const { hidden } = backbone.trunk(params, x, {
+      positions: tf.range(0, x.shape[1]!, 1, "int32"),
+      condition: labels,
+    });
     return backbone.head(params, hidden); // [R, C + T, V]
   });
   const at = tf.gather(logits, positions as tf.Tensor1D, 1);

@@ -105,7 +105,12 @@ describe.each(classConditional(cases, "train.logits"))("$name, training", (fixtu
       expectTensor(name, tf.reshape(hidden, x.shape), fixture.tensor(name), fixture.tolerance("hidden"));
     for (let layer = 0; layer < config.n_layer; layer++) {
       const weight = <T extends tf.Tensor>(name: string) => params[`layers.${layer}.${name}`] as T;
-      h = llamaGenBlock(config, sizes, weight, h, { tables, length: x.shape[1]!, cache: undefined }).hidden;
+      h = llamaGenBlock(config, sizes, weight, h, {
+        tables,
+        length: x.shape[1]!,
+        mask: undefined,
+        cache: undefined,
+      }).hidden;
       expectHidden(`train.hidden.${layer}`, h);
     }
     expectHidden("train.hidden_final_norm", rmsNorm(h, params["norm.weight"] as tf.Tensor1D, config.norm_eps ?? 1e-5));
@@ -140,7 +145,10 @@ test.each(classConditional(cases, "eval_full.logits"))("$name, evaluation of the
   const params = fixture.params();
   const prefix = backbone.embedCondition(params, fixture.int32("labels"));
   const x = tf.concat([prefix, backbone.embedCodes(params, fixture.int32("tokens"))], 1);
-  const { hidden } = backbone.trunk(params, x, { positions: tf.range(0, x.shape[1]!, 1, "int32") });
+  const { hidden } = backbone.trunk(params, x, {
+    positions: tf.range(0, x.shape[1]!, 1, "int32"),
+    condition: fixture.int32("labels"),
+  });
   expectTensor(
     "logits",
     backbone.head(params, hidden),

@@ -113,11 +113,6 @@ describe("errors name the thing, the value and what would be right", () => {
       /"norm.weight" has shape \[2\], the config asks for \[32\]/,
     ],
     ["cache", () => model.decode(params, { ...decodeInputs, keys: [] }), /cache.keys holds 0 layers; pass 2/],
-    [
-      "condition slots",
-      () => attachTensorAR({ ...model.backbone, conditionSlots: 3 }, { windowSize: 4 }).decode(params, decodeInputs),
-      /3 condition slots/,
-    ],
   ])("%s", (_, call, message) => {
     expect(call).toThrow(message);
     expect(call).toThrow(TensorARError);

@@ -147,9 +147,11 @@ describe("attention", () => {
       const cached = (x: tf.Tensor) => tf.concat([split(x)[0], empty], 2);
       const row = [...new Array<number>(past).fill(0), -1e9, -1e9, -1e9];
       const actual = attention(split(queries)[1], split(keys)[1], split(values)[1], {
-        keys: tf.transpose(cached(keys), [0, 1, 3, 2]),
-        values: cached(values),
-        mask: tf.tensor2d(new Array(R).fill(row)),
+        cache: {
+          keys: tf.transpose(cached(keys), [0, 1, 3, 2]),
+          values: cached(values),
+          mask: tf.tensor2d(new Array(R).fill(row)),
+        },
       });
       const expected = split(attention(queries, keys, values))[1];
       expect(actual.shape).toEqual(expected.shape);

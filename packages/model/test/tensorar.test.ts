@@ -85,7 +85,7 @@ describe("window 1", () => {
       [backbone.embedCondition(params, conditions()), backbone.embedCodes(params, tf.squeeze(tokens, [2]))],
       1,
     );
-    const { hidden } = backbone.trunk(params, x, { positions: tf.range(0, T, 1, "int32") });
+    const { hidden } = backbone.trunk(params, x, { positions: tf.range(0, T, 1, "int32"), condition: conditions() });
     const expected = backbone.head(params, hidden).dataSync();
     expect([...logitsOf(model, params, tokens).dataSync()]).toEqual([...expected]);
   });

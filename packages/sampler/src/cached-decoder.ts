@@ -9,10 +9,13 @@ export interface TensorData {
   readonly data: Float32Array | Int32Array;
 }
 
+/** A condition as the step takes it: one tensor [R, ...], or several by name. */
+export type ConditionTensors = TensorData | Readonly<Record<string, TensorData>>;
+
 /** What one decoder step is given: the previous tensor, and the cache as inputs only. */
 export interface StepInputs {
-  /** int32 [R] */
-  readonly condition: TensorData;
+  /** int32 [R] for classes */
+  readonly condition: ConditionTensors;
   /** int32 [R, k] */
   readonly window: TensorData;
   /** int32 [1]: the slot */
@@ -35,14 +38,39 @@ export interface StepOutputs {
   readonly values: readonly TensorData[];
 }
 
-export interface CachedDecoderOptions {
+/** What the condition's C slots return all at once: predictions of X[0], their rows of the cache, and which are padding. */
+export interface PrefillOutputs {
+  /** float32 [R, k, V] */
+  readonly logits: TensorData;
+  /** float32 [R, H, Dh, C], one per layer */
+  readonly keys: readonly TensorData[];
+  /** float32 [R, H, C, Dh], one per layer */
+  readonly values: readonly TensorData[];
+  /** float32 [R, C]: 0, or -1e9 where a slot is padding */
+  readonly mask: TensorData;
+}
+
+/** How a model takes conditions. */
+export interface Conditioning<C> {
+  /** What stands for "none" beside this condition in guidance. */
+  unconditional(condition: C): C;
+  tensors(conditions: ArrayLike<C>): ConditionTensors;
+}
+
+/** Conditions that are classes. @param nullClass the class that stands for "none" */
+export const classLabels = (nullClass: number): Conditioning<number> => ({
+  unconditional: () => nullClass,
+  tensors: (conditions) => ({ dtype: "int32", shape: [conditions.length], data: Int32Array.from(conditions) }),
+});
+
+export interface CachedDecoderOptions<C> {
   readonly tokens: number;
   readonly windowSize: number;
   readonly vocabSize: number;
-  readonly nullCondition: number;
-  /** Slots before the image; only 1 is served. */
-  readonly conditionSlots: number;
   readonly cache: CacheShape;
+  readonly conditioning: Conditioning<C>;
+  /** Runs the condition's slots. Without it there is one, and the first step runs it. */
+  prefill?(inputs: { readonly condition: ConditionTensors }): Promise<PrefillOutputs>;
   /** Runs one step: the model's decode function, eagerly or compiled. */
   run(inputs: StepInputs): Promise<StepOutputs>;
 }
@@ -50,38 +78,34 @@ export interface CachedDecoderOptions {
 /**
  * A decoder over a step function, with the KV cache kept here in plain arrays: the runtime reads them, and only the new
  * slot's rows come back. The cache grows in buckets, so that a step reads little more than what is filled.
- *
- * @throws TensorARError when the model has more than one condition slot
  */
-export function cachedDecoder(options: CachedDecoderOptions): Decoder {
-  const { tokens, windowSize, vocabSize, nullCondition, conditionSlots, run } = options;
-  if (conditionSlots !== 1) {
-    throw new TensorARError(
-      `cachedDecoder: ${conditionSlots} condition slots; models with one (class labels) are served`,
-    );
-  }
+export function cachedDecoder<C = number>(options: CachedDecoderOptions<C>): Decoder<C> {
+  const { tokens, windowSize, vocabSize, conditioning, prefill, run } = options;
   return {
     tokens,
     windowSize,
     vocabSize,
-    nullCondition,
+    unconditional: conditioning.unconditional,
     start(conditions): DecodeSession {
       const R = conditions.length;
-      const cache = createCache(options.cache, R, tokens - 1);
-      const condition: TensorData = { dtype: "int32", shape: [R], data: conditions };
-      let slot = 0;
+      const condition = conditioning.tensors(conditions);
+      const cache = createCache(options.cache, R);
+      let done = 0;
       return {
         async step(windows) {
-          if (slot === tokens)
+          if (done === tokens)
             throw new TensorARError(`cachedDecoder: all ${tokens} tokens are decoded; start a new session`);
-          const outputs = await run({
-            condition,
-            window: { dtype: "int32", shape: [R, windowSize], data: windows },
-            position: { dtype: "int32", shape: [1], data: Int32Array.of(slot) },
-            ...cache.inputs(slot),
-          });
-          if (slot < tokens - 1) cache.write(slot, outputs);
-          slot++;
+          const outputs: StepOutputs & { readonly mask?: TensorData } =
+            done === 0 && prefill
+              ? await prefill({ condition })
+              : await run({
+                  condition,
+                  window: { dtype: "int32", shape: [R, windowSize], data: windows },
+                  position: { dtype: "int32", shape: [1], data: Int32Array.of(cache.filled()) },
+                  ...cache.inputs(),
+                });
+          done++;
+          if (done < tokens) cache.append(outputs, outputs.mask);
           return outputs.logits.data as Float32Array;
         },
       };

@@ -1,17 +1,20 @@
 // N images · R rows, N or 2N with guidance · T tokens · k window · V codes
 
-/** A model as the generation loop sees it: any autoregressive model that predicts k tokens a step. */
-export interface Decoder {
+/**
+ * A model as the generation loop sees it: any autoregressive model that predicts k tokens a step. A condition `C` is a
+ * class number, or whatever else the model takes for one image.
+ */
+export interface Decoder<C = number> {
   /** T */
   readonly tokens: number;
   /** k; 1 for a model without TensorAR */
   readonly windowSize: number;
   /** V */
   readonly vocabSize: number;
-  /** Condition that stands for "none" in classifier-free guidance. */
-  readonly nullCondition: number;
-  /** Begins one batch. @param conditions [R] */
-  start(conditions: Int32Array): DecodeSession;
+  /** What stands for "none" beside this condition in classifier-free guidance. */
+  unconditional(condition: C): C;
+  /** Begins one batch. @param conditions one for each row */
+  start(conditions: ArrayLike<C>): DecodeSession;
 }
 
 /** One batch in progress; owns its cache. */

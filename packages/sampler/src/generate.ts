@@ -7,9 +7,9 @@ import { checkGuidance, type Guidance, isGuided, mixGuided, scaleAt } from "./gu
 
 // N images · R rows, N or 2N with guidance · T tokens · k window · V codes
 
-export interface GenerateOptions extends SamplingOptions {
+export interface GenerateOptions<C = number> extends SamplingOptions {
   /** [N] */
-  readonly conditions: Int32Array;
+  readonly conditions: ArrayLike<C>;
   /** Image i of a run depends on the seed and its index alone, not on the batch that it is made in. */
   readonly seed: number;
   /** Index of the first image of this batch; default 0. */
@@ -44,13 +44,16 @@ export interface Generated {
  * @returns yields after every step and returns all codes
  * @throws TensorARError for options out of range, logits that are NaN, and when `signal` aborts
  */
-export async function* generate(decoder: Decoder, options: GenerateOptions): AsyncGenerator<GenerateStep, Generated> {
+export async function* generate<C = number>(
+  decoder: Decoder<C>,
+  options: GenerateOptions<C>,
+): AsyncGenerator<GenerateStep, Generated> {
   check(decoder, options);
-  const { tokens: T, windowSize: k, vocabSize: V, nullCondition } = decoder;
+  const { tokens: T, windowSize: k, vocabSize: V } = decoder;
   const { conditions, seed, firstIndex = 0, guidance, drafts } = options;
   const N = conditions.length;
   const guided = isGuided(guidance);
-  const session = decoder.start(guided ? withTwins(conditions, nullCondition) : conditions);
+  const session = decoder.start(guided ? withTwins(decoder, conditions) : conditions);
   const categorical = createCategorical(V);
   const codes = new Int32Array(N * T).fill(PAD);
   const trace = options.trace ? new Int32Array(N * T * k).fill(PAD) : undefined;
@@ -82,11 +85,10 @@ export async function* generate(decoder: Decoder, options: GenerateOptions): Asy
   return { codes, ...(trace && { trace }) };
 }
 
-/** [N] → [2N]: every condition, then as many times none. */
-function withTwins(conditions: Int32Array, nullCondition: number): Int32Array {
-  const both = new Int32Array(2 * conditions.length).fill(nullCondition);
-  both.set(conditions);
-  return both;
+/** [N] → [2N]: every condition, then what stands for none beside each. */
+function withTwins<C>(decoder: Decoder<C>, conditions: ArrayLike<C>): C[] {
+  const all = Array.from(conditions);
+  return [...all, ...all.map((condition) => decoder.unconditional(condition))];
 }
 
 /** Entry j of a tensor is the (k-1-j)-th draft of its position. @param at index of the first entry's position in [N · T] */
@@ -96,7 +98,7 @@ function recordDrafts(trace: Int32Array, entries: Int32Array, at: number, k: num
   });
 }
 
-function check({ windowSize, tokens }: Decoder, options: GenerateOptions): void {
+function check<C>({ windowSize, tokens }: Decoder<C>, options: GenerateOptions<C>): void {
   const { conditions, firstIndex = 0 } = options;
   if (conditions.length === 0) throw new TensorARError("generate: no conditions; pass one for each image");
   if (!(Number.isInteger(firstIndex) && firstIndex >= 0))

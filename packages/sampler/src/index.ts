@@ -1,6 +1,10 @@
 export {
   type CachedDecoderOptions,
+  type Conditioning,
+  type ConditionTensors,
   cachedDecoder,
+  classLabels,
+  type PrefillOutputs,
   type StepInputs,
   type StepOutputs,
   type TensorData,

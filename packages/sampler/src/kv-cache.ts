@@ -1,6 +1,6 @@
 import type { StepInputs, StepOutputs, TensorData } from "./cached-decoder";
 
-// R rows · H key heads · Dh head width · S slots held
+// R rows · H key heads · Dh head width · S slots held · L new slots
 
 export interface CacheShape {
   readonly layers: number;
@@ -10,27 +10,28 @@ export interface CacheShape {
 
 /** Keys and values of all slots so far, in the layout that a step reads without rearranging. */
 export interface KvCache {
-  /** Cache and mask for the step at `slot`: slots before it are filled. */
-  inputs(slot: number): Pick<StepInputs, "mask" | "keys" | "values">;
-  /** Stores the rows that the step at `slot` returned. */
-  write(slot: number, rows: Pick<StepOutputs, "keys" | "values">): void;
+  /** Slots that hold something. */
+  filled(): number;
+  /** Cache and mask for the next step. */
+  inputs(): Pick<StepInputs, "mask" | "keys" | "values">;
+  /** Stores the rows of the next L slots. @param mask [R, L]: what is added to their scores; 0 unless given */
+  append(rows: Pick<StepOutputs, "keys" | "values">, mask?: TensorData): void;
 }
 
 const BUCKET = 64;
 const HIDDEN = -1e9;
 
-/** @param slots most slots that will ever be filled */
-export function createCache({ layers, heads: H, headDim: Dh }: CacheShape, R: number, slots: number): KvCache {
-  let S = capacity(0, slots);
+export function createCache({ layers, heads: H, headDim: Dh }: CacheShape, R: number): KvCache {
+  let S = BUCKET;
   const empty = () => Array.from({ length: layers }, () => new Float32Array(R * H * Dh * S));
   let keys = empty(); // [R, H, Dh, S]
   let values = empty(); // [R, H, S, Dh]
   let mask = new Float32Array(R * S).fill(HIDDEN); // [R, S]
-  let open = 0; // slots that the mask shows
+  let filled = 0;
 
   const grow = (needed: number) => {
     const old = { S, keys, values, mask };
-    S = capacity(needed, slots);
+    S = BUCKET * Math.ceil(needed / BUCKET);
     [keys, values] = [empty(), empty()];
     for (const [layer, from] of old.keys.entries()) copyLines(from, old.S, keys[layer]!, S);
     for (const [layer, from] of old.values.entries()) copyLines(from, old.S * Dh, values[layer]!, S * Dh);
@@ -42,36 +43,34 @@ export function createCache({ layers, heads: H, headDim: Dh }: CacheShape, R: nu
     (shape: readonly number[]) =>
     (data: Float32Array): TensorData => ({ dtype: "float32", shape, data });
   return {
-    inputs(slot) {
-      if (slot > S) grow(slot);
-      for (; open < slot; open++) for (let row = 0; row < R; row++) mask[row * S + open] = 0;
-      return {
-        mask: tensor([R, S])(mask),
-        keys: keys.map(tensor([R, H, Dh, S])),
-        values: values.map(tensor([R, H, S, Dh])),
-      };
-    },
-    write(slot, rows) {
-      if (slot >= S) grow(slot + 1);
+    filled: () => filled,
+    inputs: () => ({
+      mask: tensor([R, S])(mask),
+      keys: keys.map(tensor([R, H, Dh, S])),
+      values: values.map(tensor([R, H, S, Dh])),
+    }),
+    append(rows, added) {
+      const L = rows.keys[0]!.shape[3]!;
+      if (filled + L > S) grow(filled + L);
       rows.keys.forEach(({ data }, layer) => {
-        const to = keys[layer]!;
-        for (let line = 0, at = slot; line < data.length; line++, at += S) to[at] = data[line]!;
+        copyLines(data as Float32Array, L, keys[layer]!.subarray(filled), S);
       });
       rows.values.forEach(({ data }, layer) => {
-        const to = values[layer]!;
-        for (let head = 0; head < R * H; head++)
-          to.set(data.subarray(head * Dh, (head + 1) * Dh), (head * S + slot) * Dh);
+        copyLines(data as Float32Array, L * Dh, values[layer]!.subarray(filled * Dh), S * Dh);
       });
+      const shown = added ? (added.data as Float32Array) : new Float32Array(R * L);
+      copyLines(shown, L, mask.subarray(filled), S);
+      filled += L;
     },
   };
 }
 
-/** Slots to hold so that `needed` fit: whole buckets, at least one slot and never more than will be filled. */
-const capacity = (needed: number, slots: number): number =>
-  Math.max(1, Math.min(slots, BUCKET * Math.max(1, Math.ceil(needed / BUCKET))));
-
 /** Copies every line of `length` numbers to the start of a longer line. */
 function copyLines(from: Float32Array, length: number, to: Float32Array, longer: number): void {
+  if (length === 1) {
+    for (let line = 0; line < from.length; line++) to[line * longer] = from[line]!;
+    return;
+  }
   for (let line = 0; line * length < from.length; line++)
     to.set(from.subarray(line * length, (line + 1) * length), line * longer);
 }

@@ -26,7 +26,7 @@ async function collect(loop: AsyncGenerator<GenerateStep, Generated>) {
     steps.push({ position: value.position, codes: [...value.codes] });
   }
 }
-const run = (options: Partial<GenerateOptions> & { conditions: Int32Array }, decoder = uneven) =>
+const run = (options: Partial<GenerateOptions> & Pick<GenerateOptions, "conditions">, decoder = uneven) =>
   collect(generate(decoder, { ...defaults, ...options }));
 const { tokens: T, windowSize: k, vocabSize: V } = shape;
 

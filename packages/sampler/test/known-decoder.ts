@@ -14,7 +14,7 @@ export function knownDecoder(
   const fed: Int32Array[] = [];
   return {
     ...shape,
-    nullCondition: 99,
+    unconditional: () => 99,
     fed,
     start(conditions) {
       let position = 0;
