@@ -11,6 +11,8 @@ export interface CommandDefinition<Shape extends z.ZodRawShape> {
   readonly name: string;
   readonly description: string;
   readonly schema: z.ZodObject<Shape, z.core.$strict>;
+  /** Settings that stand for others, such as a preset: what those are unless they are given. */
+  readonly defaults?: (given: Record<string, unknown>) => Record<string, unknown>;
   readonly run: (config: z.infer<z.ZodObject<Shape, z.core.$strict>>, signal: AbortSignal) => Promise<void>;
 }
 
@@ -103,6 +105,8 @@ export function addCommand<Shape extends z.ZodRawShape>(
     const { config, ...given } = flags;
     const fromFile = typeof config === "string" ? await readConfigFile(config) : {};
     const source = typeof config === "string" ? `${config} and flags` : "flags";
-    await definition.run(parseSettings(definition.schema, source, { ...fromFile, ...given }), signal);
+    const settings = { ...fromFile, ...given };
+    const complete = { ...definition.defaults?.(settings), ...settings };
+    await definition.run(parseSettings(definition.schema, source, complete), signal);
   });
 }

@@ -3,14 +3,15 @@ import { decodeVq, encodeVq, gridOf } from "@tensorar/tokenizer";
 import type { TokenizerFolder } from "@tensorar/tokenizer/node";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Engine } from "./engine/engine";
+import { resizeBicubic } from "./images/bicubic";
 import { toFloatImages, toPixels } from "./images/pixels";
 
 /** A tokenizer made ready on an engine: pixels to codes, codes to pixels, and pooled features of images. */
 export interface TokenizerRunner {
   /** uint8 [N, S, S, 3] → codes [N, T] */
   encode(pixels: Uint8Array): Promise<Int32Array>;
-  /** codes [N, T] → uint8 [N, S, S, 3] */
-  decode(codes: Int32Array): Promise<Uint8Array>;
+  /** codes [N, T] → uint8 [N, S, S, 3], at the tokenizer's size or resized to another */
+  decode(codes: Int32Array, size?: number): Promise<Uint8Array>;
   /** uint8 [N, S, S, 3] → encoder features averaged over each quarter of the grid, [N, dims] */
   features(pixels: Uint8Array): Promise<{ data: Float32Array; dims: number }>;
   dispose(): Promise<void>;
@@ -63,11 +64,13 @@ export async function openTokenizer(
   });
   return {
     encode: async (pixels) => ((await encode({ images: imageData(pixels) })).codes as TensorData).data as Int32Array,
-    decode: async (codes) =>
-      toPixels(
-        ((await decode({ codes: { dtype: "int32", shape: [codes.length / T, T], data: codes } })).images as TensorData)
-          .data as Float32Array,
-      ),
+    async decode(codes, size = imageSize) {
+      const count = codes.length / T;
+      const outputs = await decode({ codes: { dtype: "int32", shape: [count, T], data: codes } });
+      const decoded = (outputs.images as TensorData).data as Float32Array;
+      const shape = { count, height: imageSize, width: imageSize };
+      return toPixels(size === imageSize ? decoded : resizeBicubic(decoded, shape, size));
+    },
     async features(pixels) {
       const { data, shape } = (await features({ images: imageData(pixels) })).features as TensorData;
       return { data: data as Float32Array, dims: shape[1]! };

@@ -2,6 +2,8 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { parseSettings } from "../src/command";
+import { sampleCommand } from "../src/commands/sample";
 import { runCli } from "./run-cli";
 import { writeTinyCodes } from "./tiny-codes";
 
@@ -113,4 +115,13 @@ test("a model folder that is not there", async () => {
     join(dir, "x"),
   ]);
   expect(output).toContain(join(dir, "missing", "config.json"));
+});
+
+test("a preset fills in what is not given, and only that", () => {
+  const given = { model: "m", tokenizer: "t", out: "o", preset: "rar-l", count: 7 };
+  const settings = parseSettings(sampleCommand.schema, "flags", { ...sampleCommand.defaults!(given), ...given });
+  expect(settings).toMatchObject({ guidance: "power-cosine", scale: 15.5, power: 2.5, temperature: 1.02, count: 7 });
+  const unknown = { ...given, preset: "rar-xs" };
+  const complete = { ...sampleCommand.defaults!(unknown), ...unknown };
+  expect(() => parseSettings(sampleCommand.schema, "flags", complete)).toThrow(/"preset" = "rar-xs".*rar-xxl/s);
 });

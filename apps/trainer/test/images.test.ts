@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
+import { resizeBicubic } from "../src/images/bicubic";
 import { flipHalf } from "../src/images/flip";
 import { imageGrid, savePng, toDataUri } from "../src/images/grid";
 import { toFloatImages, toPixels } from "../src/images/pixels";
@@ -28,6 +29,29 @@ describe("pixels", () => {
   test("NaN is refused", () => {
     expect(() => toPixels(Float32Array.of(0, Number.NaN))).toThrow(/value 1 of 2 is NaN/);
   });
+});
+
+test("resizing gives what PyTorch's bicubic interpolation does", () => {
+  const [height, width] = [4, 5];
+  const image = new Float32Array(height * width * 3);
+  for (let y = 0; y < height; y++)
+    for (let x = 0; x < width; x++)
+      for (let c = 0; c < 3; c++) image[(y * width + x) * 3 + c] = Math.sin(1.7 * (c * 20 + y * 5 + x));
+  // interpolate(x, (3, 3), mode="bicubic") and the first of (6, 6), in float64, of PyTorch 2.13
+  const smaller = [
+    0.3919311, -0.0823421, -0.252185, -0.3356694, -0.0865428, 0.4825446, 0.1221208, 0.2148757, -0.486795, -0.3579483,
+    0.0733216, 0.2335113, 0.3054686, 0.0822801, -0.4451096, -0.1098533, -0.1993273, 0.4481398, 0.3881122, -0.0774408,
+    -0.2566842, -0.3300097, -0.0927626, 0.4874409, 0.1172723, 0.2194997, -0.489794,
+  ];
+  const larger = [
+    -0.1327443, 0.7491197, -1.1386172, 1.0085628, -0.6931404, 0.1677938, 0.5127082, -0.9356693, 1.0752541, -0.8374981,
+    0.353125, 0.2381954, -0.8123927, 1.0449918, -0.9611053, 0.585718, 0.0633356, -0.6932075,
+  ];
+  const both = Float32Array.of(...image, ...image);
+  const result = resizeBicubic(both, { count: 2, height, width }, 3);
+  for (const [i, value] of [...smaller, ...smaller].entries()) expect(result[i]).toBeCloseTo(value, 6);
+  const enlarged = resizeBicubic(image, { count: 1, height, width }, 6);
+  for (const [i, value] of larger.entries()) expect(enlarged[i]).toBeCloseTo(value, 6);
 });
 
 /** [count, 2, 3, 3], all values different from white. */

@@ -16,3 +16,4 @@ export { TensorARError } from "./errors";
 export { type Generated, type GenerateOptions, type GenerateStep, generate } from "./generate";
 export { type Guidance, scaleAt } from "./guidance";
 export type { CacheShape } from "./kv-cache";
+export { PRESETS, type Preset } from "./presets";

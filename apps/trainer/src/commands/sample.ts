@@ -1,7 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { loadModel, type ModelFolder } from "@tensorar/model/node";
-import type { DraftPolicy, Guidance } from "@tensorar/sampler";
+import { type DraftPolicy, type Guidance, PRESETS } from "@tensorar/sampler";
 import { loadTokenizer } from "@tensorar/tokenizer/node";
 import { z } from "zod";
 import type { CommandDefinition } from "../command";
@@ -18,6 +18,10 @@ const schema = z.strictObject({
   model: z.string().describe("model folder (base or TensorAR)"),
   tokenizer: z.string().describe("tokenizer folder"),
   out: z.string().describe("folder to write images, codes, trace and manifest to"),
+  preset: z
+    .enum(Object.keys(PRESETS) as [string, ...string[]])
+    .optional()
+    .describe("settings of an original repository, unless they are given"),
   count: z.int().positive().default(64).describe("images"),
   classes: z.array(z.string()).default([]).describe("class names or indices, used in turn; all classes when left out"),
   guidance: z
@@ -41,6 +45,7 @@ const schema = z.strictObject({
     .positive()
     .optional()
     .describe("with --drafts raw or renoise: temperature of the drafts"),
+  evaluationSize: z.int().positive().optional().describe("pixels to resize the images to, as for scoring"),
   batchSize: z.int().positive().default(64).describe("images at a time"),
   ...seedSetting,
   ...engineSettings,
@@ -95,10 +100,20 @@ export function conditionsOf(chosen: readonly string[], classes: readonly string
   return Int32Array.from({ length: count }, (_, i) => cycle[i % cycle.length]!);
 }
 
+/** What a preset sets. Unknown names are left to validation. */
+export function presetSettings({ preset }: Record<string, unknown>): Record<string, unknown> {
+  const found = typeof preset === "string" ? PRESETS[preset] : undefined;
+  if (!found) return {};
+  const { guidance, temperature, topK, topP, images, evaluationSize } = found;
+  const { kind, ...numbers } = guidance as Guidance;
+  return { guidance: kind, ...numbers, temperature, topK, topP, count: images, evaluationSize };
+}
+
 export const sampleCommand: CommandDefinition<typeof schema.shape> = {
   name: "sample",
   description: "generate images",
   schema,
+  defaults: presetSettings,
   async run(settings, signal) {
     const model = await loadModel(settings.model);
     const tokenizerFolder = await loadTokenizer(settings.tokenizer);
@@ -118,8 +133,8 @@ export const sampleCommand: CommandDefinition<typeof schema.shape> = {
     const tokenizer = await openTokenizer(tokenizerFolder, engine);
     const { decoder, dispose } = await openDecoder(model, engine);
     const { codes, trace } = await sampleCodes("sample", decoder, conditions, sampling, signal);
-    const images = await tokenizer.decode(codes);
-    const imageSize = tokenizerFolder.imageSize;
+    const imageSize = settings.evaluationSize ?? tokenizerFolder.imageSize;
+    const images = await tokenizer.decode(codes, imageSize);
     await mkdir(settings.out, { recursive: true });
     await saveSamples(settings.out, {
       count: settings.count,
