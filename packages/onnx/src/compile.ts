@@ -37,8 +37,12 @@ export async function compile<const S extends Nested<Spec>, O extends object, co
   inputs: S,
   options: CompileOptions<K>,
 ): Promise<Compiled<S, O, K>> {
-  const { weights, name, ...runtime } = options;
-  const model = trace(fn, inputs, { ...(weights && { weights }), ...(name !== undefined && { name }) });
+  const { weights, name, quantize, ...runtime } = options;
+  const model = trace(fn, inputs, {
+    ...(weights && { weights }),
+    ...(name !== undefined && { name }),
+    ...(quantize && { quantize }),
+  });
   const signature = {
     inputs: model.inputs,
     outputs: model.outputs,

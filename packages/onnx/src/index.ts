@@ -2,6 +2,7 @@ export { compile, openModel } from "./compile";
 export { TensorARError } from "./errors";
 export type { OnnxModel, Port } from "./model";
 export type { Nested } from "./nested";
+export type { Quantization } from "./passes/quantize";
 export { saveModel } from "./save";
 export { serializeModel } from "./serialize";
 export type { CompiledFunction, RuntimeOptions } from "./session";

@@ -21,6 +21,10 @@ import { contentKey } from "./passes/cse";
 
 /** ONNX operator set 21 and IR 10: ONNX 1.16, read by ONNX Runtime from 1.18 on. */
 export const OPSET = 21;
+
+/** Operators of ONNX Runtime itself. */
+const RUNTIME_DOMAIN = "com.microsoft";
+const RUNTIME_OPERATORS = new Set(["MatMulNBits"]);
 const IR_VERSION = 10;
 
 /** Protobuf files end at 2 GiB. */
@@ -69,7 +73,10 @@ export function encodeModel({ proto, initializers }: WrittenGraph): Uint8Array[]
   const model = create(ModelProtoSchema, {
     irVersion: BigInt(IR_VERSION),
     producerName: "@tensorar/onnx",
-    opsetImport: [{ domain: "", version: BigInt(OPSET) }],
+    opsetImport: [
+      { domain: "", version: BigInt(OPSET) },
+      ...(proto.node.some(({ domain }) => domain === RUNTIME_DOMAIN) ? [{ domain: RUNTIME_DOMAIN, version: 1n }] : []),
+    ],
   });
   const graph = [toBinary(GraphProtoSchema, proto), ...tensors];
   return [toBinary(ModelProtoSchema, model), ...field(ModelProtoSchema.field.graph.number, graph)];
@@ -164,7 +171,9 @@ class GraphWriter {
 
   #push(opType: string, input: string[], output: string[], attributes: Attributes): NodeProto {
     const attribute = Object.entries(attributes).map(([name, value]) => attributeProto(name, value));
-    const node = create(NodeProtoSchema, { opType, name: `${opType}_${this.#nodes.length}`, input, output, attribute });
+    const domain = RUNTIME_OPERATORS.has(opType) ? RUNTIME_DOMAIN : "";
+    const name = `${opType}_${this.#nodes.length}`;
+    const node = create(NodeProtoSchema, { opType, domain, name, input, output, attribute });
     this.#nodes.push(node);
     return node;
   }

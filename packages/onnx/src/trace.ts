@@ -4,6 +4,7 @@ import type { Graph } from "./graph";
 import { makeModel, type OnnxModel } from "./model";
 import { flatten, type Nested } from "./nested";
 import { optimize } from "./passes";
+import { type Quantization, quantizeWeights } from "./passes/quantize";
 import { record } from "./record";
 import { flattenSpecs, isTensor, type Spec, type TensorSpec, type TracedFunction } from "./specs";
 import { type Samples, sampleSizes, unify } from "./unify";
@@ -13,6 +14,8 @@ export interface TraceOptions {
   readonly weights?: Nested<tf.Tensor>;
   /** Name of the graph. Default: `graph`. */
   readonly name?: string;
+  /** Stores weights of matrix products in fewer bits; such a graph runs on ONNX Runtime only. */
+  readonly quantize?: Quantization;
 }
 
 /**
@@ -29,7 +32,8 @@ export function trace<const S extends Nested<Spec>, O extends object>(
   inputs: S,
   options: TraceOptions = {},
 ): OnnxModel {
-  return makeModel(optimize(traceGraph(fn, inputs, options)), options.name ?? "graph");
+  const graph = optimize(traceGraph(fn, inputs, options));
+  return makeModel(options.quantize ? quantizeWeights(graph, options.quantize) : graph, options.name ?? "graph");
 }
 
 /** The graph as recorded, before any optimization. */

@@ -1,0 +1,91 @@
+import { TensorARError } from "../errors";
+import type { Graph, Value } from "../graph";
+import { rewrite } from "./rewrite";
+
+/** How weights of matrix products are stored: whole numbers with one factor for each block of a row. */
+export interface Quantization {
+  readonly bits: 4 | 8;
+  /** Neighbours along a row that share a factor: 16, 32, 64, 128 or 256. Default 32. */
+  readonly blockSize?: number;
+  /**
+   * What products are computed in. "int8" rounds activations to 8 bits as well, which ONNX Runtime does much faster on CPU;
+   * "float32" leaves them. Default "int8".
+   */
+  readonly activations?: "int8" | "float32";
+  /** Weights that stay as they are, by name. */
+  readonly keep?: (name: string) => boolean;
+}
+
+/** Attribute `accuracy_level` of `MatMulNBits`. */
+const ACCURACY = { float32: 1, int8: 4 } as const;
+
+/**
+ * Stores the weights of matrix products in 4 or 8 bits: products with a weight `[out, in]` become ONNX Runtime's
+ * `MatMulNBits` (domain `com.microsoft`). Tables that are only looked up stay as they are.
+ *
+ * @throws TensorARError when a size is not one that ONNX Runtime takes, or a weight is not finite
+ */
+export function quantizeWeights(
+  graph: Graph,
+  { bits, blockSize = 32, activations = "int8", keep }: Quantization,
+): Graph {
+  if (bits !== 4 && bits !== 8) throw new TensorARError(`quantize: ${bits} bits; use 4 or 8`);
+  if (![16, 32, 64, 128, 256].includes(blockSize))
+    throw new TensorARError(`quantize: blockSize ${blockSize}; use 16, 32, 64, 128 or 256`);
+  const stored = new Map<Value, { codes: Value; scales: Value }>();
+  return rewrite(graph, (node, g) => {
+    const [x, weight] = node.inputs as [Value, Value];
+    if (node.op !== "Gemm" || node.attributes.transA !== 0 || node.attributes.transB !== 1) return undefined;
+    if (weight.source.kind !== "weight" || weight.dtype !== "float32" || keep?.(weight.source.name)) return undefined;
+    if (!stored.has(weight)) stored.set(weight, quantized(weight, bits, blockSize));
+    const { codes, scales } = stored.get(weight)!;
+    const [N, K] = weight.shape as [number, number];
+    const attributes = { K, N, bits, block_size: blockSize, accuracy_level: ACCURACY[activations] };
+    return [g.op("MatMulNBits", [x, codes, scales], node.outputs[0]!, attributes)];
+  });
+}
+
+/**
+ * Weight `[N, K]` as codes `[N, blocks, blockSize · bits / 8]` and factors `[N · blocks]`: weight = (code - zero) · factor
+ * with zero = 2^(bits-1). The number of largest magnitude in a block takes the one code that has no opposite.
+ */
+function quantized({ source, shape }: Value, bits: 4 | 8, blockSize: number): { codes: Value; scales: Value } {
+  const { name, data } = source as Extract<Value["source"], { kind: "weight" }>;
+  const [N, K] = shape as [number, number];
+  const blocks = Math.ceil(K / blockSize);
+  const zero = 2 ** (bits - 1);
+  const bytes = (blockSize * bits) / 8;
+  const codes = new Uint8Array(N * blocks * bytes);
+  const scales = new Float32Array(N * blocks);
+  for (let row = 0; row < N; row++) {
+    for (let block = 0; block < blocks; block++) {
+      const start = row * K + block * blockSize;
+      const end = Math.min(start + blockSize, (row + 1) * K);
+      let extreme = 0;
+      for (let i = start; i < end; i++) {
+        const value = data[i]!;
+        if (!Number.isFinite(value))
+          throw new TensorARError(`quantize: weight "${name}" holds ${value} at row ${row}; correct it first`);
+        if (Math.abs(value) > Math.abs(extreme)) extreme = value;
+      }
+      const scale = extreme / -zero;
+      scales[row * blocks + block] = scale;
+      const inverse = scale === 0 ? 0 : 1 / scale;
+      for (let i = 0; i < blockSize; i++) {
+        const value = start + i < end ? data[start + i]! : 0;
+        const code = Math.min(2 * zero - 1, Math.max(0, Math.round(value * inverse) + zero));
+        const at = (row * blocks + block) * bytes;
+        if (bits === 8) codes[at + i] = code;
+        else codes[at + (i >> 1)]! |= code << (4 * (i & 1)); // the earlier one in the low half
+      }
+    }
+  }
+  return {
+    codes: {
+      dtype: "uint8",
+      shape: [N, blocks, bytes],
+      source: { kind: "weight", name: `${name}.codes`, data: codes },
+    },
+    scales: { dtype: "float32", shape: [N * blocks], source: { kind: "weight", name: `${name}.scales`, data: scales } },
+  };
+}
