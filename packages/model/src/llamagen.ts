@@ -55,6 +55,7 @@ export function llamaGen(config: LlamaGenConfig): Backbone {
         const tables = ropeTables(
           tf.tensor2d(spread, [spread.length / (2 * sizes.headDim), 2 * sizes.headDim]),
           positions as tf.Tensor1D,
+          { heads: config.n_head, keyHeads: sizes.keyHeads },
         );
         const outputs: TrunkOutput = { hidden: x, keys: [], values: [] };
         let h = tf.reshape(x, [-1, config.dim]) as tf.Tensor2D; // [N, D]
@@ -88,7 +89,7 @@ function checkCache(cache: TrunkCache | undefined, layers: number): void {
 
 /** What a block is given besides its weights. */
 export interface BlockInputs {
-  readonly tables: { readonly queries: RopeTables; readonly keys: RopeTables };
+  readonly tables: RopeTables;
   /** L */
   readonly length: number;
   /** [R, L] */
@@ -124,9 +125,9 @@ function selfAttention(
   const heads = config.n_head;
   const qkv = linear(x, weight("attention.wqkv.weight")); // [N, (H + 2 Hkv) · Dh]
   const byHead = tf.transpose(tf.reshape(qkv, [-1, length, heads + 2 * keyHeads, headDim]), [0, 2, 1, 3]);
-  const [q, k, values] = tf.split(byHead, [heads, keyHeads, keyHeads], 1) as [tf.Tensor, tf.Tensor, tf.Tensor];
-  const keys = rope(k, tables.keys); // [R, Hkv, L, Dh]
-  const mixed = attention(rope(q, tables.queries), keys, values, { cache, mask }); // [R, H, L, Dh]
+  const [turning, values] = tf.split(byHead, [heads + keyHeads, keyHeads], 1) as [tf.Tensor, tf.Tensor];
+  const [queries, keys] = tf.split(rope(turning, tables), [heads, keyHeads], 1) as [tf.Tensor, tf.Tensor];
+  const mixed = attention(queries, keys, values, { cache, mask }); // [R, H, L, Dh]
   const rows = tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [-1, config.dim]);
   const output = linear(rows, weight("attention.wo.weight")) as tf.Tensor2D;
   return { output, keys: tf.transpose(keys, [0, 1, 3, 2]), values };

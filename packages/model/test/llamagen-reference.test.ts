@@ -99,7 +99,10 @@ describe.each(classConditional(cases, "train.logits"))("$name, training", (fixtu
       x.shape[1]! + 1,
       2 * sizes.headDim,
     ]) as tf.Tensor2D;
-    const tables = ropeTables(spread, tf.range(0, x.shape[1]!, 1, "int32"));
+    const tables = ropeTables(spread, tf.range(0, x.shape[1]!, 1, "int32"), {
+      heads: config.n_head,
+      keyHeads: sizes.keyHeads,
+    });
     let h = tf.reshape(x, [-1, config.dim]) as tf.Tensor2D;
     const expectHidden = (name: string, hidden: tf.Tensor) =>
       expectTensor(name, tf.reshape(hidden, x.shape), fixture.tensor(name), fixture.tolerance("hidden"));

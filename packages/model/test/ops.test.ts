@@ -53,7 +53,7 @@ const cases: { name: string; op: Op; plain: Op; shapes: number[][] }[] = [
   },
   {
     name: "rope",
-    op: (x) => rope(x!, ropeTables(spread(), slots()).keys),
+    op: (x) => rope(x!, ropeTables(spread(), slots(), { heads: 0, keyHeads: 3 })),
     plain: (x) => plainRope(x!),
     shapes: [[2, 3, 3, headDim]],
   },

@@ -4,9 +4,9 @@ import * as tf from "@tensorflow/tfjs-core";
 
 /** Rotary coefficients of some slots, ready for {@link rope}. */
 export interface RopeTables {
-  /** [L, Dh]: cos, twice for each pair. */
+  /** [H, L, Dh]: cos, twice for each pair. */
   readonly cos: tf.Tensor;
-  /** [L, Dh]: -sin for the first and +sin for the second of each pair. */
+  /** [H, L, Dh]: -sin for the first and +sin for the second of each pair. */
   readonly sin: tf.Tensor;
   /** [Dh, Dh]: the permutation that swaps the two members of each pair. */
   readonly swap: tf.Tensor2D;
@@ -51,21 +51,22 @@ export function spreadRopeTable(table: Float32Array, headDim: number): Float32Ar
 }
 
 /**
- * Coefficients of some slots for keys and for queries. Those of queries hold the scale `1/√Dh`, which saves a pass
- * over the attention scores.
+ * Coefficients of some slots for all query heads and then all key heads, so that both are turned in one pass. Those of
+ * queries hold the scale `1/√Dh`, which saves a pass over the attention scores.
  *
  * @param spread [slots, 2 · Dh] from {@link spreadRopeTable}
  * @param positions int32 [L]: slots
  */
-export function ropeTables(spread: tf.Tensor2D, positions: tf.Tensor1D): { queries: RopeTables; keys: RopeTables } {
+export function ropeTables(
+  spread: tf.Tensor2D,
+  positions: tf.Tensor1D,
+  { heads, keyHeads }: { readonly heads: number; readonly keyHeads: number },
+): RopeTables {
   const headDim = spread.shape[1] / 2;
-  const swap = swapMatrix(headDim);
-  const tablesOf = (rows: tf.Tensor): RopeTables => {
-    const [cos, sin] = tf.split(rows, 2, 1) as [tf.Tensor, tf.Tensor];
-    return { cos, sin, swap };
-  };
-  const rows = tf.gather(spread, positions); // [L, 2 · Dh]
-  return { queries: tablesOf(tf.mul(rows, 1 / Math.sqrt(headDim))), keys: tablesOf(rows) };
+  const factors = Array.from({ length: heads + keyHeads }, (_, head) => (head < heads ? 1 / Math.sqrt(headDim) : 1));
+  const ofHeads = tf.tensor3d(factors, [heads + keyHeads, 1, 1]);
+  const [cos, sin] = tf.split(tf.gather(spread, positions), 2, 1) as [tf.Tensor, tf.Tensor]; // [L, Dh]
+  return { cos: tf.mul(ofHeads, cos), sin: tf.mul(ofHeads, sin), swap: swapMatrix(headDim) };
 }
 
 function swapMatrix(size: number): tf.Tensor2D {
