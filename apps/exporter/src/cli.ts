@@ -1,10 +1,11 @@
 #!/usr/bin/env node
 import { availableParallelism } from "node:os";
 import { writeFileAtomic } from "@tensorar/checkpoint/node";
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { benchExport } from "./bench";
 import { TensorARError } from "./errors";
 import { exportFolders } from "./export";
+import type { ExportManifest } from "./manifest";
 import { progressLine } from "./progress";
 import { eagerBackend, onnxRuntime } from "./runtimes";
 import { formatTable } from "./table";
@@ -21,6 +22,13 @@ const wholeNumber =
 const positive = wholeNumber(1);
 const several = (text: string, before: readonly number[] = []): number[] => [...before, positive(text)];
 
+interface ExportFlags {
+  readonly model: string;
+  readonly tokenizer: string;
+  readonly out: string;
+  readonly weights: ExportManifest["weights"];
+}
+
 const saveJson = async (path: string | undefined, value: unknown): Promise<void> => {
   if (path !== undefined) await writeFileAtomic(path, `${JSON.stringify(value, null, 2)}\n`);
 };
@@ -33,9 +41,14 @@ program
   .requiredOption("--model <dir>", "model folder (base or TensorAR)")
   .requiredOption("--tokenizer <dir>", "tokenizer folder")
   .requiredOption("--out <dir>", "folder to create")
-  .action(async ({ model, tokenizer, out }: { model: string; tokenizer: string; out: string }) => {
+  .addOption(
+    new Option("--weights <format>", "number format of the decoder's matrices")
+      .choices(["float32", "int8", "int4"])
+      .default("float32"),
+  )
+  .action(async ({ model, tokenizer, out, weights }: ExportFlags) => {
     await eagerBackend();
-    const { files } = await exportFolders(model, tokenizer, out);
+    const { files } = await exportFolders(model, tokenizer, out, { weights });
     console.log(`${Object.keys(files).join(", ")} and config.json written to ${out}`);
   });
 
@@ -64,14 +77,19 @@ program
         seed,
         ...(batch && { batches: batch }),
       });
-      const rows = comparisons.map(({ file, output, batch, largestDifference, largestValue, withinTolerance }) => [
-        `${file} ${output}`,
-        String(batch),
-        largestDifference.toExponential(1),
-        largestValue.toPrecision(3),
-        withinTolerance ? "equal" : "DIFFERENT",
-      ]);
-      console.log(formatTable(["output", "batch", "largest difference", "largest value", ""], rows));
+      const rows = comparisons.map(
+        ({ file, output, batch, largestDifference, largestValue, agreement, ...verdict }) => [
+          `${file} ${output}`,
+          String(batch),
+          largestDifference.toExponential(1),
+          largestValue.toPrecision(3),
+          agreement === null ? "" : `${(100 * agreement).toFixed(1)} %`,
+          verdict.withinTolerance ? (verdict.rounded ? "rounded" : "equal") : "DIFFERENT",
+        ],
+      );
+      console.log(
+        formatTable(["output", "batch", "largest difference", "largest value", "same likeliest code", ""], rows),
+      );
       await saveJson(json, comparisons);
       const bad = comparisons
         .filter(({ withinTolerance }) => !withinTolerance)
@@ -82,7 +100,10 @@ program
         );
       }
       const largest = Math.max(...comparisons.map(({ largestDifference }) => largestDifference));
-      console.log(`the export equals the eager model: largest difference ${largest.toExponential(1)} (seed ${seed})`);
+      const relation = comparisons.some(({ rounded }) => rounded) ? "rounds the weights of" : "equals";
+      console.log(
+        `the export ${relation} the eager model: largest difference ${largest.toExponential(1)} (seed ${seed})`,
+      );
     },
   );
 

@@ -1,7 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { writeFileAtomic, writeFolderAtomic } from "@tensorar/checkpoint/node";
-import { type OnnxModel, saveModel, type TensorSpec, trace } from "@tensorar/onnx";
+import { type OnnxModel, type Quantization, saveModel, type TensorSpec, trace } from "@tensorar/onnx";
 import * as tf from "@tensorflow/tfjs-core";
 import { TensorARError } from "./errors";
 import { DECODER, decoderStep, type ExportedFunction, IMAGE_DECODER, imageDecoder, type Named } from "./functions";
@@ -10,14 +10,20 @@ import { loadSources, sourcePath } from "./sources";
 
 /**
  * Writes `decoder.onnx`, `image-decoder.onnx` and `config.json` for a model and its tokenizer. The folder appears when
- * all three are complete.
+ * all three are complete. `weights` is the number format of the decoder's matrices; TensorAR's own modules, a few percent
+ * of them, and all that is no matrix product stay in float32.
  *
  * @throws TensorARError when the two do not belong together, `out` exists, or the system refuses
  */
-export async function exportFolders(modelDir: string, tokenizerDir: string, out: string): Promise<ExportManifest> {
+export async function exportFolders(
+  modelDir: string,
+  tokenizerDir: string,
+  out: string,
+  { weights = "float32" }: { readonly weights?: ExportManifest["weights"] } = {},
+): Promise<ExportManifest> {
   const { model, tokenizer, sizes } = await loadSources(modelDir, tokenizerDir);
   const graphs = {
-    [DECODER]: traced(decoderStep(model), "decoder"),
+    [DECODER]: traced(decoderStep(model), "decoder", QUANTIZATION[weights]),
     [IMAGE_DECODER]: traced(imageDecoder(tokenizer, sizes.grid), "image-decoder"),
   } as const;
   const manifest: ExportManifest = {
@@ -25,6 +31,7 @@ export async function exportFolders(modelDir: string, tokenizerDir: string, out:
     model: sourcePath(out, modelDir),
     tokenizer: sourcePath(out, tokenizerDir),
     ...sizes,
+    weights,
     files: { [DECODER]: portsOf(graphs[DECODER]), [IMAGE_DECODER]: portsOf(graphs[IMAGE_DECODER]) },
   };
   const folder = resolve(out);
@@ -37,9 +44,17 @@ export async function exportFolders(modelDir: string, tokenizerDir: string, out:
   return manifest;
 }
 
-function traced<Inputs extends Named<TensorSpec>>(fn: ExportedFunction<Inputs>, name: string): OnnxModel {
+const keep = (name: string): boolean => name.startsWith("tensorar.");
+const QUANTIZATION = { float32: undefined, int8: { bits: 8, keep }, int4: { bits: 4, keep } } as const;
+
+function traced<Inputs extends Named<TensorSpec>>(
+  fn: ExportedFunction<Inputs>,
+  name: string,
+  quantize?: Quantization,
+): OnnxModel {
   try {
-    return trace((inputs: Parameters<typeof fn.run>[0]) => fn.run(inputs), fn.inputs, { weights: fn.weights, name });
+    const options = { weights: fn.weights, name, ...(quantize && { quantize }) };
+    return trace((inputs: Parameters<typeof fn.run>[0]) => fn.run(inputs), fn.inputs, options);
   } finally {
     tf.dispose(fn.weights);
   }

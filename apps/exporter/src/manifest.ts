@@ -27,6 +27,8 @@ const schema = z.strictObject({
   imageSize: z.int().positive(),
   classes: z.array(z.string()),
   noiseRates: z.array(z.number()),
+  /** Number format of the decoder's matrices. */
+  weights: z.enum(["float32", "int8", "int4"]).default("float32"),
   /** Inputs and outputs of each graph, by the names in the file. */
   files: z.strictObject({ "decoder.onnx": graph, "image-decoder.onnx": graph }),
 });

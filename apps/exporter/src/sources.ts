@@ -12,7 +12,7 @@ export interface Sources {
   readonly sizes: SourceSizes;
 }
 
-export type SourceSizes = Omit<ExportManifest, "kind" | "model" | "tokenizer" | "files">;
+export type SourceSizes = Omit<ExportManifest, "kind" | "model" | "tokenizer" | "weights" | "files">;
 
 /** @throws TensorARError when a folder can't be read, or the two do not belong together */
 export async function loadSources(modelDir: string, tokenizerDir: string): Promise<Sources> {

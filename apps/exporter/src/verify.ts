@@ -27,6 +27,10 @@ export interface Comparison {
   readonly largestDifference: number;
   /** Largest |eager| value, for scale. */
   readonly largestValue: number;
+  /** For logits: share of all predictions whose likeliest code is the eager model's; else null. */
+  readonly agreement: number | null;
+  /** Weights were exported in fewer bits: any finite difference is within tolerance. */
+  readonly rounded: boolean;
   readonly withinTolerance: boolean;
 }
 
@@ -56,10 +60,10 @@ export async function verifyExport(dir: string, runtime: typeof ort, options: Ve
   const { seed, batches = [1, 3] } = options;
   const slots = [...new Set([0, Math.floor(sizes.tokens / 2), sizes.tokens - 1])];
   return [
-    ...(await compareAll(dir, DECODER, runtime, decoderStep(model), batches, (batch) =>
+    ...(await compareAll(dir, DECODER, runtime, decoderStep(model), manifest.weights !== "float32", batches, (batch) =>
       slots.map((slot) => decoderInputs(sizes, batch, slot, seed)),
     )),
-    ...(await compareAll(dir, IMAGE_DECODER, runtime, imageDecoder(tokenizer, sizes.grid), batches, (batch) => [
+    ...(await compareAll(dir, IMAGE_DECODER, runtime, imageDecoder(tokenizer, sizes.grid), false, batches, (batch) => [
       imageInputs(sizes, batch, seed),
     ])),
   ];
@@ -91,6 +95,7 @@ async function compareAll<Inputs extends Named<TensorSpec>>(
   file: string,
   runtime: typeof ort,
   fn: ExportedFunction<Inputs>,
+  rounded: boolean,
   batches: readonly number[],
   inputsOf: (batch: number) => readonly Named<TensorData>[],
 ): Promise<Comparison[]> {
@@ -100,9 +105,12 @@ async function compareAll<Inputs extends Named<TensorSpec>>(
     for (const batch of batches) {
       const gaps = new Map<string, Gap>();
       for (const inputs of inputsOf(batch)) addGaps(gaps, file, runEagerly(fn, inputs), await graph.run(inputs));
-      for (const [output, { largestDifference, largestValue }] of gaps) {
-        const withinTolerance = largestDifference <= ABSOLUTE_TOLERANCE + RELATIVE_TOLERANCE * largestValue;
-        comparisons.push({ file, output, batch, largestDifference, largestValue, withinTolerance });
+      for (const [output, { largestDifference, largestValue, predictions, agreeing }] of gaps) {
+        const withinTolerance = rounded
+          ? Number.isFinite(largestDifference)
+          : largestDifference <= ABSOLUTE_TOLERANCE + RELATIVE_TOLERANCE * largestValue;
+        const agreement = predictions === 0 ? null : agreeing / predictions;
+        comparisons.push({ file, output, batch, largestDifference, largestValue, agreement, rounded, withinTolerance });
       }
     }
     return comparisons;
@@ -139,6 +147,9 @@ function runEagerly<Inputs extends Named<TensorSpec>>(
 interface Gap {
   largestDifference: number;
   largestValue: number;
+  /** Rows of logits, and those whose likeliest code is the same. */
+  predictions: number;
+  agreeing: number;
 }
 
 /**
@@ -148,6 +159,14 @@ interface Gap {
  */
 const RELATIVE_TOLERANCE = 1e-4;
 const ABSOLUTE_TOLERANCE = 1e-5;
+
+const LOGITS = "logits";
+
+const likeliest = (logits: Float32Array, row: number, codes: number): number => {
+  let best = 0;
+  for (let code = 1; code < codes; code++) if (logits[row + code]! > logits[row + best]!) best = code;
+  return best;
+};
 
 /** Widens the gap of every output by what these two runs show. */
 function addGaps(
@@ -160,7 +179,7 @@ function addGaps(
     const given = exported[output];
     if (given === undefined) throw new TensorARError(`${file}: there is no output "${output}"; export it again`);
     const actual = listOf(given);
-    const gap = gaps.get(output) ?? { largestDifference: 0, largestValue: 0 };
+    const gap = gaps.get(output) ?? { largestDifference: 0, largestValue: 0, predictions: 0, agreeing: 0 };
     gaps.set(output, gap);
     for (const [part, values] of expected.entries()) {
       const found = actual[part]?.data as Float32Array | undefined;
@@ -172,6 +191,13 @@ function addGaps(
       for (const [i, value] of values.entries()) {
         gap.largestDifference = Math.max(gap.largestDifference, Math.abs(found[i]! - value)); // NaN stays
         gap.largestValue = Math.max(gap.largestValue, Math.abs(value));
+      }
+      if (output === LOGITS) {
+        const codes = actual[part]!.shape.at(-1)!;
+        for (let row = 0; row < values.length; row += codes) {
+          gap.predictions++;
+          if (likeliest(values, row, codes) === likeliest(found, row, codes)) gap.agreeing++;
+        }
       }
     }
   }

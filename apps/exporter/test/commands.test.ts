@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { mkdtemp, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -107,6 +107,30 @@ test("verify gives the same figures for the same seed, and others for another", 
   expect(await figures(7)).toEqual(once);
   expect(await figures(8)).not.toEqual(once);
 });
+
+test.each([
+  { weights: "int8", largest: 0.1, smaller: 0.65 },
+  { weights: "int4", largest: 1, smaller: 0.55 },
+] as const)(
+  "$weights weights make a smaller file that predicts nearly the same",
+  async ({ weights, largest, smaller }) => {
+    const out = at(`export in ${weights}`);
+    const folders = ["--model", at("window 4"), "--tokenizer", at("tokenizer"), "--out", out];
+    await succeed("export", ...folders, "--weights", weights);
+    const { stdout } = await succeed("verify", out, "--seed", "3");
+    expect(stdout).toMatch(/the export rounds the weights of the eager model: largest difference/);
+    const comparisons = await verifyExport(out, ort, { seed: 3 });
+    const logits = comparisons.filter(({ output }) => output === "logits");
+    expect(logits).toHaveLength(2);
+    for (const { agreement, largestDifference, largestValue } of logits) {
+      expect(largestDifference / largestValue).toBeLessThan(largest);
+      expect(agreement).toBeGreaterThan(0.5); // of 11 codes, by a model of random weights
+    }
+    for (const { file, rounded } of comparisons) expect(rounded).toBe(file === "decoder.onnx");
+    const size = (folder: string) => statSync(join(folder, "decoder.onnx")).size;
+    expect(size(out) / size(at("export of window 4"))).toBeLessThan(smaller);
+  },
+);
 
 test("exporting and verifying leave no tensors behind", async () => {
   const before = tf.memory().numTensors;
