@@ -1,4 +1,5 @@
-import { ShapeError, TensorARError } from "./errors";
+import { baseWidth, checkKeys, flag, multipliers, nonNegative, only, positiveInteger } from "./config-rules";
+import { dividedBy, type ImageSize } from "./grid";
 
 /**
  * Configuration of LlamaGen's VQ autoencoder, with the original's keys (`ModelArgs` in
@@ -34,23 +35,8 @@ export interface VqConfig {
   readonly in_channels?: number;
 }
 
-/** Groups of every GroupNorm, as in the original. */
-export const NORM_GROUPS = 32;
-
 /** A configuration with its defaults filled in. */
 export type FullVqConfig = Required<Omit<VqConfig, "dropout_p">>;
-
-const POSITIVE_INTEGERS = [
-  "codebook_size",
-  "codebook_embed_dim",
-  "z_channels",
-  "ch",
-  "num_res_blocks",
-  "in_channels",
-] as const;
-const NON_NEGATIVE = ["commit_loss_beta", "entropy_loss_ratio"] as const;
-const FLAGS = ["codebook_l2_norm", "codebook_show_usage"] as const;
-const MULTIPLIERS = ["encoder_ch_mult", "decoder_ch_mult"] as const;
 
 /**
  * Fills in defaults and checks every key.
@@ -58,29 +44,33 @@ const MULTIPLIERS = ["encoder_ch_mult", "decoder_ch_mult"] as const;
  */
 export function resolveConfig(config: VqConfig): FullVqConfig {
   const { dropout_p = 0, ...rest } = config;
-  const full: FullVqConfig = { ch: 128, num_res_blocks: 2, in_channels: 3, ...rest };
-  if (dropout_p !== 0) refuse("dropout_p", dropout_p, "dropout is not supported; use 0");
-  for (const key of POSITIVE_INTEGERS) {
-    if (!isPositiveInteger(full[key])) refuse(key, full[key], "use a positive integer");
-  }
-  for (const key of NON_NEGATIVE) {
-    if (!(Number.isFinite(full[key]) && full[key] >= 0)) refuse(key, full[key], "use a number >= 0");
-  }
-  for (const key of FLAGS) {
-    if (typeof full[key] !== "boolean") refuse(key, full[key], "use true or false");
-  }
-  for (const key of MULTIPLIERS) {
-    if (!Array.isArray(full[key]) || full[key].length === 0 || !full[key].every(isPositiveInteger)) {
-      refuse(key, full[key], "use a list of positive integers, one for each level");
-    }
-  }
-  if (full.encoder_ch_mult.length !== full.decoder_ch_mult.length) {
-    const levels = full.encoder_ch_mult.length;
-    refuse("decoder_ch_mult", full.decoder_ch_mult, `the encoder has ${levels} levels; give the decoder as many`);
-  }
-  if (full.ch % NORM_GROUPS !== 0) {
-    refuse("ch", full.ch, `GroupNorm has ${NORM_GROUPS} groups; use a multiple of ${NORM_GROUPS}`);
-  }
+  const full = { ch: 128, num_res_blocks: 2, in_channels: 3, ...rest };
+  checkKeys<Required<VqConfig>>(
+    "VQ",
+    { ...full, dropout_p },
+    {
+      dropout_p: only(0, "dropout is not supported; use 0"),
+      codebook_size: positiveInteger,
+      codebook_embed_dim: positiveInteger,
+      z_channels: positiveInteger,
+      ch: baseWidth,
+      num_res_blocks: positiveInteger,
+      in_channels: positiveInteger,
+      commit_loss_beta: nonNegative,
+      entropy_loss_ratio: nonNegative,
+      codebook_l2_norm: flag,
+      codebook_show_usage: flag,
+      encoder_ch_mult: multipliers,
+      decoder_ch_mult: multipliers,
+    },
+  );
+  const levels = full.encoder_ch_mult.length;
+  checkKeys<Pick<FullVqConfig, "decoder_ch_mult">>("VQ", full, {
+    decoder_ch_mult: {
+      holds: () => full.decoder_ch_mult.length === levels,
+      remedy: `the encoder has ${levels} levels; give the decoder as many`,
+    },
+  });
   return full;
 }
 
@@ -94,22 +84,4 @@ export function downsampleOf(config: VqConfig): number {
  * @param size pixels: a side of a square image, or `[height, width]`
  * @throws ShapeError where a side is not a positive multiple of the downsample factor
  */
-export function gridOf(config: VqConfig, size: number | readonly [height: number, width: number]): [number, number] {
-  const [height, width] = typeof size === "number" ? [size, size] : size;
-  const factor = downsampleOf(config);
-  for (const side of [height, width]) {
-    if (!isPositiveInteger(side) || side % factor !== 0) {
-      throw new ShapeError(
-        `image of ${height} x ${width} pixels does not divide into codes of ${factor} x ${factor} pixels; ` +
-          `resize it to multiples of ${factor}`,
-      );
-    }
-  }
-  return [height / factor, width / factor];
-}
-
-const isPositiveInteger = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) > 0;
-
-function refuse(key: keyof VqConfig, value: unknown, remedy: string): never {
-  throw new TensorARError(`VQ config: ${key} = ${JSON.stringify(value)}: ${remedy}`);
-}
+export const gridOf = (config: VqConfig, size: ImageSize): [number, number] => dividedBy(downsampleOf(config), size);

@@ -1,24 +1,28 @@
 import { fillUniform } from "@tensorar/noise";
 import * as tf from "@tensorflow/tfjs-core";
-import { resolveConfig, type VqConfig } from "./config";
-import { vqShapes } from "./layers";
+import type { VqConfig } from "./config";
+import { createTokenizer, type TokenizerSpec } from "./tokenizer";
+
+/** {@link initTokenizer} for LlamaGen's VQ autoencoder. */
+export const initVq = (config: VqConfig, seed: number): Record<string, tf.Tensor> =>
+  initTokenizer({ kind: "vq", config }, seed);
 
 /**
- * Fresh parameters, distributed as the original's: PyTorch's default for convolutions (uniform within
+ * Fresh parameters, distributed as the original's: PyTorch's default for convolutions and linear maps (uniform within
  * `±1 / sqrt(fan_in)`, weights and biases), norms at 1 and 0, codes uniform within `±1 / V` and, where codes are
  * compared by angle, scaled to length 1. A parameter depends on the seed and its own name only.
  *
  * The caller owns the tensors.
  * @param seed integer in `[0, 2^53)`
  */
-export function initVq(config: VqConfig, seed: number): Record<string, tf.Tensor> {
-  const shapes = vqShapes(config);
-  const { codebook_size: V, codebook_l2_norm } = resolveConfig(config);
+export function initTokenizer(spec: TokenizerSpec, seed: number): Record<string, tf.Tensor> {
+  const { shapes, codebookSize } = createTokenizer(spec);
+  const byAngle = spec.kind === "vq" && spec.config.codebook_l2_norm;
   const initial = (name: string, shape: readonly number[]): Float32Array => {
     const values = new Float32Array(shape.reduce((product, size) => product * size, 1));
     if (name === CODEBOOK) {
-      uniform(values, 1 / V, seed, name);
-      return codebook_l2_norm ? scaleRows(values, shape[1]!) : values;
+      uniform(values, 1 / codebookSize, seed, name);
+      return byAngle ? scaleRows(values, shape[1]!) : values;
     }
     const weightShape = shapes[name.replace(/bias$/, "weight")]!;
     if (weightShape.length === 1) return values.fill(name.endsWith("weight") ? 1 : 0); // a norm

@@ -12,3 +12,15 @@ export function parameter<T extends tf.Tensor>(params: Params, name: string): T 
   }
   return tensor as T;
 }
+
+/**
+ * The entries below a prefix, without it: the tokenizer within a larger checkpoint, such as `"gen_vision_model."` of
+ * Janus.
+ * @param record parameters, or anything else by name
+ * @throws TensorARError where no name begins with the prefix
+ */
+export function withoutPrefix<T>(record: Readonly<Record<string, T>>, prefix: string): Record<string, T> {
+  const entries = Object.entries(record).filter(([name]) => name.startsWith(prefix));
+  if (entries.length === 0) throw new TensorARError(`no parameter begins with "${prefix}"; check the prefix`);
+  return Object.fromEntries(entries.map(([name, value]) => [name.slice(prefix.length), value]));
+}

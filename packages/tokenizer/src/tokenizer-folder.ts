@@ -2,46 +2,60 @@ import { join } from "node:path";
 import { castTensor, type FloatDType, type TensorData } from "@tensorar/checkpoint";
 import { readJson, readSafetensors, writeFileAtomic, writeSafetensors } from "@tensorar/checkpoint/node";
 import { z } from "zod";
-import { checkVqTensors } from "./check-tensors";
-import { gridOf, type VqConfig } from "./config";
+import { checkTokenizerTensors } from "./check-tensors";
 import { TensorARError } from "./errors";
+import { createTokenizer, TOKENIZER_KINDS, type TokenizerKind, type TokenizerSpec } from "./tokenizer";
 
 const schema = z.strictObject({
-  kind: z.literal("vq"),
+  kind: z.enum(TOKENIZER_KINDS),
   /** Height and width of its images in pixels. */
   imageSize: z.int().positive(),
-  config: z.custom<VqConfig>((value) => typeof value === "object" && value !== null),
+  config: z.looseObject({}),
   /** The settings that trained it, for the reader. */
   training: z.record(z.string(), z.unknown()).optional(),
 });
 
-/** What `config.json` of a tokenizer folder holds. */
-export type TokenizerDescription = z.infer<typeof schema>;
+/** What `config.json` of a tokenizer folder holds: which tokenizer it is, and its configuration. */
+export type TokenizerDescription<K extends TokenizerKind = "vq"> = TokenizerSpec<K> & {
+  /** Height and width of its images in pixels. */
+  readonly imageSize: number;
+  /** The settings that trained it, for the reader. */
+  readonly training?: Record<string, unknown> | undefined;
+};
 
 /** A tokenizer folder in memory. */
-export interface TokenizerFolder extends TokenizerDescription {
+export type TokenizerFolder<K extends TokenizerKind = "vq"> = TokenizerDescription<K> & {
   /** float32, keyed by the original's names. */
   readonly tensors: Record<string, TensorData>;
-}
+};
 
 const castAll = (tensors: Record<string, TensorData>, dtype: FloatDType): Record<string, TensorData> =>
   Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, castTensor(tensor, dtype)]));
 
 /**
  * Reads a tokenizer folder: `config.json` and `model.safetensors`, whose tensors may be of any floating-point type.
- * @throws TensorARError naming the file and what is wrong with it: missing, not of this kind, a configuration that is
+ * @param kinds that the caller takes: LlamaGen's VQ alone, unless said otherwise; `TOKENIZER_KINDS` are all
+ * @throws TensorARError naming the file and what is wrong with it: missing, of another kind, a configuration that is
  *   not valid or whose images do not divide into codes, tensors that do not fit the configuration
  */
-export async function loadTokenizer(dir: string): Promise<TokenizerFolder> {
+export async function loadTokenizer<const K extends TokenizerKind = "vq">(
+  dir: string,
+  kinds: readonly K[] = ["vq" as K],
+): Promise<TokenizerFolder<K>> {
   const path = join(dir, "config.json");
   const what = "a tokenizer folder (config.json, model.safetensors)";
   const parsed = schema.safeParse(await readJson(path, what));
   if (!parsed.success) throw new TensorARError(`${path}: not ${what}:\n${z.prettifyError(parsed.error)}`);
-  const description = parsed.data;
+  if (!kinds.some((kind) => kind === parsed.data.kind)) {
+    throw new TensorARError(
+      `${path}: a tokenizer of kind "${parsed.data.kind}"; only ${kinds.join(", ")} will do here`,
+    );
+  }
+  const description = parsed.data as unknown as TokenizerDescription<TokenizerKind>; // its config is checked next
   checkDescription(path, description);
   const tensors = castAll(await readSafetensors(join(dir, "model.safetensors")), "float32");
-  checkVqTensors(description.config, tensors, join(dir, "model.safetensors"));
-  return { ...description, tensors };
+  checkTokenizerTensors(description, tensors, join(dir, "model.safetensors"));
+  return { ...description, tensors } as unknown as TokenizerFolder<K>; // one of the kinds, as checked above
 }
 
 /**
@@ -51,18 +65,18 @@ export async function loadTokenizer(dir: string): Promise<TokenizerFolder> {
  */
 export async function saveTokenizer(
   dir: string,
-  { tensors, ...description }: TokenizerFolder,
+  { tensors, ...description }: TokenizerFolder<TokenizerKind>,
   dtype: FloatDType,
 ): Promise<void> {
   checkDescription("saveTokenizer", description);
-  checkVqTensors(description.config, tensors, "saveTokenizer");
+  checkTokenizerTensors(description, tensors, "saveTokenizer");
   await writeFileAtomic(join(dir, "config.json"), `${JSON.stringify(description, null, 2)}\n`);
   await writeSafetensors(join(dir, "model.safetensors"), castAll(tensors, dtype));
 }
 
-function checkDescription(source: string, { config, imageSize }: TokenizerDescription): void {
+function checkDescription(source: string, description: TokenizerDescription<TokenizerKind>): void {
   try {
-    gridOf(config, imageSize); // checks the configuration as well
+    createTokenizer(description).gridOf(description.imageSize); // checks the configuration as well
   } catch (error) {
     if (!(error instanceof TensorARError)) throw error;
     throw new TensorARError(`${source}: ${error.message}`, { cause: error });

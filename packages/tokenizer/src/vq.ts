@@ -1,23 +1,19 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { type FullVqConfig, gridOf, resolveConfig, type VqConfig } from "./config";
-import { ShapeError, TensorARError } from "./errors";
-import { decoderLayers, encoderLayers, postQuantLayer, quantLayer } from "./layers";
+import { downsampleOf, type FullVqConfig, resolveConfig, type VqConfig } from "./config";
+import type { Encoding } from "./encoding";
+import { TensorARError } from "./errors";
+import { checkCodes, gridOfImages } from "./grid";
 import { runLayer, runLayers } from "./network";
 import { straightThrough } from "./ops/gradients";
 import type { Params } from "./parameters";
 import { codebook, quantize, quantizerLosses } from "./quantizer/quantize";
+import { decoderLayers, encoderLayers, postQuantLayer, quantLayer } from "./vq-layers";
 
 // N images · H, W pixels · [h, w] grid · Z z_channels · e dimensions of a code · V codes
 
-export interface Encoded {
-  /** The encoder's output before the quantizer's projection, `[N, h, w, Z]`. */
-  readonly features: tf.Tensor4D;
+export interface Encoded extends Encoding {
   /** What is quantized, `[N, h, w, e]`, before any scaling to length 1. */
   readonly latents: tf.Tensor4D;
-  /** The nearest codes in raster order, int32 `[N, h·w]` in `[0, V)`. */
-  readonly codes: tf.Tensor2D;
-  /** The vectors of those codes, `[N, h, w, e]`; they are what {@link decodeVq} reads. */
-  readonly quantized: tf.Tensor4D;
 }
 
 /**
@@ -30,7 +26,7 @@ export interface Encoded {
  */
 export function encodeVq(params: Params, config: VqConfig, images: tf.Tensor4D): Encoded {
   const full = resolveConfig(config);
-  const [h, w] = checkImages("encodeVq", full, images);
+  const [h, w] = gridOfImages("encodeVq", images, full.in_channels, downsampleOf(full));
   return tf.tidy(() => {
     const { features, latents } = latentsOf(params, full, images);
     const { codes, chosen } = quantize(params, full, tf.reshape(latents, [-1, full.codebook_embed_dim]));
@@ -61,9 +57,7 @@ export function decodeVq(
 ): tf.Tensor4D {
   const full = resolveConfig(config);
   const [h, w] = grid;
-  if (codes.shape.length !== 2 || codes.shape[1] !== h * w) {
-    throw new ShapeError(`decodeVq: codes have shape [${codes.shape}]; pass [N, ${h * w}] for a grid of ${h} x ${w}`);
-  }
+  checkCodes("decodeVq", codes, grid);
   return tf.tidy(() => {
     const chosen = tf.gather(codebook(params, full), tf.reshape(codes, [-1])); // [N·h·w, e]
     return imagesOf(params, full, tf.reshape(chosen, [-1, h, w, full.codebook_embed_dim]));
@@ -107,7 +101,7 @@ export function vqLosses(
   weights: ReconstructionWeights = {},
 ): VqLosses {
   const full = resolveConfig(config);
-  checkImages("vqLosses", full, images);
+  gridOfImages("vqLosses", images, full.in_channels, downsampleOf(full));
   return tf.tidy(() => ({ ...lossesAt(latentsOf(params, full, images).latents, params, full, images, weights) }));
 }
 
@@ -147,14 +141,4 @@ function reconstructionLoss(error: tf.Tensor, { l2 = 1, l1 = 0 }: Reconstruction
   const squared = l2 === 0 ? [] : [tf.mul(tf.mean(tf.square(error)), l2)];
   const absolute = l1 === 0 ? [] : [tf.mul(tf.mean(tf.abs(error)), l1)];
   return tf.addN([...squared, ...absolute]) as tf.Scalar;
-}
-
-function checkImages(where: string, config: FullVqConfig, { shape }: tf.Tensor): [h: number, w: number] {
-  const [, H, W, channels] = shape;
-  if (shape.length !== 4 || channels !== config.in_channels) {
-    throw new ShapeError(
-      `${where}: images have shape [${shape}]; pass [N, height, width, ${config.in_channels}] (channels last)`,
-    );
-  }
-  return gridOf(config, [H!, W!]);
 }

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { NORM_GROUPS } from "../config";
+import { NORM_GROUPS } from "../config-rules";
 import { type Params, parameter } from "../parameters";
 import { withGradient } from "./with-gradient";
 
@@ -15,10 +15,11 @@ const EPSILON = 1e-6;
  * @param x `[N, H, W, C]`, C a multiple of 32
  */
 export function groupNorm(params: Params, name: string, x: tf.Tensor4D): tf.Tensor4D {
-  return normalize(x, parameter(params, `${name}.weight`), parameter(params, `${name}.bias`));
+  return normalizeGroups(x, parameter(params, `${name}.weight`), parameter(params, `${name}.bias`));
 }
 
-function normalize(image: tf.Tensor4D, weight: tf.Tensor1D, bias: tf.Tensor1D): tf.Tensor4D {
+/** The same with the weight and the bias themselves, both `[C]`. */
+export function normalizeGroups(image: tf.Tensor4D, weight: tf.Tensor1D, bias: tf.Tensor1D): tf.Tensor4D {
   const [, H, W, C] = image.shape;
   const perGroup = C / NORM_GROUPS;
   const grouped = (x: tf.Tensor): tf.Tensor => tf.reshape(x, [-1, NORM_GROUPS, perGroup]); // [N, C] → [N, G, C/G]

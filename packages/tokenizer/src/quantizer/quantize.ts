@@ -7,8 +7,11 @@ import { entropyLoss } from "./entropy";
 /** The entropy loss divides affinities by this. Source: `compute_entropy_loss`. */
 const TEMPERATURE = 0.01;
 
+/** How latents and codes are compared. */
+export type Comparison = Pick<FullVqConfig, "codebook_l2_norm">;
+
 /** The codes as they are compared and used, `[V, e]`: of length 1 where the configuration says so. */
-export function codebook(params: Params, config: FullVqConfig): tf.Tensor2D {
+export function codebook(params: Params, config: Comparison): tf.Tensor2D {
   const embedding = parameter<tf.Tensor2D>(params, "quantize.embedding.weight");
   return config.codebook_l2_norm ? unitLength(embedding) : embedding;
 }
@@ -29,7 +32,7 @@ export interface Quantized {
  * needs it; codes of length 1 share `|e|²` as well.
  * @param latents `[M, e]`
  */
-export function quantize(params: Params, config: FullVqConfig, latents: tf.Tensor2D): Quantized {
+export function quantize(params: Params, config: Comparison, latents: tf.Tensor2D): Quantized {
   const codes = codebook(params, config); // [V, e]
   const compared = config.codebook_l2_norm ? unitLength(latents) : latents;
   const product = tf.matMul(tf.mul(compared, 2), codes, false, true) as tf.Tensor2D; // [M, V]
