@@ -1,0 +1,139 @@
+import { attachTensorAR, llamaGen, llamaGenConfig } from "@tensorar/model";
+import { compile, type Quantization } from "@tensorar/onnx";
+import { cachedDecoder, classLabels, type Decoder, type StepOutputs } from "@tensorar/sampler";
+import { decodeVq, type VqConfig, vqShapes } from "@tensorar/tokenizer";
+import "@tensorflow/tfjs";
+import * as tf from "@tensorflow/tfjs-core";
+import * as ort from "onnxruntime-node";
+import { copyBandwidth, matmulRate } from "./lib/machine";
+import { measure, median } from "./lib/measure";
+import { costRow, type Row, rateRow } from "./lib/row";
+import { inTurnsWithTorch } from "./lib/turns";
+import { matmulWeights, timingWeights } from "./lib/weights";
+
+const peerArgs = (batch: number): string[] =>
+  `decode --dim 768 --layers 12 --heads 12 --vocab 16384 --tokens 256 --batch ${batch}`.split(" ");
+
+interface Case {
+  readonly name: string;
+  /** 2 is one image with classifier-free guidance. */
+  readonly batch: number;
+  readonly quantize?: Quantization;
+  readonly peer: readonly string[];
+}
+
+const CASES: readonly Case[] = [
+  { name: "float32", batch: 2, peer: peerArgs(2) },
+  { name: "float32", batch: 16, peer: peerArgs(16) },
+  { name: "int8 weights (peer: int8)", batch: 2, quantize: { bits: 8 }, peer: [...peerArgs(2), "--int8"] },
+  { name: "int4 weights (peer: float32)", batch: 2, quantize: { bits: 4 }, peer: peerArgs(2) },
+];
+
+/** GPT-B at 256 tokens as it is shipped, its cache included; then TensorAR on it, and the decoder of VQ-16. */
+export async function* run(): AsyncGenerator<Row> {
+  await tf.ready();
+  const gpt = llamaGen(llamaGenConfig("GPT-B"));
+  const base = attachTensorAR(gpt, { windowSize: 1 });
+  for (const { name, batch, quantize, peer: args } of CASES) {
+    const { decoder, dispose } = await openDecoder(base, quantize);
+    await decodeImages(decoder, batch, 8); // warms up
+    const bandwidths: number[] = [];
+    const turn = async () => {
+      bandwidths.push(await copyBandwidth());
+      return decodeImages(decoder, batch, gpt.tokens);
+    };
+    const { value, peer } = await inTurnsWithTorch(turn, args);
+    await dispose();
+    const limit = stepBytes(base, batch, quantize) / median(bandwidths) / 1e6;
+    yield costRow(`GPT-B step, batch ${batch}, ${name}`, value, "ms", { peer, limit });
+  }
+  yield await refiningStep(gpt);
+  yield await imageDecoder();
+}
+
+type Model = ReturnType<typeof attachTensorAR>;
+
+/** What a step must read: every matrix once, and the filled part of the cache, which is half of it on average. */
+function stepBytes({ shapes, backbone }: Model, batch: number, quantize: Quantization | undefined): number {
+  const { layers, heads, headDim } = backbone.cache;
+  const weight = quantize ? quantize.bits / 8 + 4 / 32 : 4; // with its share of a block's factor
+  return weight * matmulWeights(shapes) + 4 * 2 * layers * batch * heads * headDim * ((backbone.tokens - 1) / 2);
+}
+
+/** TensorAR's step against its base model's, in turns. */
+async function refiningStep(gpt: Model["backbone"]): Promise<Row> {
+  const batch = 2;
+  const base = await openDecoder(attachTensorAR(gpt, { windowSize: 1 }));
+  const refining = await openDecoder(attachTensorAR(gpt, { windowSize: 4 }));
+  const times: { base: number; refining: number }[] = [];
+  for (let turn = 0; turn < 3; turn++) {
+    times.push({
+      base: await decodeImages(base.decoder, batch, gpt.tokens),
+      refining: await decodeImages(refining.decoder, batch, gpt.tokens),
+    });
+  }
+  await Promise.all([base.dispose(), refining.dispose()]);
+  const value = median(times.map((each) => each.refining));
+  const peer = median(times.map((each) => each.base));
+  return costRow("TensorAR k = 4 on GPT-B, step, batch 2 (peer: GPT-B)", value, "ms", { peer });
+}
+
+async function openDecoder(model: Model, quantize?: Quantization) {
+  const { tokens, vocabSize, nullCondition, cache } = model.backbone;
+  const { windowSize } = model;
+  const params = timingWeights(model.shapes);
+  const layers = <Value>(value: Value): Value[] => Array.from({ length: cache.layers }, () => value);
+  const step = await compile(
+    (inputs) => ({ ...model.decode(params, inputs) }),
+    {
+      condition: { dtype: "int32", shape: ["batch"] },
+      window: { dtype: "int32", shape: ["batch", windowSize] },
+      position: { dtype: "int32", shape: [1] },
+      mask: { dtype: "float32", shape: ["batch", "slots"] },
+      keys: layers({ dtype: "float32", shape: ["batch", cache.heads, cache.headDim, "slots"] } as const),
+      values: layers({ dtype: "float32", shape: ["batch", cache.heads, "slots", cache.headDim] } as const),
+    },
+    { runtime: ort, weights: params, threads: 2, ...(quantize && { quantize }) },
+  );
+  tf.dispose(params);
+  const decoder = cachedDecoder({
+    ...{ tokens, windowSize, vocabSize, cache },
+    conditioning: classLabels(nullCondition),
+    run: async (inputs) => (await step(inputs as never)) as unknown as StepOutputs,
+  });
+  return { decoder, dispose: () => step.dispose() };
+}
+
+/** Decodes the first `count` tokens of `batch` images; milliseconds a step. */
+async function decodeImages(decoder: Decoder, batch: number, count: number): Promise<number> {
+  const session = decoder.start(new Int32Array(batch).fill(7));
+  const windows = new Int32Array(batch * decoder.windowSize);
+  const start = performance.now();
+  for (let slot = 0; slot < count; slot++) await session.step(windows.fill(slot % 100));
+  return (performance.now() - start) / count;
+}
+
+const VQ16: VqConfig = {
+  ...{ codebook_size: 16384, codebook_embed_dim: 8, codebook_l2_norm: true, codebook_show_usage: false },
+  ...{ commit_loss_beta: 0.25, entropy_loss_ratio: 0, z_channels: 256 },
+  ...{ encoder_ch_mult: [1, 1, 2, 2, 4], decoder_ch_mult: [1, 1, 2, 2, 4] },
+};
+
+/** GFLOP/s of its convolutions over the time of all of it, for one image of 256 pixels; the limit is a matrix product's. */
+async function imageDecoder(): Promise<Row> {
+  const params = timingWeights(vqShapes(VQ16));
+  const decode = await compile(
+    ({ codes }: { codes: tf.Tensor }) => ({ images: decodeVq(params, VQ16, codes as tf.Tensor2D, [16, 16]) }),
+    { codes: { dtype: "int32", shape: [1, 256] } },
+    { runtime: ort, weights: params, threads: 2 },
+  );
+  tf.dispose(params);
+  const size = (shape: readonly unknown[]): number => shape.reduce<number>((product, n) => product * (n as number), 1);
+  const flops = decode.model.graph.nodes
+    .filter(({ op }) => op === "Conv")
+    .reduce((sum, { inputs, outputs }) => sum + 2 * size(outputs[0]!.shape) * size(inputs[1]!.shape.slice(1)), 0);
+  const codes = { dtype: "int32", shape: [1, 256], data: Int32Array.from({ length: 256 }, (_, i) => i) } as const;
+  const milliseconds = await measure(() => decode({ codes }), { warmup: 1, runs: 5 });
+  await decode.dispose();
+  return rateRow("VQ-16 decoder, 256 px", flops / milliseconds / 1e6, "GFLOP/s", { limit: await matmulRate() });
+}
