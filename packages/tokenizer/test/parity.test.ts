@@ -7,7 +7,7 @@ import { stopGradient } from "../src/ops/gradients";
 import { codebook } from "../src/quantizer/quantize";
 import { codebookUsage, emptyUsage, recordCodes } from "../src/usage";
 import { latentsOf, lossesAt } from "../src/vq";
-import { channelsFirst, channelsLast, expectClose, valuesOf } from "./compare";
+import { channelsFirst, channelsLast, expectClose, expectCodes, valuesOf } from "./compare";
 import { hashWeights, referenceFolder, type Tolerance, type VqCase, vqCases } from "./reference";
 
 // Expected values were computed by the original PyTorch code in float32; each case file gives tolerances of about ten
@@ -51,7 +51,8 @@ function parity(vqCase: VqCase): void {
         const part = tf.slice(features, [0, 0, 0, 0], [-1, -1, -1, slice.shape[1]!]);
         expectClose("features", channelsFirst(part), slice, tolerances.pre_quant!);
       }
-      expectCodes(codes.dataSync(), vqCase);
+      const margin = expected("index_margin").data; // the case file's note: codes may differ where it is below 1e-4
+      expectCodes(codes.dataSync(), vqCase.integers("indices"), (i) => margin[i]! < 1e-4);
       expectClose("quantized", channelsFirst(quantized), expected("quant"), tolerances.quant!);
       const decoded = decodeVq(params, config, codes, grid);
       expectClose("reconstruction", channelsFirst(decoded), expected("reconstruction"), tolerances.reconstruction!);
@@ -70,15 +71,6 @@ function parity(vqCase: VqCase): void {
   });
 
   if (vqCase.has("train.total")) training(vqCase, () => params);
-}
-
-/** Codes must agree; where the original itself had two codes within 1e-4 of each other it may be either. */
-function expectCodes(actual: ArrayLike<number>, vqCase: VqCase): void {
-  const codes = vqCase.integers("indices");
-  const margin = vqCase.expected("index_margin").data;
-  expect(actual.length).toBe(codes.length);
-  const different = Array.from(codes).filter((code, i) => code !== actual[i] && !(margin[i]! < 1e-4));
-  expect(different).toEqual([]);
 }
 
 function training(vqCase: VqCase, weights: () => Record<string, tf.Tensor>): void {

@@ -15,18 +15,23 @@ export interface Tolerance {
   readonly rtol: number;
 }
 
-export interface VqCase {
+/** A case as its files have it; `file` is the JSON, whose configuration depends on the model. */
+export interface ReferenceCase {
   readonly name: string;
-  readonly config: VqConfig;
-  readonly parameters: number;
-  readonly gradNames: readonly string[];
-  readonly tolerances: Readonly<Record<string, Tolerance>>;
-  readonly weights: readonly WeightEntry[];
+  readonly file: CaseFile;
   readonly seed: string;
+  readonly weights: readonly WeightEntry[];
+  readonly tolerances: Readonly<Record<string, Tolerance>>;
   /** A stored tensor as float32. @throws where the case has none of that name */
   expected(name: string): { shape: readonly number[]; data: Float32Array };
   integers(name: string): Int32Array;
   has(name: string): boolean;
+}
+
+export interface VqCase extends ReferenceCase {
+  readonly config: VqConfig;
+  readonly parameters: number;
+  readonly gradNames: readonly string[];
 }
 
 interface WeightEntry {
@@ -39,23 +44,33 @@ interface WeightEntry {
 interface CaseFile {
   readonly source?: { readonly repo?: string; readonly files?: readonly string[] };
   readonly seed: string;
-  readonly config: VqConfig;
-  readonly ch: number;
-  readonly num_res_blocks: number;
-  readonly params: number;
-  readonly grad_names: readonly string[];
+  readonly config: unknown;
   readonly tolerances: Readonly<Record<string, Tolerance>>;
-  readonly weights: readonly WeightEntry[];
+  readonly weights?: readonly WeightEntry[];
+  readonly [key: string]: unknown;
 }
 
-/** Every case made from LlamaGen's `vq_model.py` alone, by content and not by name. Empty without the folder. */
+/** Every case made from LlamaGen's `vq_model.py` alone. Empty without the folder. */
 export function vqCases(): VqCase[] {
+  return casesFrom("FoundationVision/LlamaGen", "/vq_model.py").flatMap((each) => {
+    const { config, ch, num_res_blocks, params, grad_names, source } = each.file;
+    if (source?.files?.length !== 1 || !("codebook_size" in (config as object))) return [];
+    return {
+      ...each,
+      config: { ...(config as VqConfig), ch: ch as number, num_res_blocks: num_res_blocks as number },
+      parameters: params as number,
+      gradNames: grad_names as string[],
+    };
+  });
+}
+
+/** Every case made from a source file of a repository, by content and not by name. Empty without the folder. */
+export function casesFrom(repo: string, sourceFile: string): ReferenceCase[] {
   if (!existsSync(referenceFolder)) return [];
   return jsonFiles(referenceFolder).flatMap((path) => {
     const file = JSON.parse(readFileSync(path, "utf8")) as CaseFile;
-    const sources = file.source?.files ?? [];
-    const isVq = file.source?.repo === "FoundationVision/LlamaGen" && sources.join().endsWith("/vq_model.py");
-    return isVq && sources.length === 1 && "codebook_size" in file.config ? [openCase(path, file)] : [];
+    const isFrom = file.source?.repo === repo && file.source.files?.some((name) => name.endsWith(sourceFile));
+    return isFrom ? [openCase(path, file)] : [];
   });
 }
 
@@ -66,33 +81,31 @@ function jsonFiles(folder: string): string[] {
     .map((path) => join(folder, path));
 }
 
-function openCase(path: string, file: CaseFile): VqCase {
-  let tensors: Readonly<Record<string, TensorData>> | undefined;
+function openCase(path: string, file: CaseFile): ReferenceCase {
+  let opened: Readonly<Record<string, TensorData>> | undefined;
+  const tensors = () => {
+    opened ??= parseSafetensors(readFileSync(path.replace(/json$/, "safetensors"))) as never;
+    return opened as Readonly<Record<string, TensorData>>;
+  };
   const read = (name: string): TensorData => {
-    tensors ??= parseSafetensors(readFileSync(path.replace(/json$/, "safetensors"))) as never;
-    const tensor = tensors![name];
+    const tensor = tensors()[name];
     if (!tensor) throw new Error(`${path}: no tensor "${name}"`);
     return tensor;
   };
   return {
     name: path.slice(referenceFolder.length + 1, -".json".length),
-    config: { ...file.config, ch: file.ch, num_res_blocks: file.num_res_blocks },
-    parameters: file.params,
-    gradNames: file.grad_names,
-    tolerances: file.tolerances,
-    weights: file.weights,
+    file,
     seed: file.seed,
+    weights: file.weights ?? [],
+    tolerances: file.tolerances,
     expected: (name) => ({ shape: read(name).shape, data: toFloat32(read(name)) }),
     integers: (name) => Int32Array.from(read(name).data as Int32Array),
-    has: (name) => {
-      read("image");
-      return Object.hasOwn(tensors!, name);
-    },
+    has: (name) => Object.hasOwn(tensors(), name),
   };
 }
 
 /** The case's weights, from the integer hash that the reference's README defines. The caller owns the tensors. */
-export function hashWeights({ seed, weights }: VqCase): Record<string, tf.Tensor> {
+export function hashWeights({ seed, weights }: Pick<ReferenceCase, "seed" | "weights">): Record<string, tf.Tensor> {
   return Object.fromEntries(
     weights.map(({ name, shape, offset, scale }) => {
       const values = new Float32Array(shape.reduce((product, size) => product * size, 1));

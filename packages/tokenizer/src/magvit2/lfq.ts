@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { ShapeError } from "../errors";
-import { stopGradient } from "../ops/gradients";
+import { withGradient } from "../ops/with-gradient";
 
 // Source of this file: `LFQ` and `entropy_loss` of src/Open_MAGVIT2/modules/vqvae/lookup_free_quantize.py in
 // TencentARC/SEED-Voken. Bit k of a code has the weight 2^k and is channel k of its vector: 1 where the bit is set,
@@ -103,44 +103,92 @@ export function lfqLosses(latents: tf.Tensor, weights: LfqLossWeights): LfqLosse
     const codebook_entropy = usageEntropy(rows);
     const sure = tf.mul(per_sample_entropy, weights.sample_minimization_weight);
     const alike = tf.mul(codebook_entropy, weights.batch_maximization_weight);
-    const chosen = stopGradient(signs(rows));
     return {
       entropy_aux: tf.sub(sure, alike) as tf.Scalar,
       per_sample_entropy,
       codebook_entropy,
-      commitment: tf.mean(tf.square(tf.sub(rows, chosen))) as tf.Scalar,
+      commitment: tf.mean(tf.square(tf.sub(rows, signs(rows)))) as tf.Scalar,
     };
   });
 }
 
-/** -1 or 1 by the sign, -1 for 0. */
-const signs = (x: tf.Tensor2D): tf.Tensor2D => tf.sub(tf.mul(tf.cast(tf.greater(x, 0), "float32"), 2), 1);
+/** -1 or 1 by the sign, -1 for 0; a constant to gradients. */
+const signs = (x: tf.Tensor2D): tf.Tensor2D =>
+  withGradient(
+    [x],
+    (input) => ({ value: tf.sub(tf.mul(tf.cast(tf.greater(input, 0), "float32"), 2), 1) as tf.Tensor2D, saved: [] }),
+    (dy) => [tf.zerosLike(dy)],
+  );
 
-/** Sum over bits, mean over rows. A bit's logits are `±2 z / temperature`, its entropy `softplus(−a) + a · σ(−a)`. */
+// The gradients below are written out: those of a softmax at so low a temperature subtract numbers that are almost equal.
+
+/** Distance of the two logits of a bit, which are `±2 z / temperature`, for z = 1. */
+const SLOPE = 4 / TEMPERATURE;
+
+/** Sum over bits, mean over rows. The entropy of a bit with logits a apart is `softplus(−a) + a · σ(−a)`. */
 function bitEntropy(rows: tf.Tensor2D): tf.Scalar {
-  const apart = tf.abs(tf.mul(rows, 4 / TEMPERATURE)); // a, between the two logits
-  const entropy = tf.add(tf.softplus(tf.neg(apart)), tf.mul(apart, tf.sigmoid(tf.neg(apart)))); // [M, bits]
-  return tf.mean(tf.sum(entropy, 1));
+  return withGradient(
+    [rows],
+    (z) => {
+      const apart = tf.abs(tf.mul(z, SLOPE));
+      const entropy = tf.add(tf.softplus(tf.neg(apart)), tf.mul(apart, tf.sigmoid(tf.neg(apart)))); // [M, bits]
+      return { value: tf.div(tf.sum(entropy), rowCount(z)) as tf.Scalar, saved: [z] };
+    },
+    // d entropy / d a = −a · σ(a) · σ(−a)
+    (dy, [z]) => {
+      const apart = tf.mul(z, SLOPE);
+      const both = tf.mul(tf.sigmoid(apart), tf.sigmoid(tf.neg(apart)));
+      return [tf.mul(tf.mul(tf.neg(apart), both), tf.div(tf.mul(dy, SLOPE), rowCount(z)))];
+    },
+  );
 }
 
+/** Entropy of the mean of all rows' choices. */
 function usageEntropy(rows: tf.Tensor2D): tf.Scalar {
-  const bits = rows.shape[1];
-  const low = Math.ceil(bits / 2);
-  const first = softChoice(tf.slice(rows, [0, 0], [-1, low])); // [M, 2^low]
-  const usage =
-    low === bits ? tf.mean(first, 0) : meanOuterProduct(first, softChoice(tf.slice(rows, [0, low], [-1, bits - low]))); // [2^low, 2^high]
-  return tf.neg(tf.sum(tf.mul(usage, tf.log(tf.add(usage, LOG_FLOOR)))));
+  const low = Math.ceil(rows.shape[1] / 2);
+  const high = rows.shape[1] - low;
+  return withGradient(
+    [rows],
+    (z) => {
+      const lows = choices(tf.slice(z, [0, 0], [-1, low])); // [M, 2^low]
+      const highs = choices(tf.slice(z, [0, low], [-1, high])); // [M, 2^high]
+      const usage = tf.div(tf.matMul(lows, highs, true), rowCount(z)); // [2^low, 2^high]
+      const floored = tf.add(usage, LOG_FLOOR);
+      const value: tf.Scalar = tf.neg(tf.sum(tf.mul(usage, tf.log(floored))));
+      // d value / d usage. A constant changes no gradient, for the usage sums to 1; without their mean they round less.
+      const slopes = tf.neg(tf.add(tf.log(floored), tf.div(usage, floored)));
+      const centred = tf.sub(slopes, tf.sum(tf.mul(usage, slopes))) as tf.Tensor2D; // [2^low, 2^high]
+      return { value, saved: [z, lows, highs, centred] };
+    },
+    (dy, [z, lows, highs, slopes]) => {
+      const lowSlopes = timesCentred(lows, tf.matMul(highs, slopes, false, true)); // [M, 2^low]
+      const highSlopes = timesCentred(highs, tf.matMul(lows, slopes)); // [M, 2^high]
+      const summed = (bit: 1 | -1) => tf.concat([sumsAt(lowSlopes, low, bit), sumsAt(highSlopes, high, bit)], 1);
+      const apart = tf.mul(z, SLOPE); // [M, bits]
+      // A set bit has the chance σ(a), whose derivative is σ(a) · σ(−a). The sums have one of the factors already.
+      const set = tf.mul(summed(1), tf.sigmoid(tf.neg(apart)));
+      const unset = tf.mul(summed(-1), tf.sigmoid(apart));
+      return [tf.mul(tf.sub(set, unset), tf.div(tf.mul(dy, SLOPE), rowCount(z)))];
+    },
+  );
 }
+
+/** Each row's chances times its slopes, less the row's mean slope. */
+const timesCentred = (chances: tf.Tensor2D, slopes: tf.Tensor2D): tf.Tensor =>
+  tf.mul(chances, tf.sub(slopes, tf.sum(tf.mul(chances, slopes), 1, true)));
 
 /** `[M, bits]` → `[M, 2^bits]`, how likely each row chooses each code. */
-function softChoice(rows: tf.Tensor2D): tf.Tensor2D {
-  const bits = rows.shape[1];
-  const vectors = vectorsOf(tf.range(0, 2 ** bits, 1, "int32"), bits); // [2^bits, bits]
-  return tf.softmax(tf.matMul(tf.mul(rows, 2 / TEMPERATURE), vectors, false, true)) as tf.Tensor2D;
+function choices(rows: tf.Tensor): tf.Tensor2D {
+  const bits = rows.shape[1]!;
+  return tf.softmax(tf.matMul(tf.mul(rows, 2 / TEMPERATURE), allVectors(bits), false, true)) as tf.Tensor2D;
 }
 
-/** The mean over rows of the products of their elements: `[M, A]`, `[M, B]` → `[A, B]`. */
-function meanOuterProduct(a: tf.Tensor2D, b: tf.Tensor2D): tf.Tensor2D {
-  const count = tf.sum(tf.onesLike(tf.slice(a, [0, 0], [-1, 1]))); // taken from the tensor: it may be symbolic
-  return tf.div(tf.matMul(a, b, true), count);
-}
+/** `[M, 2^bits]` → `[M, bits]`: for each bit, the sum over the codes in which it is set (1) or not (-1). */
+const sumsAt = (values: tf.Tensor, bits: number, bit: 1 | -1): tf.Tensor =>
+  tf.matMul(values, tf.cast(tf.equal(allVectors(bits), bit), "float32"));
+
+/** Vectors of all codes of so many bits, `[2^bits, bits]`. */
+const allVectors = (bits: number): tf.Tensor2D => vectorsOf(tf.range(0, 2 ** bits, 1, "int32"), bits);
+
+/** M of `[M, …]`, taken from the tensor: it may be symbolic. */
+const rowCount = (rows: tf.Tensor2D): tf.Scalar => tf.sum(tf.onesLike(tf.slice(rows, [0, 0], [-1, 1])));
