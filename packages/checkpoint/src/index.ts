@@ -7,6 +7,8 @@ export {
   halfToFloat32,
   toFloat32,
 } from "./cast";
+export type { CheckpointFile, TensorInfo } from "./checkpoint-file";
 export { TensorARError } from "./errors";
 export { parseSafetensors, serializeSafetensors } from "./safetensors/codec";
 export type { DType, TensorData, TensorRecord, TypedArray } from "./tensor";
+export { openTorchBytes, type TorchFile, type TorchOptions } from "./torch/open";

@@ -1,44 +1,35 @@
-import { type FileHandle, open } from "node:fs/promises";
-import { quote, TensorARError } from "../errors";
-import { type Header, type HeaderEntry, headerLength, PREFIX_BYTES, parseHeader } from "../safetensors/header";
+import { type CheckpointFile, findTensor, PIECE_BYTES } from "../checkpoint-file";
+import { type Header, headerLength, PREFIX_BYTES, parseHeader } from "../safetensors/header";
 import { layOut } from "../safetensors/layout";
-import { bytesOf, type DType, type TensorData, type TensorRecord, tensorFromBytes } from "../tensor";
-import { MAX_TRANSFER_BYTES, replaceFile, writeFully } from "./atomic";
-import { fileError } from "./errors";
+import type { ByteSource } from "../source";
+import { bytesOf, bytesPerElement, type TensorData, type TensorRecord, tensorFromBytes } from "../tensor";
+import { replaceFile, writeFully } from "./atomic";
+import { withSource } from "./source";
 
 /** An open safetensors file whose header is checked; tensors are read one at a time. */
-export interface SafetensorsFile {
-  readonly path: string;
-  /** Free text of the header. */
-  readonly metadata: Readonly<Record<string, string>>;
-  readonly names: readonly string[];
-  /** Type and shape of a tensor. Throws TensorARError for an unknown name. */
-  info(name: string): { readonly dtype: DType; readonly shape: readonly number[] };
-  /** Reads the bytes of this tensor alone, into an array of its own. Throws TensorARError for an unknown name. */
-  read(name: string): Promise<TensorData>;
-  close(): Promise<void>;
-}
+export type SafetensorsFile = CheckpointFile;
 
 /**
  * Opens a safetensors file and checks its header; the caller closes it.
  *
  * @throws TensorARError when the file cannot be read, or is not as the format demands
  */
-export async function openSafetensors(path: string): Promise<SafetensorsFile> {
-  const handle = await open(path, "r").catch((cause) => {
-    throw fileError("open", path, cause);
-  });
-  try {
-    return safetensorsFile(path, handle, await readHeader(path, handle));
-  } catch (cause) {
-    await handle.close();
-    throw fileError("read", path, cause);
-  }
+export const openSafetensors = (path: string): Promise<SafetensorsFile> => withSource(path, openSafetensorsSource);
+
+export async function openSafetensorsSource(source: ByteSource): Promise<SafetensorsFile> {
+  const prefix = await source.read(0, Math.min(PREFIX_BYTES, source.size));
+  const length = headerLength(prefix, source.size, source.name);
+  const bytes = await source.read(PREFIX_BYTES, PREFIX_BYTES + length);
+  return safetensorsFile(source, parseHeader(bytes, source.size, source.name));
 }
 
 /** Reads all tensors of a file, one after another, into arrays of their own; a record without prototype. */
 export async function readSafetensors(path: string): Promise<TensorRecord> {
-  const file = await openSafetensors(path);
+  return readAll(await openSafetensors(path));
+}
+
+/** All tensors of an open file, which is closed then. */
+export async function readAll(file: CheckpointFile): Promise<TensorRecord> {
   try {
     const tensors: Record<string, TensorData> = Object.create(null);
     for (const name of file.names) tensors[name] = await file.read(name);
@@ -67,26 +58,10 @@ export async function writeSafetensors(
   });
 }
 
-async function readHeader(path: string, handle: FileHandle): Promise<Header> {
-  const stats = await handle.stat();
-  if (!stats.isFile()) throw new TensorARError(`cannot read "${path}": it is not a file; give the path of one`);
-  const prefix = await readRange(path, handle, 0, Math.min(PREFIX_BYTES, stats.size));
-  const length = headerLength(prefix, stats.size, path);
-  const bytes = await readRange(path, handle, PREFIX_BYTES, PREFIX_BYTES + length);
-  return parseHeader(bytes, stats.size, path);
-}
-
-function safetensorsFile(path: string, handle: FileHandle, { metadata, entries }: Header): SafetensorsFile {
-  const find = (name: string): HeaderEntry => {
-    const entry = entries.get(name);
-    if (entry !== undefined) return entry;
-    const some = [...entries.keys()].slice(0, 3).map(quote).join(", ");
-    throw new TensorARError(
-      `${path}: there is no tensor ${quote(name)}; it holds ${entries.size}${some && `, such as ${some}`}`,
-    );
-  };
+function safetensorsFile(source: ByteSource, { metadata, entries }: Header): SafetensorsFile {
+  const find = (name: string) => findTensor(entries, name, source.name);
   return {
-    path,
+    path: source.name,
     metadata,
     names: [...entries.keys()],
     info(name) {
@@ -95,23 +70,15 @@ function safetensorsFile(path: string, handle: FileHandle, { metadata, entries }
     },
     async read(name) {
       const { dtype, shape, begin, end } = find(name);
-      return tensorFromBytes(dtype, shape, await readRange(path, handle, begin, end));
+      return tensorFromBytes(dtype, shape, await source.read(begin, end));
     },
-    close: () => handle.close(),
+    async *stream(name) {
+      const { dtype, begin, end } = find(name);
+      for (let at = begin; at < end; at += PIECE_BYTES) {
+        const bytes = await source.read(at, Math.min(at + PIECE_BYTES, end));
+        yield tensorFromBytes(dtype, [bytes.byteLength / bytesPerElement(dtype)], bytes);
+      }
+    },
+    close: () => source.close(),
   };
-}
-
-async function readRange(path: string, handle: FileHandle, begin: number, end: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(end - begin);
-  for (let filled = 0; filled < bytes.byteLength; ) {
-    const length = Math.min(bytes.byteLength - filled, MAX_TRANSFER_BYTES);
-    const { bytesRead } = await handle.read(bytes, filled, length, begin + filled).catch((cause) => {
-      throw fileError("read", path, cause);
-    });
-    if (bytesRead === 0) {
-      throw new TensorARError(`${path}: it ended at byte ${begin + filled} while being read; it was cut meanwhile`);
-    }
-    filled += bytesRead;
-  }
-  return bytes;
 }

@@ -1,42 +1,56 @@
+import type { TensorInfo } from "../checkpoint-file";
 import { quote, TensorARError } from "../errors";
-import { bytesPerElement, checkTensor, type TensorData, type TensorRecord } from "../tensor";
+import { bytesPerElement, checkTensor, elementCount, type TensorData, type TensorRecord } from "../tensor";
 import { checkName, MAX_HEADER_BYTES, METADATA_NAME, PREFIX_BYTES, STORED_DTYPES } from "./header";
 
 /** What a file will hold: its first bytes, then the tensors' elements in this order. */
-export interface Layout {
+export interface Plan {
   /** Length, header and padding; a multiple of 8 bytes. */
   readonly head: Uint8Array;
-  readonly tensors: readonly TensorData[];
+  readonly names: readonly string[];
   /** Size of the file. */
   readonly fileBytes: number;
+}
+
+/** A {@link Plan} with its tensors. */
+export interface Layout extends Plan {
+  readonly tensors: readonly TensorData[];
+}
+
+/**
+ * Plans a file of these tensors.
+ *
+ * @throws TensorARError when a tensor's dtype, shape and data disagree, or a name cannot be stored
+ */
+export function layOut(tensors: TensorRecord, metadata: Readonly<Record<string, string>>): Layout {
+  for (const [name, tensor] of Object.entries(tensors)) checkTensor(name, tensor);
+  const plan = planFile(new Map(Object.entries(tensors)), metadata);
+  return { ...plan, tensors: plan.names.map((name) => tensors[name]!) };
 }
 
 /**
  * Plans a file: wide elements first, so that every tensor is aligned, then by name, so that equal contents are equal
  * files.
  *
- * @throws TensorARError when a tensor's dtype, shape and data disagree, or a name cannot be stored
+ * @throws TensorARError when a name cannot be stored
  */
-export function layOut(tensors: TensorRecord, metadata: Readonly<Record<string, string>>): Layout {
-  const names = Object.keys(tensors);
-  for (const name of names) {
-    checkStorable(name);
-    checkTensor(name, tensors[name]!);
-  }
-  const width = (name: string) => bytesPerElement(tensors[name]!.dtype);
+export function planFile(tensors: ReadonlyMap<string, TensorInfo>, metadata: Readonly<Record<string, string>>): Plan {
+  const names = [...tensors.keys()];
+  for (const name of names) checkStorable(name);
+  const width = (name: string) => bytesPerElement(tensors.get(name)!.dtype);
   names.sort((a, b) => width(b) - width(a) || (a < b ? -1 : 1));
 
   const header = new Map<string, unknown>();
   if (Object.keys(metadata).length > 0) header.set(METADATA_NAME, checkedMetadata(metadata));
   let offset = 0;
   for (const name of names) {
-    const { dtype, shape, data } = tensors[name]!;
-    const end = offset + data.byteLength;
+    const { dtype, shape } = tensors.get(name)!;
+    const end = offset + elementCount(shape)! * bytesPerElement(dtype);
     header.set(name, { dtype: STORED_DTYPES[dtype], shape, data_offsets: [offset, end] });
     offset = end;
   }
   const head = encodeHead(JSON.stringify(Object.fromEntries(header)));
-  return { head, tensors: names.map((name) => tensors[name]!), fileBytes: head.byteLength + offset };
+  return { head, names, fileBytes: head.byteLength + offset };
 }
 
 function checkStorable(name: string): void {

@@ -1,0 +1,66 @@
+import { castTensor, type FloatDType } from "../cast";
+import type { TensorInfo } from "../checkpoint-file";
+import { planFile } from "../safetensors/layout";
+import { bytesOf, type DType } from "../tensor";
+import type { TorchOptions } from "../torch/open";
+import { replaceFile, writeFully } from "./atomic";
+import { openCheckpoint } from "./checkpoint";
+
+export interface ConvertOptions extends TorchOptions {
+  /** Type of all floating-point tensors; integers and bool stay. Default: as they are. */
+  readonly dtype?: FloatDType | undefined;
+  /** Free text by name for the header; default: the source's. */
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+  /** Called after every piece, at most 16 MB apart for ordinary tensors. */
+  readonly onProgress?: ((progress: ConvertProgress) => void) | undefined;
+}
+
+export interface ConvertProgress {
+  /** The tensor that is being written. */
+  readonly name: string;
+  readonly bytesWritten: number;
+  /** Size of the new file. */
+  readonly bytesTotal: number;
+}
+
+/**
+ * Writes any checkpoint (see `openCheckpoint`) as a safetensors file, atomically, piece by piece: memory does not grow
+ * with the file. `target` may be the source itself.
+ *
+ * @returns what the new file holds
+ * @throws TensorARError as opening and writing do; an old target is then as it was
+ */
+export async function convertToSafetensors(
+  source: string,
+  target: string,
+  options: ConvertOptions = {},
+): Promise<{ readonly tensors: number; readonly bytes: number }> {
+  const file = await openCheckpoint(source, options);
+  try {
+    const infos = new Map(file.names.map((name) => [name, castInfo(file.info(name), options.dtype)]));
+    const { head, names, fileBytes } = planFile(infos, options.metadata ?? file.metadata);
+    let bytesWritten = head.byteLength;
+    await replaceFile(target, async (handle) => {
+      await writeFully(handle, head);
+      for (const name of names) {
+        const { dtype } = infos.get(name)!;
+        for await (const piece of file.stream(name)) {
+          const cast = piece.dtype === dtype ? piece : castTensor(piece, dtype as FloatDType);
+          await writeFully(handle, bytesOf(cast));
+          bytesWritten += cast.data.byteLength;
+          options.onProgress?.({ name, bytesWritten, bytesTotal: fileBytes });
+        }
+      }
+    });
+    return { tensors: names.length, bytes: fileBytes };
+  } finally {
+    await file.close();
+  }
+}
+
+const FLOATS: readonly DType[] = ["float64", "float32", "float16", "bfloat16"];
+
+const castInfo = ({ dtype, shape }: TensorInfo, wanted: FloatDType | undefined): TensorInfo => ({
+  dtype: wanted !== undefined && FLOATS.includes(dtype) ? wanted : dtype,
+  shape,
+});
