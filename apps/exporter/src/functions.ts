@@ -1,7 +1,7 @@
 import type { TensorData } from "@tensorar/checkpoint";
 import { type ModelFolder, modelOf } from "@tensorar/model/node";
 import type { TensorSpec, Tensors } from "@tensorar/onnx";
-import { decodeVq } from "@tensorar/tokenizer";
+import { createTokenizer, type TokenizerKind } from "@tensorar/tokenizer";
 import type { TokenizerFolder } from "@tensorar/tokenizer/node";
 import * as tf from "@tensorflow/tfjs-core";
 import type { ExportManifest } from "./manifest";
@@ -56,14 +56,15 @@ export function decoderStep(folder: ModelFolder): ExportedFunction<ReturnType<ty
 
 /** Codes to images in [-1, 1], NHWC. Any batch size. */
 export function imageDecoder(
-  { config, tensors }: TokenizerFolder,
+  folder: TokenizerFolder<TokenizerKind>,
   grid: ExportManifest["grid"],
 ): ExportedFunction<ReturnType<typeof codeInputs>> {
-  const weights = tensorsOf(tensors);
+  const weights = tensorsOf(folder.tensors);
+  const tokenizer = createTokenizer(folder);
   return {
     inputs: codeInputs({ tokens: grid[0] * grid[1] }),
     weights,
-    run: ({ codes }) => ({ images: decodeVq(weights, config, codes as tf.Tensor2D, grid) }),
+    run: ({ codes }) => ({ images: tokenizer.decode(weights, codes as tf.Tensor2D, grid) }),
   };
 }
 

@@ -1,6 +1,6 @@
 import { relative, resolve } from "node:path";
 import { loadModel, type ModelFolder, modelOf } from "@tensorar/model/node";
-import { gridOf } from "@tensorar/tokenizer";
+import { createTokenizer, TOKENIZER_KINDS, type TokenizerKind } from "@tensorar/tokenizer";
 import { loadTokenizer, type TokenizerFolder } from "@tensorar/tokenizer/node";
 import { TensorARError } from "./errors";
 import type { ExportManifest } from "./manifest";
@@ -8,7 +8,7 @@ import type { ExportManifest } from "./manifest";
 /** A model and the tokenizer of its codes, and what a runtime must know of them. */
 export interface Sources {
   readonly model: ModelFolder;
-  readonly tokenizer: TokenizerFolder;
+  readonly tokenizer: TokenizerFolder<TokenizerKind>;
   readonly sizes: SourceSizes;
 }
 
@@ -17,15 +17,16 @@ export type SourceSizes = Omit<ExportManifest, "kind" | "model" | "tokenizer" | 
 /** @throws TensorARError when a folder can't be read, or the two do not belong together */
 export async function loadSources(modelDir: string, tokenizerDir: string): Promise<Sources> {
   const model = await loadModel(modelDir);
-  const tokenizer = await loadTokenizer(tokenizerDir);
+  const tokenizer = await loadTokenizer(tokenizerDir, TOKENIZER_KINDS);
   const { windowSize, backbone } = modelOf(model);
   const { tokens, vocabSize, nullCondition, conditionSlots, cache } = backbone;
   if (conditionSlots === undefined) throw new TensorARError(`${modelDir}: models with prompts can't be exported yet`);
-  const grid = gridOf(tokenizer.config, tokenizer.imageSize);
-  if (vocabSize !== tokenizer.config.codebook_size || model.grid.join() !== grid.join()) {
+  const { codebookSize, gridOf } = createTokenizer(tokenizer);
+  const grid = gridOf(tokenizer.imageSize);
+  if (vocabSize !== codebookSize || model.grid.join() !== grid.join()) {
     throw new TensorARError(
       `${modelDir} predicts a grid of ${model.grid.join(" x ")} with ${vocabSize} codes, ${tokenizerDir} decodes one of ` +
-        `${grid.join(" x ")} with ${tokenizer.config.codebook_size}; give the tokenizer that it was trained with`,
+        `${grid.join(" x ")} with ${codebookSize}; give the tokenizer that it was trained with`,
     );
   }
   if (grid[0] * grid[1] !== tokens) {

@@ -1,5 +1,5 @@
 import type { TensorData } from "@tensorar/checkpoint";
-import { decodeVq, encodeVq, gridOf } from "@tensorar/tokenizer";
+import { createTokenizer, type TokenizerKind } from "@tensorar/tokenizer";
 import type { TokenizerFolder } from "@tensorar/tokenizer/node";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Engine } from "./engine/engine";
@@ -8,6 +8,10 @@ import { toFloatImages, toPixels } from "./images/pixels";
 
 /** A tokenizer made ready on an engine: pixels to codes, codes to pixels, and pooled features of images. */
 export interface TokenizerRunner {
+  /** V */
+  readonly codebookSize: number;
+  /** Rows and columns of codes. */
+  readonly grid: readonly [number, number];
   /** uint8 [N, S, S, 3] → codes [N, T] */
   encode(pixels: Uint8Array): Promise<Int32Array>;
   /** codes [N, T] → uint8 [N, S, S, 3], at the tokenizer's size or resized to another */
@@ -33,26 +37,25 @@ function poolQuarters(latents: tf.Tensor4D): tf.Tensor {
   return tf.reshape(pooled, [-1, 4 * C]);
 }
 
-export async function openTokenizer(
-  { config, imageSize, tensors }: TokenizerFolder,
-  engine: Engine,
-): Promise<TokenizerRunner> {
-  const params = tensorsOf(tensors);
-  const grid = gridOf(config, imageSize);
+export async function openTokenizer(folder: TokenizerFolder<TokenizerKind>, engine: Engine): Promise<TokenizerRunner> {
+  const { imageSize } = folder;
+  const params = tensorsOf(folder.tensors);
+  const tokenizer = createTokenizer(folder);
+  const grid = tokenizer.gridOf(imageSize);
   const T = grid[0] * grid[1];
   const images = { dtype: "float32", shape: ["batch", imageSize, imageSize, 3] } as const;
   const encode = await engine.prepare(
-    (({ images }: { images: tf.Tensor4D }) => ({ codes: encodeVq(params, config, images).codes })) as never,
+    (({ images }: { images: tf.Tensor4D }) => ({ codes: tokenizer.encode(params, images).codes })) as never,
     { images },
   );
   const features = await engine.prepare(
     (({ images }: { images: tf.Tensor4D }) => ({
-      features: poolQuarters(encodeVq(params, config, images).features),
+      features: poolQuarters(tokenizer.encode(params, images).features),
     })) as never,
     { images },
   );
   const decode = await engine.prepare(
-    (({ codes }: { codes: tf.Tensor2D }) => ({ images: decodeVq(params, config, codes, grid) })) as never,
+    (({ codes }: { codes: tf.Tensor2D }) => ({ images: tokenizer.decode(params, codes, grid) })) as never,
     {
       codes: { dtype: "int32", shape: ["batch", T] },
     },
@@ -63,6 +66,8 @@ export async function openTokenizer(
     data: toFloatImages(pixels),
   });
   return {
+    codebookSize: tokenizer.codebookSize,
+    grid,
     encode: async (pixels) => ((await encode({ images: imageData(pixels) })).codes as TensorData).data as Int32Array,
     async decode(codes, size = imageSize) {
       const count = codes.length / T;

@@ -1,5 +1,5 @@
 import { codebookUsage } from "@tensorar/metrics";
-import { gridOf } from "@tensorar/tokenizer";
+import { TOKENIZER_KINDS } from "@tensorar/tokenizer";
 import { loadTokenizer } from "@tensorar/tokenizer/node";
 import { z } from "zod";
 import type { CommandDefinition } from "../command";
@@ -25,14 +25,14 @@ export const codesCommand: CommandDefinition<typeof schema.shape> = {
   schema,
   async run(settings, signal) {
     const dataset = await openDataset(settings.data);
-    const folder = await loadTokenizer(settings.tokenizer);
+    const folder = await loadTokenizer(settings.tokenizer, TOKENIZER_KINDS);
     if (folder.imageSize !== dataset.info.size) {
       throw new TensorARError(
         `${settings.tokenizer} was trained on ${folder.imageSize} px, ${settings.data} holds ${dataset.info.size} px; prepare the data with --size ${folder.imageSize}`,
       );
     }
-    const grid = gridOf(folder.config, folder.imageSize);
     const tokenizer = await openTokenizer(folder, await chooseEngine(settings.engine, settings.threads));
+    const { grid, codebookSize } = tokenizer;
     const tokens = grid[0] * grid[1];
     const codes = new Int32Array(dataset.count * tokens);
     const progress = startProgress("codes", dataset.count);
@@ -46,8 +46,8 @@ export const codesCommand: CommandDefinition<typeof schema.shape> = {
     await tokenizer.dispose();
     await saveCodes(settings.out, {
       count: dataset.count,
-      grid,
-      vocabSize: folder.config.codebook_size,
+      grid: [...grid],
+      vocabSize: codebookSize,
       classes: [...dataset.classes],
       dataset: settings.data,
       tokenizer: settings.tokenizer,
@@ -56,9 +56,9 @@ export const codesCommand: CommandDefinition<typeof schema.shape> = {
       train: dataset.train,
       validation: dataset.validation,
     });
-    const { used, perplexity } = codebookUsage(codes, folder.config.codebook_size);
+    const { used, perplexity } = codebookUsage(codes, codebookSize);
     console.log(
-      `${dataset.count} images, ${grid.join(" × ")} codes each, to ${settings.out}; ${used} of ${folder.config.codebook_size} codes in use, perplexity ${perplexity.toFixed(0)}`,
+      `${dataset.count} images, ${grid.join(" × ")} codes each, to ${settings.out}; ${used} of ${codebookSize} codes in use, perplexity ${perplexity.toFixed(0)}`,
     );
   },
 };

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { writeFileAtomic } from "@tensorar/checkpoint/node";
 import { refinementStatistics } from "@tensorar/metrics";
 import { loadModel } from "@tensorar/model/node";
+import { TOKENIZER_KINDS } from "@tensorar/tokenizer";
 import { loadTokenizer } from "@tensorar/tokenizer/node";
 import { z } from "zod";
 import type { CommandDefinition } from "../command";
@@ -56,7 +57,7 @@ export const evaluateCommand: CommandDefinition<typeof schema.shape> = {
       throw new TensorARError("--model and --codes go together; give both or neither");
     const samples = await loadSamples(settings.samples);
     const reference = await openDataset(settings.reference);
-    const tokenizerFolder = await loadTokenizer(settings.tokenizer);
+    const tokenizerFolder = await loadTokenizer(settings.tokenizer, TOKENIZER_KINDS);
     for (const [what, size] of [
       [settings.samples, samples.imageSize],
       [settings.reference, reference.info.size],

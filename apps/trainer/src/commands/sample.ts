@@ -1,7 +1,8 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { loadModel, type ModelFolder } from "@tensorar/model/node";
+import { loadModel, type ModelFolder, modelOf } from "@tensorar/model/node";
 import { type DraftPolicy, type Guidance, PRESETS } from "@tensorar/sampler";
+import { createTokenizer, TOKENIZER_KINDS } from "@tensorar/tokenizer";
 import { loadTokenizer } from "@tensorar/tokenizer/node";
 import { z } from "zod";
 import type { CommandDefinition } from "../command";
@@ -116,8 +117,8 @@ export const sampleCommand: CommandDefinition<typeof schema.shape> = {
   defaults: presetSettings,
   async run(settings, signal) {
     const model = await loadModel(settings.model);
-    const tokenizerFolder = await loadTokenizer(settings.tokenizer);
-    checkTokenizer(model, settings.model, tokenizerFolder.config.codebook_size, settings.tokenizer);
+    const tokenizerFolder = await loadTokenizer(settings.tokenizer, TOKENIZER_KINDS);
+    checkTokenizer(model, settings.model, createTokenizer(tokenizerFolder).codebookSize, settings.tokenizer);
     const conditions = conditionsOf(settings.classes, model.classes, settings.count);
     const { seed, temperature, topK, topP, batchSize } = settings;
     const sampling = {
@@ -163,9 +164,10 @@ export const sampleCommand: CommandDefinition<typeof schema.shape> = {
 
 /** @throws TensorARError when codes of the model are not codes of the tokenizer */
 export function checkTokenizer(model: ModelFolder, modelDir: string, vocabSize: number, tokenizerDir: string): void {
-  if (model.backbone.vocab_size !== vocabSize) {
+  const predicted = modelOf(model).backbone.vocabSize;
+  if (predicted !== vocabSize) {
     throw new TensorARError(
-      `${modelDir} predicts ${model.backbone.vocab_size} codes, ${tokenizerDir} has ${vocabSize}; use the tokenizer that it was trained with`,
+      `${modelDir} predicts ${predicted} codes, ${tokenizerDir} has ${vocabSize}; use the tokenizer that it was trained with`,
     );
   }
 }

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { TOKENIZER_KINDS } from "@tensorar/tokenizer";
 import { loadTokenizer } from "@tensorar/tokenizer/node";
 import { openDataset } from "../data/dataset";
 import type { Engine } from "../engine/engine";
@@ -208,7 +209,7 @@ function commandsSection({ commands }: RunFolder): Section[] {
 /** One page about a run, from what its commands wrote. */
 export async function buildReport(runDir: string, tokenizerDir: string, engine: Engine): Promise<string> {
   const run = await openRunFolder(runDir);
-  const tokenizer = await openTokenizer(await loadTokenizer(tokenizerDir), engine);
+  const tokenizer = await openTokenizer(await loadTokenizer(tokenizerDir, TOKENIZER_KINDS), engine);
   try {
     return page(
       "TensorAR: a base model and its refining twin",
