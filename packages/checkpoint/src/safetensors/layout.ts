@@ -23,7 +23,10 @@ export interface Layout extends Plan {
  * @throws TensorARError when a tensor's dtype, shape and data disagree, or a name cannot be stored
  */
 export function layOut(tensors: TensorRecord, metadata: Readonly<Record<string, string>>): Layout {
-  for (const [name, tensor] of Object.entries(tensors)) checkTensor(name, tensor);
+  for (const [name, tensor] of Object.entries(tensors)) {
+    checkStorable(name);
+    checkTensor(name, tensor);
+  }
   const plan = planFile(new Map(Object.entries(tensors)), metadata);
   return { ...plan, tensors: plan.names.map((name) => tensors[name]!) };
 }

@@ -8,7 +8,7 @@ export const ROOT_KEYS: readonly string[] = ["model", "module", "state_dict", "e
 const MAX_DEPTH = 32;
 const MAX_TENSORS = 1_000_000;
 /** Values looked at; shared ones count each time, so that nested sharing cannot multiply without end. */
-const MAX_VALUES = 10_000_000;
+const MAX_VALUES = 2_000_000;
 const MAX_NAME_LENGTH = 4096;
 
 /** Tensors of a checkpoint by name. */
