@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import { addCommand } from "./command";
 import { codesCommand } from "./commands/codes";
+import { convertCommand } from "./commands/convert";
 import { dataCommand } from "./commands/data";
 import { evaluateCommand } from "./commands/evaluate";
 import { finetuneCommand } from "./commands/finetune";
@@ -27,6 +28,7 @@ addCommand(program, finetuneCommand, interrupt.signal);
 addCommand(program, sampleCommand, interrupt.signal);
 addCommand(program, evaluateCommand, interrupt.signal);
 addCommand(program, reportCommand, interrupt.signal);
+addCommand(program, convertCommand, interrupt.signal);
 
 try {
   await program.parseAsync();

@@ -11,6 +11,8 @@ export interface CommandDefinition<Shape extends z.ZodRawShape> {
   readonly name: string;
   readonly description: string;
   readonly schema: z.ZodObject<Shape, z.core.$strict>;
+  /** A setting that may also be given without its flag. */
+  readonly argument?: keyof Shape & string;
   /** Settings that stand for others, such as a preset: what those are unless they are given. */
   readonly defaults?: (given: Record<string, unknown>) => Record<string, unknown>;
   readonly run: (config: z.infer<z.ZodObject<Shape, z.core.$strict>>, signal: AbortSignal) => Promise<void>;
@@ -101,8 +103,18 @@ export function addCommand<Shape extends z.ZodRawShape>(
   for (const [key, property] of Object.entries(json.properties ?? {})) {
     for (const option of optionFor(key, property as JsonProperty)) command.addOption(option);
   }
-  command.action(async (flags: Record<string, unknown>) => {
-    const { config, ...given } = flags;
+  const { argument } = definition;
+  if (argument !== undefined) {
+    const property = (json.properties ?? {})[argument] as JsonProperty | undefined;
+    command.argument(`[${argument}]`, property?.description);
+  }
+  command.action(async (...args: unknown[]) => {
+    const [positional, flags] = (argument === undefined ? [undefined, ...args] : args) as [
+      string | undefined,
+      Record<string, unknown>,
+    ];
+    const { config, ...named } = flags;
+    const given = argument !== undefined && positional !== undefined ? { ...named, [argument]: positional } : named;
     const fromFile = typeof config === "string" ? await readConfigFile(config) : {};
     const source = typeof config === "string" ? `${config} and flags` : "flags";
     const settings = { ...fromFile, ...given };

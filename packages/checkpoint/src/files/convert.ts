@@ -9,6 +9,8 @@ import { openCheckpoint } from "./checkpoint";
 export interface ConvertOptions extends TorchOptions {
   /** Type of all floating-point tensors; integers and bool stay. Default: as they are. */
   readonly dtype?: FloatDType | undefined;
+  /** Which tensors to write; default: all. */
+  readonly keep?: ((name: string) => boolean) | undefined;
   /** Free text by name for the header; default: the source's. */
   readonly metadata?: Readonly<Record<string, string>> | undefined;
   /** Called after every piece, at most 16 MB apart for ordinary tensors. */
@@ -37,7 +39,8 @@ export async function convertToSafetensors(
 ): Promise<{ readonly tensors: number; readonly bytes: number }> {
   const file = await openCheckpoint(source, options);
   try {
-    const infos = new Map(file.names.map((name) => [name, castInfo(file.info(name), options.dtype)]));
+    const kept = file.names.filter((name) => options.keep?.(name) ?? true);
+    const infos = new Map(kept.map((name) => [name, castInfo(file.info(name), options.dtype)]));
     const { head, names, fileBytes } = planFile(infos, options.metadata ?? file.metadata);
     let bytesWritten = head.byteLength;
     await replaceFile(target, async (handle) => {

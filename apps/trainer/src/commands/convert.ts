@@ -1,0 +1,111 @@
+import { mkdir } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { writeFileAtomic } from "@tensorar/checkpoint/node";
+import { llamaGen } from "@tensorar/model";
+import { createTokenizer, type TokenizerSpec } from "@tensorar/tokenizer";
+import { z } from "zod";
+import type { CommandDefinition } from "../command";
+import { convertTensors } from "../conversion/convert-tensors";
+import { FAMILIES, FAMILY_NAMES, type Family } from "../conversion/families";
+import { TensorARError } from "../errors";
+import { readChecked } from "../folders/checked-json";
+
+const schema = z.strictObject({
+  from: z.enum(FAMILY_NAMES).describe("original repository"),
+  checkpoint: z.string().optional().describe("the model's weights: .pt, .pth, .bin, .safetensors, an index, a folder"),
+  model: z
+    .string()
+    .optional()
+    .describe("which of its models that is, such as GPT-B; or a JSON file with its configuration"),
+  tokenizer: z.string().optional().describe("the tokenizer's weights"),
+  tokenizerModel: z
+    .string()
+    .optional()
+    .describe("which of its tokenizers that is, or a JSON file; the usual one when left out"),
+  imageSize: z.int().positive().optional().describe("pixels; taken from the checkpoint's file name when left out"),
+  precision: z
+    .enum(["float32", "float16", "bfloat16"])
+    .optional()
+    .describe("number format of the new files; as it was when left out"),
+  out: z.string().describe("folder to write: the model, and the tokenizer in tokenizer/"),
+});
+
+type Settings = z.infer<typeof schema>;
+
+export const convertCommand: CommandDefinition<typeof schema.shape> = {
+  name: "convert",
+  description: "turn checkpoints of original repositories into folders that all commands take",
+  schema,
+  argument: "checkpoint",
+  async run(settings) {
+    const family: Family = FAMILIES[settings.from];
+    if (settings.checkpoint === undefined && settings.tokenizer === undefined)
+      throw new TensorARError("nothing to convert; give a checkpoint, --tokenizer, or both");
+    const imageSize = imageSizeOf(settings);
+    if (settings.checkpoint !== undefined) await convertModel(family, settings.checkpoint, imageSize, settings);
+    if (settings.tokenizer !== undefined) await convertTokenizer(family, settings.tokenizer, imageSize, settings);
+    console.log(`written to ${settings.out}`);
+  },
+};
+
+/** The weights are the same at every size, so only the file's name can tell. */
+function imageSizeOf({ imageSize, checkpoint, tokenizer }: Settings): number {
+  const named = /(?<!\d)(256|384|512)(?!\d)/.exec(basename(checkpoint ?? tokenizer ?? ""))?.[0];
+  if (imageSize !== undefined || named !== undefined) return imageSize ?? Number(named);
+  throw new TensorARError(
+    `the name of ${checkpoint ?? tokenizer} does not say the image size; give --image-size 256, 384 or 512`,
+  );
+}
+
+async function convertModel(family: Family, source: string, imageSize: number, settings: Settings): Promise<void> {
+  const { from, model = "", out, precision } = settings;
+  if (family.model === undefined)
+    throw new TensorARError(`models of ${from} are not supported yet, only its tokenizer: give --tokenizer alone`);
+  const own = await configFile(model);
+  const config = family.model(own ?? choose(family.sizes, model, `--model of ${from}`)(imageSize));
+  const backbone = llamaGen(config);
+  await mkdir(out, { recursive: true });
+  await convertTensors(join(out, "model.safetensors"), {
+    ...{ source, shapes: backbone.shapes, ignored: family.ignored, what: `${model} of ${from}`, dtype: precision },
+  });
+  const side = Math.sqrt(backbone.tokens);
+  await writeJson(join(out, "config.json"), {
+    kind: from,
+    backbone: config,
+    tensorar: { windowSize: 1, depth: 1, structure: "maps" },
+    noiseRates: [0],
+    grid: [side, side],
+    classes: Array.from({ length: config.num_classes }, (_, i) => String(i)),
+    training: { convertedFrom: basename(source) },
+  });
+}
+
+async function convertTokenizer(family: Family, source: string, imageSize: number, settings: Settings): Promise<void> {
+  const { from, out, precision, tokenizerModel = Object.keys(family.tokenizers)[0]! } = settings;
+  const [usual] = Object.values(family.tokenizers) as [TokenizerSpec];
+  const own = await configFile(tokenizerModel);
+  const spec = own
+    ? ({ kind: usual.kind, config: own } as unknown as TokenizerSpec) // checked by createTokenizer
+    : choose(family.tokenizers, tokenizerModel, `--tokenizer-model of ${from}`);
+  const { shapes, gridOf } = createTokenizer(spec);
+  gridOf(imageSize);
+  const dir = join(out, "tokenizer");
+  await mkdir(dir, { recursive: true });
+  await convertTensors(join(dir, "model.safetensors"), {
+    ...{ source, shapes, ignored: family.ignored, what: `${tokenizerModel} of ${from}`, dtype: precision },
+  });
+  await writeJson(join(dir, "config.json"), { ...spec, imageSize, training: { convertedFrom: basename(source) } });
+}
+
+/** What a JSON file holds; undefined for what is no file's name. */
+const configFile = async (name: string): Promise<object | undefined> =>
+  name.endsWith(".json") ? readChecked(name, z.looseObject({}), "a configuration") : undefined;
+
+function choose<T>(from: Readonly<Record<string, T>>, name: string, what: string): T {
+  if (Object.hasOwn(from, name)) return from[name]!;
+  const known = Object.keys(from).join(", ");
+  throw new TensorARError(`${what}: "${name}" is unknown; ${known ? `choose one of ${known}` : "none is supported"}`);
+}
+
+const writeJson = (path: string, value: unknown): Promise<void> =>
+  writeFileAtomic(path, `${JSON.stringify(value, null, 2)}\n`);

@@ -1,0 +1,150 @@
+import { existsSync, readFileSync } from "node:fs";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { castTensor, toFloat32 } from "@tensorar/checkpoint";
+import { openCheckpoint, readSafetensors, writeSafetensors } from "@tensorar/checkpoint/node";
+import { llamaGen } from "@tensorar/model";
+import { loadModel } from "@tensorar/model/node";
+import { loadTokenizer } from "@tensorar/tokenizer/node";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { runCli } from "./run-cli";
+
+// Checkpoints that PyTorch wrote, of models with the configurations that stand beside them.
+const root = resolve(import.meta.dirname, "../../..", process.env.TENSORAR_REFERENCE ?? "../shared/reference");
+const folder = join(root, "checkpoints");
+const index = join(folder, "checkpoints.json");
+const described = existsSync(index) ? JSON.parse(readFileSync(index, "utf8")) : undefined;
+if (!described) test.skip(`no checkpoints under ${root}; set TENSORAR_REFERENCE`, () => {});
+
+let dir: string;
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), "tensorar convert "));
+});
+afterAll(() => rm(dir, { recursive: true, force: true }));
+
+async function refused(...args: string[]): Promise<string> {
+  const { status, output } = await runCli(["convert", ...args]);
+  expect(status, output).toBe(1);
+  expect(output).not.toMatch(/\n\s+at /); // no stack
+  return output;
+}
+
+/** Files that hold every parameter of one of the two models. */
+async function complete(shapes: Record<string, readonly number[]>): Promise<string[]> {
+  const files = Object.keys(described.files).filter((file) => described.files[file].refuse === undefined);
+  const found: string[] = [];
+  for (const file of files) {
+    const opened = await openCheckpoint(join(folder, file)).catch(() => undefined); // plain objects are tested elsewhere
+    if (opened && Object.keys(shapes).every((name) => opened.names.includes(name))) found.push(file);
+    await opened?.close();
+  }
+  return found;
+}
+
+describe.runIf(described)("checkpoints of LlamaGen", () => {
+  test("become folders that load, whatever the format, with their values", async () => {
+    const config = join(dir, "gpt.json");
+    await writeFile(config, JSON.stringify(described.gpt_config));
+    const files = await complete(llamaGen(described.gpt_config).shapes as Record<string, number[]>);
+    expect(files.length).toBeGreaterThan(3);
+    for (const file of files.slice(0, 3)) {
+      const out = join(dir, file);
+      const { status, output } = await runCli([
+        "convert",
+        "--from",
+        "llamagen",
+        "--model",
+        config,
+        join(folder, file),
+        "--image-size",
+        "256",
+        "--out",
+        out,
+      ]);
+      expect(status, output).toBe(0);
+      const model = await loadModel(out);
+      const source = await openCheckpoint(join(folder, file));
+      for (const [name, { data }] of Object.entries(model.tensors)) {
+        expect([...(data as Float32Array)]).toEqual([...toFloat32(await source.read(name))]);
+      }
+      await source.close();
+    }
+  });
+
+  test("a tokenizer goes beside it, in another precision if asked", async () => {
+    const config = join(dir, "vq.json");
+    const { vq_config, vq_ch, vq_num_res_blocks } = described;
+    await writeFile(
+      config,
+      JSON.stringify({ ...vq_config, codebook_show_usage: false, ch: vq_ch, num_res_blocks: vq_num_res_blocks }),
+    );
+    const file = Object.keys(described.files).find((name) => described.files[name].layout?.includes("ema"))!;
+    const out = join(dir, "with tokenizer");
+    const { status, output } = await runCli([
+      ...["convert", "--from", "llamagen", "--tokenizer", join(folder, file), "--tokenizer-model", config],
+      ...["--image-size", "256", "--precision", "float16", "--out", out],
+    ]);
+    expect(status, output).toBe(0);
+    expect(await readdir(out)).toEqual(["tokenizer"]);
+    const { tensors } = await loadTokenizer(join(out, "tokenizer"));
+    const source = await openCheckpoint(join(folder, file));
+    for (const [name, { data }] of Object.entries(tensors)) {
+      const rounded = castTensor(castTensor(await source.read(name), "float16"), "float32");
+      expect([...(data as Float32Array)]).toEqual([...(rounded.data as Float32Array)]);
+    }
+    await source.close();
+  });
+
+  test("what is missing, unexpected or of another shape is listed, and nothing is written", async () => {
+    const [file] = await complete(llamaGen(described.gpt_config).shapes as Record<string, number[]>);
+    const output = await refused(
+      ...[
+        "--from",
+        "llamagen",
+        "--model",
+        "GPT-B",
+        join(folder, file!),
+        "--image-size",
+        "256",
+        "--out",
+        join(dir, "no"),
+      ],
+    );
+    expect(output).toContain("is not GPT-B of llamagen");
+    expect(output).toMatch(/"tok_embeddings\.weight" \[\d+,\d+\], not \[16384,768\]/);
+    expect(output).toMatch(/\d+ missing: "layers\.\d/);
+    expect(await readdir(join(dir, "no"))).toEqual([]);
+  });
+
+  test("a hostile pickle is refused by name", async () => {
+    const hostile = Object.keys(described.files).find((file) => described.files[file].refuse?.includes("system"))!;
+    const output = await refused(
+      ...[
+        "--from",
+        "llamagen",
+        "--model",
+        "GPT-B",
+        join(folder, hostile),
+        "--image-size",
+        "256",
+        "--out",
+        join(dir, "h"),
+      ],
+    );
+    expect(output).toContain("system");
+  });
+});
+
+test("what can't be told from the arguments is asked for", async () => {
+  const weights = join(dir, "weights.safetensors");
+  await writeSafetensors(weights, { a: { dtype: "float32", shape: [1], data: Float32Array.of(1) } });
+  const out = ["--out", join(dir, "out")];
+  expect(await refused("--from", "llamagen", "--model", "GPT-B", weights, ...out)).toContain("give --image-size");
+  expect(await refused("--from", "llamagen", ...out)).toContain("nothing to convert");
+  const unknown = await refused("--from", "llamagen", "--model", "GPT-S", weights, "--image-size", "256", ...out);
+  expect(unknown).toContain("choose one of GPT-B, GPT-L");
+  const other = await refused("--from", "magvit2", "--tokenizer", weights, "--image-size", "256", ...out);
+  expect(other).toMatch(/\d+ missing: "[^]* 1 unexpected: "a" \[1\]/);
+  expect(Object.keys(await readSafetensors(weights))).toEqual(["a"]);
+});
