@@ -20,7 +20,8 @@ export async function loadSources(modelDir: string, tokenizerDir: string): Promi
   const tokenizer = await loadTokenizer(tokenizerDir, TOKENIZER_KINDS);
   const { windowSize, backbone } = modelOf(model);
   const { tokens, vocabSize, nullCondition, conditionSlots, cache } = backbone;
-  if (conditionSlots === undefined) throw new TensorARError(`${modelDir}: models with prompts can't be exported yet`);
+  if (conditionSlots !== 1)
+    throw new TensorARError(`${modelDir}: models with more condition slots than one can't be exported yet`);
   const { codebookSize, gridOf } = createTokenizer(tokenizer);
   const grid = gridOf(tokenizer.imageSize);
   if (vocabSize !== codebookSize || model.grid.join() !== grid.join()) {

@@ -105,7 +105,7 @@ export function addCommand<Shape extends z.ZodRawShape>(
   }
   const { argument } = definition;
   if (argument !== undefined) {
-    const property = (json.properties ?? {})[argument] as JsonProperty | undefined;
+    const property = json.properties?.[argument] as JsonProperty | undefined;
     command.argument(`[${argument}]`, property?.description);
   }
   command.action(async (...args: unknown[]) => {

@@ -4,10 +4,14 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { castTensor, toFloat32 } from "@tensorar/checkpoint";
 import { openCheckpoint, readSafetensors, writeSafetensors } from "@tensorar/checkpoint/node";
-import { llamaGen } from "@tensorar/model";
+import { initRar, llamaGen, type RarConfig } from "@tensorar/model";
 import { loadModel } from "@tensorar/model/node";
+import { initTokenizer, MASKGIT_VQGAN_16, type MaskgitConfig } from "@tensorar/tokenizer";
 import { loadTokenizer } from "@tensorar/tokenizer/node";
+import "@tensorflow/tfjs";
+import * as tf from "@tensorflow/tfjs-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { hostParams } from "../src/folders/host-params";
 import { runCli } from "./run-cli";
 
 // Checkpoints that PyTorch wrote, of models with the configurations that stand beside them.
@@ -145,6 +149,42 @@ test("what can't be told from the arguments is asked for", async () => {
   const unknown = await refused("--from", "llamagen", "--model", "GPT-S", weights, "--image-size", "256", ...out);
   expect(unknown).toContain("choose one of GPT-B, GPT-L");
   const other = await refused("--from", "magvit2", "--tokenizer", weights, "--image-size", "256", ...out);
-  expect(other).toMatch(/\d+ missing: "[^]* 1 unexpected: "a" \[1\]/);
+  expect(other).toMatch(/\d+ missing: ".*1 unexpected: "a" \[1\]/s);
   expect(Object.keys(await readSafetensors(weights))).toEqual(["a"]);
+});
+
+test("RAR and its tokenizer: converted, sampled with the guidance of the original", async () => {
+  const [model, tokenizer] = [join(dir, "rar.json"), join(dir, "maskgit.json")];
+  const config: RarConfig = {
+    ...{ hidden_size: 16, num_hidden_layers: 2, num_attention_heads: 2, intermediate_size: 32 },
+    ...{ image_seq_len: 4, condition_num_classes: 3, codebook_size: 7 },
+  };
+  const vq: MaskgitConfig = {
+    ...MASKGIT_VQGAN_16,
+    ...{ channel_mult: [1, 1], num_resolutions: 2, hidden_channels: 32, num_res_blocks: 1, z_channels: 8 },
+    ...{ num_embeddings: 7, embedding_dim: 8, resolution: 4 },
+  };
+  await writeFile(model, JSON.stringify(config));
+  await writeFile(tokenizer, JSON.stringify(vq));
+  await tf.setBackend("cpu");
+  const save = async (name: string, params: Record<string, tf.Tensor>) => {
+    await writeSafetensors(join(dir, name), hostParams(params));
+    return join(dir, name);
+  };
+  const weights = await save("rar.safetensors", initRar(config, 1));
+  const images = await save("maskgit.safetensors", initTokenizer({ kind: "maskgit", config: vq }, 1));
+  const out = join(dir, "rar");
+  const converted = await runCli([
+    ...["convert", weights, "--from", "rar", "--model", model, "--tokenizer", images, "--tokenizer-model", tokenizer],
+    ...["--image-size", "4", "--out", out],
+  ]);
+  expect(converted.status, converted.output).toBe(0);
+  const sampled = await runCli([
+    ...["sample", "--model", out, "--tokenizer", join(out, "tokenizer"), "--count", "3", "--out", join(dir, "images")],
+    ...["--guidance", "power-cosine", "--scale", "4", "--power", "2.75"],
+  ]);
+  expect(sampled.status, sampled.output).toBe(0);
+  const { codes } = await readSafetensors(join(dir, "images", "samples.safetensors"));
+  expect(codes!.shape).toEqual([3, 4]);
+  for (const code of codes!.data as Int32Array) expect(code).toBeGreaterThanOrEqual(0);
 });

@@ -24,4 +24,6 @@ export {
 export { type WindowLoss, windowLoss } from "./loss";
 export { type ModuleSizes, moduleShapes, moduleSizes, type OutputStructure, type TensorAROptions } from "./modules";
 export { countParameters, type ParameterShapes, type Params } from "./parameters";
+export { type RarForwardInputs, rar, rarForward } from "./rar";
+export { initRar, RAR_SIZES, type RarConfig, type RarSize, rarConfig, rarShapes } from "./rar-config";
 export { type SelfWindowsInputs, sampleFromLogits, selfWindows } from "./self-windows";

@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { attention, type LayerCache } from "./attention";
-import type { Backbone, TrunkCache, TrunkOutput } from "./backbone";
-import { ShapeError } from "./errors";
+import type { Backbone, TrunkOutput } from "./backbone";
+import { layerCaches } from "./cache";
 import { type LlamaGenConfig, type LlamaGenSizes, llamaGenShapes, llamaGenSizes } from "./llamagen-config";
 import { embed, linear } from "./ops/linear";
 import { rmsNorm } from "./ops/rms-norm";
@@ -51,7 +51,6 @@ export function llamaGen(config: LlamaGenConfig): Backbone {
       tidy(() => {
         const [, length] = expectShape("trunk", "x", x, ["R", "L", config.dim]) as [number, number, number];
         expectShape("trunk", "positions", positions, [length]);
-        checkCache(cache, config.n_layer);
         const tables = ropeTables(
           tf.tensor2d(spread, [spread.length / (2 * sizes.headDim), 2 * sizes.headDim]),
           positions as tf.Tensor1D,
@@ -59,12 +58,12 @@ export function llamaGen(config: LlamaGenConfig): Backbone {
         );
         const outputs: TrunkOutput = { hidden: x, keys: [], values: [] };
         let h = tf.reshape(x, [-1, config.dim]) as tf.Tensor2D; // [N, D]
-        for (let layer = 0; layer < config.n_layer; layer++) {
+        for (const [layer, cached] of layerCaches(cache, config.n_layer).entries()) {
           const block = llamaGenBlock(config, sizes, (name) => weight(params, `layers.${layer}.${name}`), h, {
             tables,
             length,
             mask,
-            cache: cache && { keys: cache.keys[layer]!, values: cache.values[layer]!, mask: cache.mask },
+            cache: cached,
           });
           h = block.hidden;
           outputs.keys.push(block.keys);
@@ -76,15 +75,6 @@ export function llamaGen(config: LlamaGenConfig): Backbone {
 
     head: (params, hidden) => tidy(() => linear(hidden, weight(params, "output.weight"))),
   };
-}
-
-function checkCache(cache: TrunkCache | undefined, layers: number): void {
-  if (cache === undefined) return;
-  for (const name of ["keys", "values"] as const) {
-    if (cache[name].length !== layers) {
-      throw new ShapeError(`trunk: cache.${name} holds ${cache[name].length} layers; pass ${layers}`);
-    }
-  }
 }
 
 /** What a block is given besides its weights. */

@@ -6,10 +6,13 @@ import { attachTensorAR, type TensorARModel } from "./attach";
 import { checkTensors } from "./check-tensors";
 import { TensorARError } from "./errors";
 import { type LlamaGenConfig, llamaGen } from "./llamagen";
+import { rar } from "./rar";
+import type { RarConfig } from "./rar-config";
 
 const schema = z.strictObject({
-  kind: z.literal("llamagen"),
-  backbone: z.custom<LlamaGenConfig>((value) => typeof value === "object" && value !== null),
+  /** The family of the base model, which says what `backbone` holds. */
+  kind: z.enum(["llamagen", "rar"]),
+  backbone: z.custom<LlamaGenConfig | RarConfig>((value) => typeof value === "object" && value !== null),
   /** windowSize 1 is the base model itself. */
   tensorar: z.strictObject({
     windowSize: z.int().positive(),
@@ -32,8 +35,9 @@ export interface ModelFolder extends ModelDescription {
 }
 
 /** The functions of a described model. */
-export function modelOf({ backbone, tensorar }: ModelDescription): TensorARModel {
-  return attachTensorAR(llamaGen(backbone), tensorar);
+export function modelOf({ kind, backbone, tensorar }: ModelDescription): TensorARModel {
+  const base = kind === "rar" ? rar(backbone as RarConfig) : llamaGen(backbone as LlamaGenConfig); // they check it
+  return attachTensorAR(base, tensorar);
 }
 
 export async function loadModel(dir: string): Promise<ModelFolder> {

@@ -39,14 +39,14 @@ export interface ReferenceJson {
   readonly tables?: { grid: number; head_dim: number; base: number; cls_token_num: number; output: string }[];
 }
 
-/** Every fixture that comes from LlamaGen's `gpt.py`, whatever its file is called. */
-export function referenceCases(): ReferenceCase[] {
+/** Every fixture that comes from this file of an original, whatever it is called. */
+export function referenceCases(source = "autoregressive/models/gpt.py"): ReferenceCase[] {
   if (!existsSync(referenceRoot)) return [];
   return readdirSync(referenceRoot, { recursive: true, encoding: "utf8" })
     .filter((file) => file.endsWith(".json") && existsSync(join(referenceRoot, file.replace(/json$/, "safetensors"))))
     .sort()
     .map((file) => new ReferenceCase(join(referenceRoot, file)))
-    .filter(({ json }) => json.source?.files?.some((file) => file.endsWith("autoregressive/models/gpt.py")));
+    .filter(({ json }) => json.source?.files?.some((file) => file.endsWith(source)));
 }
 
 /** Class-conditional cases that hold a tensor of this name. */

@@ -61,3 +61,19 @@ test("a training step", async () => {
   );
   await f.dispose();
 });
+
+test("an output that is a constant of a symbolic size", async () => {
+  const fn = ({ x }: { x: tf.Tensor }) => ({
+    zeros: tf.zerosLike(x),
+    positions: tf.range(0, x.shape[0]!, 1, "int32"),
+    two: tf.scalar(2),
+  });
+  const f = await compile(fn, { x: { dtype: "float32", shape: ["batch", 3] } }, { runtime: ort });
+  for (const batch of [1, 4]) {
+    const { zeros, positions, two } = await f({ x: tf.ones([batch, 3]) });
+    expect([zeros.shape, [...(zeros.data as Float32Array)]]).toEqual([[batch, 3], new Array(3 * batch).fill(0)]);
+    expect([...(positions.data as Int32Array)]).toEqual(Array.from({ length: batch }, (_, i) => i));
+    expect([...(two.data as Float32Array)]).toEqual([2]);
+  }
+  await f.dispose();
+});

@@ -1,7 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { writeFileAtomic } from "@tensorar/checkpoint/node";
-import { llamaGen } from "@tensorar/model";
 import { createTokenizer, type TokenizerSpec } from "@tensorar/tokenizer";
 import { z } from "zod";
 import type { CommandDefinition } from "../command";
@@ -62,8 +61,8 @@ async function convertModel(family: Family, source: string, imageSize: number, s
   if (family.model === undefined)
     throw new TensorARError(`models of ${from} are not supported yet, only its tokenizer: give --tokenizer alone`);
   const own = await configFile(model);
-  const config = family.model(own ?? choose(family.sizes, model, `--model of ${from}`)(imageSize));
-  const backbone = llamaGen(config);
+  const config = own ?? choose(family.sizes, model, `--model of ${from}`)(imageSize);
+  const backbone = family.model(config);
   await mkdir(out, { recursive: true });
   await convertTensors(join(out, "model.safetensors"), {
     ...{ source, shapes: backbone.shapes, ignored: family.ignored, what: `${model} of ${from}`, dtype: precision },
@@ -75,7 +74,7 @@ async function convertModel(family: Family, source: string, imageSize: number, s
     tensorar: { windowSize: 1, depth: 1, structure: "maps" },
     noiseRates: [0],
     grid: [side, side],
-    classes: Array.from({ length: config.num_classes }, (_, i) => String(i)),
+    classes: Array.from({ length: backbone.nullCondition }, (_, i) => String(i)),
     training: { convertedFrom: basename(source) },
   });
 }

@@ -52,11 +52,11 @@ function scheduleOf(noise: z.infer<typeof schema>["noise"], rate: number | undef
 
 /** @throws TensorARError when a model can't be trained on these codes */
 export function checkFit(base: ModelFolder, baseDir: string, codes: Codes, codesDir: string): void {
-  const { vocab_size, block_size, num_classes } = base.backbone;
+  const { vocabSize, tokens, nullCondition } = modelOf(base).backbone; // classes are 0 … nullCondition - 1
   const rows: [string, number, number][] = [
-    ["codes in the codebook", vocab_size, codes.vocabSize],
-    ["tokens an image", block_size, codes.grid[0] * codes.grid[1]],
-    ["classes", num_classes, codes.classes.length],
+    ["codes in the codebook", vocabSize, codes.vocabSize],
+    ["tokens an image", tokens, codes.grid[0] * codes.grid[1]],
+    ["classes", nullCondition < 0 ? codes.classes.length : nullCondition, codes.classes.length],
   ];
   for (const [what, model, data] of rows) {
     if (model !== data)

@@ -1,10 +1,22 @@
-import { LLAMAGEN_SIZES, type LlamaGenConfig, type LlamaGenSize, llamaGenConfig } from "@tensorar/model";
+import {
+  type Backbone,
+  LLAMAGEN_SIZES,
+  type LlamaGenConfig,
+  type LlamaGenSize,
+  llamaGen,
+  llamaGenConfig,
+  RAR_SIZES,
+  type RarConfig,
+  type RarSize,
+  rar,
+  rarConfig,
+} from "@tensorar/model";
 import { MASKGIT_VQGAN_16, OPEN_MAGVIT2_16, type TokenizerSpec, type VqConfig } from "@tensorar/tokenizer";
 
 /** What the checkpoints of an original repository hold. */
 export interface Family {
   /** A configuration of its models; absent where only its tokenizer is supported. */
-  readonly model?: (config: object) => LlamaGenConfig;
+  readonly model?: (config: object) => Backbone;
   /** Its models by their names there. */
   readonly sizes: Readonly<Record<string, (imageSize: number) => object>>;
   /** Its tokenizers by name; the first is the usual one. */
@@ -26,7 +38,7 @@ const CLASSES = 1000;
 export const FAMILIES = {
   // Source: FoundationVision/LlamaGen, the ends of autoregressive/models/gpt.py and tokenizer/tokenizer_image/vq_model.py.
   llamagen: {
-    model: (config) => config as LlamaGenConfig, // checked by llamaGen
+    model: (config) => llamaGen(config as LlamaGenConfig), // which checks it
     sizes: Object.fromEntries(
       (Object.keys(LLAMAGEN_SIZES) as LlamaGenSize[]).map((size) => [
         size,
@@ -39,11 +51,12 @@ export const FAMILIES = {
     },
     ignored: /^(freqs_cis|quantize\.codebook_used)$/,
   },
-  // Source: bytedance/1d-tokenizer, configs/training/generator/rar.yaml.
+  // Source: bytedance/1d-tokenizer, configs/training/generator/rar.yaml, README_RAR.md. 256 pixels only.
   rar: {
-    sizes: {},
+    model: (config) => rar(config as RarConfig),
+    sizes: Object.fromEntries((Object.keys(RAR_SIZES) as RarSize[]).map((size) => [size, () => rarConfig(size)])),
     tokenizers: { "MaskGIT-VQGAN": { kind: "maskgit", config: MASKGIT_VQGAN_16 } },
-    ignored: /^loss\./,
+    ignored: /^(loss\.|attn_mask$)/,
   },
   // Source: TencentARC/SEED-Voken, configs/Open-MAGVIT2. Its checkpoints hold the adversarial loss and a moving average.
   magvit2: {

@@ -16,13 +16,25 @@ import { rewrite } from "./rewrite";
 /** Replaces constants that depend on symbolic dimensions by nodes that compute them from the shapes of the inputs. */
 export function lowerSymbolic(graph: Graph): Graph {
   const sizes = new SizeNodes(graph);
-  return rewrite(graph, (node, g) => {
+  return rewrite(withoutConstantOutputs(graph), (node, g) => {
     const inputs = node.inputs.map((input, i) => input && sizes.lower(g, adapt(node, input, i)));
     if (inputs.every((input, i) => input === node.inputs[i])) return undefined;
     const lowered = makeNode(node.op, inputs, node.outputs, node.attributes, node.origin);
     g.nodes.push(lowered);
     return lowered.outputs;
   });
+}
+
+/** Outputs that are constants become copies of them, so that every constant is some node's operand. */
+function withoutConstantOutputs(graph: Graph): Graph {
+  const copies: Node[] = [];
+  const outputs = graph.outputs.map(({ name, value }) => {
+    if (!literalOf(value)) return { name, value };
+    const copy = makeNode("Identity", [value], [value], {}, { kernel: "Identity" });
+    copies.push(copy);
+    return { name, value: copy.outputs[0]! };
+  });
+  return copies.length === 0 ? graph : { ...graph, nodes: [...graph.nodes, ...copies], outputs };
 }
 
 /** Reshape can leave one size open; Expand keeps a size when asked for 1. Both save computing it. */
