@@ -71,8 +71,10 @@ test("another architecture, and weights of another model", async () => {
   await writeTinyModel(at("other"), 2);
   const path = at("other", "config.json");
   const config = JSON.parse(readFileSync(path, "utf8"));
-  writeFileSync(path, JSON.stringify({ ...config, kind: "rar" }));
+  writeFileSync(path, JSON.stringify({ ...config, kind: "diffusion" }));
   expect(await exportRefused({ model: at("other") })).toMatch(/config\.json: not a model folder[\s\S]*llamagen/);
+  writeFileSync(path, JSON.stringify({ ...config, kind: "rar" }));
+  expect(await exportRefused({ model: at("other") })).toMatch(/config\.json: rar: hidden_size = undefined/);
   writeFileSync(path, JSON.stringify({ ...config, backbone: { ...config.backbone, model_type: "t2i" } }));
   expect(await exportRefused({ model: at("other") })).toContain('model_type "t2i" is not supported; use "c2i"');
   writeFileSync(path, JSON.stringify({ ...config, backbone: { ...config.backbone, dim: 64 } }));

@@ -46,13 +46,24 @@ export async function loadModel(dir: string): Promise<ModelFolder> {
   const parsed = schema.safeParse(await readJson(path, what));
   if (!parsed.success) throw new TensorARError(`${path}: not ${what}:\n${z.prettifyError(parsed.error)}`);
   const description = parsed.data;
+  const { shapes } = inFile(path, () => modelOf(description));
   const file = join(dir, "model.safetensors");
   const stored = await readSafetensors(file);
   const tensors = Object.fromEntries(
     Object.entries(stored).map(([name, tensor]) => [name, castTensor(tensor, "float32")]),
   );
-  checkTensors(modelOf(description).shapes, tensors, file);
+  checkTensors(shapes, tensors, file);
   return { ...description, tensors };
+}
+
+/** Errors about the configuration name the file that it is in. */
+function inFile<T>(path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    if (!(cause instanceof TensorARError)) throw cause;
+    throw new TensorARError(`${path}: ${cause.message}`, { cause });
+  }
 }
 
 /** `dtype` float16 halves the file; loading turns it back into float32. */

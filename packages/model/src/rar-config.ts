@@ -35,9 +35,20 @@ export function rarConfig(size: RarSize, overrides: Partial<RarConfig> = {}): Ra
 const SPARE_POSITIONS = 1024;
 const SPARE_STEPS = 100;
 
+const KEYS = [
+  "hidden_size",
+  "num_hidden_layers",
+  "num_attention_heads",
+  "intermediate_size",
+  "image_seq_len",
+  "condition_num_classes",
+  "codebook_size",
+] as const satisfies readonly (keyof RarConfig)[];
+
 /** @throws TensorARError when the config describes no model */
 export function checkRarConfig(config: RarConfig): void {
-  for (const [key, value] of Object.entries(config)) {
+  for (const key of KEYS) {
+    const value = config[key];
     if (!Number.isInteger(value) || value < 1)
       throw new TensorARError(`rar: ${key} = ${value}; use a positive integer`);
   }
