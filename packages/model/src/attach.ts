@@ -6,6 +6,7 @@ import { type ModuleSizes, moduleInitial, moduleShapes, moduleSizes, type Tensor
 import { outputDecoder } from "./output-decoder";
 import { initialise, type ParameterShapes, type Params } from "./parameters";
 import { expectShape } from "./shapes";
+import { splitTokens } from "./sub-tokens";
 import { tidy } from "./tidy";
 
 // R rows · T tokens · L slots · k window · C condition slots · D width · V codes · S cached slots
@@ -15,6 +16,11 @@ export interface ForwardInputs<C extends Condition = tf.Tensor> {
   readonly condition: C;
   /** int32 [R, T-1, k]: input tensors X*[0] … X*[T-2], PAD = -1 past the end. */
   readonly windows: tf.Tensor;
+}
+
+export interface TrainingInputs<C extends Condition = tf.Tensor> extends ForwardInputs<C> {
+  /** int32 [R, T, k]: X[0] … X[T-1], PAD = -1 past the end. Needed by backbones with factors, and read by no others. */
+  readonly targets?: tf.Tensor;
 }
 
 export interface DecodeInputs<C extends Condition = tf.Tensor> {
@@ -33,8 +39,10 @@ export interface DecodeInputs<C extends Condition = tf.Tensor> {
 }
 
 export interface DecodeOutputs {
-  /** [R, k, V]: predictions of the next tensor. */
+  /** [R, k, V]: predictions of the next tensor; of its first sub-tokens, [R, k, V_0], with factors. */
   readonly logits: tf.Tensor;
+  /** [R, k, D]: what {@link TensorARModel.nextFactor} needs; with factors only. */
+  readonly states?: tf.Tensor;
   /** New rows of the cache, one per layer: [R, Hkv, Dh, 1]. */
   readonly keys: tf.Tensor[];
   /** [R, Hkv, 1, Dh] */
@@ -42,8 +50,10 @@ export interface DecodeOutputs {
 }
 
 export interface PrefillOutputs {
-  /** [R, k, V]: predictions of X[0]. */
+  /** [R, k, V]: predictions of X[0]; of its first sub-tokens, [R, k, V_0], with factors. */
   readonly logits: tf.Tensor;
+  /** [R, k, D], as {@link DecodeOutputs.states} */
+  readonly states?: tf.Tensor;
   /** The condition's rows of the cache, one per layer: [R, Hkv, Dh, C]. */
   readonly keys: tf.Tensor[];
   /** [R, Hkv, C, Dh] */
@@ -61,12 +71,25 @@ export interface TensorARModel<C extends Condition = tf.Tensor> {
   readonly shapes: ParameterShapes;
   /** Fresh modules, which leave the base model's logits as they are; empty for window 1. The caller owns them. */
   initModules(seed: number): Params;
-  /** Training and evaluation: logits [R, T, k, V] of X[0] … X[T-1]. The caller owns them. */
-  forward(params: Params, inputs: ForwardInputs<C>): tf.Tensor;
+  /**
+   * Training and evaluation: logits [R, T, k, V] of X[0] … X[T-1]; with factors [R, T, k, V_0 + V_1 + …], each given the
+   * sub-tokens before it in `targets`. The caller owns them.
+   */
+  forward(params: Params, inputs: TrainingInputs<C>): tf.Tensor;
+  /** What `forward` predicts from: the states of X[0] … X[T-1], [R, T, k, D]. The caller owns them. */
+  states(params: Params, inputs: ForwardInputs<C>): tf.Tensor;
   /** All condition slots at once. Not needed for one: `decode` takes it at slot 0. The caller owns the results. */
   prefill(params: Params, inputs: { readonly condition: C }): PrefillOutputs;
   /** One slot of the generation loop. The caller owns the results. */
   decode(params: Params, inputs: DecodeInputs<C>): DecodeOutputs;
+  /**
+   * With factors: predictions of the sub-tokens after the known ones, from the states that `decode` returned. The
+   * caller owns the result.
+   * @param inputs.states [..., D]
+   * @param inputs.known int32 [...] each: sub-tokens 0 … f-1
+   * @returns [..., V_f]
+   */
+  nextFactor(params: Params, inputs: { readonly states: tf.Tensor; readonly known: readonly tf.Tensor[] }): tf.Tensor;
 }
 
 /**
@@ -88,7 +111,9 @@ export function attachTensorAR<C extends Condition = tf.Tensor>(
     initModules: (seed) => initialise(shapes, seed, moduleInitial(sizes)),
     forward: (params, inputs) => tidy(() => forward(backbone, sizes, params, inputs)),
     prefill: (params, inputs) => tidy(() => prefill(backbone, sizes, params, inputs.condition)),
+    states: (params, inputs) => tidy(() => statesOf(backbone, sizes, params, inputs)),
     decode: (params, inputs) => tidy(() => decode(backbone, sizes, params, inputs)),
+    nextFactor: (params, { states, known }) => tidy(() => nextFactor(backbone, params, states, known)),
   };
 }
 
@@ -96,6 +121,33 @@ export function attachTensorAR<C extends Condition = tf.Tensor>(
 const USUAL_ROWS = 8;
 
 function forward<C extends Condition>(
+  backbone: Backbone<C>,
+  sizes: ModuleSizes,
+  params: Params,
+  { targets, ...inputs }: TrainingInputs<C>,
+): tf.Tensor {
+  const states = statesOf(backbone, sizes, params, inputs); // [R, T, k, D]
+  const { factors } = backbone;
+  if (factors === undefined) return backbone.head(params, states);
+  if (targets === undefined) {
+    throw new ShapeError(
+      "forward: this backbone predicts sub-tokens; pass targets, of which each one is given the first",
+    );
+  }
+  expectWindow("forward", targets, [backbone.tokens], sizes.windowSize);
+  const known = splitTokens(tf.maximum(targets, tf.scalar(0, "int32")), factors.sizes).slice(0, -1);
+  const flat = tf.reshape(states, [-1, sizes.width]);
+  const logits = factors.heads(
+    params,
+    flat,
+    known.map((each) => tf.reshape(each, [-1])),
+  );
+  const joined = tf.concat(logits, -1); // [N, V_0 + V_1 + …]
+  return tf.reshape(joined, [-1, backbone.tokens, sizes.windowSize, joined.shape[1]!]);
+}
+
+/** [R, T, k, D] */
+function statesOf<C extends Condition>(
   backbone: Backbone<C>,
   sizes: ModuleSizes,
   params: Params,
@@ -114,7 +166,7 @@ function forward<C extends Condition>(
   const mask = backbone.conditionMask?.(condition); // [R, C]
   const { hidden } = backbone.trunk(params, x, { positions, condition, mask: mask && padRight(mask, tokens - 1) });
   const predicting = slots === 1 ? hidden : tf.slice(hidden, [0, slots - 1, 0], [-1, tokens, width]);
-  return tf.reshape(windowLogits(backbone, sizes, params, predicting), [-1, tokens, windowSize, vocabSize]);
+  return tf.reshape(windowStates(sizes, params, predicting), [-1, tokens, windowSize, width]);
 }
 
 /** [R, C] → [R, C + count], with zeros. */
@@ -133,11 +185,17 @@ function prefill<C extends Condition>(
   const x = backbone.embedCondition(params, condition); // [R, C, D]
   const slots = x.shape[1]!;
   const given = backbone.conditionMask?.(condition);
-  const positions = tf.range(0, slots, 1, "int32");
+  const positions = backbone.conditionSlots === undefined ? countSlots(x) : tf.range(0, slots, 1, "int32");
   const { hidden, keys, values } = backbone.trunk(params, x, { positions, condition, mask: given });
   const last = tf.slice(hidden, [0, slots - 1, 0], [-1, 1, backbone.width]);
   const mask = given ?? tf.zerosLike(tf.sum(x, -1));
-  return { keys, values, mask, logits: windowLogits(backbone, sizes, params, last) };
+  return { keys, values, mask, ...predictions(backbone, sizes, params, last) };
+}
+
+/** 0 … L-1 for x [R, L, D], as a running count and not as a constant, so that L may be symbolic in a traced graph. */
+function countSlots(x: tf.Tensor): tf.Tensor {
+  const ones = tf.onesLike(tf.cast(tf.reshape(tf.slice(x, [0, 0, 0], [1, -1, 1]), [-1]), "int32"));
+  return tf.sub(tf.cumsum(ones), tf.scalar(1, "int32"));
 }
 
 function decode<C extends Condition>(
@@ -158,7 +216,7 @@ function decode<C extends Condition>(
   }
   const cache = { keys, values, mask };
   const output = backbone.trunk(params, x, { positions: position, condition, cache });
-  return { ...withoutHidden(output), logits: windowLogits(backbone, sizes, params, output.hidden) };
+  return { ...withoutHidden(output), ...predictions(backbone, sizes, params, output.hidden) };
 }
 
 const withoutHidden = ({ keys, values }: { keys: tf.Tensor[]; values: tf.Tensor[] }) => ({ keys, values });
@@ -184,17 +242,44 @@ function embedWindows<C extends Condition>(
   return tf.reshape(tf.add(first, change), [-1, length, width]);
 }
 
-/** Logits of the k entries from hidden states [R, L, D]: [R · L, k, V]. */
-function windowLogits<C extends Condition>(
+/** The k states of every slot: [R, L, D] → [R · L, k, D]. */
+function windowStates(sizes: ModuleSizes, params: Params, hidden: tf.Tensor): tf.Tensor {
+  const { windowSize, width } = sizes;
+  const flat = tf.reshape(hidden, [-1, width]) as tf.Tensor2D; // [N, D]
+  return windowSize === 1 ? tf.expandDims(flat, 1) : outputDecoder(params, sizes, flat);
+}
+
+/** What one slot [R, 1, D] predicts. */
+function predictions<C extends Condition>(
   backbone: Backbone<C>,
   sizes: ModuleSizes,
   params: Params,
   hidden: tf.Tensor,
+): { logits: tf.Tensor; states?: tf.Tensor } {
+  const states = windowStates(sizes, params, hidden); // [R, k, D]
+  const logits = backbone.head(params, states);
+  return backbone.factors === undefined ? { logits } : { logits, states };
+}
+
+function nextFactor<C extends Condition>(
+  { factors, width }: Backbone<C>,
+  params: Params,
+  states: tf.Tensor,
+  known: readonly tf.Tensor[],
 ): tf.Tensor {
-  const { windowSize, width } = sizes;
-  const flat = tf.reshape(hidden, [-1, width]) as tf.Tensor2D; // [N, D]
-  const states = windowSize === 1 ? flat : tf.reshape(outputDecoder(params, sizes, flat), [-1, width]);
-  return tf.reshape(backbone.head(params, states), [-1, windowSize, backbone.vocabSize]);
+  if (factors === undefined || known.length === 0 || known.length >= factors.sizes.length) {
+    const count = factors?.sizes.length ?? 1;
+    throw new ShapeError(
+      `nextFactor: tokens of this model have ${count} sub-tokens; ${known.length} can't be followed`,
+    );
+  }
+  const flat = tf.reshape(states, [-1, width]);
+  const all = factors.heads(
+    params,
+    flat,
+    known.map((each) => tf.reshape(each, [-1])),
+  );
+  return tf.reshape(all.at(-1)!, [-1, ...states.shape.slice(1, -1), factors.sizes[known.length]!]);
 }
 
 /** @throws ShapeError when windows are not [R, ...slots, k] */

@@ -16,6 +16,31 @@ export interface LayerCache {
 export const HIDDEN_SCORE = -1e9;
 
 /**
+ * What is added to the scores of new slots among themselves: slot a sees slots up to a, and of those only what is no
+ * padding; every slot sees itself all the same. Made once for all layers; undefined for a single slot, which needs none.
+ *
+ * Positions are compared, and no table is built from the number of slots, so that this may be symbolic in a graph.
+ *
+ * @param positions int32 [L], ascending
+ * @param options.mask [R, L]: 0, or {@link HIDDEN_SCORE} where a slot is padding
+ * @param options.group G, query heads that share keys
+ * @returns [G · L, L], or [R, 1, G · L, L] with a mask
+ */
+export function ownScores(
+  positions: tf.Tensor,
+  { mask, group }: { readonly mask?: tf.Tensor | undefined; readonly group: number },
+): tf.Tensor | undefined {
+  if (positions.shape[0] === 1) return undefined;
+  const [own, other] = [tf.expandDims(positions, 1), tf.expandDims(positions, 0)];
+  let scores = tf.mul(tf.cast(tf.greater(other, own), "float32"), HIDDEN_SCORE); // [L, L]
+  if (mask !== undefined) {
+    const others = tf.cast(tf.notEqual(other, own), "float32");
+    scores = tf.add(tf.mul(tf.expandDims(tf.expandDims(mask, 1), 1), others), scores); // [R, 1, L, L]
+  }
+  return group === 1 ? scores : tf.tile(scores, mask === undefined ? [group, 1] : [1, 1, group, 1]);
+}
+
+/**
  * Causal attention of L new slots over cached slots and themselves. Heads that share keys are folded into the rows of
  * one product instead of repeating the keys. Cached and new scores are computed apart and joined, so the caches
  * themselves are never copied.
@@ -23,24 +48,23 @@ export const HIDDEN_SCORE = -1e9;
  * @param queries [R, H, L, Dh], already scaled by 1/√Dh
  * @param keys [R, Hkv, L, Dh]
  * @param values [R, Hkv, L, Dh]
- * @param context.mask [R, L], added to the scores of new slots; every slot sees itself all the same
+ * @param context.own from {@link ownScores}
  * @returns [R, H, L, Dh]
  */
 export function attention(
   queries: tf.Tensor,
   keys: tf.Tensor,
   values: tf.Tensor,
-  { cache, mask }: { readonly cache?: LayerCache | undefined; readonly mask?: tf.Tensor | undefined } = {},
+  { cache, own }: { readonly cache?: LayerCache | undefined; readonly own?: tf.Tensor | undefined } = {},
 ): tf.Tensor {
   const [, heads, length, headDim] = queries.shape as [number, number, number, number];
   const keyHeads = keys.shape[1]!;
   const group = heads / keyHeads;
   const grouped = group === 1 ? queries : tf.reshape(queries, [-1, keyHeads, group * length, headDim]);
 
-  let own = tf.matMul(grouped, keys, false, true); // [R, Hkv, G·L, L]
-  if (length > 1) own = tf.add(own, causalMask(length, group));
-  if (length > 1 && mask !== undefined) own = tf.add(own, paddingMask(mask, length, group));
-  const mixed = cache === undefined ? tf.matMul(tf.softmax(own), values) : mixWithCache(grouped, own, values, cache);
+  const scores = tf.matMul(grouped, keys, false, true); // [R, Hkv, G·L, L]
+  const seen = own === undefined ? scores : tf.add(scores, own);
+  const mixed = cache === undefined ? tf.matMul(tf.softmax(seen), values) : mixWithCache(grouped, seen, values, cache);
   return group === 1 ? mixed : tf.reshape(mixed, [-1, heads, length, headDim]);
 }
 
@@ -51,20 +75,4 @@ function mixWithCache(queries: tf.Tensor, own: tf.Tensor, values: tf.Tensor, cac
   const probabilities = tf.softmax(tf.concat([past, own], -1));
   const [pastShare, ownShare] = tf.split(probabilities, [past.shape[3]!, own.shape[3]!], -1) as [tf.Tensor, tf.Tensor];
   return tf.add(tf.matMul(pastShare, cache.values), tf.matMul(ownShare, values));
-}
-
-/** [R, 1, G · L, L]: what is padding is hidden from all but itself. */
-function paddingMask(mask: tf.Tensor, length: number, group: number): tf.Tensor {
-  const others = new Float32Array(group * length * length).fill(1);
-  for (let row = 0; row < group * length; row++) others[row * length + (row % length)] = 0;
-  return tf.mul(tf.expandDims(tf.expandDims(mask, 1), 1), tf.tensor2d(others, [group * length, length]));
-}
-
-/** [G · L, L]: slot a sees slots up to a, the same for every head of a group. */
-function causalMask(length: number, group: number): tf.Tensor2D {
-  const values = new Float32Array(group * length * length);
-  for (let row = 0; row < group * length; row++) {
-    values.fill(HIDDEN_SCORE, row * length + (row % length) + 1, (row + 1) * length);
-  }
-  return tf.tensor2d(values, [group * length, length]);
 }

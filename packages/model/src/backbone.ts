@@ -72,6 +72,24 @@ export interface Backbone<C extends Condition = tf.Tensor> {
    * @param x [R, L, D]
    */
   trunk(params: Params, x: tf.Tensor, inputs: TrunkInputs<C>): TrunkOutput;
-  /** [..., D] → [..., V] */
+  /** [..., D] → [..., V], or [..., V_0] with factors */
   head(params: Params, hidden: tf.Tensor): tf.Tensor;
+  /** Present where a token consists of several sub-tokens. */
+  readonly factors?: Factors;
+}
+
+/**
+ * How a token is predicted as sub-tokens, each given the ones before it. Everywhere else a token is one code:
+ * `c_0 + c_1 · V_0 + c_2 · V_0 · V_1 + …`.
+ */
+export interface Factors {
+  /** V_0, V_1, …; their product is V. */
+  readonly sizes: readonly number[];
+  /**
+   * Predictions of sub-tokens 0 … known.length of the same tokens.
+   * @param hidden [N, D]
+   * @param known int32 [N] each, the first sub-tokens
+   * @returns [N, V_f] each
+   */
+  heads(params: Params, hidden: tf.Tensor, known: readonly tf.Tensor[]): tf.Tensor[];
 }

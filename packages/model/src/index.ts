@@ -6,13 +6,16 @@ export {
   type ForwardInputs,
   type PrefillOutputs,
   type TensorARModel,
+  type TrainingInputs,
 } from "./attach";
-export type { Backbone, Condition, ConditionSpec, TrunkCache, TrunkInputs, TrunkOutput } from "./backbone";
+export type { Backbone, Condition, ConditionSpec, Factors, TrunkCache, TrunkInputs, TrunkOutput } from "./backbone";
 export { checkTensors } from "./check-tensors";
 export { emaUpdate } from "./ema";
 export { ShapeError, TensorARError } from "./errors";
 export { lossAndGradients, type Measures } from "./gradients";
-export { llamaGen } from "./llamagen";
+export { janus, type PromptCondition } from "./janus";
+export { JANUS_SIZES, type JanusConfig, type JanusSize, janusConfig, janusShapes } from "./janus-config";
+export { type CaptionCondition, llamaGen } from "./llamagen";
 export {
   initLlamaGen,
   LLAMAGEN_SIZES,
@@ -20,10 +23,21 @@ export {
   type LlamaGenSize,
   llamaGenConfig,
   llamaGenShapes,
+  llamaGenTextConfig,
 } from "./llamagen-config";
-export { type WindowLoss, windowLoss } from "./loss";
+export { type WindowLoss, type WindowLossOptions, windowLoss } from "./loss";
+export { magvit2Ar } from "./magvit2";
+export {
+  initMagvit2Ar,
+  MAGVIT2_AR_SIZES,
+  type Magvit2ArConfig,
+  type Magvit2ArSize,
+  magvit2ArConfig,
+  magvit2ArShapes,
+} from "./magvit2-config";
 export { type ModuleSizes, moduleShapes, moduleSizes, type OutputStructure, type TensorAROptions } from "./modules";
 export { countParameters, type ParameterShapes, type Params } from "./parameters";
 export { type RarForwardInputs, rar, rarForward } from "./rar";
 export { initRar, RAR_SIZES, type RarConfig, type RarSize, rarConfig, rarShapes } from "./rar-config";
 export { type SelfWindowsInputs, sampleFromLogits, selfWindows } from "./self-windows";
+export { joinTokens, splitTokens } from "./sub-tokens";

@@ -6,8 +6,8 @@ import { initialise, type ParameterShapes, type Params } from "./parameters";
  * inside the network has no keys here: it is not implemented.
  */
 export interface LlamaGenConfig {
-  /** "c2i": conditioned on a class. */
-  readonly model_type: "c2i";
+  /** "c2i": conditioned on a class; "t2i": on features of a caption. */
+  readonly model_type: "c2i" | "t2i";
   readonly dim: number;
   readonly n_layer: number;
   readonly n_head: number;
@@ -26,11 +26,14 @@ export interface LlamaGenConfig {
   readonly vocab_size: number;
   /** T, a square number. */
   readonly block_size: number;
+  /** Not read by "t2i". */
   readonly num_classes: number;
-  /** C, 1 for classes. */
+  /** C: 1 for classes, 120 in the original for captions. */
   readonly cls_token_num: number;
   /** Above 0 the label table holds one more row, the null class. */
   readonly class_dropout_prob: number;
+  /** Width of the caption's features, of "t2i" only; default 2048. */
+  readonly caption_dim?: number;
 }
 
 /** Depth, heads and width of the published sizes. Source: the end of LlamaGen `autoregressive/models/gpt.py`. */
@@ -59,6 +62,14 @@ export function llamaGenConfig(size: LlamaGenSize, overrides: Partial<LlamaGenCo
   };
 }
 
+/**
+ * Config of the text-conditional model with the original's defaults: 256 tokens, captions of 120 slots, features 2048
+ * wide (those of Flan-T5 XL).
+ */
+export function llamaGenTextConfig(size: LlamaGenSize, overrides: Partial<LlamaGenConfig> = {}): LlamaGenConfig {
+  return llamaGenConfig(size, { model_type: "t2i", cls_token_num: 120, caption_dim: 2048, ...overrides });
+}
+
 /** Sizes that follow from a config. */
 export interface LlamaGenSizes {
   readonly headDim: number;
@@ -69,17 +80,33 @@ export interface LlamaGenSizes {
   readonly grid: number;
 }
 
+/** Of Flan-T5 XL, with which the original was trained. */
+const CAPTION_WIDTH = 2048;
+
 /** @throws TensorARError when the config describes no model */
 export function llamaGenSizes(config: LlamaGenConfig): LlamaGenSizes {
   const { dim, n_head, n_kv_head: keyHeads = n_head, block_size, cls_token_num, multiple_of } = config;
   const refuse = (what: string): never => {
     throw new TensorARError(`llamaGen: ${what}`);
   };
-  if (config.model_type !== "c2i")
-    refuse(`model_type ${JSON.stringify(config.model_type)} is not supported; use "c2i"`);
-  if (cls_token_num !== 1) refuse(`cls_token_num ${cls_token_num} does not fit model_type "c2i"; use 1`);
-  for (const key of ["dim", "n_layer", "n_head", "multiple_of", "vocab_size", "block_size", "num_classes"] as const) {
-    if (!Number.isInteger(config[key]) || config[key] < 1) refuse(`${key} = ${config[key]}; use a positive integer`);
+  if (config.model_type !== "c2i" && config.model_type !== "t2i")
+    refuse(`model_type ${JSON.stringify(config.model_type)} is unknown; use "c2i" or "t2i"`);
+  if (config.model_type === "c2i" && cls_token_num !== 1)
+    refuse(`cls_token_num ${cls_token_num} does not fit model_type "c2i"; use 1`);
+  const { dim: D, n_layer, vocab_size, num_classes, caption_dim = CAPTION_WIDTH } = config;
+  const counts = {
+    dim: D,
+    n_layer,
+    n_head,
+    multiple_of,
+    vocab_size,
+    block_size,
+    cls_token_num,
+    num_classes,
+    caption_dim,
+  };
+  for (const [key, value] of Object.entries(counts)) {
+    if (!Number.isInteger(value) || value < 1) refuse(`${key} = ${value}; use a positive integer`);
   }
   if (dim % n_head !== 0) refuse(`dim ${dim} is not a multiple of n_head ${n_head}; change one of them`);
   if (n_head % keyHeads !== 0)
@@ -98,7 +125,7 @@ export function llamaGenShapes(config: LlamaGenConfig): ParameterShapes {
   const { dim, n_head, vocab_size } = config;
   const { headDim, keyHeads, hidden } = llamaGenSizes(config);
   const shapes: Record<string, number[]> = {
-    "cls_embedding.embedding_table.weight": [config.num_classes + (config.class_dropout_prob > 0 ? 1 : 0), dim],
+    ...conditionShapes(config),
     "tok_embeddings.weight": [vocab_size, dim],
   };
   for (let layer = 0; layer < config.n_layer; layer++) {
@@ -115,8 +142,20 @@ export function llamaGenShapes(config: LlamaGenConfig): ParameterShapes {
   return { ...shapes, "norm.weight": [dim], "output.weight": [vocab_size, dim] };
 }
 
+function conditionShapes({ model_type, dim, ...config }: LlamaGenConfig): Record<string, number[]> {
+  const { num_classes, class_dropout_prob, cls_token_num, caption_dim = CAPTION_WIDTH } = config;
+  if (model_type === "c2i")
+    return { "cls_embedding.embedding_table.weight": [num_classes + (class_dropout_prob > 0 ? 1 : 0), dim] };
+  return {
+    "cls_embedding.uncond_embedding": [cls_token_num, caption_dim],
+    "cls_embedding.cap_proj.fc1.weight": [dim, caption_dim],
+    "cls_embedding.cap_proj.fc2.weight": [dim, dim],
+  };
+}
+
 /**
- * Fresh parameters: norms at 1, the head at 0, everything else normal with `initializer_range`.
+ * Fresh parameters: norms at 1, the head at 0, the null caption at `1 / √caption_dim`, everything else normal with
+ * `initializer_range`.
  * Source: LlamaGen `initialize_weights`. The caller owns the tensors.
  *
  * @param seed integer in [0, 2^53)
@@ -125,6 +164,7 @@ export function initLlamaGen(config: LlamaGenConfig, seed: number): Params {
   const std = config.initializer_range ?? 0.02;
   return initialise(llamaGenShapes(config), seed, (name) => {
     if (name.endsWith("norm.weight")) return "ones";
+    if (name === "cls_embedding.uncond_embedding") return { std: 1 / Math.sqrt(config.caption_dim ?? CAPTION_WIDTH) };
     return name === "output.weight" ? "zeros" : { std };
   });
 }

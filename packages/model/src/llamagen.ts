@@ -1,12 +1,13 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { attention, type LayerCache } from "./attention";
+import { HIDDEN_SCORE, ownScores } from "./attention";
 import type { Backbone, TrunkOutput } from "./backbone";
 import { layerCaches } from "./cache";
-import { type LlamaGenConfig, type LlamaGenSizes, llamaGenShapes, llamaGenSizes } from "./llamagen-config";
+import { llamaGenBlock } from "./llamagen-block";
+import { type LlamaGenConfig, llamaGenShapes, llamaGenSizes } from "./llamagen-config";
+import { geluTanh } from "./ops/gelu";
 import { embed, linear } from "./ops/linear";
 import { rmsNorm } from "./ops/rms-norm";
-import { type RopeTables, rope, ropeTable2d, ropeTables, spreadRopeTable } from "./ops/rope";
-import { swiglu } from "./ops/swiglu";
+import { ropeTable2d, ropeTables, spreadRopeTable } from "./ops/rope";
 import { type Params, parameter } from "./parameters";
 import { expectShape } from "./shapes";
 import { tidy } from "./tidy";
@@ -15,35 +16,42 @@ import { tidy } from "./tidy";
 
 export { initLlamaGen, type LlamaGenConfig } from "./llamagen-config";
 
+/** Captions of a batch, as features of a text encoder. */
+export interface CaptionCondition extends Readonly<Record<string, tf.Tensor>> {
+  /** float32 [R, C, caption_dim]; left-padded with zeros. */
+  readonly caption: tf.Tensor;
+  /** float32 [R, C]: 1, or 0 where a slot is padding. */
+  readonly mask: tf.Tensor;
+  /** int32 [R]: 1 where the learned null caption takes the caption's place. The mask stays the caption's. */
+  readonly dropped: tf.Tensor;
+}
+
 /**
- * LlamaGen's class-conditional decoder. Source: `autoregressive/models/gpt.py` of FoundationVision/LlamaGen.
- * Differs: dropout is left out (label dropout is the caller's, by passing `nullCondition`), and the condition slots
- * are always all there.
+ * LlamaGen's decoder, conditioned on a class or on a caption. Source: `autoregressive/models/gpt.py` of
+ * FoundationVision/LlamaGen. Differs: dropout is left out (label dropout is the caller's, by passing `nullCondition` or
+ * `dropped`), and the condition slots are always all there.
  *
  * @throws TensorARError when the config describes no model
  */
-export function llamaGen(config: LlamaGenConfig): Backbone {
+export function llamaGen(config: LlamaGenConfig & { readonly model_type: "t2i" }): Backbone<CaptionCondition>;
+export function llamaGen(config: LlamaGenConfig & { readonly model_type: "c2i" }): Backbone;
+export function llamaGen(config: LlamaGenConfig): Backbone<tf.Tensor | CaptionCondition>;
+export function llamaGen(config: LlamaGenConfig): Backbone<tf.Tensor | CaptionCondition> {
   const sizes = llamaGenSizes(config);
   const shapes = llamaGenShapes(config);
   const weight = <T extends tf.Tensor>(params: Params, name: string) => parameter<T>(params, name, shapes[name]!);
   const table = ropeTable2d(sizes.grid, sizes.headDim, config.rope_base ?? 10000, config.cls_token_num);
   const spread = spreadRopeTable(table, sizes.headDim);
+  const group = config.n_head / sizes.keyHeads;
 
   return {
     width: config.dim,
     vocabSize: config.vocab_size,
     tokens: config.block_size,
     conditionSlots: config.cls_token_num,
-    condition: { dtype: "int32", shape: [] },
-    nullCondition: config.class_dropout_prob > 0 ? config.num_classes : -1,
+    ...(config.model_type === "t2i" ? captions(config, weight) : classes(config, weight)),
     cache: { layers: config.n_layer, heads: sizes.keyHeads, headDim: sizes.headDim },
     shapes,
-
-    embedCondition: (params, condition) =>
-      tidy(() => {
-        expectShape("embedCondition", "condition", condition, ["R"]);
-        return tf.expandDims(embed(weight(params, "cls_embedding.embedding_table.weight"), condition), 1); // [R, 1, D]
-      }),
 
     embedCodes: (params, codes) => tidy(() => embed(weight(params, "tok_embeddings.weight"), codes)),
 
@@ -56,13 +64,14 @@ export function llamaGen(config: LlamaGenConfig): Backbone {
           positions as tf.Tensor1D,
           { heads: config.n_head, keyHeads: sizes.keyHeads },
         );
+        const own = ownScores(positions, { mask, group });
         const outputs: TrunkOutput = { hidden: x, keys: [], values: [] };
         let h = tf.reshape(x, [-1, config.dim]) as tf.Tensor2D; // [N, D]
         for (const [layer, cached] of layerCaches(cache, config.n_layer).entries()) {
           const block = llamaGenBlock(config, sizes, (name) => weight(params, `layers.${layer}.${name}`), h, {
             tables,
             length,
-            mask,
+            own,
             cache: cached,
           });
           h = block.hidden;
@@ -77,54 +86,43 @@ export function llamaGen(config: LlamaGenConfig): Backbone {
   };
 }
 
-/** What a block is given besides its weights. */
-export interface BlockInputs {
-  readonly tables: RopeTables;
-  /** L */
-  readonly length: number;
-  /** [R, L] */
-  readonly mask: tf.Tensor | undefined;
-  readonly cache: LayerCache | undefined;
-}
+type WeightOf = <T extends tf.Tensor>(params: Params, name: string) => T;
+type Conditioned = Pick<Backbone<never>, "condition" | "nullCondition" | "embedCondition" | "conditionMask">;
 
-/** Weights of one block by their names inside it. */
-type BlockWeights = <T extends tf.Tensor>(name: string) => T;
+const classes = (config: LlamaGenConfig, weight: WeightOf): Conditioned => ({
+  condition: { dtype: "int32", shape: [] },
+  nullCondition: config.class_dropout_prob > 0 ? config.num_classes : -1,
+  embedCondition: (params: Params, condition: tf.Tensor) =>
+    tidy(() => {
+      expectShape("embedCondition", "condition", condition, ["R"]);
+      return tf.expandDims(embed(weight(params, "cls_embedding.embedding_table.weight"), condition), 1); // [R, 1, D]
+    }),
+});
 
-/** One decoder block: h [N, D] → hidden [N, D], and the new rows of its cache. */
-export function llamaGenBlock(
-  config: LlamaGenConfig,
-  sizes: LlamaGenSizes,
-  weight: BlockWeights,
-  h: tf.Tensor2D,
-  inputs: BlockInputs,
-): { hidden: tf.Tensor2D; keys: tf.Tensor; values: tf.Tensor } {
-  const epsilon = config.norm_eps ?? 1e-5;
-  const attended = selfAttention(config, sizes, weight, rmsNorm(h, weight("attention_norm.weight"), epsilon), inputs);
-  const middle = tf.add(h, attended.output) as tf.Tensor2D;
-  const fed = feedForward(weight, rmsNorm(middle, weight("ffn_norm.weight"), epsilon));
-  return { ...attended, hidden: tf.add(middle, fed) as tf.Tensor2D };
-}
-
-function selfAttention(
-  config: LlamaGenConfig,
-  { headDim, keyHeads }: LlamaGenSizes,
-  weight: BlockWeights,
-  x: tf.Tensor2D,
-  { tables, length, mask, cache }: BlockInputs,
-): { output: tf.Tensor2D; keys: tf.Tensor; values: tf.Tensor } {
-  const heads = config.n_head;
-  const qkv = linear(x, weight("attention.wqkv.weight")); // [N, (H + 2 Hkv) · Dh]
-  const byHead = tf.transpose(tf.reshape(qkv, [-1, length, heads + 2 * keyHeads, headDim]), [0, 2, 1, 3]);
-  const [turning, values] = tf.split(byHead, [heads + keyHeads, keyHeads], 1) as [tf.Tensor, tf.Tensor];
-  const [queries, keys] = tf.split(rope(turning, tables), [heads, keyHeads], 1) as [tf.Tensor, tf.Tensor];
-  const mixed = attention(queries, keys, values, { cache, mask }); // [R, H, L, Dh]
-  const rows = tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [-1, config.dim]);
-  const output = linear(rows, weight("attention.wo.weight")) as tf.Tensor2D;
-  return { output, keys: tf.transpose(keys, [0, 1, 3, 2]), values };
-}
-
-function feedForward(weight: BlockWeights, x: tf.Tensor2D): tf.Tensor2D {
-  const gate = linear(x, weight("feed_forward.w1.weight"));
-  const up = linear(x, weight("feed_forward.w3.weight"));
-  return linear(swiglu(gate, up), weight("feed_forward.w2.weight")) as tf.Tensor2D;
+function captions(config: LlamaGenConfig, weight: WeightOf): Conditioned {
+  const { cls_token_num: slots } = config;
+  const [, width] = llamaGenShapes(config)["cls_embedding.uncond_embedding"] as [number, number];
+  return {
+    condition: {
+      caption: { dtype: "float32", shape: [slots, width] },
+      mask: { dtype: "float32", shape: [slots] },
+      dropped: { dtype: "int32", shape: [] },
+    },
+    nullCondition: -1,
+    embedCondition: (params: Params, { caption, dropped }: CaptionCondition) =>
+      tidy(() => {
+        expectShape("embedCondition", "caption", caption, ["R", slots, width]);
+        expectShape("embedCondition", "dropped", dropped, ["R"]);
+        const none = tf.cast(tf.expandDims(tf.expandDims(dropped, 1), 1), "float32"); // [R, 1, 1]
+        const uncond = weight(params, "cls_embedding.uncond_embedding"); // [C, caption_dim]
+        const chosen = tf.add(tf.mul(caption, tf.sub(1, none)), tf.mul(uncond, none)); // exact: one of the two is 0
+        const inner = geluTanh(linear(chosen, weight(params, "cls_embedding.cap_proj.fc1.weight")));
+        return linear(inner, weight(params, "cls_embedding.cap_proj.fc2.weight")); // [R, C, D]
+      }),
+    conditionMask: ({ mask }: CaptionCondition) =>
+      tidy(() => {
+        expectShape("conditionMask", "mask", mask, ["R", slots]);
+        return tf.mul(tf.sub(1, mask), HIDDEN_SCORE);
+      }),
+  };
 }

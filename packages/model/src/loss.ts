@@ -2,16 +2,24 @@ import * as tf from "@tensorflow/tfjs-core";
 import { TensorARError } from "./errors";
 import { crossEntropy } from "./ops/cross-entropy";
 import { expectShape } from "./shapes";
+import { joinTokens, splitTokens } from "./sub-tokens";
 import { tidy } from "./tidy";
 
 // R rows · T tokens · k window · V codes
 
+export interface WindowLossOptions {
+  /** w_j: k non-negative numbers, not all 0; uniform when left out. */
+  readonly weights?: readonly number[] | undefined;
+  /** V_0, V_1, … of a backbone with factors. */
+  readonly factors?: readonly number[] | undefined;
+}
+
 export interface WindowLoss {
   /** Scalar, in nats: the weighted mean over all targets that are not PAD. */
   readonly loss: tf.Scalar;
-  /** [k]: mean cross-entropy of each depth, in nats. */
+  /** [k]: mean cross-entropy of each depth, in nats; the sum over its sub-tokens. */
   readonly crossEntropy: tf.Tensor1D;
-  /** [k]: share of targets that are the likeliest code. */
+  /** [k]: share of targets that are the likeliest code; all of whose sub-tokens are, each given the ones before it. */
   readonly accuracy: tf.Tensor1D;
 }
 
@@ -21,18 +29,21 @@ export interface WindowLoss {
  *
  * Differentiable in `logits` through `loss` and `crossEntropy`. The caller owns the results.
  *
- * @param logits [R, T, k, V]
+ * @param logits [R, T, k, V], or [R, T, k, V_0 + V_1 + …] with factors
  * @param targets int32 [R, T, k]: codes, PAD = -1 where there is none
- * @param weights k non-negative numbers, not all 0
  */
-export function windowLoss(logits: tf.Tensor, targets: tf.Tensor, weights?: readonly number[]): WindowLoss {
+export function windowLoss(
+  logits: tf.Tensor,
+  targets: tf.Tensor,
+  { weights, factors }: WindowLossOptions = {},
+): WindowLoss {
   return tidy(() => {
-    const [, tokens, windowSize, codes] = expectShape("windowLoss", "logits", logits, ["R", "T", "k", "V"]) as [
-      number,
-      number,
-      number,
-      number,
-    ];
+    const [, tokens, windowSize, codes] = expectShape("windowLoss", "logits", logits, [
+      "R",
+      "T",
+      "k",
+      factors?.reduce((a, b) => a + b) ?? "V",
+    ]) as [number, number, number, number];
     expectShape("windowLoss", "targets", targets, ["R", tokens, windowSize]);
     checkWeights(weights, windowSize);
     const flatLogits = tf.reshape(logits, [-1, codes]) as tf.Tensor2D; // [N, V]
@@ -41,9 +52,14 @@ export function windowLoss(logits: tf.Tensor, targets: tf.Tensor, weights?: read
 
     const counted = tf.cast(tf.greaterEqual(flatTargets, tf.scalar(0, "int32")), "float32"); // [N]
     const counts = byDepth(counted);
-    const entropy = crossEntropy(flatLogits, tf.maximum(flatTargets, tf.scalar(0, "int32")));
+    const known = tf.maximum(flatTargets, tf.scalar(0, "int32")) as tf.Tensor1D;
+    const parts = factors ? (tf.split(flatLogits, [...factors], 1) as tf.Tensor2D[]) : [flatLogits]; // [N, V_f]
+    const codesOf = (factors ? splitTokens(known, factors) : [known]) as tf.Tensor1D[]; // [N]
+    const likeliest = parts.map((part) => tf.cast(tf.argMax(part, -1), "int32"));
+    const entropy = tf.addN(parts.map((part, factor) => crossEntropy(part, codesOf[factor]!)));
+    const best = factors ? joinTokens(likeliest, factors) : likeliest[0]!;
     const sums = byDepth(tf.mul(entropy, counted));
-    const hits = byDepth(tf.cast(tf.equal(tf.cast(tf.argMax(flatLogits, -1), "int32"), flatTargets), "float32"));
+    const hits = byDepth(tf.cast(tf.equal(best, flatTargets), "float32"));
 
     const depthWeights = tf.tensor1d(weights ? [...weights] : new Array<number>(windowSize).fill(1));
     const total = tf.sum(tf.mul(counts, depthWeights));

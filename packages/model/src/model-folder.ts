@@ -3,16 +3,24 @@ import { castTensor, type FloatDType, type TensorData } from "@tensorar/checkpoi
 import { readJson, readSafetensors, writeFileAtomic, writeSafetensors } from "@tensorar/checkpoint/node";
 import { z } from "zod";
 import { attachTensorAR, type TensorARModel } from "./attach";
+import type { Backbone, Condition } from "./backbone";
 import { checkTensors } from "./check-tensors";
 import { TensorARError } from "./errors";
-import { type LlamaGenConfig, llamaGen } from "./llamagen";
+import { janus } from "./janus";
+import type { JanusConfig } from "./janus-config";
+import { llamaGen } from "./llamagen";
+import type { LlamaGenConfig } from "./llamagen-config";
+import { magvit2Ar } from "./magvit2";
+import type { Magvit2ArConfig } from "./magvit2-config";
 import { rar } from "./rar";
 import type { RarConfig } from "./rar-config";
 
 const schema = z.strictObject({
   /** The family of the base model, which says what `backbone` holds. */
-  kind: z.enum(["llamagen", "rar"]),
-  backbone: z.custom<LlamaGenConfig | RarConfig>((value) => typeof value === "object" && value !== null),
+  kind: z.enum(["llamagen", "rar", "magvit2", "janus"]),
+  backbone: z.custom<LlamaGenConfig | RarConfig | Magvit2ArConfig | JanusConfig>(
+    (value) => typeof value === "object" && value !== null,
+  ),
   /** windowSize 1 is the base model itself. */
   tensorar: z.strictObject({
     windowSize: z.int().positive(),
@@ -35,10 +43,17 @@ export interface ModelFolder extends ModelDescription {
 }
 
 /** The functions of a described model. */
-export function modelOf({ kind, backbone, tensorar }: ModelDescription): TensorARModel {
-  const base = kind === "rar" ? rar(backbone as RarConfig) : llamaGen(backbone as LlamaGenConfig); // they check it
-  return attachTensorAR(base, tensorar);
+export function modelOf({ kind, backbone, tensorar }: ModelDescription): TensorARModel<Condition> {
+  return attachTensorAR(BACKBONES[kind](backbone as never) as Backbone<Condition>, tensorar);
 }
+
+/** By the family's name; each checks its configuration. */
+const BACKBONES = {
+  llamagen: (config: LlamaGenConfig) => llamaGen(config),
+  rar: (config: RarConfig) => rar(config),
+  magvit2: (config: Magvit2ArConfig) => magvit2Ar(config),
+  janus: (config: JanusConfig) => janus(config),
+};
 
 export async function loadModel(dir: string): Promise<ModelFolder> {
   const path = join(dir, "config.json");

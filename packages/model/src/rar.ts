@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { attention, type LayerCache } from "./attention";
+import { attention, type LayerCache, ownScores } from "./attention";
 import type { Backbone, TrunkCache, TrunkOutput } from "./backbone";
 import { layerCaches } from "./cache";
 import { gelu } from "./ops/gelu";
@@ -52,7 +52,10 @@ export function rar(config: RarConfig): Backbone {
         const weight = weights(params);
         expectShape("trunk", "x", x, ["R", "L", width]);
         const placed = tf.add(x, placesOf(weight, positions, positions, tokens)); // [R, L, D]
-        return blocks(weight, config, placed, conditionAt(weight, config, condition, positions), cache);
+        return blocks(weight, config, placed, conditionAt(weight, config, condition, positions), {
+          positions,
+          cache,
+        });
       }),
 
     head: (params, hidden) => tidy(() => affine(weights(params), "lm_head", hidden)),
@@ -91,7 +94,9 @@ export function rarForward(params: Params, config: RarConfig, inputs: RarForward
     const end = tf.tile(tf.tensor2d([[T + 1]], [1, 1], "int32"), [R, 1]);
     const targets = tf.concat([tf.zeros([R, 1], "int32"), tf.sub(moved, tf.scalar(1, "int32")), end], 1);
     const placed = tf.add(x, placesOf(weight, places, targets, T));
-    const { hidden } = blocks(weight, config, placed, conditionAt(weight, config, inputs.condition, slots), undefined);
+    const { hidden } = blocks(weight, config, placed, conditionAt(weight, config, inputs.condition, slots), {
+      positions: slots,
+    });
     return backbone.head(params, tf.slice(hidden, [0, 1, 0], [-1, T + 1, -1]));
   });
 }
@@ -143,19 +148,24 @@ function blocks(
   config: RarConfig,
   x: tf.Tensor,
   condition: tf.Tensor,
-  cache: TrunkCache | undefined,
+  slots: { readonly positions: tf.Tensor; readonly cache?: TrunkCache | undefined },
 ): TrunkOutput {
   const { hidden_size: width } = config;
   const length = x.shape[1]!;
   const active = silu(tf.reshape(condition, [-1, width]) as tf.Tensor2D); // [N, D]
   const output: TrunkOutput = { hidden: x, keys: [], values: [] };
+  const own = ownScores(slots.positions, { group: 1 });
   let h = tf.reshape(x, [-1, width]); // [N, D]
-  for (const [layer, cached] of layerCaches(cache, config.num_hidden_layers).entries()) {
+  for (const [layer, cached] of layerCaches(slots.cache, config.num_hidden_layers).entries()) {
     const block: Weights = (name) => weight(`blocks.${layer}.${name}`);
     const modulation = affine(block, "adaLN_modulation.1", active); // [N, 6 · D]
     const [shift1, scale1, gate1, shift2, scale2, gate2] = tf.split(modulation, 6, 1) as Six;
     const norm = (name: string) => layerNorm(h, block(`${name}.weight`), block(`${name}.bias`), EPSILON);
-    const attended = selfAttention(block, config, modulate(norm("norm1"), shift1, scale1), length, cached);
+    const attended = selfAttention(block, config, modulate(norm("norm1"), shift1, scale1), {
+      length,
+      own,
+      cache: cached,
+    });
     h = tf.add(h, tf.mul(gate1, attended.output));
     const inner = gelu(affine(block, "mlp.fc1", modulate(norm("norm2"), shift2, scale2)));
     h = tf.add(h, tf.mul(gate2, affine(block, "mlp.fc2", inner)));
@@ -177,8 +187,15 @@ function selfAttention(
   block: Weights,
   { hidden_size: width, num_attention_heads: heads }: RarConfig,
   x: tf.Tensor,
-  length: number,
-  cache: LayerCache | undefined,
+  {
+    length,
+    own,
+    cache,
+  }: {
+    readonly length: number;
+    readonly own: tf.Tensor | undefined;
+    readonly cache: LayerCache | undefined;
+  },
 ) {
   const headDim = width / heads;
   const qkv = tf.reshape(affine(block, "attn.qkv", x), [-1, length, 3 * heads, headDim]);
@@ -191,7 +208,7 @@ function selfAttention(
     EPSILON,
   ); // [R, H, L, Dh]
   const keys = layerNorm(k, block("attn.k_norm.weight"), block("attn.k_norm.bias"), EPSILON);
-  const mixed = attention(queries, keys, values, { cache });
+  const mixed = attention(queries, keys, values, { own, cache });
   const rows = tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [-1, width]);
   return { output: affine(block, "attn.proj", rows), keys: tf.transpose(keys, [0, 1, 3, 2]), values };
 }

@@ -3,6 +3,7 @@ import type { ForwardInputs, TensorARModel } from "./attach";
 import type { Condition } from "./backbone";
 import type { Params } from "./parameters";
 import { expectShape } from "./shapes";
+import { joinTokens } from "./sub-tokens";
 import { tidy } from "./tidy";
 
 // R rows · T tokens · k window · V codes
@@ -26,7 +27,7 @@ export function sampleFromLogits(logits: tf.Tensor, uniforms: tf.Tensor): tf.Ten
 }
 
 export interface SelfWindowsInputs<C extends Condition = tf.Tensor> extends ForwardInputs<C> {
-  /** float32 [R, T, k] in [0, 1): one for every draft. */
+  /** float32 [R, T, k] in [0, 1): one for every draft; with F factors [R, T, k, F]. */
   readonly uniforms: tf.Tensor;
 }
 
@@ -49,13 +50,31 @@ export function selfWindows<C extends Condition>(
   return tidy(() => {
     const { windows, uniforms } = inputs;
     const { windowSize: k } = model;
-    const { tokens: T } = model.backbone;
+    const { tokens: T, factors } = model.backbone;
     if (k === 1) return tf.clone(windows);
-    expectShape("selfWindows", "uniforms", uniforms, ["R", T, k]);
-    const drawn = sampleFromLogits(model.forward(params, inputs), uniforms); // [R, T, k]
+    expectShape("selfWindows", "uniforms", uniforms, ["R", T, k, ...(factors ? [factors.sizes.length] : [])]);
+    const drawn = drawTokens(model, params, inputs); // [R, T, k]
     const drafts = tf.slice(drawn, [0, 0, 0], [-1, T - 1, k]); // X[T-1] is never an input
     const firstEntry = tf.tensor1d([1, ...new Array<number>(k - 1).fill(0)], "int32");
     const kept = tf.maximum(tf.cast(tf.less(windows, tf.scalar(0, "int32")), "int32"), firstEntry);
     return tf.add(tf.mul(windows, kept), tf.mul(drafts, tf.sub(tf.scalar(1, "int32"), kept)));
   });
+}
+
+/** One token for every entry of every tensor: int32 [R, T, k]. */
+function drawTokens<C extends Condition>(
+  model: TensorARModel<C>,
+  params: Params,
+  { uniforms, ...inputs }: SelfWindowsInputs<C>,
+): tf.Tensor {
+  const { factors } = model.backbone;
+  const states = model.states(params, inputs); // [R, T, k, D]
+  if (factors === undefined) return sampleFromLogits(model.backbone.head(params, states), uniforms);
+  const known: tf.Tensor[] = [];
+  const each = tf.unstack(uniforms, -1); // [R, T, k]
+  for (const [factor, own] of each.entries()) {
+    const logits = factor === 0 ? model.backbone.head(params, states) : model.nextFactor(params, { states, known });
+    known.push(sampleFromLogits(logits, own));
+  }
+  return joinTokens(known, factors.sizes);
 }

@@ -11,7 +11,8 @@ import {
   type Params,
   windowLoss,
 } from "../src";
-import { llamaGenBlock } from "../src/llamagen";
+import { ownScores } from "../src/attention";
+import { llamaGenBlock } from "../src/llamagen-block";
 import { llamaGenSizes } from "../src/llamagen-config";
 import { crossEntropy } from "../src/ops/cross-entropy";
 import { rmsNorm } from "../src/ops/rms-norm";
@@ -99,7 +100,8 @@ describe.each(classConditional(cases, "train.logits"))("$name, training", (fixtu
       x.shape[1]! + 1,
       2 * sizes.headDim,
     ]) as tf.Tensor2D;
-    const tables = ropeTables(spread, tf.range(0, x.shape[1]!, 1, "int32"), {
+    const positions = tf.range(0, x.shape[1]!, 1, "int32");
+    const tables = ropeTables(spread, positions, {
       heads: config.n_head,
       keyHeads: sizes.keyHeads,
     });
@@ -111,7 +113,7 @@ describe.each(classConditional(cases, "train.logits"))("$name, training", (fixtu
       h = llamaGenBlock(config, sizes, weight, h, {
         tables,
         length: x.shape[1]!,
-        mask: undefined,
+        own: ownScores(positions, { group: config.n_head / sizes.keyHeads }),
         cache: undefined,
       }).hidden;
       expectHidden(`train.hidden.${layer}`, h);

@@ -1,7 +1,7 @@
 import "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { attention } from "../src/attention";
+import { attention, ownScores } from "../src/attention";
 import { crossEntropy } from "../src/ops/cross-entropy";
 import { rmsNorm } from "../src/ops/rms-norm";
 import { rope, ropeTable2d, ropeTables, spreadRopeTable } from "../src/ops/rope";
@@ -133,7 +133,8 @@ describe("attention", () => {
 
   test("equals softmax over the slots before, one query at a time", () => {
     const { queries, keys, values } = inputs();
-    const actual = attention(queries, keys, values).dataSync();
+    const own = ownScores(tf.range(0, L, 1, "int32"), { group: H / Hkv });
+    const actual = attention(queries, keys, values, { own }).dataSync();
     expectClose("attention", actual, plainAttention(queries, keys, values), { atol: 2e-6, rtol: 2e-6 });
   });
 
@@ -152,8 +153,10 @@ describe("attention", () => {
           values: cached(values),
           mask: tf.tensor2d(new Array(R).fill(row)),
         },
+        own: ownScores(tf.range(past, L, 1, "int32"), { group: H / Hkv }),
       });
-      const expected = split(attention(queries, keys, values))[1];
+      const own = ownScores(tf.range(0, L, 1, "int32"), { group: H / Hkv });
+      const expected = split(attention(queries, keys, values, { own }))[1];
       expect(actual.shape).toEqual(expected.shape);
       expectClose("attention", actual.dataSync(), expected.dataSync(), { atol: 2e-6, rtol: 2e-6 });
     },

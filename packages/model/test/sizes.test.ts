@@ -82,7 +82,7 @@ test.each([
   [{ cls_token_num: 120 }, /cls_token_num 120/],
   [{ dim: 24, n_head: 4, n_kv_head: 4 }, /head width 6/],
   [{ n_layer: 0 }, /n_layer = 0/],
-  [{ model_type: "t2i" as "c2i" }, /model_type "t2i" is not supported/],
+  [{ model_type: "i2i" as "c2i" }, /model_type "i2i" is unknown/],
 ])("config with %j is refused", (change, message) => {
   expect(() => llamaGen({ ...TINY, ...change })).toThrow(message);
 });

@@ -164,7 +164,7 @@ describe.each(VARIANTS)("flow of information, $structure, depth $depth", (varian
       tf.tensor(slideWindows(codes, { batch: R, tokens: 9, windowSize, count }), [R, count, windowSize], "int32");
     const [windows, targets] = [slide(8), slide(9)];
     const lossOf = (values: Record<string, tf.Tensor>) =>
-      windowLoss(model.forward(values, { condition: conditions(), windows }), targets, [1, 2, 0, 0.5]);
+      windowLoss(model.forward(values, { condition: conditions(), windows }), targets, { weights: [1, 2, 0, 0.5] });
     const { grads } = lossAndGradients(params, lossOf);
     const step = 0.01;
     for (const [name, value] of Object.entries(params)) {

@@ -46,7 +46,7 @@ describe("windowLoss", () => {
   test.each([{ weights: undefined }, { weights: [1, 0.5, 0] }])(
     "equals the formula, weights $weights",
     ({ weights }) => {
-      const actual = windowLoss(logits(), tf.tensor(targets(), [R, T, k], "int32"), weights);
+      const actual = windowLoss(logits(), tf.tensor(targets(), [R, T, k], "int32"), { weights });
       const expected = plainLoss(weights ?? [1, 1, 1]);
       expectClose("loss", actual.loss.dataSync(), [expected.loss], FLOAT32);
       expectClose("crossEntropy", actual.crossEntropy.dataSync(), expected.crossEntropy, FLOAT32);
@@ -56,7 +56,7 @@ describe("windowLoss", () => {
 
   test.each([[[1, 1]], [[1, 1, -1]], [[0, 0, 0]], [[1, 1, Number.NaN]]])("weights %j are refused", (weights) => {
     const target = tf.tensor(targets(), [R, T, k], "int32");
-    expect(() => windowLoss(logits(), target, weights)).toThrow(/weights \[.*\] do not fit window 3/);
+    expect(() => windowLoss(logits(), target, { weights })).toThrow(/weights \[.*\] do not fit window 3/);
   });
 });
 

@@ -1,3 +1,4 @@
+import type { Conditioning, ConditionTensors } from "./conditioning";
 import type { Decoder, DecodeSession } from "./decoder";
 import { TensorARError } from "./errors";
 import { type CacheShape, createCache } from "./kv-cache";
@@ -8,9 +9,6 @@ export interface TensorData {
   readonly shape: readonly number[];
   readonly data: Float32Array | Int32Array;
 }
-
-/** A condition as the step takes it: one tensor [R, ...], or several by name. */
-export type ConditionTensors = TensorData | Readonly<Record<string, TensorData>>;
 
 /** What one decoder step is given: the previous tensor, and the cache as inputs only. */
 export interface StepInputs {
@@ -32,6 +30,8 @@ export interface StepInputs {
 export interface StepOutputs {
   /** float32 [R, k, V] */
   readonly logits: TensorData;
+  /** float32 [R, k, D], with factors */
+  readonly states?: TensorData;
   /** float32 [R, H, Dh, 1], one per layer */
   readonly keys: readonly TensorData[];
   /** float32 [R, H, 1, Dh], one per layer */
@@ -42,6 +42,8 @@ export interface StepOutputs {
 export interface PrefillOutputs {
   /** float32 [R, k, V] */
   readonly logits: TensorData;
+  /** float32 [R, k, D], with factors */
+  readonly states?: TensorData;
   /** float32 [R, H, Dh, C], one per layer */
   readonly keys: readonly TensorData[];
   /** float32 [R, H, C, Dh], one per layer */
@@ -50,29 +52,28 @@ export interface PrefillOutputs {
   readonly mask: TensorData;
 }
 
-/** How a model takes conditions. */
-export interface Conditioning<C> {
-  /** What stands for "none" beside this condition in guidance. */
-  unconditional(condition: C): C;
-  tensors(conditions: ArrayLike<C>): ConditionTensors;
+/** What predicting sub-tokens takes. */
+export interface FactorInputs {
+  /** float32 [R, k, D], as `run` returned them */
+  readonly states: TensorData;
+  /** int32 [R, k] each */
+  readonly known: TensorData[];
 }
-
-/** Conditions that are classes. @param nullClass the class that stands for "none" */
-export const classLabels = (nullClass: number): Conditioning<number> => ({
-  unconditional: () => nullClass,
-  tensors: (conditions) => ({ dtype: "int32", shape: [conditions.length], data: Int32Array.from(conditions) }),
-});
 
 export interface CachedDecoderOptions<C> {
   readonly tokens: number;
   readonly windowSize: number;
   readonly vocabSize: number;
+  /** V_0, V_1, … where a token consists of sub-tokens; needs `nextFactor`. */
+  readonly factors?: readonly number[];
   readonly cache: CacheShape;
   readonly conditioning: Conditioning<C>;
   /** Runs the condition's slots. Without it there is one, and the first step runs it. */
   prefill?(inputs: { readonly condition: ConditionTensors }): Promise<PrefillOutputs>;
   /** Runs one step: the model's decode function, eagerly or compiled. */
   run(inputs: StepInputs): Promise<StepOutputs>;
+  /** Logits of the sub-tokens after the known ones. */
+  nextFactor?(inputs: FactorInputs): Promise<{ readonly logits: TensorData }>;
 }
 
 /**
@@ -80,17 +81,17 @@ export interface CachedDecoderOptions<C> {
  * slot's rows come back. The cache grows in buckets, so that a step reads little more than what is filled.
  */
 export function cachedDecoder<C = number>(options: CachedDecoderOptions<C>): Decoder<C> {
-  const { tokens, windowSize, vocabSize, conditioning, prefill, run } = options;
+  const { tokens, windowSize, vocabSize, factors, conditioning, prefill, run, nextFactor } = options;
   return {
-    tokens,
-    windowSize,
-    vocabSize,
+    ...{ tokens, windowSize, vocabSize },
+    ...(factors && { factors }),
     unconditional: conditioning.unconditional,
     start(conditions): DecodeSession {
       const R = conditions.length;
       const condition = conditioning.tensors(conditions);
       const cache = createCache(options.cache, R);
       let done = 0;
+      let states: TensorData | undefined;
       return {
         async step(windows) {
           if (done === tokens)
@@ -105,8 +106,18 @@ export function cachedDecoder<C = number>(options: CachedDecoderOptions<C>): Dec
                   ...cache.inputs(),
                 });
           done++;
+          states = outputs.states;
           if (done < tokens) cache.append(outputs, outputs.mask);
           return outputs.logits.data as Float32Array;
+        },
+        async nextFactor(known) {
+          if (!nextFactor || !states)
+            throw new TensorARError("cachedDecoder: this model has no sub-tokens; draw whole tokens");
+          const { logits } = await nextFactor({
+            states,
+            known: known.map((data) => ({ dtype: "int32", shape: [R, windowSize], data })),
+          });
+          return logits.data as Float32Array;
         },
       };
     },

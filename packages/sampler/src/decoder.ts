@@ -11,6 +11,11 @@ export interface Decoder<C = number> {
   readonly windowSize: number;
   /** V */
   readonly vocabSize: number;
+  /**
+   * V_0, V_1, … where a token consists of sub-tokens, each predicted given the ones before it: their product is V, and a
+   * code is `c_0 + c_1 · V_0 + c_2 · V_0 · V_1 + …`.
+   */
+  readonly factors?: readonly number[];
   /** What stands for "none" beside this condition in classifier-free guidance. */
   unconditional(condition: C): C;
   /** Begins one batch. @param conditions one for each row */
@@ -22,7 +27,13 @@ export interface DecodeSession {
   /**
    * Predicts the next k tokens of every row. The loop calls it T times.
    * @param windows [R, k]: the previous tensor of every row, PAD past the image's end; ignored at the first call
-   * @returns logits [R, k, V]; valid until the next call
+   * @returns logits [R, k, V], with factors those of the first sub-tokens, [R, k, V_0]; valid until the next call
    */
   step(windows: Int32Array): Promise<Float32Array>;
+  /**
+   * With factors: predicts the next sub-tokens of what `step` predicted.
+   * @param known [R, k] each: sub-tokens 0 … f-1
+   * @returns logits [R, k, V_f]; valid until the next call
+   */
+  nextFactor?(known: readonly Int32Array[]): Promise<Float32Array>;
 }

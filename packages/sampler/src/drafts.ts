@@ -47,10 +47,16 @@ export function sampleDrafts(
   logits: Float32Array,
   offset: number,
   vocabSize: number,
-  address: { readonly seed: number; readonly image: number; readonly position: number; readonly where: string },
+  address: {
+    readonly seed: number;
+    readonly image: number;
+    readonly position: number;
+    readonly factor: number;
+    readonly where: string;
+  },
   out: Int32Array,
 ): void {
-  const stream = createStream(address.seed, "draft", address.image, address.position);
+  const stream = createStream(address.seed, ofFactor("draft", address.factor), address.image, address.position);
   const temperature = "temperature" in drafts ? (drafts.temperature ?? 1) : 1;
   const options = { temperature, topK: 0, topP: 1 };
   for (let entry = 1; entry < out.length; entry++) {
@@ -61,6 +67,9 @@ export function sampleDrafts(
         : categorical.sample(logits, row, options, stream.uniform(), address.where);
   }
 }
+
+/** Purpose of random numbers for one sub-token; the first one's are those of a whole token. */
+export const ofFactor = (purpose: string, factor: number): string => (factor === 0 ? purpose : `${purpose}/${factor}`);
 
 /** What the model is shown instead of its drafts. @param fed [k]: entry 0 is final and stays; the others are changed in place */
 export function disturbDrafts(

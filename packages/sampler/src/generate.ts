@@ -1,20 +1,27 @@
 import { createStream, PAD } from "@tensorar/noise";
-import { checkSampling, createCategorical, type SamplingOptions } from "./categorical";
+import { type Categorical, checkSampling, createCategorical, type SamplingOptions } from "./categorical";
 import type { Decoder } from "./decoder";
-import { checkDrafts, type DraftPolicy, disturbDrafts, sampleDrafts } from "./drafts";
+import { checkDrafts, type DraftPolicy, disturbDrafts, ofFactor, sampleDrafts } from "./drafts";
 import { TensorARError } from "./errors";
 import { checkGuidance, type Guidance, isGuided, mixGuided, scaleAt } from "./guidance";
 
 // N images · R rows, N or 2N with guidance · T tokens · k window · V codes
 
-export interface GenerateOptions<C = number> extends SamplingOptions {
+/** One for all sub-tokens of a code, or one for each. Codes of most models are one. */
+export type PerFactor<T> = T | readonly T[];
+
+export interface GenerateOptions<C = number> {
   /** [N] */
   readonly conditions: ArrayLike<C>;
   /** Image i of a run depends on the seed and its index alone, not on the batch that it is made in. */
   readonly seed: number;
   /** Index of the first image of this batch; default 0. */
   readonly firstIndex?: number;
-  readonly guidance: Guidance;
+  readonly guidance: PerFactor<Guidance>;
+  /** See {@link SamplingOptions}. */
+  readonly temperature: PerFactor<number>;
+  readonly topK: PerFactor<number>;
+  readonly topP: PerFactor<number>;
   readonly drafts: DraftPolicy;
   /** Keep all drafts of every position. */
   readonly trace?: boolean;
@@ -50,40 +57,86 @@ export async function* generate<C = number>(
 ): AsyncGenerator<GenerateStep, Generated> {
   check(decoder, options);
   const { tokens: T, windowSize: k, vocabSize: V } = decoder;
-  const { conditions, seed, firstIndex = 0, guidance, drafts } = options;
+  const { conditions, seed, firstIndex = 0, drafts } = options;
   const N = conditions.length;
-  const guided = isGuided(guidance);
+  const factors = factorsOf(decoder, options);
+  const guided = factors.some(({ guidance }) => isGuided(guidance));
   const session = decoder.start(guided ? withTwins(decoder, conditions) : conditions);
-  const categorical = createCategorical(V);
   const codes = new Int32Array(N * T).fill(PAD);
   const trace = options.trace ? new Int32Array(N * T * k).fill(PAD) : undefined;
   const windows = new Int32Array((guided ? 2 * N : N) * k); // valid codes: models may look the ignored first one up
-  const drawn = new Int32Array(k);
 
   for (let position = 0; position < T; position++) {
     if (options.signal?.aborted)
       throw new TensorARError(`generation was stopped at token ${position} of ${T}; start it again for these images`);
-    const logits = await session.step(windows); // [R, k, V]
-    if (guided) mixGuided(logits, scaleAt(guidance, position, T));
+    const entries = Math.min(k, T - position); // of the tensor that lie inside the image
+    const known: Int32Array[] = []; // sub-tokens [R, k]
+    for (const [factor, { size, guidance, categorical, sampling }] of factors.entries()) {
+      const logits = await (factor === 0 ? session.step(windows) : session.nextFactor!(known)); // [R, k, V_f]
+      if (guided) mixGuided(logits, scaleAt(guidance, position, T));
+      const drawn = new Int32Array(windows.length);
+      for (let row = 0; row < N; row++) {
+        const image = firstIndex + row;
+        const address = { seed, image, position, factor, where: `image ${image}, token ${position}` };
+        const uniform = createStream(seed, ofFactor("token", factor), image, position).uniform();
+        const inside = drawn.subarray(row * k, row * k + entries);
+        inside[0] = categorical.sample(logits, row * k * size, sampling, uniform, address.where);
+        sampleDrafts(drafts, categorical, logits, row * k * size, size, address, inside);
+      }
+      if (guided) drawn.copyWithin(N * k, 0, N * k);
+      known.push(drawn);
+    }
     for (let row = 0; row < N; row++) {
-      const image = firstIndex + row;
-      const address = { seed, image, position, where: `image ${image}, token ${position}` };
-      const uniform = createStream(seed, "token", image, position).uniform();
-      drawn[0] = categorical.sample(logits, row * k * V, options, uniform, address.where);
-      const entries = Math.min(k, T - position); // of the tensor that lie inside the image
+      const drawn = new Int32Array(k).fill(PAD);
       const inside = drawn.subarray(0, entries);
-      sampleDrafts(drafts, categorical, logits, row * k * V, V, address, inside);
+      for (let entry = 0; entry < entries; entry++) inside[entry] = joinFactors(factors, known, row * k + entry);
       codes.set(inside, row * T + position);
       if (trace) recordDrafts(trace, inside, row * T + position, k);
-      disturbDrafts(drafts, V, address, inside);
-      drawn.fill(PAD, entries);
+      disturbDrafts(drafts, V, { seed, image: firstIndex + row, position }, inside);
       windows.set(drawn, row * k);
-      if (guided) windows.set(drawn, (N + row) * k);
     }
+    if (guided) windows.copyWithin(N * k, 0, N * k);
     yield { position, codes };
   }
   return { codes, ...(trace && { trace }) };
 }
+
+interface Factor {
+  /** V_f */
+  readonly size: number;
+  readonly guidance: Guidance;
+  readonly sampling: SamplingOptions;
+  readonly categorical: Categorical;
+}
+
+/** How each sub-token is drawn; one of them stands for a whole token. */
+function factorsOf<C>(
+  { factors = [], vocabSize }: Decoder<C>,
+  { guidance, temperature, topK, topP }: GenerateOptions<C>,
+): Factor[] {
+  const sizes = factors.length === 0 ? [vocabSize] : factors;
+  const nth = <T>(value: PerFactor<T>, factor: number, name: string): T => {
+    if (!Array.isArray(value)) return value as T;
+    if (value.length === sizes.length) return value[factor] as T;
+    throw new TensorARError(
+      `generate: ${value.length} values of ${name} for ${sizes.length} sub-tokens; pass one, or one for each`,
+    );
+  };
+  return sizes.map((size, factor) => ({
+    size,
+    guidance: nth(guidance, factor, "guidance"),
+    sampling: {
+      temperature: nth(temperature, factor, "temperature"),
+      topK: nth(topK, factor, "topK"),
+      topP: nth(topP, factor, "topP"),
+    },
+    categorical: createCategorical(size),
+  }));
+}
+
+/** The code whose sub-tokens lie at index `at`. */
+const joinFactors = (factors: readonly Factor[], known: readonly Int32Array[], at: number): number =>
+  factors.reduceRight((above, { size }, factor) => above * size + known[factor]![at]!, 0);
 
 /** [N] → [2N]: every condition, then what stands for none beside each. */
 function withTwins<C>(decoder: Decoder<C>, conditions: ArrayLike<C>): C[] {
@@ -98,14 +151,17 @@ function recordDrafts(trace: Int32Array, entries: Int32Array, at: number, k: num
   });
 }
 
-function check<C>({ windowSize, tokens }: Decoder<C>, options: GenerateOptions<C>): void {
+function check<C>(decoder: Decoder<C>, options: GenerateOptions<C>): void {
+  const { windowSize, tokens } = decoder;
   const { conditions, firstIndex = 0 } = options;
   if (conditions.length === 0) throw new TensorARError("generate: no conditions; pass one for each image");
   if (!(Number.isInteger(firstIndex) && firstIndex >= 0))
     throw new TensorARError(`generate: firstIndex ${firstIndex} is no image; use 0 or more`);
   if (windowSize > tokens)
     throw new TensorARError(`generate: window ${windowSize} does not fit an image of ${tokens} tokens`);
-  checkSampling(options);
-  checkGuidance(options.guidance);
+  for (const { sampling, guidance } of factorsOf(decoder, options)) {
+    checkSampling(sampling);
+    checkGuidance(guidance);
+  }
   checkDrafts(options.drafts, windowSize);
 }

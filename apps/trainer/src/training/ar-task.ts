@@ -52,7 +52,7 @@ export function arTask(
     }
     const { measures, grads } = lossAndGradients(state.params!, (params) => {
       const logits = model.forward(params, { condition, windows }); // [B, T, k, V]
-      return windowLoss(logits, targets, options.lossWeights);
+      return windowLoss(logits, targets, { weights: options.lossWeights });
     });
     const next = adamW(
       state.params!,

@@ -4,7 +4,7 @@ import * as tf from "@tensorflow/tfjs-core";
 
 /** Rotary coefficients of some slots, ready for {@link rope}. */
 export interface RopeTables {
-  /** [H, L, Dh]: cos, twice for each pair. */
+  /** [H, L, Dh]: cos, for both members of each pair. */
   readonly cos: tf.Tensor;
   /** [H, L, Dh]: -sin for the first and +sin for the second of each pair. */
   readonly sin: tf.Tensor;
@@ -63,20 +63,48 @@ export function ropeTables(
   { heads, keyHeads }: { readonly heads: number; readonly keyHeads: number },
 ): RopeTables {
   const headDim = spread.shape[1] / 2;
-  const factors = Array.from({ length: heads + keyHeads }, (_, head) => (head < heads ? 1 / Math.sqrt(headDim) : 1));
-  const ofHeads = tf.tensor3d(factors, [heads + keyHeads, 1, 1]);
+  const ofHeads = headFactors(heads, keyHeads, headDim);
   const [cos, sin] = tf.split(tf.gather(spread, positions), 2, 1) as [tf.Tensor, tf.Tensor]; // [L, Dh]
-  return { cos: tf.mul(ofHeads, cos), sin: tf.mul(ofHeads, sin), swap: swapMatrix(headDim) };
+  return { cos: tf.mul(ofHeads, cos), sin: tf.mul(ofHeads, sin), swap: swapMatrix(headDim, (i) => i ^ 1) };
 }
 
-function swapMatrix(size: number): tf.Tensor2D {
+/**
+ * Coefficients of a language model's rotary embedding at these positions: one axis, member p of the first half of a head
+ * paired with member p of the second. As in {@link ropeTables}, those of queries hold the scale `1/√Dh`. Computed from
+ * the positions, which have no largest.
+ * Source: transformers `models/llama/modeling_llama.py`.
+ *
+ * @param positions int32 [L]
+ */
+export function ropeTables1d(
+  positions: tf.Tensor,
+  sizes: { readonly headDim: number; readonly heads: number; readonly keyHeads: number; readonly base: number },
+): RopeTables {
+  const { headDim, heads, keyHeads, base } = sizes;
+  const half = headDim / 2;
+  const frequencies = Array.from({ length: headDim }, (_, i) => 1 / Math.fround(base ** ((2 * (i % half)) / headDim)));
+  const angles = tf.mul(tf.expandDims(tf.cast(positions, "float32"), 1), tf.tensor1d(frequencies)); // [L, Dh]
+  const signs = tf.tensor1d(Array.from({ length: headDim }, (_, i) => (i < half ? -1 : 1)));
+  const ofHeads = headFactors(heads, keyHeads, headDim);
+  const swap = swapMatrix(headDim, (i) => (i + half) % headDim);
+  return { cos: tf.mul(ofHeads, tf.cos(angles)), sin: tf.mul(ofHeads, tf.mul(tf.sin(angles), signs)), swap };
+}
+
+/** [H + Hkv, 1, 1]: the attention scale for query heads, 1 for key heads. */
+const headFactors = (heads: number, keyHeads: number, headDim: number): tf.Tensor =>
+  tf.tensor3d(
+    Array.from({ length: heads + keyHeads }, (_, head) => (head < heads ? 1 / Math.sqrt(headDim) : 1)),
+    [heads + keyHeads, 1, 1],
+  );
+
+function swapMatrix(size: number, partner: (member: number) => number): tf.Tensor2D {
   const values = new Float32Array(size * size);
-  for (let i = 0; i < size; i++) values[i * size + (i ^ 1)] = 1;
+  for (let i = 0; i < size; i++) values[i * size + partner(i)] = 1;
   return tf.tensor2d(values, [size, size]);
 }
 
 /**
- * Rotates the interleaved pairs of every head: `x·cos + swap(x)·sin`. The swap is a product with a permutation matrix,
+ * Rotates the pairs of every head: `x·cos + swap(x)·sin`. The swap is a product with a permutation matrix,
  * far cheaper in ONNX Runtime than strided copies of single elements. The gradient is the inverse rotation.
  *
  * @param x [R, H, L, Dh]

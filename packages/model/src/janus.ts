@@ -1,0 +1,130 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { attention, HIDDEN_SCORE, type LayerCache, ownScores } from "./attention";
+import type { Backbone, TrunkOutput } from "./backbone";
+import { layerCaches } from "./cache";
+import { checkJanusConfig, type JanusConfig, janusShapes } from "./janus-config";
+import { gelu } from "./ops/gelu";
+import { embed, linear } from "./ops/linear";
+import { rmsNorm } from "./ops/rms-norm";
+import { type RopeTables, rope, ropeTables1d } from "./ops/rope";
+import { swiglu } from "./ops/swiglu";
+import { type Params, parameter } from "./parameters";
+import { expectShape } from "./shapes";
+import { tidy } from "./tidy";
+
+// R rows · P prompt tokens · L slots · N = R · L · D width · H heads · Hkv key heads · Dh head width
+
+/** Prompts of a batch. */
+export interface PromptCondition extends Readonly<Record<string, tf.Tensor>> {
+  /** int32 [R, P]: text tokens; prompts shorter than P are padded on the left, with any token. */
+  readonly prompt: tf.Tensor;
+  /** float32 [R, P]: 1, or 0 where a slot is such padding. */
+  readonly mask: tf.Tensor;
+}
+
+/**
+ * Janus-Pro's path to images: a Llama reads the prompt and then embeddings of codes, and a head of its own predicts
+ * codes. "None" for guidance is the prompt with all but its first and last token replaced by `pad_id`.
+ *
+ * Source: `janus/models/modeling_vlm.py` and `generation_inference.py` of deepseek-ai/Janus; the language model is that
+ * of transformers `models/llama/modeling_llama.py`. Differs: prompts of different lengths fit in one batch, since
+ * positions count only relative to each other.
+ *
+ * @throws TensorARError when the config describes no model
+ */
+export function janus(config: JanusConfig): Backbone<PromptCondition> {
+  checkJanusConfig(config);
+  const { language, gen_vision, aligner_depth = 2 } = config;
+  const { hidden_size: width, num_attention_heads: heads, num_key_value_heads: keyHeads } = language;
+  const headDim = width / heads;
+  const shapes = janusShapes(config);
+  const weight = <T extends tf.Tensor>(params: Params, name: string) => parameter<T>(params, name, shapes[name]!);
+  const affine = (params: Params, name: string, x: tf.Tensor): tf.Tensor =>
+    tf.add(linear(x, weight(params, `${name}.weight`)), weight(params, `${name}.bias`));
+
+  return {
+    width,
+    vocabSize: gen_vision.codebook_size,
+    tokens: gen_vision.grid ** 2,
+    conditionSlots: undefined,
+    condition: { prompt: { dtype: "int32", shape: ["prompt"] }, mask: { dtype: "float32", shape: ["prompt"] } },
+    nullCondition: -1,
+    cache: { layers: language.num_hidden_layers, heads: keyHeads, headDim },
+    shapes,
+
+    embedCondition: (params, { prompt }) =>
+      tidy(() => {
+        expectShape("embedCondition", "prompt", prompt, ["R", "P"]);
+        return embed(weight(params, "language_model.model.embed_tokens.weight"), prompt); // [R, P, D]
+      }),
+
+    conditionMask: ({ prompt, mask }) =>
+      tidy(() => {
+        expectShape("conditionMask", "mask", mask, prompt.shape);
+        return tf.mul(tf.sub(1, mask), HIDDEN_SCORE);
+      }),
+
+    embedCodes: (params, codes) =>
+      tidy(() => {
+        let x = embed(weight(params, "gen_embed.weight"), codes);
+        for (let layer = 0; layer < aligner_depth; layer++)
+          x = affine(params, `gen_aligner.layers.${2 * layer}`, layer === 0 ? x : gelu(x));
+        return x;
+      }),
+
+    trunk: (params, x, { positions, mask, cache }) =>
+      tidy(() => {
+        const [, length] = expectShape("trunk", "x", x, ["R", "L", width]) as [number, number, number];
+        const tables = ropeTables1d(positions, { headDim, heads, keyHeads, base: language.rope_theta });
+        const own = ownScores(positions, { mask, group: heads / keyHeads });
+        const output: TrunkOutput = { hidden: x, keys: [], values: [] };
+        let h = tf.reshape(x, [-1, width]) as tf.Tensor2D; // [N, D]
+        for (const [layer, cached] of layerCaches(cache, language.num_hidden_layers).entries()) {
+          const block: BlockWeights = (name) => weight(params, `language_model.model.layers.${layer}.${name}.weight`);
+          const { hidden, keys, values } = llamaBlock(language, block, h, { tables, length, own, cache: cached });
+          h = hidden;
+          output.keys.push(keys);
+          output.values.push(values);
+        }
+        const hidden = rmsNorm(h, weight(params, "language_model.model.norm.weight"), language.rms_norm_eps);
+        return { ...output, hidden: tf.reshape(hidden, [-1, length, width]) };
+      }),
+
+    head: (params, hidden) =>
+      tidy(() => affine(params, "gen_head.vision_head", gelu(affine(params, "gen_head.output_mlp_projector", hidden)))),
+  };
+}
+
+type BlockWeights = <T extends tf.Tensor>(name: string) => T;
+
+interface BlockInputs {
+  readonly tables: RopeTables;
+  readonly length: number;
+  readonly own: tf.Tensor | undefined;
+  readonly cache: LayerCache | undefined;
+}
+
+/** One block of a Llama: h [N, D] → hidden [N, D], and the new rows of its cache. */
+function llamaBlock(
+  { rms_norm_eps }: JanusConfig["language"],
+  weight: BlockWeights,
+  h: tf.Tensor2D,
+  { tables, length, own, cache }: BlockInputs,
+) {
+  const headDim = tables.swap.shape[0];
+  const x = rmsNorm(h, weight("input_layernorm"), rms_norm_eps);
+  const byHead = (name: string): tf.Tensor => {
+    const projected = linear(x, weight(`self_attn.${name}`)); // [N, H · Dh]
+    return tf.transpose(tf.reshape(projected, [-1, length, projected.shape[1]! / headDim, headDim]), [0, 2, 1, 3]);
+  };
+  const [q, k, values] = [byHead("q_proj"), byHead("k_proj"), byHead("v_proj")];
+  const turned = rope(tf.concat([q, k], 1), tables);
+  const [queries, keys] = tf.split(turned, [q.shape[1]!, k.shape[1]!], 1) as [tf.Tensor, tf.Tensor];
+  const mixed = attention(queries, keys, values, { cache, own }); // [R, H, L, Dh]
+  const rows = tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [-1, h.shape[1]]);
+  const middle = tf.add(h, linear(rows, weight("self_attn.o_proj"))) as tf.Tensor2D;
+  const normed = rmsNorm(middle, weight("post_attention_layernorm"), rms_norm_eps);
+  const inner = swiglu(linear(normed, weight("mlp.gate_proj")), linear(normed, weight("mlp.up_proj")));
+  const hidden = tf.add(middle, linear(inner, weight("mlp.down_proj"))) as tf.Tensor2D;
+  return { hidden, keys: tf.transpose(keys, [0, 1, 3, 2]), values };
+}

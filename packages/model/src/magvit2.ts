@@ -1,0 +1,110 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { ownScores } from "./attention";
+import type { Backbone, TrunkCache, TrunkOutput } from "./backbone";
+import { layerCaches } from "./cache";
+import { llamaGenBlock } from "./llamagen-block";
+import { type Magvit2ArConfig, magvit2ArShapes, magvit2ArSizes } from "./magvit2-config";
+import { embed, linear } from "./ops/linear";
+import { rmsNorm } from "./ops/rms-norm";
+import { ropeTable2d, ropeTables, spreadRopeTable } from "./ops/rope";
+import { type Params, parameter } from "./parameters";
+import { expectShape } from "./shapes";
+import { splitTokens } from "./sub-tokens";
+import { tidy } from "./tidy";
+
+// R rows · L slots · N = R · L · D width
+
+/**
+ * Open-MAGVIT2's class-conditional transformer. A token is two sub-tokens, which its lower and its upper bits count.
+ * Blocks over space see the sum of their embeddings; what they make of a slot is the first member of a pair whose second
+ * is the embedding of the first sub-token, and blocks over the pair predict the one from the first member, the other
+ * from the second. These blocks are the head here, so TensorAR's window is one of whole tokens.
+ *
+ * Source: `src/Open_MAGVIT2/modules/transformer/gpt.py` of TencentARC/SEED-Voken. Differs: dropout is left out (label
+ * dropout is the caller's, by passing `nullCondition`).
+ *
+ * @throws TensorARError when the config describes no model
+ */
+export function magvit2Ar(config: Magvit2ArConfig): Backbone {
+  const sizes = magvit2ArSizes(config);
+  const shapes = magvit2ArShapes(config);
+  const { dim: width } = config;
+  const weight = <T extends tf.Tensor>(params: Params, name: string) => parameter<T>(params, name, shapes[name]!);
+  const table = ropeTable2d(sizes.grid, sizes.headDim, config.rope_base ?? 10000, 1);
+  const spread = spreadRopeTable(table, sizes.headDim);
+  const epsilon = config.norm_eps ?? 1e-5;
+
+  const blocks = (
+    params: Params,
+    stack: { readonly name: string; readonly layers: number },
+    x: tf.Tensor,
+    { positions, cache }: { readonly positions: tf.Tensor; readonly cache?: TrunkCache | undefined },
+  ): TrunkOutput => {
+    const length = x.shape[1]!;
+    const slots = spread.length / (2 * sizes.headDim);
+    const tables = ropeTables(tf.tensor2d(spread, [slots, 2 * sizes.headDim]), positions as tf.Tensor1D, {
+      heads: config.n_head,
+      keyHeads: sizes.keyHeads,
+    });
+    const own = ownScores(positions, { group: config.n_head / sizes.keyHeads });
+    const output: TrunkOutput = { hidden: x, keys: [], values: [] };
+    let h = tf.reshape(x, [-1, width]) as tf.Tensor2D; // [N, D]
+    for (const [layer, cached] of layerCaches(cache, stack.layers).entries()) {
+      const inputs = { tables, length, own, cache: cached };
+      const block = llamaGenBlock(config, sizes, (name) => weight(params, `${stack.name}.${layer}.${name}`), h, inputs);
+      h = block.hidden;
+      output.keys.push(block.keys);
+      output.values.push(block.values);
+    }
+    return { ...output, hidden: tf.reshape(h, [-1, length, width]) };
+  };
+
+  /** Logits of sub-tokens 0 … known.length: hidden [N, D] → [N, V_f] each. */
+  const heads = (params: Params, hidden: tf.Tensor, known: readonly tf.Tensor[]): tf.Tensor[] => {
+    const stack = { name: "factorized_blocks", layers: config.factorized_n_layer };
+    const members = [hidden, ...known.map((codes) => embed(weight(params, "pre_emb.weight"), codes))];
+    // The pair has the rotary rows of the first two slots of the image, as in the original.
+    const positions = tf.range(0, members.length, 1, "int32");
+    const pair = blocks(params, stack, tf.stack(members, 1), { positions }).hidden; // [N, 1 or 2, D]
+    const normed = rmsNorm(tf.reshape(pair, [-1, width]) as tf.Tensor2D, weight(params, "norm.weight"), epsilon);
+    const each = tf.unstack(tf.reshape(normed, [-1, members.length, width]), 1); // [N, D]
+    return each.map((state, factor) => linear(state, weight(params, `head.${factor}.weight`)));
+  };
+
+  return {
+    width,
+    vocabSize: sizes.factors.reduce((product, size) => product * size, 1),
+    tokens: config.block_size,
+    conditionSlots: 1,
+    condition: { dtype: "int32", shape: [] },
+    nullCondition: config.class_num,
+    cache: { layers: config.spatial_n_layer, heads: sizes.keyHeads, headDim: sizes.headDim },
+    shapes,
+
+    embedCondition: (params, condition) =>
+      tidy(() => {
+        expectShape("embedCondition", "condition", condition, ["R"]);
+        return tf.expandDims(embed(weight(params, "class_emb.embedding_table.weight"), condition), 1); // [R, 1, D]
+      }),
+
+    embedCodes: (params, codes) =>
+      tidy(() => {
+        const [pre, post] = splitTokens(codes, sizes.factors) as [tf.Tensor, tf.Tensor];
+        return tf.add(embed(weight(params, "pre_emb.weight"), pre), embed(weight(params, "post_emb.weight"), post));
+      }),
+
+    trunk: (params, x, inputs) =>
+      tidy(() => {
+        expectShape("trunk", "x", x, ["R", "L", width]);
+        return blocks(params, { name: "spatial_blocks", layers: config.spatial_n_layer }, x, inputs);
+      }),
+
+    head: (params, hidden) =>
+      tidy(() => {
+        const [logits] = heads(params, tf.reshape(hidden, [-1, width]), []) as [tf.Tensor];
+        return tf.reshape(logits, [-1, ...hidden.shape.slice(1, -1), sizes.factors[0]!]);
+      }),
+
+    factors: { sizes: sizes.factors, heads: (params, hidden, known) => tidy(() => heads(params, hidden, known)) },
+  };
+}
