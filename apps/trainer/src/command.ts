@@ -23,6 +23,8 @@ interface JsonProperty {
   readonly description?: string;
   readonly default?: unknown;
   readonly enum?: readonly string[];
+  /** Either of several: a number, or a list of them. */
+  readonly anyOf?: readonly JsonProperty[];
 }
 
 const kebab = (key: string): string => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
@@ -30,6 +32,11 @@ const kebab = (key: string): string => key.replace(/[A-Z]/g, (letter) => `-${let
 /** A flag's text as the value a JSON config file would hold; anything unparsable stays text and fails validation by name. */
 function flagValue(property: JsonProperty, text: string): unknown {
   if (property.type === "number" || property.type === "integer") return text.trim() === "" ? text : Number(text);
+  if (property.anyOf) {
+    const numbers = text.split(",").map(Number);
+    if (numbers.some(Number.isNaN)) return text;
+    return numbers.length === 1 ? numbers[0] : numbers;
+  }
   if (property.type === "array") return text.split(",").map((part) => part.trim());
   return text;
 }

@@ -1,56 +1,91 @@
 import type { TensorData } from "@tensorar/checkpoint";
+import type { ConditionSpec } from "@tensorar/model";
 import { type ModelFolder, modelOf } from "@tensorar/model/node";
-import { cachedDecoder, classLabels, type Decoder, type PrefillOutputs, type StepOutputs } from "@tensorar/sampler";
+import {
+  type Conditioning,
+  cachedDecoder,
+  type Decoder,
+  type FactorInputs,
+  type PrefillOutputs,
+  type StepInputs,
+  type StepOutputs,
+} from "@tensorar/sampler";
 import * as tf from "@tensorflow/tfjs-core";
-import type { Engine, InputSpec, Nested } from "./engine/engine";
+import type { Engine, InputSpec, Nested, TensorFunction } from "./engine/engine";
 import { tensorsOf } from "./tokenizer-runner";
 
 /** A model made ready for generation on an engine; any number of images at once. */
-export async function openDecoder(
+export async function openDecoder<C>(
   folder: ModelFolder,
+  conditioning: Conditioning<C>,
   engine: Engine,
-): Promise<{ decoder: Decoder; dispose(): Promise<void> }> {
+): Promise<{ decoder: Decoder<C>; dispose(): Promise<void> }> {
   const model = modelOf(folder);
   const params = tensorsOf(folder.tensors);
-  const { tokens, vocabSize, nullCondition, conditionSlots, cache } = model.backbone;
+  const { windowSize } = model;
+  const { width, tokens, vocabSize, conditionSlots, cache, factors } = model.backbone;
   const layers = <Value>(value: Value): Value[] => Array.from({ length: cache.layers }, () => value);
-  const specs: Record<string, Nested<InputSpec>> = {
-    condition: { dtype: "int32", shape: ["batch"] },
-    window: { dtype: "int32", shape: ["batch", model.windowSize] },
-    position: { dtype: "int32", shape: [1] },
-    mask: { dtype: "float32", shape: ["batch", "slots"] },
-    keys: layers({ dtype: "float32", shape: ["batch", cache.heads, cache.headDim, "slots"] }),
-    values: layers({ dtype: "float32", shape: ["batch", cache.heads, "slots", cache.headDim] }),
+  const condition = conditionSpecs(model.backbone.condition);
+  const prepared: { dispose(): Promise<void> }[] = [];
+  const prepare = async <Inputs, Outputs>(
+    fn: (inputs: never) => unknown,
+    specs: Record<string, Nested<InputSpec>>,
+  ): Promise<(inputs: Inputs) => Promise<Outputs>> => {
+    const runnable = await engine.prepare(fn as TensorFunction, specs);
+    prepared.push(runnable);
+    return (inputs) => runnable(inputs as Record<string, Nested<TensorData>>) as Promise<Outputs>;
   };
-  const step = await engine.prepare(
-    ((inputs: Parameters<typeof model.decode>[1]) => model.decode(params, inputs)) as never,
-    specs,
+
+  const run = await prepare<StepInputs, StepOutputs>(
+    (inputs: Parameters<typeof model.decode>[1]) => model.decode(params, inputs),
+    {
+      condition,
+      window: { dtype: "int32", shape: ["batch", windowSize] },
+      position: { dtype: "int32", shape: [1] },
+      mask: { dtype: "float32", shape: ["batch", "slots"] },
+      keys: layers({ dtype: "float32", shape: ["batch", cache.heads, cache.headDim, "slots"] }),
+      values: layers({ dtype: "float32", shape: ["batch", cache.heads, "slots", cache.headDim] }),
+    },
   );
   const prefill =
     conditionSlots === 1
       ? undefined
-      : await engine.prepare(
-          ((inputs: Parameters<typeof model.prefill>[1]) => model.prefill(params, inputs)) as never,
-          { condition: specs.condition! },
+      : await prepare<Pick<StepInputs, "condition">, PrefillOutputs>(
+          (inputs: Parameters<typeof model.prefill>[1]) => model.prefill(params, inputs),
+          { condition },
         );
+  const nextFactors = await Promise.all(
+    (factors?.sizes ?? []).slice(1).map((_, before) =>
+      prepare<FactorInputs, Pick<StepOutputs, "logits">>(
+        (inputs: Parameters<typeof model.nextFactor>[1]) => ({ logits: model.nextFactor(params, inputs) }),
+        {
+          states: { dtype: "float32", shape: ["batch", windowSize, width] },
+          known: Array.from({ length: before + 1 }, () => ({ dtype: "int32", shape: ["batch", windowSize] }) as const),
+        },
+      ),
+    ),
+  );
   const decoder = cachedDecoder({
-    tokens,
-    windowSize: model.windowSize,
-    vocabSize,
-    cache,
-    conditioning: classLabels(nullCondition),
-    ...(prefill && {
-      prefill: async (inputs) =>
-        (await prefill(inputs as unknown as Record<string, Nested<TensorData>>)) as unknown as PrefillOutputs,
+    ...{ tokens, windowSize, vocabSize, cache, conditioning, run },
+    ...(prefill && { prefill }),
+    ...(factors && {
+      factors: factors.sizes,
+      nextFactor: (inputs: FactorInputs) => nextFactors[inputs.known.length - 1]!(inputs),
     }),
-    run: async (inputs) =>
-      (await step(inputs as unknown as Record<string, Nested<TensorData>>)) as unknown as StepOutputs,
   });
   return {
     decoder,
     async dispose() {
-      await Promise.all([step.dispose(), prefill?.dispose()]);
+      await Promise.all(prepared.map((each) => each.dispose()));
       tf.dispose(params);
     },
   };
 }
+
+/** Conditions of a batch of any size. */
+function conditionSpecs(condition: ConditionSpec | Readonly<Record<string, ConditionSpec>>): Nested<InputSpec> {
+  if (isSpec(condition)) return { dtype: condition.dtype, shape: ["batch", ...condition.shape] };
+  return Object.fromEntries(Object.entries(condition).map(([name, each]) => [name, conditionSpecs(each)]));
+}
+
+const isSpec = (condition: object): condition is ConditionSpec => "dtype" in condition;

@@ -1,13 +1,13 @@
-import { type Decoder, type DraftPolicy, type Guidance, generate } from "@tensorar/sampler";
+import { type Decoder, type DraftPolicy, type Guidance, generate, type PerFactor } from "@tensorar/sampler";
 import { TensorARError } from "./errors";
 import { startProgress } from "./progress";
 
 export interface SamplingOptions {
   readonly seed: number;
-  readonly guidance: Guidance;
-  readonly temperature: number;
-  readonly topK: number;
-  readonly topP: number;
+  readonly guidance: PerFactor<Guidance>;
+  readonly temperature: PerFactor<number>;
+  readonly topK: PerFactor<number>;
+  readonly topP: PerFactor<number>;
   readonly drafts: DraftPolicy;
   readonly batchSize: number;
 }
@@ -20,10 +20,10 @@ export interface SampledCodes {
 }
 
 /** Samples one image for every entry of `conditions`, batch by batch; image i depends on the seed and i alone. */
-export async function sampleCodes(
+export async function sampleCodes<C>(
   title: string,
-  decoder: Decoder,
-  conditions: Int32Array,
+  decoder: Decoder<C>,
+  conditions: readonly C[],
   options: SamplingOptions,
   signal: AbortSignal,
 ): Promise<SampledCodes> {
@@ -34,7 +34,7 @@ export async function sampleCodes(
   const { batchSize, ...settings } = options;
   const progress = startProgress(title, N * T);
   for (let first = 0; first < N; first += batchSize) {
-    const batch = conditions.subarray(first, first + batchSize);
+    const batch = conditions.slice(first, first + batchSize);
     const run = generate(decoder, { ...settings, conditions: batch, firstIndex: first, trace: true, signal });
     for (let event = await run.next(); ; event = await run.next()) {
       if (!event.done) {

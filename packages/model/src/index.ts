@@ -15,6 +15,7 @@ export { ShapeError, TensorARError } from "./errors";
 export { lossAndGradients, type Measures } from "./gradients";
 export { janus, type PromptCondition } from "./janus";
 export { JANUS_SIZES, type JanusConfig, type JanusSize, janusConfig, janusShapes } from "./janus-config";
+export { janusPrompt } from "./janus-prompt";
 export { type CaptionCondition, llamaGen } from "./llamagen";
 export {
   initLlamaGen,

@@ -51,6 +51,7 @@ export const codesCommand: CommandDefinition<typeof schema.shape> = {
       classes: [...dataset.classes],
       dataset: settings.data,
       tokenizer: settings.tokenizer,
+      ...(dataset.captions.some((caption) => caption !== "") && { captions: [...dataset.captions] }),
       codes,
       labels: dataset.labels,
       train: dataset.train,

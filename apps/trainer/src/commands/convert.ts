@@ -4,14 +4,19 @@ import { writeFileAtomic } from "@tensorar/checkpoint/node";
 import { createTokenizer, type TokenizerSpec } from "@tensorar/tokenizer";
 import { z } from "zod";
 import type { CommandDefinition } from "../command";
+import { copyPromptTokenizer, takesPrompts } from "../conditions/prompts";
 import { convertTensors } from "../conversion/convert-tensors";
 import { FAMILIES, FAMILY_NAMES, type Family } from "../conversion/families";
+import { localSource } from "../conversion/local-source";
 import { TensorARError } from "../errors";
 import { readChecked } from "../folders/checked-json";
 
 const schema = z.strictObject({
   from: z.enum(FAMILY_NAMES).describe("original repository"),
-  checkpoint: z.string().optional().describe("the model's weights: .pt, .pth, .bin, .safetensors, an index, a folder"),
+  checkpoint: z
+    .string()
+    .optional()
+    .describe("the model's weights: .pt, .pth, .bin, .safetensors, an index, a folder, hf://OWNER/NAME[/FILE]"),
   model: z
     .string()
     .optional()
@@ -41,14 +46,19 @@ export const convertCommand: CommandDefinition<typeof schema.shape> = {
     if (settings.checkpoint === undefined && settings.tokenizer === undefined)
       throw new TensorARError("nothing to convert; give a checkpoint, --tokenizer, or both");
     const imageSize = imageSizeOf(settings);
-    if (settings.checkpoint !== undefined) await convertModel(family, settings.checkpoint, imageSize, settings);
-    if (settings.tokenizer !== undefined) await convertTokenizer(family, settings.tokenizer, imageSize, settings);
+    const [checkpoint, tokenizer] = [await localSource(settings.checkpoint), await localSource(settings.tokenizer)];
+    if (checkpoint !== undefined) await convertModel(family, checkpoint, imageSize, settings);
+    if (tokenizer !== undefined) await convertTokenizer(family, tokenizer, imageSize, settings);
     console.log(`written to ${settings.out}`);
   },
 };
 
+/** The only one that there is. */
+const JANUS_IMAGE_SIZE = 384;
+
 /** The weights are the same at every size, so only the file's name can tell. */
-function imageSizeOf({ imageSize, checkpoint, tokenizer }: Settings): number {
+function imageSizeOf({ from, imageSize, checkpoint, tokenizer }: Settings): number {
+  if (from === "janus") return imageSize ?? JANUS_IMAGE_SIZE;
   const named = /(?<!\d)(256|384|512)(?!\d)/.exec(basename(checkpoint ?? tokenizer ?? ""))?.[0];
   if (imageSize !== undefined || named !== undefined) return imageSize ?? Number(named);
   throw new TensorARError(
@@ -58,14 +68,13 @@ function imageSizeOf({ imageSize, checkpoint, tokenizer }: Settings): number {
 
 async function convertModel(family: Family, source: string, imageSize: number, settings: Settings): Promise<void> {
   const { from, model = "", out, precision } = settings;
-  if (family.model === undefined)
-    throw new TensorARError(`models of ${from} are not supported yet, only its tokenizer: give --tokenizer alone`);
   const own = await configFile(model);
   const config = own ?? choose(family.sizes, model, `--model of ${from}`)(imageSize);
   const backbone = family.model(config);
   await mkdir(out, { recursive: true });
   await convertTensors(join(out, "model.safetensors"), {
-    ...{ source, shapes: backbone.shapes, ignored: family.ignored, what: `${model} of ${from}`, dtype: precision },
+    ...{ source, shapes: backbone.shapes, prefix: family.modelPrefix, ignored: family.ignored },
+    ...{ what: `${model} of ${from}`, dtype: precision },
   });
   const side = Math.sqrt(backbone.tokens);
   await writeJson(join(out, "config.json"), {
@@ -74,9 +83,10 @@ async function convertModel(family: Family, source: string, imageSize: number, s
     tensorar: { windowSize: 1, depth: 1, structure: "maps" },
     noiseRates: [0],
     grid: [side, side],
-    classes: Array.from({ length: backbone.nullCondition }, (_, i) => String(i)),
+    classes: Array.from({ length: Math.max(0, backbone.nullCondition) }, (_, i) => String(i)),
     training: { convertedFrom: basename(source) },
   });
+  if (takesPrompts(backbone)) await copyPromptTokenizer(source, out);
 }
 
 async function convertTokenizer(family: Family, source: string, imageSize: number, settings: Settings): Promise<void> {
@@ -91,7 +101,8 @@ async function convertTokenizer(family: Family, source: string, imageSize: numbe
   const dir = join(out, "tokenizer");
   await mkdir(dir, { recursive: true });
   await convertTensors(join(dir, "model.safetensors"), {
-    ...{ source, shapes, ignored: family.ignored, what: `${tokenizerModel} of ${from}`, dtype: precision },
+    ...{ source, shapes, prefix: family.tokenizerPrefix, ignored: family.ignored },
+    ...{ what: `${tokenizerModel} of ${from}`, dtype: precision },
   });
   await writeJson(join(dir, "config.json"), { ...spec, imageSize, training: { convertedFrom: basename(source) } });
 }

@@ -7,8 +7,10 @@ import { TOKENIZER_KINDS } from "@tensorar/tokenizer";
 import { loadTokenizer } from "@tensorar/tokenizer/node";
 import { z } from "zod";
 import type { CommandDefinition } from "../command";
+import { trainingConditions } from "../conditions/training-conditions";
 import { type Dataset, openDataset } from "../data/dataset";
 import { chooseEngine } from "../engine/choose-engine";
+import type { Engine } from "../engine/engine";
 import { TensorARError } from "../errors";
 import { calibrate } from "../evaluation/calibration";
 import { compareFeatures, featuresOf, type ImageSet } from "../evaluation/features";
@@ -23,6 +25,7 @@ const schema = z.strictObject({
   tokenizer: z.string().describe("tokenizer folder; its encoder makes the features"),
   model: z.string().optional().describe("with --codes: the model, to score its predictions on held-out images"),
   codes: z.string().optional().describe("with --model: the folder of codes"),
+  captions: z.string().optional().describe("with --codes: features of their captions, as in `finetune`"),
   images: z.int().positive().default(512).describe("held-out images scored with --model and --codes"),
   out: z.string().optional().describe("JSON file for the results"),
   ...seedSetting,
@@ -46,6 +49,13 @@ export function sampleImages({ images, count, imageSize }: Samples): ImageSet {
       return out;
     },
   };
+}
+
+async function calibration(modelDir: string, codesDir: string, engine: Engine, settings: z.infer<typeof schema>) {
+  const model = await loadModel(modelDir);
+  const codes = await loadCodes(codesDir);
+  const conditions = await trainingConditions(model, modelDir, codes, settings.captions);
+  return calibrate(model, codes, conditions, engine, settings.images, settings.seed);
 }
 
 export const evaluateCommand: CommandDefinition<typeof schema.shape> = {
@@ -80,13 +90,7 @@ export const evaluateCommand: CommandDefinition<typeof schema.shape> = {
       refinement: refinementStatistics(samples.trace, { images: count, tokens: codes.length / count, windowSize }),
       ...(settings.model !== undefined &&
         settings.codes !== undefined && {
-          calibration: await calibrate(
-            await loadModel(settings.model),
-            await loadCodes(settings.codes),
-            engine,
-            settings.images,
-            settings.seed,
-          ),
+          calibration: await calibration(settings.model, settings.codes, engine, settings),
         }),
     };
     if (settings.out !== undefined) {

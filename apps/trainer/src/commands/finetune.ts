@@ -2,6 +2,8 @@ import { loadModel, type ModelDescription, type ModelFolder, modelOf, saveModel 
 import { type NoiseSchedule, noiseRates } from "@tensorar/noise";
 import { z } from "zod";
 import type { CommandDefinition } from "../command";
+import { copyPromptTokenizer, takesPrompts } from "../conditions/prompts";
+import { trainingConditions } from "../conditions/training-conditions";
 import { chooseEngine } from "../engine/choose-engine";
 import { TensorARError } from "../errors";
 import { type Codes, loadCodes } from "../folders/codes-folder";
@@ -37,7 +39,11 @@ const schema = z.strictObject({
     .max(1)
     .default(0.5)
     .describe("with --inputs self: share of entries taken from own drafts"),
-  classDropout: z.number().min(0).max(1).default(0.1).describe("share of labels replaced by the null class"),
+  classDropout: z.number().min(0).max(1).default(0.1).describe("share of conditions replaced by none"),
+  captions: z
+    .string()
+    .optional()
+    .describe("for models conditioned on captions: safetensors file with their features, one for every image"),
   ...trainingSettings,
 });
 
@@ -52,11 +58,13 @@ function scheduleOf(noise: z.infer<typeof schema>["noise"], rate: number | undef
 
 /** @throws TensorARError when a model can't be trained on these codes */
 export function checkFit(base: ModelFolder, baseDir: string, codes: Codes, codesDir: string): void {
-  const { vocabSize, tokens, nullCondition } = modelOf(base).backbone; // classes are 0 … nullCondition - 1
+  const { vocabSize, tokens, nullCondition, condition } = modelOf(base).backbone; // classes are 0 … nullCondition - 1
   const rows: [string, number, number][] = [
     ["codes in the codebook", vocabSize, codes.vocabSize],
     ["tokens an image", tokens, codes.grid[0] * codes.grid[1]],
-    ["classes", nullCondition < 0 ? codes.classes.length : nullCondition, codes.classes.length],
+    ...("dtype" in condition && nullCondition >= 0
+      ? [["classes", nullCondition, codes.classes.length] as [string, number, number]]
+      : []),
   ];
   for (const [what, model, data] of rows) {
     if (model !== data)
@@ -87,13 +95,15 @@ export const finetuneCommand: CommandDefinition<typeof schema.shape> = {
     await pinRecipe(settings.out, recipeOf(settings), settings.resume);
     const engine = await chooseEngine(settings.engine, settings.threads);
     const initial = { ...tensors, ...hostParams(model.initModules(settings.seed)) };
-    const task = arTask(settings.windowSize === 1 ? "control" : "TensorAR", model, initial, codes, {
+    const conditions = await trainingConditions(base, settings.base, codes, settings.captions);
+    const task = arTask(settings.windowSize === 1 ? "control" : "TensorAR", model, initial, codes, conditions, {
       ...settings,
       rates,
       selfShare: settings.inputs === "self" ? settings.selfShare : 0,
     });
     const state = await train(task, settings, engine, signal);
     await saveModel(settings.out, { ...attached, tensors: state.ema! }, settings.precision);
+    if (takesPrompts(model.backbone)) await copyPromptTokenizer(settings.base, settings.out);
     console.log(`model written to ${settings.out}`);
   },
 };

@@ -2,6 +2,7 @@ import { initLlamaGen, type LlamaGenConfig } from "@tensorar/model";
 import { type ModelDescription, modelOf, saveModel } from "@tensorar/model/node";
 import { z } from "zod";
 import type { CommandDefinition } from "../command";
+import { classConditions } from "../conditions/training-conditions";
 import { chooseEngine } from "../engine/choose-engine";
 import { loadCodes } from "../folders/codes-folder";
 import { hostParams } from "../folders/host-params";
@@ -51,11 +52,18 @@ export const pretrainCommand: CommandDefinition<typeof schema.shape> = {
     await pinRecipe(settings.out, recipeOf(settings), settings.resume);
     const engine = await chooseEngine(settings.engine, settings.threads);
     const initial = hostParams(initLlamaGen(backbone, settings.seed));
-    const task = arTask("base model", modelOf(description), initial, codes, {
-      ...settings,
-      rates: Float64Array.of(0),
-      selfShare: 0,
-    });
+    const task = arTask(
+      "base model",
+      modelOf(description),
+      initial,
+      codes,
+      classConditions(codes.labels, backbone.num_classes),
+      {
+        ...settings,
+        rates: Float64Array.of(0),
+        selfShare: 0,
+      },
+    );
     const state = await train(task, settings, engine, signal);
     await saveModel(settings.out, { ...description, tensors: state.ema! }, settings.precision);
     console.log(`base model written to ${settings.out}`);

@@ -1,11 +1,12 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { loadModel, type ModelFolder, modelOf } from "@tensorar/model/node";
-import { type DraftPolicy, type Guidance, PRESETS } from "@tensorar/sampler";
+import { type DraftPolicy, type Guidance, type PerFactor, PRESETS } from "@tensorar/sampler";
 import { createTokenizer, TOKENIZER_KINDS } from "@tensorar/tokenizer";
 import { loadTokenizer } from "@tensorar/tokenizer/node";
 import { z } from "zod";
 import type { CommandDefinition } from "../command";
+import { samplingConditions } from "../conditions/sampling-conditions";
 import { openDecoder } from "../decoder-runner";
 import { chooseEngine } from "../engine/choose-engine";
 import { TensorARError } from "../errors";
@@ -14,6 +15,10 @@ import { imageGrid, savePng } from "../images/grid";
 import { sampleCodes } from "../sampling";
 import { openTokenizer } from "../tokenizer-runner";
 import { engineSettings, seedSetting } from "./settings";
+
+/** One number, or one for each sub-token of models whose tokens consist of several. */
+const perFactor = <T extends z.ZodType<number>>(number: T) => z.union([number, z.array(number).min(1)]);
+const EACH = "; several, with commas, for the sub-tokens of a token";
 
 const schema = z.strictObject({
   model: z.string().describe("model folder (base or TensorAR)"),
@@ -25,16 +30,21 @@ const schema = z.strictObject({
     .describe("settings of an original repository, unless they are given"),
   count: z.int().positive().default(64).describe("images"),
   classes: z.array(z.string()).default([]).describe("class names or indices, used in turn; all classes when left out"),
+  prompt: z.string().optional().describe("description of the images, for models conditioned on text"),
+  prompts: z.string().optional().describe("text file with one description a line, used in turn"),
+  captions: z.string().optional().describe("safetensors file with features of captions, used in turn"),
   guidance: z
     .enum(["constant", "interval", "power-cosine"])
     .default("constant")
     .describe("kind of classifier-free guidance"),
-  scale: z.number().nonnegative().default(1).describe("guidance scale; 1 is none"),
+  scale: perFactor(z.number().nonnegative()).default(1).describe(`guidance scale; 1 is none${EACH}`),
   interval: z.int().optional().describe("with --guidance interval: last decode step that is guided"),
   power: z.number().optional().describe("with --guidance power-cosine: its power"),
-  temperature: z.number().positive().default(1).describe("of final tokens"),
-  topK: z.int().nonnegative().default(0).describe("keep the K most likely codes; 0 keeps all"),
-  topP: z.number().gt(0).max(1).default(1).describe("keep the most likely codes up to this probability"),
+  temperature: perFactor(z.number().positive()).default(1).describe(`of final tokens${EACH}`),
+  topK: perFactor(z.int().nonnegative()).default(0).describe(`keep the K most likely codes; 0 keeps all${EACH}`),
+  topP: perFactor(z.number().gt(0).max(1))
+    .default(1)
+    .describe(`keep the most likely codes up to this probability${EACH}`),
   drafts: z
     .enum(["raw", "renoise", "argmax", "noise"])
     .default("raw")
@@ -58,7 +68,11 @@ function only(value: number | undefined, flag: string, belongsTo: string): void 
   if (value !== undefined) throw new TensorARError(`${flag} ${value} belongs to ${belongsTo}; leave it out`);
 }
 
-function guidanceOf({ guidance, scale, interval, power }: SampleSettings): Guidance {
+function guidanceOf({ scale, ...settings }: SampleSettings): PerFactor<Guidance> {
+  return Array.isArray(scale) ? scale.map((each) => guidanceAt(settings, each)) : guidanceAt(settings, scale);
+}
+
+function guidanceAt({ guidance, interval, power }: Omit<SampleSettings, "scale">, scale: number): Guidance {
   if (guidance !== "interval") only(interval, "--interval", "--guidance interval");
   if (guidance !== "power-cosine") only(power, "--power", "--guidance power-cosine");
   if (guidance === "constant") return { kind: guidance, scale };
@@ -86,28 +100,16 @@ export function draftPolicy(
     : { kind: drafts, temperature: temperature ?? 1 };
 }
 
-/** `count` class indices: the chosen classes in turn. */
-export function conditionsOf(chosen: readonly string[], classes: readonly string[], count: number): Int32Array {
-  const indices = chosen.map((name) => {
-    const index = classes.includes(name) ? classes.indexOf(name) : Number(name);
-    if (!Number.isInteger(index) || index < 0 || index >= classes.length) {
-      throw new TensorARError(
-        `class "${name}" is unknown; this model has ${classes.map((each, i) => `${i} ${each}`).join(", ")}`,
-      );
-    }
-    return index;
-  });
-  const cycle = indices.length > 0 ? indices : classes.map((_, i) => i);
-  return Int32Array.from({ length: count }, (_, i) => cycle[i % cycle.length]!);
-}
-
 /** What a preset sets. Unknown names are left to validation. */
 export function presetSettings({ preset }: Record<string, unknown>): Record<string, unknown> {
   const found = typeof preset === "string" ? PRESETS[preset] : undefined;
   if (!found) return {};
   const { guidance, temperature, topK, topP, images, evaluationSize } = found;
-  const { kind, ...numbers } = guidance as Guidance;
-  return { guidance: kind, ...numbers, temperature, topK, topP, count: images, evaluationSize };
+  const guidances = Array.isArray(guidance) ? (guidance as Guidance[]) : [guidance as Guidance];
+  const { kind, scale: _, ...numbers } = guidances[0]!;
+  const scales = guidances.map(({ scale }) => scale);
+  const scale = Array.isArray(guidance) ? scales : scales[0];
+  return { guidance: kind, ...numbers, scale, temperature, topK, topP, count: images, evaluationSize };
 }
 
 export const sampleCommand: CommandDefinition<typeof schema.shape> = {
@@ -119,7 +121,7 @@ export const sampleCommand: CommandDefinition<typeof schema.shape> = {
     const model = await loadModel(settings.model);
     const tokenizerFolder = await loadTokenizer(settings.tokenizer, TOKENIZER_KINDS);
     checkTokenizer(model, settings.model, createTokenizer(tokenizerFolder).codebookSize, settings.tokenizer);
-    const conditions = conditionsOf(settings.classes, model.classes, settings.count);
+    const { conditioning, conditions, labels, names } = await samplingConditions(model, settings.model, settings);
     const { seed, temperature, topK, topP, batchSize } = settings;
     const sampling = {
       seed,
@@ -132,7 +134,7 @@ export const sampleCommand: CommandDefinition<typeof schema.shape> = {
     };
     const engine = await chooseEngine(settings.engine, settings.threads);
     const tokenizer = await openTokenizer(tokenizerFolder, engine);
-    const { decoder, dispose } = await openDecoder(model, engine);
+    const { decoder, dispose } = await openDecoder(model, conditioning, engine);
     const { codes, trace } = await sampleCodes("sample", decoder, conditions, sampling, signal);
     const imageSize = settings.evaluationSize ?? tokenizerFolder.imageSize;
     const images = await tokenizer.decode(codes, imageSize);
@@ -142,10 +144,10 @@ export const sampleCommand: CommandDefinition<typeof schema.shape> = {
       imageSize,
       windowSize: decoder.windowSize,
       grid: model.grid,
-      classes: model.classes,
+      classes: [...names],
       settings,
       images,
-      labels: conditions,
+      labels,
       codes,
       trace,
     });

@@ -11,7 +11,9 @@ export interface Conversion {
   readonly source: string;
   /** Name and shape of every tensor that the new file holds. */
   readonly shapes: Readonly<Record<string, readonly number[]>>;
-  /** Tensors of the source that are left out. */
+  /** What names begin with in the source alone; tensors whose names do not are left out. */
+  readonly prefix?: string | undefined;
+  /** Further tensors that are left out, by their names after the prefix. */
   readonly ignored: RegExp;
   /** What it should be, for messages: `GPT-B of llamagen`. */
   readonly what: string;
@@ -25,13 +27,15 @@ export interface Conversion {
  * @throws TensorARError listing what is missing, unexpected or of another shape; nothing is written then
  */
 export async function convertTensors(target: string, conversion: Conversion): Promise<void> {
-  const { source, ignored, dtype } = conversion;
+  const { source, dtype } = conversion;
+  const own = ownName(conversion);
   await checkNames(conversion);
   let progress: ReturnType<typeof startProgress> | undefined;
   await convertToSafetensors(source, target, {
     dtype,
     metadata: { format: "pt" },
-    keep: (name) => !ignored.test(name),
+    keep: (name) => own(name) !== undefined,
+    rename: (name) => own(name)!,
     onProgress: ({ bytesWritten, bytesTotal }) => {
       progress ??= startProgress(`convert ${conversion.what} (MB)`, Math.ceil(bytesTotal / MEGABYTE));
       progress.update(Math.ceil(bytesWritten / MEGABYTE));
@@ -40,18 +44,29 @@ export async function convertTensors(target: string, conversion: Conversion): Pr
   progress?.stop();
 }
 
-async function checkNames({ source, shapes, ignored, what }: Conversion): Promise<void> {
+/** A source's name → the name in the new file, or undefined for what is left out. */
+const ownName =
+  ({ prefix = "", ignored }: Conversion) =>
+  (name: string): string | undefined => {
+    const own = name.startsWith(prefix) ? name.slice(prefix.length) : undefined;
+    return own === undefined || ignored.test(own) ? undefined : own;
+  };
+
+async function checkNames(conversion: Conversion): Promise<void> {
+  const { source, shapes, what } = conversion;
   const file = await openCheckpoint(source);
   try {
-    const names = new Set(file.names);
+    const own = ownName(conversion);
+    const names = new Map(file.names.flatMap((name) => (own(name) === undefined ? [] : [[own(name)!, name] as const])));
+    const shapeOf = (name: string) => file.info(names.get(name)!).shape;
     const wanted = Object.entries(shapes);
     const problems = {
       missing: wanted.flatMap(([name, shape]) => (names.has(name) ? [] : [`"${name}" [${shape}]`])),
-      unexpected: file.names.flatMap((name) =>
-        Object.hasOwn(shapes, name) || ignored.test(name) ? [] : [`"${name}" [${file.info(name).shape}]`],
+      unexpected: [...names.keys()].flatMap((name) =>
+        Object.hasOwn(shapes, name) ? [] : [`"${name}" [${shapeOf(name)}]`],
       ),
       "of another shape": wanted.flatMap(([name, shape]) => {
-        const given = names.has(name) ? file.info(name).shape : shape;
+        const given = names.has(name) ? shapeOf(name) : shape;
         return given.join() === shape.join() ? [] : [`"${name}" [${given}], not [${shape}]`];
       }),
     };

@@ -1,10 +1,22 @@
 import {
   type Backbone,
+  type Condition,
+  JANUS_SIZES,
+  type JanusConfig,
+  type JanusSize,
+  janus,
+  janusConfig,
   LLAMAGEN_SIZES,
   type LlamaGenConfig,
   type LlamaGenSize,
   llamaGen,
   llamaGenConfig,
+  llamaGenTextConfig,
+  MAGVIT2_AR_SIZES,
+  type Magvit2ArConfig,
+  type Magvit2ArSize,
+  magvit2Ar,
+  magvit2ArConfig,
   RAR_SIZES,
   type RarConfig,
   type RarSize,
@@ -15,12 +27,15 @@ import { MASKGIT_VQGAN_16, OPEN_MAGVIT2_16, type TokenizerSpec, type VqConfig } 
 
 /** What the checkpoints of an original repository hold. */
 export interface Family {
-  /** A configuration of its models; absent where only its tokenizer is supported. */
-  readonly model?: (config: object) => Backbone;
+  readonly model: (config: object) => Backbone<Condition>;
   /** Its models by their names there. */
   readonly sizes: Readonly<Record<string, (imageSize: number) => object>>;
   /** Its tokenizers by name; the first is the usual one. */
   readonly tokenizers: Readonly<Record<string, TokenizerSpec>>;
+  /** What the names of the model's tensors begin with in a checkpoint alone. */
+  readonly modelPrefix?: string;
+  /** The same for the tokenizer's. */
+  readonly tokenizerPrefix?: string;
   /** Tensors that checkpoints hold beside the parameters: buffers, losses, other parts of the training. */
   readonly ignored: RegExp;
 }
@@ -39,12 +54,15 @@ export const FAMILIES = {
   // Source: FoundationVision/LlamaGen, the ends of autoregressive/models/gpt.py and tokenizer/tokenizer_image/vq_model.py.
   llamagen: {
     model: (config) => llamaGen(config as LlamaGenConfig), // which checks it
-    sizes: Object.fromEntries(
-      (Object.keys(LLAMAGEN_SIZES) as LlamaGenSize[]).map((size) => [
-        size,
-        (imageSize: number) => llamaGenConfig(size, { block_size: (imageSize / 16) ** 2, num_classes: CLASSES }),
-      ]),
-    ),
+    sizes: {
+      ...Object.fromEntries(
+        (Object.keys(LLAMAGEN_SIZES) as LlamaGenSize[]).map((size) => [
+          size,
+          (imageSize: number) => llamaGenConfig(size, { block_size: (imageSize / 16) ** 2, num_classes: CLASSES }),
+        ]),
+      ),
+      "GPT-XL-t2i": (imageSize) => llamaGenTextConfig("GPT-XL", { block_size: (imageSize / 16) ** 2 }),
+    },
     tokenizers: {
       "VQ-16": { kind: "vq", config: VQ },
       "VQ-8": { kind: "vq", config: { ...VQ, encoder_ch_mult: [1, 2, 2, 4], decoder_ch_mult: [1, 2, 2, 4] } },
@@ -58,11 +76,25 @@ export const FAMILIES = {
     tokenizers: { "MaskGIT-VQGAN": { kind: "maskgit", config: MASKGIT_VQGAN_16 } },
     ignored: /^(loss\.|attn_mask$)/,
   },
-  // Source: TencentARC/SEED-Voken, configs/Open-MAGVIT2. Its checkpoints hold the adversarial loss and a moving average.
+  // Source: TencentARC/SEED-Voken, configs/Open-MAGVIT2. Checkpoints of the model hold its tokenizer too, those of the
+  // tokenizer the adversarial loss and a moving average.
   magvit2: {
-    sizes: {},
+    model: (config) => magvit2Ar(config as Magvit2ArConfig),
+    modelPrefix: "transformer.",
+    sizes: Object.fromEntries(
+      (Object.keys(MAGVIT2_AR_SIZES) as Magvit2ArSize[]).map((size) => [size, () => magvit2ArConfig(size)]),
+    ),
     tokenizers: { "Open-MAGVIT2": { kind: "magvit2", config: OPEN_MAGVIT2_16 } },
     ignored: /^(loss|model_ema|quantize)\./,
+  },
+  // Source: deepseek-ai/Janus, config.json of the published models. One checkpoint holds all.
+  janus: {
+    model: (config) => janus(config as JanusConfig),
+    sizes: Object.fromEntries((Object.keys(JANUS_SIZES) as JanusSize[]).map((size) => [size, () => janusConfig(size)])),
+    tokenizers: { "VQ-16": { kind: "vq", config: VQ } },
+    tokenizerPrefix: "gen_vision_model.",
+    ignored:
+      /^(vision_model|aligner|gen_vision_model)\.|^language_model\.lm_head\.|rotary_emb\.inv_freq$|codebook_used$/,
   },
 } as const satisfies Record<string, Family>;
 

@@ -1,8 +1,9 @@
 import type { TensorData } from "@tensorar/checkpoint";
-import { selfWindows, windowLoss } from "@tensorar/model";
+import { type Condition, selfWindows, windowLoss } from "@tensorar/model";
 import { type ModelFolder, modelOf } from "@tensorar/model/node";
 import { corruptWindows, fillUniform, slideWindows } from "@tensorar/noise";
 import * as tf from "@tensorflow/tfjs-core";
+import type { TrainingConditions } from "../conditions/training-conditions";
 import type { Engine } from "../engine/engine";
 import type { Codes } from "../folders/codes-folder";
 import { tensorsOf } from "../tokenizer-runner";
@@ -30,6 +31,7 @@ const BATCH = 32;
 export async function calibrate(
   folder: ModelFolder,
   codes: Codes,
+  conditions: TrainingConditions,
   engine: Engine,
   images: number,
   seed: number,
@@ -38,17 +40,20 @@ export async function calibrate(
   const params = tensorsOf(folder.tensors);
   const { tokens: T, vocabSize: V } = model.backbone;
   const k = model.windowSize;
+  const { factors } = model.backbone;
+  const uniformShape = [T, k, ...(factors ? [factors.sizes.length] : [])];
+  const perImage = uniformShape.reduce((a, b) => a * b);
   const score = await engine.prepare(
-    ((inputs: { condition: tf.Tensor1D; windows: tf.Tensor3D; targets: tf.Tensor3D; uniforms: tf.Tensor3D }) => {
+    ((inputs: { condition: Condition; windows: tf.Tensor3D; targets: tf.Tensor3D; uniforms: tf.Tensor3D }) => {
       const logits = model.forward(params, inputs); // [B, T, k, V]
-      const { crossEntropy, accuracy } = windowLoss(logits, inputs.targets);
+      const { crossEntropy, accuracy } = windowLoss(logits, inputs.targets, { factors: factors?.sizes });
       return { crossEntropy, accuracy, drafts: selfWindows(model, params, inputs) };
     }) as never,
     {
-      condition: { dtype: "int32", shape: ["batch"] },
+      condition: conditions.spec("batch"),
       windows: { dtype: "int32", shape: ["batch", T - 1, k] },
       targets: { dtype: "int32", shape: ["batch", T, k] },
-      uniforms: { dtype: "float32", shape: ["batch", T, k] },
+      uniforms: { dtype: "float32", shape: ["batch", ...uniformShape] },
     },
   );
 
@@ -59,23 +64,20 @@ export async function calibrate(
     const B = batchRows.length;
     const tokens = new Int32Array(B * T);
     for (const [b, row] of batchRows.entries()) tokens.set(codes.codes.subarray(row * T, (row + 1) * T), b * T);
-    const condition = int32(
-      Int32Array.from(batchRows, (row) => codes.labels[row]!),
-      [B],
-    );
+    const condition = conditions.batch(batchRows, new Uint8Array(B));
     const shape = { batch: B, windowSize: k };
     const clean = slideWindows(tokens, { ...shape, tokens: T, count: T - 1 });
     const targets = int32(slideWindows(tokens, { ...shape, tokens: T }), [B, T, k]);
     const corrupted = (rates: Float64Array) =>
       corruptWindows(clean, { ...shape, count: T - 1, vocabSize: V, rates, seed, step: 0, sampleOffset: start });
     const run = async (windows: Int32Array, pass: number) => {
-      const uniforms = new Float32Array(B * T * k);
+      const uniforms = new Float32Array(B * perImage);
       fillUniform(uniforms, seed, `calibration-${pass}`, start);
       return score({
         condition,
         targets,
         windows: int32(windows, [B, T - 1, k]),
-        uniforms: { dtype: "float32", shape: [B, T, k], data: uniforms },
+        uniforms: { dtype: "float32", shape: [B, ...uniformShape], data: uniforms },
       });
     };
     const blanked = await run(corrupted(Float64Array.from({ length: k }, (_, j) => (j === 0 ? 0 : 1))), 0);

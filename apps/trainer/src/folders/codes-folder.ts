@@ -13,6 +13,8 @@ const schema = z.strictObject({
   classes: z.array(z.string()),
   dataset: z.string(),
   tokenizer: z.string(),
+  /** One for every image, "" where it has none; absent where none has. */
+  captions: z.array(z.string()).optional(),
 });
 
 /** A data set as codes: what AR models train on. */
@@ -60,6 +62,12 @@ export async function loadCodes(dir: string): Promise<Codes> {
   if (codes.length !== description.count * tokens || labels.length !== description.count) {
     throw new TensorARError(
       `${file}: ${codes.length} codes and ${labels.length} labels do not make ${description.count} images of ${tokens} tokens; write it again with \`tensorar codes\``,
+    );
+  }
+  const { captions } = description;
+  if (captions !== undefined && captions.length !== description.count) {
+    throw new TensorARError(
+      `${join(dir, "codes.json")}: ${captions.length} captions for ${description.count} images; write it again with \`tensorar codes\``,
     );
   }
   const bad = codes.find((code) => code < 0 || code >= description.vocabSize);

@@ -10,7 +10,7 @@ import { appendLog, type LogEntry, rewindLog } from "./run-log";
 /** What a training step sees: state by purpose, one batch, and the two scalars that change with the step. */
 export interface StepInputs {
   readonly state: Record<string, Record<string, tf.Tensor>>;
-  readonly batch: Record<string, tf.Tensor>;
+  readonly batch: Record<string, Nested<tf.Tensor>>;
   readonly learningRate: tf.Scalar;
   /** 1 at the first step: what Adam's bias correction needs. */
   readonly step: tf.Scalar;
@@ -25,10 +25,10 @@ export interface StepOutputs {
 /** Something to train: a pure step, its first state and its batches, which depend on nothing but the step's number. */
 export interface TrainingTask {
   readonly title: string;
-  readonly batchSpec: Record<string, InputSpec>;
+  readonly batchSpec: Record<string, Nested<InputSpec>>;
   initialState(): TrainingState;
   step(inputs: StepInputs): StepOutputs;
-  batch(step: number): Promise<Record<string, TensorData>>;
+  batch(step: number): Promise<Record<string, Nested<TensorData>>>;
 }
 
 export interface TrainingOptions {

@@ -1,5 +1,6 @@
 import { castTensor, type FloatDType } from "../cast";
 import type { TensorInfo } from "../checkpoint-file";
+import { TensorARError } from "../errors";
 import { planFile } from "../safetensors/layout";
 import { bytesOf, type DType } from "../tensor";
 import type { TorchOptions } from "../torch/open";
@@ -11,6 +12,8 @@ export interface ConvertOptions extends TorchOptions {
   readonly dtype?: FloatDType | undefined;
   /** Which tensors to write; default: all. */
   readonly keep?: ((name: string) => boolean) | undefined;
+  /** New names; default: the old ones. */
+  readonly rename?: ((name: string) => string) | undefined;
   /** Free text by name for the header; default: the source's. */
   readonly metadata?: Readonly<Record<string, string>> | undefined;
   /** Called after every piece, at most 16 MB apart for ordinary tensors. */
@@ -40,14 +43,17 @@ export async function convertToSafetensors(
   const file = await openCheckpoint(source, options);
   try {
     const kept = file.names.filter((name) => options.keep?.(name) ?? true);
-    const infos = new Map(kept.map((name) => [name, castInfo(file.info(name), options.dtype)]));
+    const sources = new Map(kept.map((name) => [options.rename?.(name) ?? name, name]));
+    if (sources.size < kept.length)
+      throw new TensorARError(`${source}: ${kept.length} tensors, but ${sources.size} different new names; rename all`);
+    const infos = new Map([...sources].map(([name, old]) => [name, castInfo(file.info(old), options.dtype)]));
     const { head, names, fileBytes } = planFile(infos, options.metadata ?? file.metadata);
     let bytesWritten = head.byteLength;
     await replaceFile(target, async (handle) => {
       await writeFully(handle, head);
       for (const name of names) {
         const { dtype } = infos.get(name)!;
-        for await (const piece of file.stream(name)) {
+        for await (const piece of file.stream(sources.get(name)!)) {
           const cast = piece.dtype === dtype ? piece : castTensor(piece, dtype as FloatDType);
           await writeFully(handle, bytesOf(cast));
           bytesWritten += cast.data.byteLength;

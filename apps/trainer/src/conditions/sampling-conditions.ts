@@ -1,0 +1,94 @@
+import { type ModelFolder, modelOf } from "@tensorar/model/node";
+import { type Caption, type Conditioning, captionFeatures, classLabels, promptTokens } from "@tensorar/sampler";
+import { TensorARError } from "../errors";
+import { loadCaptions } from "./captions";
+import { openPromptTokenizer, readLines } from "./prompts";
+import { padIdOf } from "./training-conditions";
+
+/** What the command line says about conditions. */
+export interface ConditionSettings {
+  readonly count: number;
+  readonly classes: readonly string[];
+  readonly prompt?: string | undefined;
+  readonly prompts?: string | undefined;
+  readonly captions?: string | undefined;
+}
+
+/** A class, a caption or a tokenized prompt. */
+export type AnyCondition = number | Caption | ArrayLike<number>;
+
+/** Conditions of the images to generate, all of one kind. */
+export interface SamplingConditions {
+  readonly conditioning: Conditioning<AnyCondition>;
+  /** [count] */
+  readonly conditions: readonly AnyCondition[];
+  /** Index into `names` of every image, [count]. */
+  readonly labels: Int32Array;
+  /** Classes or texts. */
+  readonly names: readonly string[];
+}
+
+/**
+ * Classes, prompts or captions in turn, whatever the model takes.
+ * @throws TensorARError when the settings are for another kind of model, or name what there is not
+ */
+export async function samplingConditions(
+  model: ModelFolder,
+  modelDir: string,
+  settings: ConditionSettings,
+): Promise<SamplingConditions> {
+  const { condition, nullCondition } = modelOf(model).backbone;
+  const { count, classes, prompt, prompts, captions } = settings;
+  const given = { "--classes": classes.length > 0, "--prompt": prompt, "--prompts": prompts, "--captions": captions };
+  const only = (kind: string, flags: readonly string[]) => {
+    const wrong = Object.entries(given).find(([flag, value]) => value && !flags.includes(flag))?.[0];
+    if (wrong) throw new TensorARError(`${wrong}: ${modelDir} is conditioned on ${kind}; use ${flags.join(" or ")}`);
+  };
+  const inTurn = <C>(
+    conditioning: Conditioning<C>,
+    all: readonly C[],
+    names: readonly string[],
+    chosen?: Int32Array,
+  ) => {
+    const labels = chosen ?? Int32Array.from({ length: count }, (_, i) => i % all.length);
+    return { conditioning, labels, names, conditions: Array.from(labels, (label) => all[label]!) };
+  };
+  if ("dtype" in condition) {
+    only("classes", ["--classes"]);
+    const labels = chosenClasses(classes, model.classes, count);
+    const all = model.classes.map((_, label) => label);
+    return inTurn(classLabels(nullCondition), all, model.classes, labels);
+  }
+  if ("caption" in condition) {
+    only("features of captions", ["--captions"]);
+    if (captions === undefined)
+      throw new TensorARError(`${modelDir} is conditioned on features of captions; give their file with --captions`);
+    const all = await loadCaptions(captions, condition);
+    return inTurn(
+      captionFeatures,
+      all,
+      all.map((_, i) => `caption ${i}`),
+    );
+  }
+  only("prompts", ["--prompt", "--prompts"]);
+  const texts = prompts === undefined ? [prompt ?? ""] : await readLines(prompts);
+  if ((prompt === undefined) === (prompts === undefined))
+    throw new TensorARError(`${modelDir} is conditioned on prompts; give --prompt, or --prompts with a file of lines`);
+  const tokenize = await openPromptTokenizer(modelDir);
+  return inTurn(promptTokens(padIdOf(model)), texts.map(tokenize), texts);
+}
+
+/** `count` class indices: the chosen classes in turn. */
+export function chosenClasses(chosen: readonly string[], classes: readonly string[], count: number): Int32Array {
+  const indices = chosen.map((name) => {
+    const index = classes.includes(name) ? classes.indexOf(name) : Number(name);
+    if (!Number.isInteger(index) || index < 0 || index >= classes.length) {
+      throw new TensorARError(
+        `class "${name}" is unknown; this model has ${classes.map((each, i) => `${i} ${each}`).join(", ")}`,
+      );
+    }
+    return index;
+  });
+  const cycle = indices.length > 0 ? indices : classes.map((_, i) => i);
+  return Int32Array.from({ length: count }, (_, i) => cycle[i % cycle.length]!);
+}
