@@ -8,7 +8,9 @@ export {
   type TensorARModel,
   type TrainingInputs,
 } from "./attach";
+export { attention, type LayerCache, ownScores } from "./attention";
 export type { Backbone, Condition, ConditionSpec, Factors, TrunkCache, TrunkInputs, TrunkOutput } from "./backbone";
+export { layerCaches } from "./cache";
 export { checkTensors } from "./check-tensors";
 export { emaUpdate } from "./ema";
 export { ShapeError, TensorARError } from "./errors";
