@@ -1,16 +1,17 @@
 import { mkdir } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { writeFileAtomic, writeFolderAtomic } from "@tensorar/checkpoint/node";
-import { type OnnxModel, type Quantization, saveModel, type TensorSpec, trace } from "@tensorar/onnx";
+import type { ModelFolder } from "@tensorar/model/node";
+import { type OnnxModel, type Quantization, saveModel, saveModels, trace } from "@tensorar/onnx";
 import * as tf from "@tensorflow/tfjs-core";
 import { TensorARError } from "./errors";
-import { DECODER, decoderStep, type ExportedFunction, IMAGE_DECODER, imageDecoder, type Named } from "./functions";
+import { DECODER, type ExportedFunction, IMAGE_DECODER, imageDecoder, modelFunctions } from "./functions";
 import type { ExportManifest } from "./manifest";
-import { loadSources, sourcePath } from "./sources";
+import { loadSources, type SourceSizes, type Sources, sourcePath } from "./sources";
 
 /**
- * Writes `decoder.onnx`, `image-decoder.onnx` and `config.json` for a model and its tokenizer. The folder appears when
- * all three are complete. `weights` is the number format of the decoder's matrices; TensorAR's own modules, a few percent
+ * Writes `decoder.onnx`, `image-decoder.onnx` and `config.json` for a model and its tokenizer, with `prefill.onnx` and
+ * `next-factor.onnx` where the model needs them. The folder appears when all are complete. `weights` is the number format of the decoder's matrices; TensorAR's own modules, a few percent
  * of them, and all that is no matrix product stay in float32.
  *
  * @throws TensorARError when the two do not belong together, `out` exists, or the system refuses
@@ -22,23 +23,22 @@ export async function exportFolders(
   { weights = "float32" }: { readonly weights?: ExportManifest["weights"] } = {},
 ): Promise<ExportManifest> {
   const { model, tokenizer, sizes } = await loadSources(modelDir, tokenizerDir);
-  const graphs = {
-    [DECODER]: traced(decoderStep(model), "decoder", QUANTIZATION[weights]),
-    [IMAGE_DECODER]: traced(imageDecoder(tokenizer, sizes.grid), "image-decoder"),
-  } as const;
+  const graphs = { ...tracedModel(model, sizes, weights), [IMAGE_DECODER]: tracedImageDecoder(tokenizer, sizes) };
+  const files = Object.fromEntries(Object.entries(graphs).map(([file, graph]) => [file, portsOf(graph)]));
   const manifest: ExportManifest = {
     kind: "tensorar-export",
     model: sourcePath(out, modelDir),
     tokenizer: sourcePath(out, tokenizerDir),
     ...sizes,
     weights,
-    files: { [DECODER]: portsOf(graphs[DECODER]), [IMAGE_DECODER]: portsOf(graphs[IMAGE_DECODER]) },
+    files: files as ExportManifest["files"],
   };
   const folder = resolve(out);
   await writing(dirname(folder), mkdir(dirname(folder), { recursive: true }));
   await writeFolderAtomic(folder, async (temporary) => {
-    for (const [file, graph] of Object.entries(graphs))
-      await writing(join(out, file), saveModel(graph, join(temporary, file)));
+    const { [IMAGE_DECODER]: images, ...ofModel } = graphs;
+    await writing(join(out, IMAGE_DECODER), saveModel(images!, join(temporary, IMAGE_DECODER)));
+    await writing(join(out, DECODER), saveTogether(ofModel, temporary));
     await writeFileAtomic(join(temporary, "config.json"), `${JSON.stringify(manifest, null, 2)}\n`);
   });
   return manifest;
@@ -47,17 +47,54 @@ export async function exportFolders(
 const keep = (name: string): boolean => name.startsWith("tensorar.");
 const QUANTIZATION = { float32: undefined, int8: { bits: 8, keep }, int4: { bits: 4, keep } } as const;
 
-function traced<Inputs extends Named<TensorSpec>>(
-  fn: ExportedFunction<Inputs>,
-  name: string,
-  quantize?: Quantization,
-): OnnxModel {
+/** The graphs of a model, by file. */
+function tracedModel(
+  model: ModelFolder,
+  sizes: SourceSizes,
+  format: ExportManifest["weights"],
+): Record<string, OnnxModel> {
+  const { functions, weights } = modelFunctions(model, sizes);
   try {
-    const options = { weights: fn.weights, name, ...(quantize && { quantize }) };
-    return trace((inputs: Parameters<typeof fn.run>[0]) => fn.run(inputs), fn.inputs, options);
+    return Object.fromEntries(
+      Object.entries(functions).map(([file, fn]) => [file, traced(file, fn, QUANTIZATION[format])]),
+    );
+  } finally {
+    tf.dispose(weights);
+  }
+}
+
+function tracedImageDecoder(tokenizer: Sources["tokenizer"], { grid }: SourceSizes): OnnxModel {
+  const fn = imageDecoder(tokenizer, grid);
+  try {
+    return traced(IMAGE_DECODER, fn as unknown as ExportedFunction);
   } finally {
     tf.dispose(fn.weights);
   }
+}
+
+function traced(file: string, { inputs, weights, run }: ExportedFunction, quantize?: Quantization): OnnxModel {
+  const options = { weights, name: basename(file, ".onnx"), ...(quantize && { quantize }) };
+  return withoutUnusedInputs(trace((each) => run(each as never), inputs as never, options));
+}
+
+/** Models whose condition is read in the prefill alone do not ask for it at every step. */
+function withoutUnusedInputs(model: OnnxModel): OnnxModel {
+  const { graph } = model;
+  const used = new Set([...graph.nodes.flatMap(({ inputs }) => inputs), ...graph.outputs.map(({ value }) => value)]);
+  const keeps = graph.inputs.map((value) => used.has(value));
+  return {
+    ...model,
+    inputs: model.inputs.filter((_, i) => keeps[i]),
+    graph: { ...graph, inputs: graph.inputs.filter((_, i) => keeps[i]) },
+  };
+}
+
+/** A single graph holds its weights; several share theirs. */
+async function saveTogether(graphs: Readonly<Record<string, OnnxModel>>, dir: string): Promise<void> {
+  const paths = Object.fromEntries(Object.entries(graphs).map(([file, graph]) => [join(dir, file), graph]));
+  const only = Object.keys(graphs).length === 1 ? graphs[DECODER] : undefined;
+  if (only) await saveModel(only, join(dir, DECODER));
+  else await saveModels(paths, join(dir, `${DECODER}.data`));
 }
 
 const portsOf = ({ inputs, outputs }: OnnxModel): ExportManifest["files"][typeof DECODER] => {

@@ -6,8 +6,8 @@ import type { TokenizerFolder } from "@tensorar/tokenizer/node";
 import * as tf from "@tensorflow/tfjs-core";
 import type { ExportManifest } from "./manifest";
 
-/** Inputs or outputs by name: one tensor, or one for each layer. */
-export type Named<T> = Readonly<Record<string, T | readonly T[]>>;
+/** Inputs or outputs by name: one tensor, one for each layer, or several by name. */
+export type Named<T> = Readonly<Record<string, T | readonly T[] | Readonly<Record<string, T>>>>;
 
 /** A function to export: its inputs, its weights and its code, which runs eagerly and under tracing alike. */
 export interface ExportedFunction<Inputs extends Named<TensorSpec> = Named<TensorSpec>> {
@@ -19,22 +19,50 @@ export interface ExportedFunction<Inputs extends Named<TensorSpec> = Named<Tenso
 /** The files of an export. */
 export const DECODER = "decoder.onnx";
 export const IMAGE_DECODER = "image-decoder.onnx";
+/** All slots of a condition at once; only for models with several. */
+export const PREFILL = "prefill.onnx";
+/** The second sub-tokens of tokens given the first; only for models whose tokens consist of two. */
+export const NEXT_FACTOR = "next-factor.onnx";
 
-type StepSizes = Pick<ExportManifest, "windowSize" | "cache">;
+type StepSizes = Pick<ExportManifest, "windowSize" | "cache" | "condition">;
+
+const float = (...shape: (number | string)[]): TensorSpec => ({ dtype: "float32", shape });
+const int = (...shape: (number | string)[]): TensorSpec => ({ dtype: "int32", shape });
+
+/** Conditions of any number of rows. */
+function conditionInputs({ condition }: Pick<ExportManifest, "condition">): Named<TensorSpec>["condition"] {
+  const batched = ({ dtype, shape }: ExportManifest["condition"][string]): TensorSpec => ({
+    dtype,
+    shape: ["batch", ...shape],
+  });
+  const single = condition[ONLY];
+  if (single) return batched(single);
+  return Object.fromEntries(Object.entries(condition).map(([name, part]) => [name, batched(part)]));
+}
+
+/** Name in the manifest of a condition that is one tensor. */
+export const ONLY = "condition";
 
 /** Inputs of one decoder step. */
-export function stepInputs({ windowSize, cache: { layers, heads, headDim } }: StepSizes) {
-  const float = (...shape: (number | string)[]): TensorSpec => ({ dtype: "float32", shape });
-  const int = (...shape: (number | string)[]): TensorSpec => ({ dtype: "int32", shape });
+export function stepInputs(sizes: StepSizes) {
+  const { windowSize, cache } = sizes;
+  const { layers, heads, headDim } = cache;
   const perLayer = (spec: TensorSpec): TensorSpec[] => Array.from({ length: layers }, () => spec);
   return {
-    condition: int("batch"),
+    // First, since graphs read the size of the batch from the first input that has it.
     window: int("batch", windowSize),
+    condition: conditionInputs(sizes),
     position: int(1),
     mask: float("batch", "slots"),
     keys: perLayer(float("batch", heads, headDim, "slots")),
     values: perLayer(float("batch", heads, "slots", headDim)),
   };
+}
+
+export const prefillInputs = (sizes: StepSizes) => ({ condition: conditionInputs(sizes) });
+
+export function factorInputs({ windowSize, stateWidth }: Pick<ExportManifest, "windowSize" | "stateWidth">) {
+  return { states: float("batch", windowSize, stateWidth), known: [int("batch", windowSize)] };
 }
 
 /** Inputs of the image decoder. */
@@ -43,15 +71,28 @@ export function codeInputs({ tokens }: Pick<ExportManifest, "tokens">) {
   return { codes };
 }
 
-/** One decoder step: the previous tensor and the KV cache in, k rows of logits and the new cache rows out. Any batch size. */
-export function decoderStep(folder: ModelFolder): ExportedFunction<ReturnType<typeof stepInputs>> {
+/**
+ * The graphs of a model: one decoder step (the previous tensor and the KV cache in, k rows of logits and the new cache rows
+ * out), and what else generation with it needs. Any batch size. They share their weights, which the caller disposes of.
+ */
+export function modelFunctions(folder: ModelFolder, sizes: StepSizes & Pick<ExportManifest, "stateWidth">) {
   const model = modelOf(folder);
+  const { conditionSlots, factors } = model.backbone;
   const weights = tensorsOf(folder.tensors);
-  return {
-    inputs: stepInputs({ windowSize: model.windowSize, cache: model.backbone.cache }),
-    weights,
-    run: (inputs) => ({ ...model.decode(weights, inputs) }),
+  const functions: Record<string, ExportedFunction<never>> = {};
+  const add = <Inputs extends Named<TensorSpec>>(
+    name: string,
+    inputs: Inputs,
+    run: ExportedFunction<Inputs>["run"],
+  ) => {
+    functions[name] = { inputs, weights, run } as unknown as ExportedFunction<never>;
   };
+  add(DECODER, stepInputs(sizes), (inputs) => ({ ...model.decode(weights, inputs as never) }));
+  if (conditionSlots !== 1)
+    add(PREFILL, prefillInputs(sizes), (inputs) => ({ ...model.prefill(weights, inputs as never) }));
+  if (factors !== undefined)
+    add(NEXT_FACTOR, factorInputs(sizes), (inputs) => ({ logits: model.nextFactor(weights, inputs as never) }));
+  return { functions: functions as Readonly<Record<string, ExportedFunction>>, weights };
 }
 
 /** Codes to images in [-1, 1], NHWC. Any batch size. */

@@ -19,8 +19,23 @@ const schema = z.strictObject({
   windowSize: z.int().positive(),
   tokens: z.int().positive(),
   vocabSize: z.int().positive(),
+  /** V_0, V_1 where a token consists of two sub-tokens: `code = c_0 + c_1 · V_0`. */
+  factors: z.array(z.int().positive()).optional(),
   nullCondition: z.int(),
-  conditionSlots: z.int().positive(),
+  /** null: as many as the prompt is long. */
+  conditionSlots: z.int().positive().nullable(),
+  /** Parts of one image's condition, without the batch; under "condition" where it is a single tensor. */
+  condition: z.record(
+    z.string(),
+    z.strictObject({
+      dtype: z.enum(["float32", "int32"]),
+      shape: z.array(z.union([z.int().positive(), z.string()])),
+      /** Integers are smaller than this. */
+      below: z.int().positive().optional(),
+    }),
+  ),
+  /** Width of the states that the sub-tokens are predicted from. */
+  stateWidth: z.int().positive(),
   cache: z.strictObject({ layers: z.int().positive(), heads: z.int().positive(), headDim: z.int().positive() }),
   /** Rows and columns of codes. */
   grid: z.tuple([z.int().positive(), z.int().positive()]),
@@ -30,7 +45,12 @@ const schema = z.strictObject({
   /** Number format of the decoder's matrices. */
   weights: z.enum(["float32", "int8", "int4"]).default("float32"),
   /** Inputs and outputs of each graph, by the names in the file. */
-  files: z.strictObject({ "decoder.onnx": graph, "image-decoder.onnx": graph }),
+  files: z.strictObject({
+    "decoder.onnx": graph,
+    "image-decoder.onnx": graph,
+    "prefill.onnx": graph.optional(),
+    "next-factor.onnx": graph.optional(),
+  }),
 });
 
 /** What a runtime needs to know of an export besides the graphs: `config.json` of the folder. */

@@ -5,7 +5,7 @@ import type * as ort from "onnxruntime-node";
 import { TensorARError } from "./errors";
 import type { Named } from "./functions";
 
-/** One graph of an export, open on ONNX Runtime. */
+/** One graph of an export, open on ONNX Runtime. Inputs that its function has and its file does not need are left out. */
 export interface OpenGraph {
   run(inputs: Named<TensorData>): Promise<Named<TensorData>>;
   dispose(): Promise<void>;
@@ -18,9 +18,12 @@ export async function openGraph(dir: string, file: string, runtime: typeof ort, 
     throw new TensorARError(`${path}: ${(cause as Error).message}; export it again`, { cause });
   };
   const graph = await openModel(path, { runtime, ...(threads !== undefined && { threads }) }).catch(refuse);
+  const names = new Set(graph.inputs.map(({ name }) => name.split("/")[0]!));
+  const taken = (inputs: Named<TensorData>) =>
+    Object.fromEntries(Object.entries(inputs).filter(([name]) => names.has(name)));
   return {
     // Every graph of an export takes and returns a record, one level deep or two.
-    run: async (inputs) => (await graph(inputs).catch(refuse)) as Named<TensorData>,
+    run: async (inputs) => (await graph(taken(inputs)).catch(refuse)) as Named<TensorData>,
     dispose: () => graph.dispose(),
   };
 }

@@ -1,7 +1,7 @@
 import type { TensorData } from "@tensorar/checkpoint";
-import { createStream, PAD } from "@tensorar/noise";
+import { createStream, PAD, type RandomStream } from "@tensorar/noise";
 import type { TensorSpec } from "@tensorar/onnx";
-import { codeInputs, stepInputs } from "./functions";
+import { codeInputs, factorInputs, type Named, ONLY, prefillInputs, stepInputs } from "./functions";
 import type { SourceSizes } from "./sources";
 
 const HIDDEN = -1e9;
@@ -19,28 +19,66 @@ function fill(
   return { dtype, shape: whole, data };
 }
 
+/** Random conditions: any class or text token; the first slots of every other row may be padding. */
+function condition(sizes: SourceSizes, spec: Named<TensorSpec>["condition"], symbols: Symbols, random: RandomStream) {
+  const part = (name: string, each: TensorSpec): TensorData => {
+    const { below } = sizes.condition[name]!;
+    const slots = each.shape.at(-1)!;
+    const length = typeof slots === "string" ? symbols[slots]! : slots;
+    if (name === "mask")
+      return fill(each, symbols, (i) => (Math.floor(i / length) % 2 === 1 && i % length < length / 3 ? 0 : 1));
+    return fill(each, symbols, () => (below === undefined ? random.normal() : random.below(below)));
+  };
+  if ("dtype" in spec!) return part(ONLY, spec as TensorSpec);
+  const parts = Object.entries(spec as Readonly<Record<string, TensorSpec>>);
+  return Object.fromEntries(parts.map(([name, each]) => [name, part(name, each)]));
+}
+
+type Symbols = Readonly<Record<string, number>>;
+
+/** Tokens of prompts, whose length is free. */
+const PROMPT = 5;
+
 /**
- * Random inputs of the decoder step at `position`, as generation gives them: real codes, PAD past the last token and
- * before the first, any class, the slots before it filled. The cache holds two slots more, which the mask hides.
+ * Random inputs of the decoder step that makes token `token` final, as generation gives them: real codes, PAD past the
+ * last token and before the first, any condition, the slots before it filled. The cache holds two slots more, which the
+ * mask hides. With one condition slot the first step is that of the condition itself.
  */
-export function decoderInputs(sizes: SourceSizes, batch: number, position: number, seed: number) {
-  const { vocabSize, tokens, windowSize, conditionSlots, nullCondition, classes } = sizes;
+export function decoderInputs(sizes: SourceSizes, batch: number, token: number, seed: number) {
+  const { vocabSize, tokens, windowSize, conditionSlots } = sizes;
   const specs = stepInputs(sizes);
-  const random = createStream(seed, "decoder-inputs", batch, position);
+  const random = createStream(seed, "decoder-inputs", batch, token);
+  const prefix = (conditionSlots ?? PROMPT) - 1;
+  const position = prefix + token; // slot of the whole sequence
   const slots = position + 2;
-  const symbols = { batch, slots };
+  const symbols = { batch, slots, prompt: PROMPT };
   const normal = (spec: TensorSpec) => fill(spec, symbols, () => random.normal());
-  const conditions = nullCondition >= 0 ? nullCondition + 1 : Math.max(1, classes.length);
-  const firstToken = position - conditionSlots; // of the previous tensor
   return {
-    condition: fill(specs.condition, symbols, () => random.below(conditions)),
+    condition: condition(sizes, specs.condition, symbols, random),
     window: fill(specs.window, symbols, (i) =>
-      position === 0 || firstToken + (i % windowSize) >= tokens ? PAD : random.below(vocabSize),
+      token === 0 || token - 1 + (i % windowSize) >= tokens ? PAD : random.below(vocabSize),
     ),
     position: fill(specs.position, symbols, () => position),
     mask: fill(specs.mask, symbols, (i) => (i % slots < position ? 0 : HIDDEN)),
     keys: specs.keys.map(normal),
     values: specs.values.map(normal),
+  };
+}
+
+/** Random conditions for all their slots at once. */
+export function prefillRandom(sizes: SourceSizes, batch: number, seed: number) {
+  const random = createStream(seed, "prefill-inputs", batch);
+  const specs = prefillInputs(sizes);
+  return { condition: condition(sizes, specs.condition, { batch, prompt: PROMPT }, random) };
+}
+
+/** Random states and first sub-tokens. */
+export function factorRandom(sizes: SourceSizes, batch: number, seed: number) {
+  const random = createStream(seed, "factor-inputs", batch);
+  const specs = factorInputs(sizes);
+  return {
+    states: fill(specs.states, { batch }, () => random.normal()),
+    known: specs.known.map((spec) => fill(spec, { batch }, () => random.below(sizes.factors![0]!))),
   };
 }
 

@@ -1,8 +1,10 @@
 import { relative, resolve } from "node:path";
+import type { ConditionSpec, JanusConfig } from "@tensorar/model";
 import { loadModel, type ModelFolder, modelOf } from "@tensorar/model/node";
 import { createTokenizer, TOKENIZER_KINDS, type TokenizerKind } from "@tensorar/tokenizer";
 import { loadTokenizer, type TokenizerFolder } from "@tensorar/tokenizer/node";
 import { TensorARError } from "./errors";
+import { ONLY } from "./functions";
 import type { ExportManifest } from "./manifest";
 
 /** A model and the tokenizer of its codes, and what a runtime must know of them. */
@@ -19,9 +21,7 @@ export async function loadSources(modelDir: string, tokenizerDir: string): Promi
   const model = await loadModel(modelDir);
   const tokenizer = await loadTokenizer(tokenizerDir, TOKENIZER_KINDS);
   const { windowSize, backbone } = modelOf(model);
-  const { tokens, vocabSize, nullCondition, conditionSlots, cache } = backbone;
-  if (conditionSlots !== 1)
-    throw new TensorARError(`${modelDir}: models with more condition slots than one can't be exported yet`);
+  const { tokens, vocabSize, nullCondition, conditionSlots = null, cache, factors, width: stateWidth } = backbone;
   const { codebookSize, gridOf } = createTokenizer(tokenizer);
   const grid = gridOf(tokenizer.imageSize);
   if (vocabSize !== codebookSize || model.grid.join() !== grid.join()) {
@@ -37,9 +37,37 @@ export async function loadSources(modelDir: string, tokenizerDir: string): Promi
   }
   const { imageSize } = tokenizer;
   const { classes, noiseRates } = model;
-  const sizes = { windowSize, tokens, vocabSize, nullCondition, conditionSlots, cache, grid, imageSize };
+  const condition = conditionParts(model, classes.length);
+  const sizes = {
+    ...{
+      windowSize,
+      tokens,
+      vocabSize,
+      ...(factors && { factors: [...factors.sizes] }),
+      nullCondition,
+      conditionSlots,
+    },
+    ...{ condition, stateWidth, cache, grid, imageSize },
+  };
   return { model, tokenizer, sizes: { ...sizes, classes, noiseRates } };
 }
+
+/** What a condition consists of, with bounds of its integers: classes and none, text tokens, or flags. */
+function conditionParts(model: ModelFolder, classes: number): ExportManifest["condition"] {
+  const { condition, nullCondition } = modelOf(model).backbone;
+  const below = (name: string): number => {
+    if (name === ONLY) return Math.max(1, nullCondition + 1, classes);
+    return name === "prompt" ? (model.backbone as JanusConfig).language.vocab_size : 2;
+  };
+  const part = (name: string, { dtype, shape }: ConditionSpec) => ({
+    ...{ dtype, shape: [...shape] },
+    ...(dtype === "int32" && { below: below(name) }),
+  });
+  if (isSpec(condition)) return { [ONLY]: part(ONLY, condition) };
+  return Object.fromEntries(Object.entries(condition).map(([name, each]) => [name, part(name, each)]));
+}
+
+const isSpec = (condition: object): condition is ConditionSpec => "dtype" in condition;
 
 /** Where the manifest says a source lies: relative to the export, so that both can move together. */
 export const sourcePath = (exportDir: string, sourceDir: string): string =>

@@ -7,16 +7,18 @@ import type * as ort from "onnxruntime-node";
 import { TensorARError } from "./errors";
 import {
   DECODER,
-  decoderStep,
   type ExportedFunction,
   IMAGE_DECODER,
   imageDecoder,
+  modelFunctions,
   type Named,
+  NEXT_FACTOR,
+  PREFILL,
   toTensor,
 } from "./functions";
 import { readManifest } from "./manifest";
 import { openGraph } from "./open-graph";
-import { decoderInputs, imageInputs } from "./random-inputs";
+import { decoderInputs, factorRandom, imageInputs, prefillRandom } from "./random-inputs";
 import { loadSources, type SourceSizes } from "./sources";
 
 export interface Comparison {
@@ -58,15 +60,34 @@ export async function verifyExport(dir: string, runtime: typeof ort, options: Ve
   );
   expectSameSizes(dir, manifest, modelDir, sizes);
   const { seed, batches = [1, 3] } = options;
-  const slots = [...new Set([0, Math.floor(sizes.tokens / 2), sizes.tokens - 1])];
-  return [
-    ...(await compareAll(dir, DECODER, runtime, decoderStep(model), manifest.weights !== "float32", batches, (batch) =>
-      slots.map((slot) => decoderInputs(sizes, batch, slot, seed)),
-    )),
-    ...(await compareAll(dir, IMAGE_DECODER, runtime, imageDecoder(tokenizer, sizes.grid), false, batches, (batch) => [
-      imageInputs(sizes, batch, seed),
-    ])),
-  ];
+  const { functions, weights } = modelFunctions(model, sizes);
+  const images = imageDecoder(tokenizer, sizes.grid);
+  const inputsOf = randomInputs(sizes, seed);
+  try {
+    const comparisons: Comparison[] = [];
+    for (const [file, fn] of Object.entries({ ...functions, [IMAGE_DECODER]: images as unknown as ExportedFunction })) {
+      const rounded = file !== IMAGE_DECODER && manifest.weights !== "float32";
+      comparisons.push(...(await compareAll(dir, file, runtime, fn, rounded, batches, inputsOf[file]!)));
+    }
+    return comparisons;
+  } finally {
+    tf.dispose([weights, images.weights]);
+  }
+}
+
+/** Inputs of each graph for a batch; of the decoder at the first, the middle and the last token that it may make final. */
+function randomInputs(
+  sizes: SourceSizes,
+  seed: number,
+): Record<string, (batch: number) => readonly Named<TensorData>[]> {
+  const first = sizes.conditionSlots === 1 ? 0 : 1; // otherwise the prefill's
+  const tokens = [...new Set([first, Math.floor(sizes.tokens / 2), sizes.tokens - 1])];
+  return {
+    [DECODER]: (batch) => tokens.map((token) => decoderInputs(sizes, batch, token, seed)),
+    [PREFILL]: (batch) => [prefillRandom(sizes, batch, seed)],
+    [NEXT_FACTOR]: (batch) => [factorRandom(sizes, batch, seed)],
+    [IMAGE_DECODER]: (batch) => [imageInputs(sizes, batch, seed)],
+  };
 }
 
 /** The folder that the manifest of the export in `dir` names. */
@@ -116,18 +137,23 @@ async function compareAll<Inputs extends Named<TensorSpec>>(
     return comparisons;
   } finally {
     await graph.dispose();
-    tf.dispose(fn.weights);
   }
 }
 
 /** The same nesting of tfjs tensors that the function takes; the inputs must be made for it. */
 const toTensors = <Inputs>(inputs: Named<TensorData>): Tensors<Inputs> =>
   Object.fromEntries(
-    Object.entries(inputs).map(([key, value]) => [key, isList(value) ? value.map(toTensor) : toTensor(value)]),
+    Object.entries(inputs).map(([key, value]) => {
+      if (isList(value)) return [key, value.map(toTensor)];
+      if (isData(value)) return [key, toTensor(value)];
+      return [key, Object.fromEntries(Object.entries(value).map(([name, each]) => [name, toTensor(each)]))];
+    }),
   ) as Tensors<Inputs>;
 
-const isList = <T>(value: T | readonly T[]): value is readonly T[] => Array.isArray(value);
-const listOf = <T>(value: T | readonly T[]): readonly T[] => (isList(value) ? value : [value]);
+const isList = <T>(value: object): value is readonly T[] => Array.isArray(value);
+const isData = (value: object): value is TensorData => "data" in value;
+/** Outputs are single tensors or lists. */
+const listOf = <T extends object>(value: Named<T>[string]): readonly T[] => (isList<T>(value) ? value : [value as T]);
 
 function runEagerly<Inputs extends Named<TensorSpec>>(
   fn: ExportedFunction<Inputs>,

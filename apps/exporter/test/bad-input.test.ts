@@ -75,8 +75,8 @@ test("another architecture, and weights of another model", async () => {
   expect(await exportRefused({ model: at("other") })).toMatch(/config\.json: not a model folder[\s\S]*llamagen/);
   writeFileSync(path, JSON.stringify({ ...config, kind: "rar" }));
   expect(await exportRefused({ model: at("other") })).toMatch(/config\.json: rar: hidden_size = undefined/);
-  writeFileSync(path, JSON.stringify({ ...config, backbone: { ...config.backbone, model_type: "t2i" } }));
-  expect(await exportRefused({ model: at("other") })).toContain('model_type "t2i" is not supported; use "c2i"');
+  writeFileSync(path, JSON.stringify({ ...config, backbone: { ...config.backbone, model_type: "i2i" } }));
+  expect(await exportRefused({ model: at("other") })).toContain('model_type "i2i" is unknown; use "c2i" or "t2i"');
   writeFileSync(path, JSON.stringify({ ...config, backbone: { ...config.backbone, dim: 64 } }));
   const message = await exportRefused({ model: at("other") });
   expect(message).toContain(at("other", "model.safetensors"));

@@ -47,7 +47,8 @@ describe.each([1, 4])("window %i", (windowSize) => {
       nullCondition: backbone.num_classes,
       cache: { layers: backbone.n_layer, heads: backbone.n_kv_head, headDim: backbone.dim / backbone.n_head },
     });
-    for (const [file, { inputs, outputs }] of Object.entries(files)) {
+    for (const [file, ports] of Object.entries(files)) {
+      const { inputs, outputs } = ports!;
       const session = await ort.InferenceSession.create(join(exported(), file));
       expect(inputs.map((port) => port.name)).toEqual(session.inputNames);
       expect(outputs.map((port) => port.name)).toEqual(session.outputNames);

@@ -1,7 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import type { TensorData } from "@tensorar/checkpoint";
-import { attachTensorAR, type LlamaGenConfig, llamaGen } from "@tensorar/model";
-import { type ModelFolder, saveModel } from "@tensorar/model/node";
+import type { LlamaGenConfig } from "@tensorar/model";
+import { type ModelDescription, type ModelFolder, modelOf, saveModel } from "@tensorar/model/node";
 import { createStream, noiseRates } from "@tensorar/noise";
 import { type VqConfig, vqShapes } from "@tensorar/tokenizer";
 import { saveTokenizer } from "@tensorar/tokenizer/node";
@@ -41,21 +41,25 @@ export async function writeTinyModel(
   windowSize: number,
   changes: Partial<LlamaGenConfig> = {},
 ): Promise<void> {
-  const config = { ...backbone, ...changes };
-  const side = Math.sqrt(config.block_size);
-  const tensorar = { windowSize, depth: 1, structure: "maps" } as const;
-  const { shapes } = attachTensorAR(llamaGen(config), tensorar);
-  const model: ModelFolder = {
-    kind: "llamagen",
-    backbone: config,
-    tensorar,
+  await writeModel(dir, windowSize, "llamagen", { ...backbone, ...changes });
+}
+
+/** Any family's model; its classes are three. */
+export async function writeModel(
+  dir: string,
+  windowSize: number,
+  kind: ModelFolder["kind"],
+  config: ModelFolder["backbone"],
+): Promise<void> {
+  const description: ModelDescription = {
+    ...{ kind, backbone: config, grid: [1, 1], classes: ["a", "b", "c"] },
+    tensorar: { windowSize, depth: 1, structure: "maps" },
     noiseRates: [...noiseRates({ kind: "exponential" }, windowSize)],
-    grid: [side, side],
-    classes: ["a", "b", "c"],
-    tensors: randomTensors(shapes, "model"),
   };
+  const { shapes, backbone } = modelOf(description);
+  const side = Math.sqrt(backbone.tokens);
   await mkdir(dir, { recursive: true });
-  await saveModel(dir, model, "float32");
+  await saveModel(dir, { ...description, grid: [side, side], tensors: randomTensors(shapes, "model") }, "float32");
 }
 
 /** Its images are 8 pixels wide. */

@@ -3,7 +3,7 @@ export { TensorARError } from "./errors";
 export type { OnnxModel, Port } from "./model";
 export type { Nested } from "./nested";
 export type { Quantization } from "./passes/quantize";
-export { saveModel } from "./save";
+export { type SaveOptions, saveModel, saveModels } from "./save";
 export { serializeModel } from "./serialize";
 export type { CompiledFunction, RuntimeOptions } from "./session";
 export type { Spec, TensorSpec, Tensors } from "./specs";

@@ -2,13 +2,17 @@ import type { FileHandle } from "node:fs/promises";
 import { create } from "@bufbuild/protobuf";
 import { StringStringEntryProtoSchema, type TensorProto, TensorProto_DataLocation } from "./generated/onnx_pb";
 import type { OnnxModel } from "./model";
-import { encodeModel, type Initializer, PROTOBUF_LIMIT, totalLength, writeGraph } from "./serialize";
+import { encodeModel, type Initializer, totalLength, type WrittenGraph, writeGraph } from "./serialize";
 
 export interface SaveOptions {
-  /** The weights of a larger file (in bytes) go to `PATH.data` beside it. Default: just under 2 GiB, protobuf's limit. */
+  /** The weights of a larger file (in bytes) go to `PATH.data` beside it. Default: 1.9 GB. */
   readonly externalDataThreshold?: number;
+  /** Largest file of weights, in bytes, where no single tensor is larger; the next ones are `PATH.data_1`, …. Default: 1.9 GB. */
+  readonly shardBytes?: number;
 }
 
+/** Browsers can't allocate more at once; protobuf itself ends at 2 GiB. */
+const LARGEST_FILE = 1.9e9;
 /** Tensors of fewer bytes stay in the file, where ONNX Runtime needs shapes and axes. */
 const SMALLEST_EXTERNAL = 1024;
 /** Offsets are multiples of a memory page, so that runtimes can map the weights. */
@@ -23,39 +27,100 @@ const LARGEST_WRITE = 2 ** 30;
  * @throws the system's error when a file can't be written; nothing is left behind then
  */
 export async function saveModel(model: OnnxModel, path: string, options: SaveOptions = {}): Promise<void> {
-  const { basename } = await import("node:path");
-  const { proto, initializers } = writeGraph(model);
-  let chunks = encodeModel({ proto, initializers });
-  if (totalLength(chunks) > (options.externalDataThreshold ?? PROTOBUF_LIMIT)) {
-    await replaceFile(`${path}.data`, async (file) => {
-      chunks = encodeModel({ proto, initializers: await moveOut(file, `${basename(path)}.data`, initializers) });
-    });
-  }
-  await replaceFile(path, async (file) => {
-    let offset = 0;
-    for (const chunk of chunks) offset += await writeFully(file, chunk, offset);
-  });
+  const written = writeGraph(model);
+  const chunks = encodeModel(written);
+  if (totalLength(chunks) > (options.externalDataThreshold ?? LARGEST_FILE))
+    await saveWithWeights({ [path]: written }, `${path}.data`, options);
+  else await replaceFile(path, (file) => writeChunks(file, chunks));
 }
 
-/** Writes the large tensors to the file; returns all of them, the large ones referring to `location`. */
-async function moveOut(
-  file: FileHandle,
-  location: string,
-  initializers: readonly Initializer[],
-): Promise<readonly Initializer[]> {
-  const moved: Initializer[] = [];
-  let offset = 0;
-  for (const initializer of initializers) {
-    const { tensor, bytes } = initializer;
-    if (!bytes || bytes.length < SMALLEST_EXTERNAL) {
-      moved.push(initializer);
-      continue;
+/**
+ * Writes several `.onnx` files of one folder that share their weights (Node only): equal tensors are stored once, in
+ * `dataPath` and, past `shardBytes`, `dataPath_1`, ….
+ *
+ * @param models by path
+ * @throws the system's error when a file can't be written
+ */
+export async function saveModels(
+  models: Readonly<Record<string, OnnxModel>>,
+  dataPath: string,
+  options: Pick<SaveOptions, "shardBytes"> = {},
+): Promise<void> {
+  const written = Object.entries(models).map(([path, model]) => [path, writeGraph(model)] as const);
+  await saveWithWeights(Object.fromEntries(written), dataPath, options);
+}
+
+/** The weights first, so that a graph that is there has its own. */
+async function saveWithWeights(
+  graphs: Readonly<Record<string, WrittenGraph>>,
+  dataPath: string,
+  { shardBytes = LARGEST_FILE }: Pick<SaveOptions, "shardBytes">,
+): Promise<void> {
+  const { basename } = await import("node:path");
+  const several = Object.keys(graphs).length > 1;
+  const plan = new Map<Initializer, Place>();
+  const shards: Shard[] = [];
+  const known = new Map<string, Place>();
+  for (const { initializers } of Object.values(graphs)) {
+    for (const initializer of initializers) {
+      const { bytes } = initializer;
+      if (!bytes || bytes.length < SMALLEST_EXTERNAL) continue;
+      const key = several ? await digest(bytes) : undefined;
+      const place = (key === undefined ? undefined : known.get(key)) ?? append(shards, bytes, shardBytes);
+      if (key !== undefined) known.set(key, place);
+      plan.set(initializer, place);
     }
-    offset = Math.ceil(offset / ALIGNMENT) * ALIGNMENT;
-    moved.push({ tensor: external(tensor, { location, offset, length: bytes.length }) });
-    offset += await writeFully(file, bytes, offset);
   }
-  return moved;
+  const pathOf = (shard: number): string => (shard === 0 ? dataPath : `${dataPath}_${shard}`);
+  for (const [number, { parts }] of shards.entries()) {
+    await replaceFile(pathOf(number), async (file) => {
+      for (const { bytes, offset } of parts) await writeFully(file, bytes, offset);
+    });
+  }
+  for (const [path, { proto, initializers }] of Object.entries(graphs)) {
+    const moved = initializers.map((initializer) => {
+      const place = plan.get(initializer);
+      if (!place) return initializer;
+      const { shard, offset, length } = place;
+      return { tensor: external(initializer.tensor, { location: basename(pathOf(shard)), offset, length }) };
+    });
+    await replaceFile(path, (file) => writeChunks(file, encodeModel({ proto, initializers: moved })));
+  }
+}
+
+/** Where a tensor lies among the files of weights. */
+interface Place {
+  readonly shard: number;
+  readonly offset: number;
+  readonly length: number;
+}
+
+interface Shard {
+  readonly parts: { readonly bytes: Uint8Array; readonly offset: number }[];
+  end: number;
+}
+
+/** Puts a tensor at the end of the last file, or of a new one when it would become too large. */
+function append(shards: Shard[], bytes: Uint8Array, shardBytes: number): Place {
+  const aligned = (end: number) => Math.ceil(end / ALIGNMENT) * ALIGNMENT;
+  const last = shards.at(-1);
+  if (!last || (last.parts.length > 0 && aligned(last.end) + bytes.length > shardBytes))
+    shards.push({ parts: [], end: 0 });
+  const shard = shards.at(-1)!;
+  const offset = aligned(shard.end);
+  shard.parts.push({ bytes, offset });
+  shard.end = offset + bytes.length;
+  return { shard: shards.length - 1, offset, length: bytes.length };
+}
+
+async function digest(bytes: Uint8Array): Promise<string> {
+  const { createHash } = await import("node:crypto");
+  return createHash("sha256").update(bytes).digest("base64");
+}
+
+async function writeChunks(file: FileHandle, chunks: readonly Uint8Array[]): Promise<void> {
+  let offset = 0;
+  for (const chunk of chunks) offset += await writeFully(file, chunk, offset);
 }
 
 async function replaceFile(path: string, write: (file: FileHandle) => Promise<void>): Promise<void> {

@@ -7,7 +7,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import * as ort from "onnxruntime-node";
 import * as web from "onnxruntime-web";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { compile, openModel, saveModel, serializeModel, type TensorData, trace } from "../src";
+import { compile, openModel, saveModel, saveModels, serializeModel, type TensorData, trace } from "../src";
 import { expectClose } from "./compare";
 
 // A few roundings of float32; both engines add in their own order.
@@ -96,6 +96,31 @@ describe("external data", () => {
     const session = await ort.InferenceSession.create(path);
     for (const batch of [1, 5]) await check(session, batch);
     await session.release();
+  });
+
+  test("in several files where one would be too large", async () => {
+    await saveModel(model(), path, { externalDataThreshold: 1000, shardBytes: 8000 });
+    expect((await readdir(folder)).sort()).toEqual(["network.onnx", "network.onnx.data", "network.onnx.data_1"]);
+    for (const name of ["network.onnx.data", "network.onnx.data_1"])
+      expect((await stat(join(folder, name))).size).toBe(4 * WIDTH * HIDDEN);
+    const session = await ort.InferenceSession.create(path);
+    await check(session, 3);
+    await session.release();
+  });
+
+  test("several graphs share equal weights", async () => {
+    const other = trace(({ x }: { x: tf.Tensor }) => ({ hidden: tf.matMul(x, weights.in) }), INPUTS, { weights });
+    await saveModels({ [path]: model(), [join(folder, "other.onnx")]: other }, join(folder, "weights.data"));
+    expect((await readdir(folder)).sort()).toEqual(["network.onnx", "other.onnx", "weights.data"]);
+    expect((await stat(join(folder, "weights.data"))).size).toBeLessThan(3 * 4 * WIDTH * HIDDEN);
+    const session = await ort.InferenceSession.create(path);
+    await check(session, 3);
+    await session.release();
+    const f = await openModel(join(folder, "other.onnx"), { runtime: ort });
+    const x = input(2);
+    const [result] = Object.values(await f({ x })) as unknown as TensorData[];
+    expectClose(result!.data as Float32Array, tf.matMul(x, weights.in).dataSync(), TOLERANCE);
+    await f.dispose();
   });
 
   test("up to the threshold everything is in one file, the bytes of serializeModel", async () => {
