@@ -65,7 +65,9 @@ test.each(families)(
     expect(new Set(comparisons.map(({ file }) => file))).toEqual(new Set([...graphs, "image-decoder.onnx"]));
     for (const { file, output, withinTolerance, largestValue } of comparisons) {
       expect(withinTolerance, `${file} ${output}`).toBe(true);
-      if (output !== "mask") expect(largestValue, `${file} ${output}`).toBeGreaterThan(0.05);
+      // LlamaGen's rotary table is 0 at condition slots, and so are their keys.
+      const isZero = output === "mask" || (kind === "llamagen" && file === "prefill.onnx" && output === "keys");
+      if (!isZero) expect(largestValue, `${file} ${output}`).toBeGreaterThan(0.05);
     }
     const weights = statSync(join(model, "model.safetensors")).size;
     expect(statSync(join(out, "decoder.onnx.data")).size).toBeLessThan(2 * weights); // page alignment of small tensors included
