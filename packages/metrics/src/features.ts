@@ -1,0 +1,9 @@
+export {
+  type InceptionFeatures,
+  inceptionFeatures,
+  inceptionOutputs,
+  type Params,
+  resizeForInception,
+} from "./inception/inception";
+export { inceptionShapes } from "./inception/layout";
+export { lpips, lpipsShapes, vggLayers } from "./lpips/lpips";

@@ -1,0 +1,93 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { TensorARError } from "../errors";
+import type { Params } from "../inception/inception";
+
+// N images
+
+/** Convolutions of VGG-16 up to each of the five layers that are compared, by their names in LPIPS' module. */
+const SLICES: readonly (readonly [name: string, from: number, to: number])[][] = [
+  [
+    ["net.slice1.0", 3, 64],
+    ["net.slice1.2", 64, 64],
+  ],
+  [
+    ["net.slice2.5", 64, 128],
+    ["net.slice2.7", 128, 128],
+  ],
+  [
+    ["net.slice3.10", 128, 256],
+    ["net.slice3.12", 256, 256],
+    ["net.slice3.14", 256, 256],
+  ],
+  [
+    ["net.slice4.17", 256, 512],
+    ["net.slice4.19", 512, 512],
+    ["net.slice4.21", 512, 512],
+  ],
+  [
+    ["net.slice5.24", 512, 512],
+    ["net.slice5.26", 512, 512],
+    ["net.slice5.28", 512, 512],
+  ],
+];
+
+const SHIFT = [-0.03, -0.088, -0.188];
+const SCALE = [0.458, 0.448, 0.45];
+const EPSILON = 1e-10;
+
+/** Shape of every parameter by its name; `net.sliceI.J` is `features.J` of torchvision's `vgg16`. Filters are OIHW. */
+export function lpipsShapes(): Readonly<Record<string, readonly number[]>> {
+  return Object.fromEntries([
+    ...SLICES.flat().flatMap(([name, from, to]) => [
+      [`${name}.weight`, [to, from, 3, 3]],
+      [`${name}.bias`, [to]],
+    ]),
+    ...SLICES.map((slice, i) => [`lin${i}.model.1.weight`, [1, slice[0]![2], 1, 1]]),
+  ]);
+}
+
+/**
+ * Learned perceptual distance of image pairs with VGG-16, 0 for equal ones; lower is more alike. Traceable and
+ * differentiable; eagerly the caller owns the result.
+ * Source: Zhang et al. 2018; `tokenizer/tokenizer_image/lpips.py` of LlamaGen, which is version 0.1 of richzhang's.
+ *
+ * @param a [N, H, W, 3] in [-1, 1], at least 16 pixels wide
+ * @param b the same
+ * @returns [N]
+ */
+export function lpips(params: Params, a: tf.Tensor4D, b: tf.Tensor4D): tf.Tensor1D {
+  if (a.shape.slice(1).join() !== b.shape.slice(1).join())
+    throw new TensorARError(`lpips: images of [${a.shape}] and [${b.shape}] can't be compared; give the same sizes`);
+  return tf.tidy(() => {
+    const [layersA, layersB] = [vggLayers(params, a), vggLayers(params, b)];
+    const distances = layersA.map((layer, i) => {
+      const difference = tf.square(tf.sub(unitLength(layer), unitLength(layersB[i]!)));
+      const weights = tf.reshape(parameter(params, `lin${i}.model.1.weight`), [-1]); // [C]
+      return tf.mean(tf.sum(tf.mul(difference, weights), 3), [1, 2]); // [N]
+    });
+    return tf.addN(distances) as tf.Tensor1D;
+  });
+}
+
+/** Outputs of the five layers, after ReLU. */
+export function vggLayers(params: Params, images: tf.Tensor4D): tf.Tensor4D[] {
+  let h = tf.div(tf.sub(images, tf.tensor1d(SHIFT)), tf.tensor1d(SCALE)) as tf.Tensor4D;
+  return SLICES.map((slice, i) => {
+    if (i > 0) h = tf.maxPool(h, 2, 2, "valid");
+    for (const [name] of slice) {
+      const filter = tf.transpose(parameter<tf.Tensor4D>(params, `${name}.weight`), [2, 3, 1, 0]) as tf.Tensor4D;
+      h = tf.relu(tf.add(tf.conv2d(h, filter, 1, "same"), parameter(params, `${name}.bias`)));
+    }
+    return h;
+  });
+}
+
+/** Divides the channels of each pixel by their length. */
+const unitLength = (x: tf.Tensor4D): tf.Tensor => tf.div(x, tf.add(tf.sqrt(tf.sum(tf.square(x), 3, true)), EPSILON));
+
+function parameter<T extends tf.Tensor>(params: Params, name: string): T {
+  const tensor = params[name];
+  if (tensor === undefined)
+    throw new TensorARError(`lpips: parameter "${name}" is missing; load it with loadLpips of @tensorar/metrics/node`);
+  return tensor as T;
+}

@@ -1,0 +1,1 @@
+export { loadInception, loadLpips } from "./networks";
