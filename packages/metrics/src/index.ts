@@ -1,9 +1,14 @@
+export { clipScore } from "./clip-score";
 export { type CodebookUsage, codebookUsage } from "./codebook";
 export { symmetricEigenvalues } from "./eigen";
 export { TensorARError } from "./errors";
+export type { FeatureSet } from "./feature-set";
 export { frechetDistance, type Gaussian } from "./frechet";
 export { type InceptionScoreOptions, inceptionScore, softmax } from "./inception-score";
+export { type Kid, type KidOptions, kernelDistance } from "./kid";
+export { type ManifoldOptions, type ManifoldScores, manifoldScores, type RowProducts } from "./manifold";
 export { createMoments, type Moments, type MomentsResult } from "./moments";
-export { type FeatureSet, type PrecisionRecall, precisionRecall } from "./precision-recall";
+export { type PrecisionRecall, precisionRecall } from "./precision-recall";
 export { psnr } from "./psnr";
 export { type RefinementShape, type RefinementStatistics, refinementStatistics } from "./refinement";
+export { type ImagePairs, ssim } from "./ssim";

@@ -1,13 +1,6 @@
-import { expectFinite, expectInteger, expectLength } from "./checks";
+import { expectInteger } from "./checks";
 import { TensorARError } from "./errors";
-
-/** A set of features, one row an image. */
-export interface FeatureSet {
-  /** `[count, dims]` */
-  readonly data: Float32Array | Float64Array;
-  readonly count: number;
-  readonly dims: number;
-}
+import { checkPair, type FeatureSet } from "./feature-set";
 
 export interface PrecisionRecall {
   /** Share of fakes inside the manifold of the real ones: how many generated images look real. */
@@ -29,12 +22,7 @@ const TILE = 64;
  * @throws TensorARError where widths differ, a set has no more than k rows, or values are NaN or infinite
  */
 export function precisionRecall(real: FeatureSet, fake: FeatureSet, { k }: { readonly k: number }): PrecisionRecall {
-  checkSet("real", real);
-  checkSet("fake", fake);
-  if (real.dims !== fake.dims) {
-    const remedy = "compare features of one network";
-    throw new TensorARError(`precisionRecall: real has ${real.dims} features, fake has ${fake.dims}; ${remedy}`);
-  }
+  checkPair("precisionRecall", real, fake);
   expectInteger("precisionRecall", "k", k, 1, Number.MAX_SAFE_INTEGER);
   const rows = Math.min(real.count, fake.count);
   if (k >= rows) {
@@ -97,10 +85,3 @@ function insert(smallest: Float64Array, at: number, size: number, value: number)
 }
 
 const shareOf = (flags: Uint8Array): number => flags.reduce((sum, flag) => sum + flag, 0) / flags.length;
-
-function checkSet(name: string, { data, count, dims }: FeatureSet): void {
-  expectInteger("precisionRecall", `${name}.dims`, dims, 1, 2 ** 31);
-  expectInteger("precisionRecall", `${name}.count`, count, 2, 2 ** 31);
-  expectLength("precisionRecall", `${name}.data`, data.length, { count, dims });
-  expectFinite("precisionRecall", `${name}.data`, data, dims);
-}
