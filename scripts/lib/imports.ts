@@ -16,6 +16,21 @@ export function runtimeImports(folder: string): Import[] {
     .flatMap((name) => importsOf(join(folder, name)));
 }
 
+/** What a module and the files that it reaches by relative paths import when they run. */
+export function reachableImports(entry: string): Import[] {
+  const found = new Map<string, Import[]>();
+  const visit = (file: string): void => {
+    if (found.has(file)) return;
+    const imports = importsOf(file);
+    found.set(file, imports);
+    for (const { specifier } of imports) {
+      if (specifier.startsWith(".")) visit(`${join(file, "..", specifier)}.ts`);
+    }
+  };
+  visit(entry);
+  return [...found.values()].flat();
+}
+
 /** Static imports, re-exports, `import()` and `require()` with a literal name. */
 function importsOf(file: string): Import[] {
   const source = ts.createSourceFile(file, readFileSync(file, "utf8"), ts.ScriptTarget.Latest, true);

@@ -3,7 +3,7 @@ import { isBuiltin } from "node:module";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { packageOf, runtimeImports } from "../lib/imports";
+import { packageOf, reachableImports, runtimeImports } from "../lib/imports";
 import { root, type Workspace, workspaces } from "../lib/workspace";
 
 /**
@@ -19,7 +19,7 @@ const ALLOWED: Readonly<
   "packages/tokenizer": { own: ["noise", "checkpoint"], libraries: "declared" }, // noise: seeded initial weights
   "packages/model": { own: ["noise", "checkpoint"], libraries: "declared" },
   "packages/sampler": { own: ["noise"], libraries: "none" },
-  "packages/metrics": { own: ["checkpoint"], libraries: "declared, no tfjs" },
+  "packages/metrics": { own: ["checkpoint"], libraries: "declared" }, // its main entry: nothing, as tested below
 };
 
 const APPS = workspaces().filter(({ folder }) => folder.startsWith("apps/"));
@@ -35,6 +35,12 @@ test.each(workspaces())("$folder imports only what its place allows", (workspace
     return reason ? [`${relative(root, file)}:${line} imports "${specifier}": ${reason}`] : [];
   });
   expect(wrong).toEqual([]);
+});
+
+test("the main entry of packages/metrics works on plain arrays and needs no other package", () => {
+  const imports = reachableImports(join(root, "packages/metrics/src/index.ts"));
+  expect(imports.length).toBeGreaterThan(0);
+  expect(imports.map(({ specifier }) => specifier).filter((name) => !name.startsWith("."))).toEqual([]);
 });
 
 // The imports must be seen for the tests above to mean anything.

@@ -6,4 +6,4 @@ export {
   resizeForInception,
 } from "./inception/inception";
 export { inceptionShapes } from "./inception/layout";
-export { lpips, lpipsShapes, vggLayers } from "./lpips/lpips";
+export { lpips, lpipsLayers, lpipsShapes, vggLayers } from "./lpips/lpips";

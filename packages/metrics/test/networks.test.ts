@@ -13,6 +13,7 @@ import {
   inceptionOutputs,
   inceptionShapes,
   lpips,
+  lpipsLayers,
   lpipsShapes,
   resizeForInception,
   vggLayers,
@@ -107,6 +108,7 @@ describe.each(inceptions)("$name", (fixture) => {
     const tolerance = fixture.tolerance("pool3");
     const means = Object.keys(fixture.json.tensors).filter((name) => name.startsWith("mean."));
     const slices = Object.keys(fixture.json.tensors).filter((name) => /^block\d_slice$/.test(name));
+    const blockMeans = Object.keys(fixture.json.tensors).filter((name) => /^block\d_mean$/.test(name));
     // The fixture's blocks are pytorch-fid's outputs: after both poolings, and after the last block of 17 × 17.
     const blockOf = (name: string) => (name.startsWith("block2") ? "Mixed_6e" : name.slice(0, "block0".length));
     const outputs = await compiled(
@@ -116,13 +118,15 @@ describe.each(inceptions)("$name", (fixture) => {
         return {
           ...{ pooled, spatial, logits, probabilities: tf.softmax(logits) },
           ...Object.fromEntries(means.map((name) => [name, tf.mean(blocks.get(name.slice("mean.".length))!, [1, 2])])),
+          ...Object.fromEntries(blockMeans.map((name) => [name, tf.mean(blocks.get(blockOf(name))!, [1, 2])])),
           ...Object.fromEntries(slices.map((name) => [name, blocks.get(blockOf(name))!])),
         };
       },
       { images },
     );
     expectClose("pooled", outputs.pooled!.data, numbers(fixture, "pool3"), tolerance);
-    for (const name of means) expectClose(name, outputs[name]!.data, numbers(fixture, name), tolerance);
+    for (const name of [...means, ...blockMeans])
+      expectClose(name, outputs[name]!.data, numbers(fixture, name), tolerance);
     for (const name of slices) {
       const { shape } = fixture.tensor(name);
       expectClose(name, some(outputs[name]!, shape as never), numbers(fixture, name), tolerance);
@@ -153,13 +157,23 @@ describe.each(perceptual)("$name", (fixture) => {
     const [a, b] = [imagesOf(fixture, "a"), imagesOf(fixture, "b")];
     const outputs = await compiled(
       ({ a, b }) => ({
-        ...{ ab: lpips(params, a, b), aa: lpips(params, a, a) },
+        ...{ ab: lpips(params, a, b), aa: lpips(params, a, a), layers: lpipsLayers(params, a, b) },
+        gradient: tf.grad((x) => tf.mean(lpips(params, a, x as tf.Tensor4D)))(b),
         ...Object.fromEntries(vggLayers(params, a).map((layer, i) => [`vgg.relu${i + 1}`, layer])),
       }),
       { a, b },
     );
     expectClose("lpips", outputs.ab!.data, numbers(fixture, "lpips"), fixture.tolerance("lpips"));
     expectClose("same", outputs.aa!.data, numbers(fixture, "lpips_same"), fixture.tolerance("lpips"));
+    expectClose("layers", outputs.layers!.data, numbers(fixture, "per_layer"), fixture.tolerance("lpips"));
+    const gradient = some(outputs.gradient!, fixture.tensor("grad_b").shape as never, true);
+    expectClose("gradient", gradient, numbers(fixture, "grad_b"), fixture.tolerance("grad_b"));
+    for (const name of Object.keys(fixture.json.tensors).filter((each) => each.startsWith("vgg."))) {
+      if (name.endsWith(".slice")) continue;
+      const { shape, data } = outputs[name.slice(0, -".mean".length)]!;
+      const means = tf.tidy(() => tf.mean(tf.tensor4d(data, shape as never), [1, 2]).dataSync());
+      expectClose(name, means, numbers(fixture, name), fixture.tolerance("vgg"));
+    }
     for (const name of Object.keys(fixture.json.tensors).filter((each) => each.endsWith(".slice"))) {
       const { shape, data } = fixture.tensor(name);
       const layer = outputs[name.slice(0, -".slice".length)]!;
@@ -167,6 +181,64 @@ describe.each(perceptual)("$name", (fixture) => {
     }
     expect(() => lpips(params, a, tf.zeros([1, 8, 8, 3]))).toThrow(/can't be compared/);
     tf.dispose([params, a, b]);
+  });
+});
+
+describe("compiled and eager", () => {
+  // One program of float32 sums in two orders: relative to values of size 1, some ten roundings of 6e-8 for each of the
+  // layers that follow one another, which are 20 here.
+  const ROUNDING = { atol: 2e-5, rtol: 2e-5 };
+  // A gradient jumps where rounding moves a value across the kink of a ReLU; so much the original is given as well.
+  const GRADIENT = { atol: 1e-8, rtol: 1e-3 };
+  const side = 75; // the least that all layers of Inception can halve
+  const spread = (shape: readonly number[], offset = 0, scale = Math.sqrt(3)): tf.Tensor => {
+    const size = shape.reduce((a, b) => a * b, 1);
+    const fanIn = shape.length > 1 ? shape.slice(1).reduce((a, b) => a * b, 1) : 1;
+    const at = (i: number) => ((i * 2654435761) % 2 ** 32) / 2 ** 31 - 1; // about uniform in [-1, 1]
+    return tf.tensor(
+      Float32Array.from({ length: size }, (_, i) => offset + (scale / Math.sqrt(fanIn)) * at(i + size)),
+      [...shape],
+    );
+  };
+
+  test("Inception", async () => {
+    const params = Object.fromEntries(
+      Object.entries(inceptionShapes()).map(([name, shape]) => {
+        if (name.endsWith(".bn.weight") || name.endsWith(".running_var")) return [name, spread(shape, 1, 0.1)];
+        return [name, shape.length === 1 ? spread(shape, 0, 0.05) : spread(shape)];
+      }),
+    );
+    const x = spread([1, side, side, 3], 0, 100) as tf.Tensor4D;
+    const deepest = Object.keys(params).at(-3)!.split(".")[0]!;
+    const eager = tf.tidy(() => inceptionOutputs(params, x).get(deepest)!);
+    const outputs = await compiled(({ x }) => ({ y: inceptionOutputs(params, x).get(deepest)! }), { x });
+    expect(outputs.y!.shape).toEqual(eager.shape);
+    expectClose(deepest, outputs.y!.data, eager.dataSync(), ROUNDING);
+    tf.dispose([params, x, eager]);
+  });
+
+  test("LPIPS, its gradient also where all channels are 0", async () => {
+    const params = Object.fromEntries(
+      Object.entries(lpipsShapes()).map(([name, shape]) => [
+        name,
+        shape.length === 1 ? spread(shape, 0, 0) : spread(shape, name.startsWith("lin") ? 0.5 : 0),
+      ]),
+    );
+    const a = spread([1, 16, 16, 3], 0, 27) as tf.Tensor4D;
+    // The scaling layer's shift: VGG sees zeros, and without biases every layer is 0.
+    const dark = tf.tidy(() => tf.add(tf.zeros([1, 16, 16, 3]), [-0.03, -0.088, -0.188])) as tf.Tensor4D;
+    const run = (image: tf.Tensor4D) => ({
+      distance: lpips(params, a, image),
+      gradient: tf.grad((x) => tf.sum(lpips(params, a, x as tf.Tensor4D)))(image),
+    });
+    for (const image of [tf.tidy(() => tf.reverse(a, 2)) as tf.Tensor4D, dark]) {
+      const eager = tf.tidy(() => run(image));
+      const outputs = await compiled(({ image }) => run(image), { image });
+      expectClose("distance", outputs.distance!.data, eager.distance.dataSync(), ROUNDING);
+      expectClose("gradient", outputs.gradient!.data, eager.gradient.dataSync(), GRADIENT);
+      tf.dispose([eager, image]);
+    }
+    tf.dispose([params, a]);
   });
 });
 

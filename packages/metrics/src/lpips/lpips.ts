@@ -34,6 +34,7 @@ const SLICES: readonly (readonly [name: string, from: number, to: number])[][] =
 const SHIFT = [-0.03, -0.088, -0.188];
 const SCALE = [0.458, 0.448, 0.45];
 const EPSILON = 1e-10;
+const SMALLEST_SQUARE = 1e-30;
 
 /** Shape of every parameter by its name; `net.sliceI.J` is `features.J` of torchvision's `vgg16`. Filters are OIHW. */
 export function lpipsShapes(): Readonly<Record<string, readonly number[]>> {
@@ -56,6 +57,11 @@ export function lpipsShapes(): Readonly<Record<string, readonly number[]>> {
  * @returns [N]
  */
 export function lpips(params: Params, a: tf.Tensor4D, b: tf.Tensor4D): tf.Tensor1D {
+  return tf.tidy(() => tf.sum(lpipsLayers(params, a, b), 1));
+}
+
+/** What each of the five layers adds to {@link lpips}, [N, 5]. */
+export function lpipsLayers(params: Params, a: tf.Tensor4D, b: tf.Tensor4D): tf.Tensor2D {
   if (a.shape.slice(1).join() !== b.shape.slice(1).join())
     throw new TensorARError(`lpips: images of [${a.shape}] and [${b.shape}] can't be compared; give the same sizes`);
   return tf.tidy(() => {
@@ -65,7 +71,7 @@ export function lpips(params: Params, a: tf.Tensor4D, b: tf.Tensor4D): tf.Tensor
       const weights = tf.reshape(parameter(params, `lin${i}.model.1.weight`), [-1]); // [C]
       return tf.mean(tf.sum(tf.mul(difference, weights), 3), [1, 2]); // [N]
     });
-    return tf.addN(distances) as tf.Tensor1D;
+    return tf.stack(distances, 1) as tf.Tensor2D;
   });
 }
 
@@ -82,8 +88,14 @@ export function vggLayers(params: Params, images: tf.Tensor4D): tf.Tensor4D[] {
   });
 }
 
-/** Divides the channels of each pixel by their length. */
-const unitLength = (x: tf.Tensor4D): tf.Tensor => tf.div(x, tf.add(tf.sqrt(tf.sum(tf.square(x), 3, true)), EPSILON));
+/**
+ * Divides the channels of each pixel by their length. The bound is far below ε, so that it changes no value; it makes the
+ * gradient 0 where all channels are 0, and not NaN as in the original.
+ */
+function unitLength(x: tf.Tensor4D): tf.Tensor {
+  const squares = tf.sum(tf.square(x), 3, true);
+  return tf.div(x, tf.add(tf.sqrt(tf.maximum(squares, SMALLEST_SQUARE)), EPSILON));
+}
 
 function parameter<T extends tf.Tensor>(params: Params, name: string): T {
   const tensor = params[name];
