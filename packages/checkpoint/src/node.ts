@@ -4,3 +4,5 @@ export { type ConvertOptions, type ConvertProgress, convertToSafetensors } from 
 export { readJson } from "./files/json";
 export { openSafetensors, readSafetensors, type SafetensorsFile, writeSafetensors } from "./files/safetensors";
 export { openTorch } from "./files/torch";
+export { type NpzFile, openNpz } from "./npz/open";
+export { type RowStream, writeNpz } from "./npz/write";

@@ -1,9 +1,9 @@
 import { quote, TensorARError } from "../errors";
 import type { ByteSource } from "../source";
 import { bytesPerElement } from "../tensor";
+import { openZip, type ZipArchive, type ZipEntry } from "../zip";
 import { MAX_PICKLE_BYTES, type TorchContents } from "./legacy";
 import { readPickle } from "./pickle/interpreter";
-import { openZip, type ZipArchive, type ZipEntry } from "./zip";
 
 /** What torch.save writes since version 1.6: a zip file of NAME/data.pkl and, per storage, NAME/data/KEY. */
 export async function openArchive(source: ByteSource, placeholders: readonly string[]): Promise<TorchContents> {

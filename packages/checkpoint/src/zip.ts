@@ -1,13 +1,18 @@
-import { quote, TensorARError } from "../errors";
-import type { ByteSource } from "../source";
+import { quote, TensorARError } from "./errors";
+import type { ByteSource } from "./source";
 
-// The part of the ZIP format that torch.save writes: entries that are stored, not compressed, found by the central
-// directory, with the 64-bit fields of large files. https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
+// The part of the ZIP format that torch.save and numpy.savez write: entries that are stored, or deflated where the caller
+// takes them, found by the central directory, with the 64-bit fields of large files. https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
 
 /** A file in the archive, as the central directory describes it. */
 export interface ZipEntry {
   readonly name: string;
+  /** Of its contents. */
   readonly bytes: number;
+  /** Of what lies in the archive: the same unless it is deflated. */
+  readonly packed: number;
+  readonly deflated: boolean;
+  readonly crc: number;
   /** First byte of its local header, from the start of the archive. */
   readonly offset: number;
 }
@@ -32,6 +37,8 @@ const LOCATOR_BYTES = 20;
 const MAX_COMMENT_BYTES = 0xffff;
 const FULL_32 = 0xffff_ffff;
 const ENCRYPTED = 1;
+const STORED = 0;
+const DEFLATED = 8;
 
 /** About half a million entries; the largest published models have a few thousand. */
 const MAX_DIRECTORY_BYTES = 2 ** 26;
@@ -42,15 +49,20 @@ interface Directory {
   readonly bytes: number;
 }
 
-/** Reads the central directory. Throws TensorARError on anything that torch.save does not write. */
-export async function openZip(source: ByteSource): Promise<ZipArchive> {
+export interface ZipOptions {
+  /** Whether entries may be deflated; torch.save never does. */
+  readonly deflated?: boolean;
+}
+
+/** Reads the central directory. Throws TensorARError on anything that torch.save, or numpy, does not write. */
+export async function openZip(source: ByteSource, { deflated = false }: ZipOptions = {}): Promise<ZipArchive> {
   const { count, offset, bytes } = await findDirectory(source);
   if (bytes > MAX_DIRECTORY_BYTES) {
     throw new TensorARError(
       `${source.name}: a zip directory of ${bytes} bytes is over the limit of ${MAX_DIRECTORY_BYTES}`,
     );
   }
-  const entries = parseDirectory(await source.read(offset, offset + bytes), count, offset, source.name);
+  const entries = parseDirectory(await source.read(offset, offset + bytes), count, offset, source.name, deflated);
   return { entries, locate: (entry) => locate(source, entry, offset) };
 }
 
@@ -112,7 +124,13 @@ async function readEnd64(source: ByteSource, offset: number, limit: number): Pro
   return { count: uint64(view, 32), bytes: uint64(view, 40), offset: uint64(view, 48) };
 }
 
-function parseDirectory(bytes: Uint8Array, count: number, limit: number, source: string): Map<string, ZipEntry> {
+function parseDirectory(
+  bytes: Uint8Array,
+  count: number,
+  limit: number,
+  source: string,
+  deflated: boolean,
+): Map<string, ZipEntry> {
   const view = viewOf(bytes);
   const decoder = new TextDecoder("utf-8", { fatal: true });
   const entries = new Map<string, ZipEntry>();
@@ -127,10 +145,10 @@ function parseDirectory(bytes: Uint8Array, count: number, limit: number, source:
     const next = extraEnd + view.getUint16(at + 32, true);
     if (next > bytes.byteLength) throw new TensorARError(`${damaged} goes past its end; fetch the file again`);
     const name = decodeName(decoder, bytes.subarray(at + CENTRAL_BYTES, nameEnd), damaged);
-    const entry = parseEntry(view, at, { nameEnd, extraEnd }, name, source);
-    if (entry.offset + LOCAL_BYTES + entry.bytes > limit) {
+    const entry = parseEntry(view, at, { nameEnd, extraEnd }, name, source, deflated);
+    if (entry.offset + LOCAL_BYTES + entry.packed > limit) {
       throw new TensorARError(
-        `${source}: ${quote(name)}, ${entry.bytes} bytes at ${entry.offset}, goes past byte ${limit}; fetch it again`,
+        `${source}: ${quote(name)}, ${entry.packed} bytes at ${entry.offset}, goes past byte ${limit}; fetch it again`,
       );
     }
     if (entries.has(name)) throw new TensorARError(`${source}: ${quote(name)} is there twice; save the file again`);
@@ -157,11 +175,12 @@ function parseEntry(
   extra: { readonly nameEnd: number; readonly extraEnd: number },
   name: string,
   source: string,
+  deflated: boolean,
 ): ZipEntry {
   const method = view.getUint16(at + 10, true);
-  if (method !== 0) {
+  if (method !== STORED && !(deflated && method === DEFLATED)) {
     throw new TensorARError(
-      `${source}: ${quote(name)} is compressed (method ${method}), which torch.save never does; ` +
+      `${source}: ${quote(name)} is compressed (method ${method}), which is not read here; ` +
         "unpack the file and pack it without compression (zip -0)",
     );
   }
@@ -170,10 +189,11 @@ function parseEntry(
   }
   const large = [view.getUint32(at + 24, true), view.getUint32(at + 20, true), view.getUint32(at + 42, true)];
   const [bytes, packed, offset] = large.includes(FULL_32) ? replaceLarge(view, large, extra, name, source) : large;
-  if (bytes !== packed) {
+  if (method === STORED && bytes !== packed) {
     throw new TensorARError(`${source}: ${quote(name)} has ${packed} bytes packed, ${bytes} unpacked; fetch it again`);
   }
-  return { name, bytes: bytes!, offset: offset! };
+  const crc = view.getUint32(at + 16, true);
+  return { name, bytes: bytes!, packed: packed!, deflated: method === DEFLATED, crc, offset: offset! };
 }
 
 /** Fields that are all ones stand in the 64-bit extra field instead, in this order. */
@@ -205,7 +225,7 @@ function replaceLarge(
 async function locate(source: ByteSource, entry: ZipEntry, limit: number): Promise<number> {
   const header = viewOf(await source.read(entry.offset, entry.offset + LOCAL_BYTES));
   const begin = entry.offset + LOCAL_BYTES + header.getUint16(26, true) + header.getUint16(28, true);
-  if (header.getUint32(0, true) !== LOCAL_SIGNATURE || begin + entry.bytes > limit) {
+  if (header.getUint32(0, true) !== LOCAL_SIGNATURE || begin + entry.packed > limit) {
     throw new TensorARError(`${source.name}: the header of ${quote(entry.name)} is damaged; fetch the file again`);
   }
   return begin;

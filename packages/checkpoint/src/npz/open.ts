@@ -1,0 +1,179 @@
+import { Readable } from "node:stream";
+import { crc32, createInflateRaw } from "node:zlib";
+import { quote, TensorARError } from "../errors";
+import { withSource } from "../files/source";
+import type { ByteSource } from "../source";
+import { bytesPerElement, type DType, type TensorData, tensorFromBytes } from "../tensor";
+import { openZip, type ZipArchive, type ZipEntry } from "../zip";
+import { dataBytes, MAX_HEADER_BYTES, type NpyHeader, parseHeader } from "./header";
+
+/** A `.npz` file of numpy: arrays by name. */
+export interface NpzFile {
+  readonly names: readonly string[];
+  info(name: string): { readonly dtype: DType; readonly shape: readonly number[] };
+  /** A whole array, in C order whatever the file's. */
+  read(name: string): Promise<TensorData>;
+  /**
+   * The rows of an array, `count` at a time, for arrays larger than memory.
+   * @throws TensorARError also for arrays in Fortran order, whose rows are scattered
+   */
+  rows(name: string, count: number): AsyncGenerator<TensorData>;
+  close(): Promise<void>;
+}
+
+const EXTENSION = ".npy";
+const PIECE_BYTES = 2 ** 22;
+/** What may be asked of memory at once. */
+const MAX_ARRAY_BYTES = 2 ** 33;
+
+interface Stored {
+  readonly entry: ZipEntry;
+  readonly header: NpyHeader;
+  readonly where: string;
+}
+
+/**
+ * Opens a `.npz` file, compressed or not, over 4 GB too. Arrays of Python objects are refused by name: nothing is unpickled.
+ * @throws TensorARError when the file is missing, cut off or no `.npz`
+ */
+export const openNpz = (path: string): Promise<NpzFile> =>
+  withSource(path, async (source) => {
+    const zip = await openZip(source, { deflated: true });
+    const arrays = new Map<string, Stored>();
+    for (const entry of zip.entries.values()) {
+      if (!entry.name.endsWith(EXTENSION)) continue;
+      const name = entry.name.slice(0, -EXTENSION.length);
+      const where = `${source.name}: array ${quote(name)}`;
+      const header = parseHeader(await beginning(source, zip, entry), where);
+      if (header.bytes + dataBytes(header, where) !== entry.bytes) {
+        const found = `${entry.bytes - header.bytes} bytes of elements, a shape of [${header.shape}] and ${header.dtype}`;
+        throw new TensorARError(`${where}: ${found} do not fit; fetch the file again`);
+      }
+      arrays.set(name, { entry, header, where });
+    }
+    const find = (name: string): Stored => {
+      const found = arrays.get(name);
+      if (found) return found;
+      throw new TensorARError(
+        `${source.name}: there is no array ${quote(name)}, only ${[...arrays.keys()].join(", ") || "none"}`,
+      );
+    };
+    return {
+      names: [...arrays.keys()],
+      info: (name) => find(name).header,
+      read: (name) => readArray(source, zip, find(name)),
+      rows: (name, count) => readRows(source, zip, find(name), count),
+      close: () => source.close(),
+    };
+  });
+
+async function beginning(source: ByteSource, zip: ZipArchive, entry: ZipEntry): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  for await (const part of contents(source, zip, entry, MAX_HEADER_BYTES)) {
+    parts.push(part);
+    length += part.length;
+    if (length >= MAX_HEADER_BYTES) break;
+  }
+  return Buffer.concat(parts);
+}
+
+/** The unpacked bytes of an entry, whose length and checksum are compared at the end. */
+async function* contents(
+  source: ByteSource,
+  zip: ZipArchive,
+  entry: ZipEntry,
+  piece = PIECE_BYTES,
+): AsyncGenerator<Uint8Array> {
+  const begin = await zip.locate(entry);
+  async function* packed(): AsyncGenerator<Uint8Array> {
+    for (let at = 0; at < entry.packed; at += piece)
+      yield await source.read(begin + at, begin + Math.min(at + piece, entry.packed));
+  }
+  const damaged = (what: string, cause?: unknown) =>
+    new TensorARError(`${source.name}: ${quote(entry.name)} ${what}; fetch the file again`, { cause });
+  let [checksum, length] = [0, 0];
+  try {
+    const parts = entry.deflated ? Readable.from(packed()).pipe(createInflateRaw()) : packed();
+    for await (const part of parts as AsyncIterable<Uint8Array>) {
+      length += part.length;
+      if (length > entry.bytes) throw damaged(`is longer than the ${entry.bytes} bytes that it should have`);
+      checksum = crc32(part, checksum);
+      yield part;
+    }
+  } catch (cause) {
+    if (cause instanceof TensorARError) throw cause;
+    throw damaged(`can't be unpacked (${(cause as Error).message})`, cause);
+  }
+  if (length !== entry.bytes) throw damaged(`has ${length} of ${entry.bytes} bytes`);
+  if (checksum >>> 0 !== entry.crc) throw damaged("is damaged: its checksum is another");
+}
+
+async function readArray(source: ByteSource, zip: ZipArchive, { entry, header, where }: Stored): Promise<TensorData> {
+  const { dtype, shape, fortran } = header;
+  const size = entry.bytes - header.bytes;
+  if (size > MAX_ARRAY_BYTES)
+    throw new TensorARError(`${where}: ${size} bytes are more than can be read at once; read its rows`);
+  const bytes = new Uint8Array(size);
+  let at = -header.bytes;
+  for await (const part of contents(source, zip, entry)) {
+    const skip = Math.max(0, -at);
+    if (skip < part.length) bytes.set(part.subarray(skip), at + skip);
+    at += part.length;
+  }
+  const { data } = tensorFromBytes(dtype, shape, bytes);
+  return { dtype, shape, data: fortran && shape.length > 1 ? fromFortran(data, shape) : data };
+}
+
+async function* readRows(
+  source: ByteSource,
+  zip: ZipArchive,
+  { entry, header, where }: Stored,
+  count: number,
+): AsyncGenerator<TensorData> {
+  const { dtype, shape, fortran } = header;
+  const [rows = 1, ...rest] = shape;
+  if (fortran && shape.length > 1)
+    throw new TensorARError(
+      `${where}: it is in Fortran order, so its rows are scattered; save numpy.ascontiguousarray of it`,
+    );
+  if (!(Number.isInteger(count) && count > 0))
+    throw new TensorARError(`${where}: ${count} rows at a time; use 1 or more`);
+  const rowBytes = rest.reduce((product, size) => product * size, bytesPerElement(dtype));
+  let left = rows;
+  let skip = header.bytes;
+  let chunk = new Uint8Array(Math.min(count, left) * rowBytes);
+  let filled = 0;
+  for await (const part of contents(source, zip, entry)) {
+    let at = Math.min(skip, part.length);
+    skip -= at;
+    while (at < part.length) {
+      const taken = Math.min(part.length - at, chunk.length - filled);
+      chunk.set(part.subarray(at, at + taken), filled);
+      at += taken;
+      filled += taken;
+      if (filled < chunk.length) continue;
+      const held = chunk.length / rowBytes;
+      yield tensorFromBytes(dtype, [held, ...rest], chunk);
+      left -= held;
+      chunk = new Uint8Array(Math.min(count, left) * rowBytes);
+      filled = 0;
+    }
+  }
+}
+
+/** The first axis runs fastest in `data`; in the result the last one does. */
+function fromFortran<T extends TensorData["data"]>(data: T, shape: readonly number[]): T {
+  const out = data.slice() as T;
+  const index = new Array<number>(shape.length).fill(0);
+  const strides = shape.map((_, axis) => shape.slice(0, axis).reduce((a, b) => a * b, 1));
+  for (let at = 0; at < out.length; at++) {
+    out[at] = data[index.reduce((sum, i, axis) => sum + i * strides[axis]!, 0)]!;
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      index[axis] = index[axis]! + 1;
+      if (index[axis]! < shape[axis]!) break;
+      index[axis] = 0;
+    }
+  }
+  return out;
+}
