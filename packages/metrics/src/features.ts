@@ -1,3 +1,7 @@
+export { type Extractor, type ExtractorOptions, type ExtractorRuntime, userExtractor } from "./extractor/extractor";
+export type { Preprocessing } from "./extractor/preprocess";
+export type { ResizeFilter } from "./extractor/resize";
+export { type RawImages, type RgbImages, type RgbOptions, toRgbImages } from "./images";
 export {
   type InceptionFeatures,
   inceptionFeatures,

@@ -20,6 +20,13 @@ export interface RefinementStatistics {
    * is 1. NaN at a depth that no position has a draft for.
    */
   readonly draftAccuracy: number[];
+  /**
+   * `[windowSize]`: entropy in nats of all codes at a depth, of how often each was drawn: how varied drafts are. NaN at a
+   * depth without drafts.
+   */
+  readonly entropy: number[];
+  /** `[tokens]`: {@link flipRate} of each position, over the images; NaN where it has no draft before the final one. */
+  readonly revisions: number[];
 }
 
 /**
@@ -39,7 +46,8 @@ export function refinementStatistics(
   expectLength("refinementStatistics", "trace", trace.length, { images, tokens, windowSize });
   const drafts = new Float64Array(windowSize);
   const right = new Float64Array(windowSize);
-  let [refined, flipped] = [0, 0];
+  const drawn = Array.from({ length: windowSize }, () => new Map<number, number>());
+  const [refinedAt, flippedAt] = [new Float64Array(tokens), new Float64Array(tokens)];
   for (let at = 0; at < trace.length; at += windowSize) {
     checkPosition(trace, at, tokens, windowSize);
     const final = trace[at + windowSize - 1]!;
@@ -48,17 +56,28 @@ export function refinementStatistics(
       const draft = trace[at + depth]!;
       if (draft === PAD) continue;
       drafts[depth] = drafts[depth]! + 1;
+      drawn[depth]!.set(draft, (drawn[depth]!.get(draft) ?? 0) + 1);
       if (draft === final) right[depth] = right[depth]! + 1;
       if (first === PAD && depth < windowSize - 1) first = draft;
     }
     if (first === PAD) continue;
-    refined++;
-    if (first !== final) flipped++;
+    const position = (at / windowSize) % tokens;
+    refinedAt[position] = refinedAt[position]! + 1;
+    if (first !== final) flippedAt[position] = flippedAt[position]! + 1;
   }
+  const [refined, flipped] = [refinedAt, flippedAt].map((counts) => counts.reduce((a, b) => a + b)) as [number, number];
   return {
     flipRate: refined === 0 ? 0 : flipped / refined,
     draftAccuracy: Array.from(right, (count, depth) => count / drafts[depth]!),
+    entropy: drawn.map(entropyOf),
+    revisions: Array.from(flippedAt, (count, position) => count / refinedAt[position]!),
   };
+}
+
+function entropyOf(counts: ReadonlyMap<number, number>): number {
+  const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
+  if (total === 0) return Number.NaN;
+  return [...counts.values()].reduce((sum, count) => sum - (count / total) * Math.log(count / total), 0);
 }
 
 function checkPosition(trace: Int32Array, at: number, tokens: number, windowSize: number): void {

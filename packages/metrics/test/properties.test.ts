@@ -212,13 +212,22 @@ describe("refinement", () => {
 
   test("without drafts nothing flips", () => {
     const shape = { images: 2, tokens: 2, windowSize: 1 };
-    expect(refinementStatistics(Int32Array.of(1, 2, 3, 4), shape)).toEqual({ flipRate: 0, draftAccuracy: [1] });
+    expect(refinementStatistics(Int32Array.of(1, 2, 3, 4), shape)).toMatchObject({ flipRate: 0, draftAccuracy: [1] });
     const { draftAccuracy } = refinementStatistics(Int32Array.of(-1, 1, -1, 2), {
       images: 1,
       tokens: 2,
       windowSize: 2,
     });
     expect(draftAccuracy).toEqual([Number.NaN, 1]);
+  });
+
+  test("entropy of the codes at each depth, and where on the grid they are revised", () => {
+    // Two images of two tokens, two depths. First drafts: none and 5, none and 6; final codes: 1 5, 1 7.
+    const trace = Int32Array.of(-1, 1, 5, 5, -1, 1, 6, 7);
+    const { entropy, revisions } = refinementStatistics(trace, { images: 2, tokens: 2, windowSize: 2 });
+    // First drafts are two codes once each; of four final codes one is drawn twice and two once.
+    expectClose("entropy", entropy, [Math.log(2), 1.5 * Math.log(2)], { atol: 1e-12, rtol: 0 });
+    expect(revisions).toEqual([Number.NaN, 0.5]);
   });
 
   test("a trace that does not fit, lacks a final token or holds no code is refused by place", () => {

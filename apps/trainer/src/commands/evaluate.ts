@@ -1,5 +1,6 @@
+import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { writeFileAtomic } from "@tensorar/checkpoint/node";
 import { refinementStatistics } from "@tensorar/metrics";
 import { loadModel } from "@tensorar/model/node";
@@ -8,47 +9,116 @@ import { loadTokenizer } from "@tensorar/tokenizer/node";
 import { z } from "zod";
 import type { CommandDefinition } from "../command";
 import { trainingConditions } from "../conditions/training-conditions";
-import { type Dataset, openDataset } from "../data/dataset";
 import { chooseEngine } from "../engine/choose-engine";
 import type { Engine } from "../engine/engine";
 import { TensorARError } from "../errors";
 import { calibrate } from "../evaluation/calibration";
-import { compareFeatures, featuresOf, type ImageSet } from "../evaluation/features";
+import { compareStatistics } from "../evaluation/compare";
+import { compareFeatures, type Distances, featuresOf, type ImageSet } from "../evaluation/features";
+import { openImages } from "../evaluation/image-stream";
+import { openInception } from "../evaluation/inception-runner";
+import { gatherStatistics, readStatistics, writeStatistics } from "../evaluation/inception-statistics";
 import { loadCodes } from "../folders/codes-folder";
-import { loadSamples, type Samples } from "../folders/samples-folder";
+import { loadSamples } from "../folders/samples-folder";
+import { type EvaluationResults, evaluationPage, measureRows, type Shown } from "../report/evaluation-page";
 import { openTokenizer } from "../tokenizer-runner";
 import { engineSettings, seedSetting } from "./settings";
 
 const schema = z.strictObject({
-  samples: z.string().describe("folder of samples (written by `tensorar sample`)"),
-  reference: z.string().describe("prepared data set to compare with"),
-  tokenizer: z.string().describe("tokenizer folder; its encoder makes the features"),
+  samples: z.string().describe("images to score: samples, a folder or tar of images, or .npz"),
+  reference: z.string().describe("images to compare with: a prepared data set or as above, or .npz with statistics"),
+  inception: z
+    .string()
+    .optional()
+    .describe(
+      "weights of FID's Inception-v3 (pt_inception-2015-12-05-6726825d.pth or safetensors), for FID and the like",
+    ),
+  tokenizer: z
+    .string()
+    .optional()
+    .describe("tokenizer folder whose encoder makes features; not FID, but needs no weights"),
+  neighbours: z
+    .int()
+    .positive()
+    .default(10_000)
+    .describe("with --inception: images of each set whose neighbours are compared, for precision, recall and KID"),
+  batchSize: z.int().positive().default(32).describe("with --inception: images at a time"),
+  saveStatistics: z.string().optional().describe("with --inception: .npz to write the samples' statistics to"),
   model: z.string().optional().describe("with --codes: the model, to score its predictions on held-out images"),
   codes: z.string().optional().describe("with --model: the folder of codes"),
   captions: z.string().optional().describe("with --codes: features of their captions, as in `finetune`"),
   images: z.int().positive().default(512).describe("held-out images scored with --model and --codes"),
   out: z.string().optional().describe("JSON file for the results"),
+  report: z.string().optional().describe("HTML file for the results, with pictures"),
   ...seedSetting,
   ...engineSettings,
 });
 
-/** Images of a data set, all of them. */
-export const wholeDataset = (dataset: Dataset): ImageSet => ({
-  count: dataset.count,
-  read: (rows) => dataset.readImages(rows),
-});
+type Settings = z.infer<typeof schema>;
 
-/** Generated images. */
-export function sampleImages({ images, count, imageSize }: Samples): ImageSet {
-  const bytes = imageSize * imageSize * 3;
+/** Images of a stream, all of them, of one size. */
+async function wholeSet(path: string, size: number): Promise<ImageSet> {
+  const parts: Uint8Array[] = [];
+  for await (const { height, width, pixels } of (await openImages(path)).batches(256)) {
+    if (height !== size || width !== size)
+      throw new TensorARError(`${path} holds images of ${height} x ${width} px, the tokenizer takes ${size} px`);
+    parts.push(pixels);
+  }
+  const bytes = size * size * 3;
+  const all = Buffer.concat(parts);
   return {
-    count,
+    count: all.length / bytes,
     async read(rows) {
       const out = new Uint8Array(rows.length * bytes);
-      for (const [i, row] of rows.entries()) out.set(images.subarray(row * bytes, (row + 1) * bytes), i * bytes);
+      for (const [i, row] of rows.entries()) out.set(all.subarray(row * bytes, (row + 1) * bytes), i * bytes);
       return out;
     },
   };
+}
+
+/** Distances in the features of a tokenizer's encoder. */
+async function byTokenizer(dir: string, { samples, reference }: Settings, engine: Engine): Promise<Distances> {
+  const folder = await loadTokenizer(dir, TOKENIZER_KINDS);
+  const [fake, real] = [await wholeSet(samples, folder.imageSize), await wholeSet(reference, folder.imageSize)];
+  const tokenizer = await openTokenizer(folder, engine);
+  try {
+    return compareFeatures(await featuresOf(fake, tokenizer), await featuresOf(real, tokenizer));
+  } finally {
+    await tokenizer.dispose();
+  }
+}
+
+/** FID and its like. */
+async function byInception(weights: string, settings: Settings, engine: Engine, signal: AbortSignal) {
+  const { samples, reference, saveStatistics, neighbours: kept, batchSize, seed } = settings;
+  const known = reference.endsWith(".npz") ? await readStatistics(reference) : undefined;
+  const streams = { samples: await openImages(samples), reference: known ? undefined : await openImages(reference) };
+  const inception = await openInception(weights, engine);
+  try {
+    const options = { batchSize, kept, signal };
+    const fake = await gatherStatistics("samples", streams.samples, inception, options);
+    if (saveStatistics !== undefined) await writeStatistics(saveStatistics, fake);
+    const real = known ?? (await gatherStatistics("reference", streams.reference!, inception, options));
+    return await compareStatistics(fake, real, engine, seed);
+  } finally {
+    await inception.dispose();
+  }
+}
+
+const SHOWN = 64;
+
+/** The first images of a set; undefined for statistics. */
+async function firstImages(path: string): Promise<Shown | undefined> {
+  if (path.endsWith(".npz") && (await readStatistics(path))) return undefined;
+  for await (const batch of (await openImages(path)).batches(SHOWN)) return batch;
+  return undefined;
+}
+
+/** What refinement did, where the samples hold its trace. */
+async function refinementOf(dir: string) {
+  if (!existsSync(join(dir, "samples.safetensors"))) return undefined;
+  const { trace, count, codes, windowSize, grid } = await loadSamples(dir);
+  return { ...refinementStatistics(trace, { images: count, tokens: codes.length / count, windowSize }), grid };
 }
 
 async function calibration(modelDir: string, codesDir: string, engine: Engine, settings: z.infer<typeof schema>) {
@@ -62,41 +132,46 @@ export const evaluateCommand: CommandDefinition<typeof schema.shape> = {
   name: "evaluate",
   description: "compare samples with real images, and score a model's predictions by refinement depth",
   schema,
-  async run(settings) {
-    if ((settings.model === undefined) !== (settings.codes === undefined))
+  async run(settings, signal) {
+    const { model, codes, inception, tokenizer } = settings;
+    if ((model === undefined) !== (codes === undefined))
       throw new TensorARError("--model and --codes go together; give both or neither");
-    const samples = await loadSamples(settings.samples);
-    const reference = await openDataset(settings.reference);
-    const tokenizerFolder = await loadTokenizer(settings.tokenizer, TOKENIZER_KINDS);
-    for (const [what, size] of [
-      [settings.samples, samples.imageSize],
-      [settings.reference, reference.info.size],
-    ] as const) {
-      if (size !== tokenizerFolder.imageSize)
-        throw new TensorARError(
-          `${what} holds images of ${size} px, the tokenizer ${settings.tokenizer} takes ${tokenizerFolder.imageSize} px`,
-        );
-    }
+    if (inception === undefined && tokenizer === undefined)
+      throw new TensorARError("nothing makes features; give --inception (for FID), --tokenizer, or both");
     const engine = await chooseEngine(settings.engine, settings.threads);
-    const tokenizer = await openTokenizer(tokenizerFolder, engine);
-    const distances = compareFeatures(
-      await featuresOf(sampleImages(samples), tokenizer),
-      await featuresOf(wholeDataset(reference), tokenizer),
-    );
-    await tokenizer.dispose();
-    const { count, windowSize, codes } = samples;
-    const result = {
+    const distances = tokenizer === undefined ? undefined : await byTokenizer(tokenizer, settings, engine);
+    const measures = inception === undefined ? undefined : await byInception(inception, settings, engine, signal);
+    const refinement = await refinementOf(settings.samples);
+    const results = {
       ...distances,
-      refinement: refinementStatistics(samples.trace, { images: count, tokens: codes.length / count, windowSize }),
-      ...(settings.model !== undefined &&
-        settings.codes !== undefined && {
-          calibration: await calibration(settings.model, settings.codes, engine, settings),
-        }),
+      ...(measures && { inception: measures }),
+      ...(refinement && { refinement }),
+      ...(model !== undefined &&
+        codes !== undefined && { calibration: await calibration(model, codes, engine, settings) }),
     };
-    if (settings.out !== undefined) {
-      await mkdir(join(settings.out, ".."), { recursive: true });
-      await writeFileAtomic(settings.out, `${JSON.stringify({ settings, ...result }, null, 2)}\n`);
+    const shown: EvaluationResults = {
+      ...(measures && { inception: measures }),
+      ...(distances && { tokenizerFeatures: { ...distances } }),
+      ...(refinement && { refinement }),
+    };
+    if (settings.out !== undefined)
+      await writeText(settings.out, `${JSON.stringify({ settings, ...results }, null, 2)}\n`);
+    if (settings.report !== undefined) {
+      const pictures = {
+        samples: await firstImages(settings.samples),
+        reference: await firstImages(settings.reference),
+      };
+      await writeText(settings.report, await evaluationPage(`Evaluation of ${settings.samples}`, shown, pictures));
     }
-    console.log(JSON.stringify(result, null, 2));
+    const rows = measureRows(shown);
+    const width = Math.max(...rows.map(([name]) => name!.length));
+    for (const [name, value, better] of rows) console.log(`${name!.padEnd(width)}  ${value!.padStart(8)}  ${better}`);
+    if (refinement) console.log(`flip rate ${(100 * refinement.flipRate).toFixed(1)} %`);
+    for (const warning of measures?.warnings ?? []) console.log(`note: ${warning}`);
   },
 };
+
+async function writeText(path: string, text: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await writeFileAtomic(path, text);
+}

@@ -1,0 +1,83 @@
+import type { TensorData } from "@tensorar/checkpoint";
+import { frechetDistance, kernelDistance, manifoldScores, type RowProducts } from "@tensorar/metrics";
+import * as tf from "@tensorflow/tfjs-core";
+import type { Engine } from "../engine/engine";
+import type { InceptionStatistics } from "./inception-statistics";
+
+/** Measures of generated images against real ones, in features of FID's Inception-v3. */
+export interface InceptionMeasures {
+  readonly images: { readonly samples: number | undefined; readonly reference: number | undefined };
+  readonly fid: number;
+  readonly sfid?: number;
+  readonly inceptionScore?: number;
+  readonly kid?: { readonly mean: number; readonly deviation: number; readonly subsetSize: number };
+  /** Of neighbours k = 3. */
+  readonly precision?: number;
+  readonly recall?: number;
+  /** Of neighbours k = 5. */
+  readonly density?: number;
+  readonly coverage?: number;
+  /** What makes these numbers less than they seem. */
+  readonly warnings: readonly string[];
+}
+
+const [NEIGHBOURS, DENSITY_NEIGHBOURS] = [3, 5];
+const KID = { subsets: 100, subsetSize: 1000 };
+/** What papers measure with. */
+const USUAL = 50_000;
+
+/** Everything that two sets' statistics allow. */
+export async function compareStatistics(
+  samples: InceptionStatistics,
+  reference: InceptionStatistics,
+  engine: Engine,
+  seed: number,
+): Promise<InceptionMeasures> {
+  const measures = {
+    images: { samples: samples.count, reference: reference.count },
+    fid: frechetDistance(samples.pooled, reference.pooled),
+    ...(samples.spatial && reference.spatial && { sfid: frechetDistance(samples.spatial, reference.spatial) }),
+    ...(samples.inceptionScore !== undefined && { inceptionScore: samples.inceptionScore }),
+    warnings: warningsOf(samples, reference),
+  };
+  const [fake, real] = [samples.features, reference.features];
+  if (!fake || !real) return measures;
+  const subsetSize = Math.min(KID.subsetSize, fake.count, real.count);
+  const kid = { ...kernelDistance(real, fake, { ...KID, subsetSize, seed }), subsetSize };
+  const products = await rowProducts(engine, fake.dims);
+  try {
+    const enough = Math.min(fake.count, real.count) > DENSITY_NEIGHBOURS;
+    if (!enough) return { ...measures, kid };
+    const { precision, recall } = await manifoldScores(real, fake, { k: NEIGHBOURS, products: products.run });
+    const { density, coverage } = await manifoldScores(real, fake, { k: DENSITY_NEIGHBOURS, products: products.run });
+    return { ...measures, kid, precision, recall, density, coverage };
+  } finally {
+    await products.dispose();
+  }
+}
+
+function warningsOf(samples: InceptionStatistics, reference: InceptionStatistics): string[] {
+  const dims = samples.pooled.mean.length;
+  return Object.entries({ samples, reference }).flatMap(([name, { count }]) => {
+    if (count === undefined || count >= USUAL) return [];
+    const singular = count <= dims ? `; with no more than ${dims} their covariance is singular` : "";
+    return [
+      `${count} ${name}: FID is larger the fewer images there are, so compare it at equal counts only${singular}`,
+    ];
+  });
+}
+
+/** Matrix products on an engine. */
+async function rowProducts(engine: Engine, dims: number): Promise<{ run: RowProducts; dispose(): Promise<void> }> {
+  const graph = await engine.prepare(
+    (({ a, b }: { a: tf.Tensor2D; b: tf.Tensor2D }) => ({ products: tf.matMul(a, b, false, true) })) as never,
+    { a: { dtype: "float32", shape: ["rowsA", dims] }, b: { dtype: "float32", shape: ["rowsB", dims] } },
+  );
+  return {
+    run: async (a, b, { rowsA, rowsB }) => {
+      const feed = (data: Float32Array, rows: number): TensorData => ({ dtype: "float32", shape: [rows, dims], data });
+      return ((await graph({ a: feed(a, rowsA), b: feed(b, rowsB) })).products as TensorData).data as Float32Array;
+    },
+    dispose: () => graph.dispose(),
+  };
+}

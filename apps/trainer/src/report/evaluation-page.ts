@@ -1,0 +1,79 @@
+import type { RefinementStatistics } from "@tensorar/metrics";
+import type { InceptionMeasures } from "../evaluation/compare";
+import { imageGrid } from "../images/grid";
+import { barChart } from "./charts";
+import { page, paragraph, picture, type Section, table } from "./page";
+import { revisionMap } from "./revision-map";
+
+/** A few images of one size. */
+export interface Shown {
+  readonly count: number;
+  readonly height: number;
+  readonly width: number;
+  readonly pixels: Uint8Array;
+}
+
+export interface EvaluationResults {
+  readonly inception?: InceptionMeasures;
+  readonly tokenizerFeatures?: Readonly<Record<string, number>>;
+  readonly refinement?: RefinementStatistics & { readonly grid: readonly [number, number] };
+}
+
+/** Measures as rows of name, value and what is better. */
+export function measureRows({ inception, tokenizerFeatures }: EvaluationResults): string[][] {
+  const rows: [string, number | undefined, string][] = [];
+  if (inception) {
+    const { fid, sfid, inceptionScore, kid, precision, recall, density, coverage } = inception;
+    rows.push(["FID", fid, "lower"], ["sFID", sfid, "lower"], ["Inception Score", inceptionScore, "higher"]);
+    rows.push(["KID x 1000", kid && 1000 * kid.mean, "lower"], ["Precision", precision, "higher"]);
+    rows.push(["Recall", recall, "higher"], ["Density", density, "higher"], ["Coverage", coverage, "higher"]);
+  }
+  if (tokenizerFeatures) {
+    const { frechet, precision, recall } = tokenizerFeatures;
+    rows.push(["Fréchet distance of tokenizer features (not FID)", frechet, "lower"]);
+    rows.push(["Precision in them", precision, "higher"], ["Recall in them", recall, "higher"]);
+  }
+  return rows.flatMap(([name, value, better]) =>
+    value === undefined ? [] : [[name, format(value), `${better} is better`]],
+  );
+}
+
+const format = (value: number): string => (Math.abs(value) >= 100 ? value.toFixed(1) : value.toPrecision(4));
+
+/** The page of one evaluation: measures, what they rest on, images of both sets, and what refinement did. */
+export async function evaluationPage(
+  title: string,
+  results: EvaluationResults,
+  shown: Readonly<Record<string, Shown | undefined>>,
+): Promise<string> {
+  const { inception, refinement } = results;
+  const sections: Section[] = [{ title: "Measures", body: table(["measure", "value", ""], measureRows(results)) }];
+  if (inception && inception.warnings.length > 0)
+    sections.push({ title: "To bear in mind", body: inception.warnings.map(paragraph).join("") });
+  const pictures: string[] = [];
+  for (const [name, images] of Object.entries(shown)) {
+    if (!images) continue;
+    const png = await imageGrid(images.pixels, { ...images, scale: images.width < 64 ? 2 : 1 });
+    pictures.push(picture(`data:image/png;base64,${png.toString("base64")}`, `${name}, the first ${images.count}`));
+  }
+  if (pictures.length > 0) sections.push({ title: "Images", body: pictures.join("") });
+  if (refinement) {
+    const { flipRate, draftAccuracy, entropy, revisions, grid } = refinement;
+    const depths = draftAccuracy.map((_, depth) => `depth ${depth}`);
+    const map = await revisionMap(revisions, grid);
+    const share = `${(100 * flipRate).toFixed(1)} % of positions end as another code than their first draft.`;
+    sections.push({
+      title: "Refinement",
+      body: [
+        paragraph(`${share} Depth 0 is the first draft, the last depth the final code.`),
+        barChart(depths, "share", [{ name: "drafts that equal the final code", values: draftAccuracy }]),
+        barChart(depths, "nats", [{ name: "entropy of the codes drawn", values: entropy }]),
+        picture(
+          `data:image/png;base64,${map.toString("base64")}`,
+          "where on the grid codes are revised: white never, red always",
+        ),
+      ].join(""),
+    });
+  }
+  return page(title, "Measures follow the evaluation suite of openai/guided-diffusion where it has them.", sections);
+}

@@ -1,0 +1,158 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openNpz, writeNpz, writeSafetensors } from "@tensorar/checkpoint/node";
+import { inceptionShapes } from "@tensorar/metrics/features";
+import { createStream } from "@tensorar/noise";
+import sharp from "sharp";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type ImageBatch, openImages } from "../src/evaluation/image-stream";
+import { runCli } from "./run-cli";
+
+// With random weights the numbers mean nothing, but what must be equal is equal. That the network is FID's is tested in
+// @tensorar/metrics.
+
+const [COUNT, SIZE] = [14, 24];
+let dir: string;
+let weights: string;
+let pixels: Uint8Array;
+
+/** Images of one colour with a square of another. */
+function draw(seed: number): Uint8Array {
+  const random = createStream(seed, "images");
+  const out = new Uint8Array(COUNT * SIZE * SIZE * 3);
+  for (let image = 0; image < COUNT; image++) {
+    const [back, front] = [0, 1].map(() => Array.from({ length: 3 }, () => random.below(256)));
+    const [top, left] = [random.below(SIZE / 2), random.below(SIZE / 2)];
+    for (let y = 0; y < SIZE; y++)
+      for (let x = 0; x < SIZE; x++) {
+        const inside = y >= top && y < top + SIZE / 2 && x >= left && x < left + SIZE / 2;
+        out.set(inside ? front! : back!, ((image * SIZE + y) * SIZE + x) * 3);
+      }
+  }
+  return out;
+}
+
+async function saveImages(name: string, images: Uint8Array): Promise<string> {
+  const folder = join(dir, name);
+  await mkdir(join(folder, "deeper"), { recursive: true });
+  const bytes = SIZE * SIZE * 3;
+  for (let i = 0; i < COUNT; i++) {
+    const raw = { raw: { width: SIZE, height: SIZE, channels: 3 as const } };
+    const file = join(folder, i < 3 ? "deeper" : "", `${String(i).padStart(2, "0")}.png`);
+    await sharp(images.subarray(i * bytes, (i + 1) * bytes), raw)
+      .png()
+      .toFile(file);
+  }
+  return folder;
+}
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), "tensorar evaluate "));
+  weights = join(dir, "inception.safetensors");
+  const random = createStream(1, "inception");
+  const tensors = Object.entries(inceptionShapes()).map(([name, shape]) => {
+    const size = shape.reduce((a, b) => a * b, 1);
+    const scale = shape.length > 1 ? Math.sqrt((3 * shape[0]!) / size) * 1.5 : 0.1;
+    const offset = /bn\.weight|running_var/.test(name) ? 1 : 0;
+    const data = new Float32Array(size).map(() => offset + scale * (2 * random.uniform() - 1));
+    return [name, { dtype: "float32" as const, shape, data }] as const;
+  });
+  await writeSafetensors(weights, Object.fromEntries(tensors));
+  pixels = draw(1);
+}, 120_000);
+afterAll(() => rm(dir, { recursive: true, force: true }));
+
+async function evaluate(...args: string[]): Promise<string> {
+  const { status, output } = await runCli(["evaluate", ...args]);
+  expect(status, output).toBe(0);
+  return output;
+}
+
+test("FID and the others: a folder against npz, statistics, and another set; JSON and a page with pictures", async () => {
+  const folder = await saveImages("same", pixels);
+  const npz = join(dir, "reference.npz");
+  const order = [...Array(COUNT).keys()].map((i) => (i < COUNT - 3 ? i + 3 : i - (COUNT - 3))); // "deeper" sorts last
+  const bytes = SIZE * SIZE * 3;
+  const rows = order.map((i) => pixels.slice(i * bytes, (i + 1) * bytes));
+  await writeNpz(npz, { arr_0: { dtype: "uint8", shape: [COUNT, SIZE, SIZE, 3], rows } });
+  const [json, page, saved] = [join(dir, "out", "same.json"), join(dir, "out", "same.html"), join(dir, "saved.npz")];
+  const output = await evaluate(
+    ...["--samples", folder, "--reference", npz, "--inception", weights, "--out", json, "--report", page],
+    ...["--save-statistics", saved, "--batch-size", "5"],
+  );
+  expect(output).toMatch(/^FID +\d/m);
+  expect(output).toMatch(/note: 14 samples: FID is larger the fewer images.*covariance is singular/);
+  const { inception: same } = JSON.parse(await readFile(json, "utf8"));
+  // The same images in another order: rounding alone, relative to variances that add up to some hundred.
+  expect(same.fid).toBeLessThan(1e-3);
+  expect(same.sfid).toBeLessThan(1e-3);
+  expect(same).toMatchObject({ images: { samples: COUNT, reference: COUNT }, precision: 1, recall: 1, coverage: 1 });
+  expect(same.inceptionScore).toBeGreaterThanOrEqual(1);
+  const html = await readFile(page, "utf8");
+  for (const part of ["FID", "Coverage", "data:image/png;base64", "To bear in mind"]) expect(html).toContain(part);
+
+  const other = await saveImages("other", draw(2));
+  const [direct, stored] = [join(dir, "direct.json"), join(dir, "stored.json")];
+  await evaluate("--samples", other, "--reference", folder, "--inception", weights, "--out", direct);
+  await evaluate("--samples", other, "--reference", saved, "--inception", weights, "--out", stored);
+  const [a, b] = [direct, stored].map(async (file) => JSON.parse(await readFile(file, "utf8")).inception);
+  const [full, fromFile] = [await a, await b];
+  expect(full.fid).toBeGreaterThan(100 * same.fid);
+  expect(fromFile.fid).toBeCloseTo(full.fid, 6);
+  expect(fromFile.sfid).toBeCloseTo(full.sfid, 6);
+  expect(fromFile.precision).toBeUndefined();
+  const file = await openNpz(saved);
+  expect(file.names).toEqual(["mu", "sigma", "mu_s", "sigma_s"]);
+  await file.close();
+}, 120_000);
+
+test("grey, alpha and 16 bits become RGB bytes; other sizes come apart", async () => {
+  const folder = join(dir, "kinds");
+  await mkdir(folder);
+  const half = { create: { width: 4, height: 4, channels: 4 as const, background: { r: 0, g: 0, b: 0, alpha: 0.5 } } };
+  await sharp(half).png().toFile(join(folder, "a alpha.png"));
+  await sharp({ create: { ...half.create, channels: 3, background: "#808080" } })
+    .toColourspace("b-w")
+    .png()
+    .toFile(join(folder, "b grey.png"));
+  await sharp({ create: { ...half.create, channels: 3, background: "#ff8000" } })
+    .toColourspace("rgb16")
+    .png()
+    .toFile(join(folder, "c deep.png"));
+  await sharp({ create: { ...half.create, width: 6, channels: 3, background: "#ffffff" } })
+    .png()
+    .toFile(join(folder, "d wide.png"));
+  const batches: ImageBatch[] = [];
+  for await (const batch of (await openImages(folder)).batches(10)) batches.push(batch);
+  expect(batches.map(({ count, height, width }) => [count, height, width])).toEqual([[3, 4, 4], [1, 4, 6]]); // biome-ignore format: one row
+  const first = (image: number) => [...batches[0]!.pixels.subarray(image * 48, image * 48 + 3)];
+  expect(first(0).every((value) => Math.abs(value - 128) <= 1)).toBe(true); // half black on white
+  expect(first(1)).toEqual([128, 128, 128]);
+  expect(first(2)).toEqual([255, 128, 0]);
+});
+
+test("what can't be scored is refused by name", async () => {
+  const refused = async (...args: string[]) => {
+    const { status, output } = await runCli(["evaluate", ...args]);
+    expect(status).toBe(1);
+    expect(output).not.toMatch(/\n\s+at /);
+    return output;
+  };
+  const folder = join(dir, "same");
+  expect(await refused("--samples", folder, "--reference", folder)).toContain(
+    "give --inception (for FID), --tokenizer, or both",
+  );
+  const missing = ["--samples", folder, "--reference", folder, "--inception", join(dir, "none.pth")];
+  expect(await refused(...missing)).toMatch(/none\.pth: there is no such file.*https:\/\//s);
+  await mkdir(join(dir, "empty"));
+  await expect(openImages(join(dir, "empty"))).rejects.toThrow(/empty holds no image/);
+  await writeNpz(join(dir, "floats.npz"), { arr_0: { dtype: "float32", shape: [1, 2], data: Float32Array.of(1, 2) } });
+  await expect(openImages(join(dir, "floats.npz"))).rejects.toThrow(/float32 \[1,2\]; images are arr_0, uint8/);
+  await mkdir(join(dir, "broken"));
+  await writeFile(join(dir, "broken", "x.png"), "no image");
+  const read = async () => {
+    for await (const _ of (await openImages(join(dir, "broken"))).batches(1));
+  };
+  await expect(read()).rejects.toThrow(/x\.png: not a readable image/);
+});
