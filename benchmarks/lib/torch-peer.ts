@@ -17,11 +17,11 @@ export type TorchPeer =
  * by default ../shared/bench/torch_gpt.py beside the repository) prints one line of JSON; it is run by TENSORAR_PYTHON or
  * python3, which needs `pip install torch numpy`.
  *
+ * @param script another one, by its path
  * @throws {Error} if PyTorch is there and the script fails: a wrong argument must not pass for an absent peer
  */
-export async function torchPeer(args: readonly string[]): Promise<TorchPeer> {
+export async function torchPeer(args: readonly string[], script = defaultScript()): Promise<TorchPeer> {
   const python = process.env.TENSORAR_PYTHON ?? "python3";
-  const script = resolve(root, process.env.TENSORAR_TORCH_PEER ?? "../shared/bench/torch_gpt.py");
   if (!existsSync(script))
     return absent(`${script} does not exist; set TENSORAR_TORCH_PEER to the script to compare with`);
   const missing = await whyNoTorch(python);
@@ -31,9 +31,11 @@ export async function torchPeer(args: readonly string[]): Promise<TorchPeer> {
   return { installed: true, measured: JSON.parse(line) };
 }
 
+const defaultScript = (): string => resolve(root, process.env.TENSORAR_TORCH_PEER ?? "../shared/bench/torch_gpt.py");
+
 /** One number that the peer printed, or null if it is absent; the reason goes to standard error once. */
-export async function torchNumber(args: readonly string[], key: string): Promise<number | null> {
-  const peer = await torchPeer(args);
+export async function torchNumber(args: readonly string[], key: string, script?: string): Promise<number | null> {
+  const peer = await torchPeer(args, script);
   if (!peer.installed) {
     reportOnce(`No PyTorch to compare with: ${peer.reason}`);
     return null;
