@@ -1,8 +1,8 @@
 import { expectFinite, expectLength } from "./checks";
-import { pivotedCholesky } from "./cholesky";
+import { checkEntries, checkVariances, pivotedCholesky } from "./cholesky";
 import { symmetricEigenvalues } from "./eigen";
 import { TensorARError } from "./errors";
-import { rowProducts } from "./matrix";
+import { lowerProducts, trapezoidProducts } from "./matrix";
 
 /** Mean and covariance of a set of features, as `Moments.result` gives them. */
 export interface Gaussian {
@@ -40,13 +40,23 @@ export function frechetDistance(a: Gaussian, b: Gaussian): number {
 
 /** `tr √(Σa Σb)` */
 function traceOfRoot(a: Float64Array, b: Float64Array, dims: number): number {
-  const factor = pivotedCholesky("frechetDistance", a, dims); // [rank, dims], Lᵀ
+  const { factor, order } = pivotedCholesky("frechetDistance", a, dims); // [rank, dims], Lᵀ
+  const variances = Float64Array.from({ length: dims }, (_, i) => b[i * dims + i]!);
+  const largest = variances.reduce((max, value) => Math.max(max, value), 0);
+  checkEntries("frechetDistance", b, dims, largest);
+  checkVariances("frechetDistance", variances, largest);
   const rank = factor.length / dims;
-  // Factoring b as well says whether it is semi-definite, at a fraction of the cost of what follows.
-  if (pivotedCholesky("frechetDistance", b, dims).length === 0 || rank === 0) return 0;
-  const half = rowProducts(factor, b, dims); // [rank, dims], Lᵀ Σb
-  const eigenvalues = symmetricEigenvalues(rowProducts(half, factor, dims), rank);
+  if (rank === 0) return 0;
+  const half = trapezoidProducts(factor, inOrder(b, order), dims); // [rank, dims], Lᵀ Σb
+  const eigenvalues = symmetricEigenvalues(lowerProducts(half, factor, dims), rank); // which reads the lower triangle
+  checkVariances("frechetDistance", eigenvalues, eigenvalues.at(-1)!); // b's, as far as a reaches
   return eigenvalues.reduce((sum, value) => sum + Math.sqrt(Math.max(0, value)), 0); // below 0 only by rounding
+}
+
+/** Rows and columns of a symmetric matrix in another order. */
+function inOrder(matrix: Float64Array, order: Int32Array): Float64Array {
+  const size = order.length;
+  return matrix.map((_, at) => matrix[order[Math.floor(at / size)]! * size + order[at % size]!]!);
 }
 
 function checkGaussian(name: string, { mean, covariance }: Gaussian): void {

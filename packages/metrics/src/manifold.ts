@@ -62,17 +62,19 @@ export async function manifoldScores(
   const insideReal = new Int32Array(fake.count); // how many balls of real rows each fake lies in
   const covered = new Uint8Array(real.count);
   const insideFake = new Uint8Array(real.count);
-  await forDistances(a, b, products, (i, j, squared, error) => {
-    const within = (radius: number) => {
-      if (Math.abs(squared - radius) > error) return squared < radius;
-      return exactSquared(a, i, b, j) <= radius;
-    };
-    if (within(radiiOfReal[i]!)) {
+  for await (const { i, squared, error } of distancesByRow(a, b, products)) {
+    const radius = radiiOfReal[i]!;
+    for (let j = 0; j < fake.count; j++) {
+      const [gap, bound] = [squared[j]! - radius, error[j]!];
+      if (gap > bound || (gap >= -bound && exactSquared(a, i, b, j) > radius)) continue;
       insideReal[j] = insideReal[j]! + 1;
       covered[i] = 1;
     }
-    if (!insideFake[i] && within(radiiOfFake[j]!)) insideFake[i] = 1;
-  });
+    for (let j = 0; j < fake.count && !insideFake[i]; j++) {
+      const [gap, bound] = [squared[j]! - radiiOfFake[j]!, error[j]!];
+      if (gap < -bound || (gap <= bound && exactSquared(a, i, b, j) <= radiiOfFake[j]!)) insideFake[i] = 1;
+    }
+  }
   const share = (flags: ArrayLike<number>) => Array.from(flags).filter((flag) => flag > 0).length / flags.length;
   const balls = insideReal.reduce((sum, count) => sum + count, 0);
   return {
@@ -111,30 +113,37 @@ function centred(source: FeatureSet, mean: Float64Array): CentredSet {
   return { source, data, squares };
 }
 
+/** Distances from row i of one set to all rows of another; the arrays are overwritten by the next row. */
+interface RowDistances {
+  readonly i: number;
+  /** Squared distances. */
+  readonly squared: Float64Array;
+  /** Bounds of their errors. */
+  readonly error: Float64Array;
+}
+
 /**
- * Visits all pairs, row by row of `a`, with the squared distance and a bound of its error: rounding the rows moves a product
- * by at most 2⁻²³ of the lengths, and adding up `dims` terms in float32 by `dims` times as much, in any order.
+ * All pairs, row by row of `a`, with bounds of the error: rounding the rows moves a product by at most 2⁻²³ of the lengths,
+ * and adding up `dims` terms in float32 by `dims` times as much, in any order.
  */
-async function forDistances(
-  a: CentredSet,
-  b: CentredSet,
-  products: RowProducts,
-  visit: (i: number, j: number, squared: number, error: number) => void,
-): Promise<void> {
+async function* distancesByRow(a: CentredSet, b: CentredSet, products: RowProducts): AsyncGenerator<RowDistances> {
   const { count, dims } = a.source;
   const columns = b.source.count;
   const relative = 2 * (dims + 2) * 2 ** -23;
   const lengths = Float64Array.from(b.squares, Math.sqrt);
+  const [squared, error] = [new Float64Array(columns), new Float64Array(columns)];
   for (let start = 0; start < count; start += BLOCK) {
     const rows = Math.min(BLOCK, count - start);
     const block = a.data.subarray(start * dims, (start + rows) * dims);
     const dots = await products(block, b.data, { rowsA: rows, rowsB: columns, dims }); // [rows, columns]
     for (let row = 0; row < rows; row++) {
-      const i = start + row;
-      const square = a.squares[i]!;
+      const square = a.squares[start + row]!;
       const length = Math.sqrt(square) * relative;
-      for (let j = 0; j < columns; j++)
-        visit(i, j, square + b.squares[j]! - 2 * dots[row * columns + j]!, length * lengths[j]!);
+      for (let j = 0; j < columns; j++) {
+        squared[j] = square + b.squares[j]! - 2 * dots[row * columns + j]!;
+        error[j] = length * lengths[j]!;
+      }
+      yield { i: start + row, squared, error };
     }
   }
 }
@@ -143,18 +152,17 @@ async function forDistances(
 async function exactRadii(set: CentredSet, k: number, products: RowProducts): Promise<Float64Array> {
   const { count } = set.source;
   const radii = new Float64Array(count);
-  const [lower, upper] = [new Float64Array(count), new Float64Array(count)]; // of the distances from one row
-  await forDistances(set, set, products, (i, j, squared, error) => {
-    lower[j] = i === j ? Number.POSITIVE_INFINITY : squared - error;
-    upper[j] = i === j ? Number.POSITIVE_INFINITY : squared + error;
-    if (j < count - 1) return;
+  const upper = new Float64Array(count);
+  for await (const { i, squared, error } of distancesByRow(set, set, products)) {
+    squared[i] = Number.POSITIVE_INFINITY; // a row is no neighbour of itself
+    for (let j = 0; j < count; j++) upper[j] = squared[j]! + error[j]!;
     // The k-th nearest is no further than the k-th smallest upper bound, so only what may lie below it is computed again.
     const furthest = smallest(upper, k);
     const candidates: number[] = [];
-    for (let each = 0; each < count; each++)
-      if (lower[each]! <= furthest) candidates.push(exactSquared(set, i, set, each));
+    for (let j = 0; j < count; j++)
+      if (squared[j]! - error[j]! <= furthest) candidates.push(exactSquared(set, i, set, j));
     radii[i] = candidates.sort((x, y) => x - y)[k - 1]!;
-  });
+  }
   return radii;
 }
 

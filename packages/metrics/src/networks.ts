@@ -18,7 +18,8 @@ const LPIPS_URL = "https://github.com/richzhang/PerceptualSimilarity/raw/master/
  */
 export async function loadInception(path: string): Promise<Tensors> {
   expectFile(path, `the Inception weights of FID; download them from ${INCEPTION_URL}`);
-  return readNamed(path, inceptionShapes(), "FID's Inception-v3", (name) => name);
+  const remedy = `it does not hold FID's Inception-v3; download that from ${INCEPTION_URL}`;
+  return readNamed(path, inceptionShapes(), remedy, (name) => name);
 }
 
 /**
@@ -31,9 +32,11 @@ export async function loadLpips(path: string, vggPath: string = path): Promise<T
   expectFile(vggPath, `the weights of VGG-16; download them from ${VGG_URL}`);
   const shapes = Object.entries(lpipsShapes());
   const part = (prefix: string) => Object.fromEntries(shapes.filter(([name]) => name.startsWith(prefix)));
-  const linear = await readNamed(path, part("lin"), "LPIPS", (name) => name);
+  const noLpips = `it does not hold LPIPS with VGG-16; download that from ${LPIPS_URL}`;
+  const linear = await readNamed(path, part("lin"), noLpips, (name) => name);
   const own = vggPath === path;
-  const network = await readNamed(vggPath, part("net."), "VGG-16", (name) =>
+  const noVgg = `it does not hold VGG-16; give torchvision's as the second file, from ${VGG_URL}`;
+  const network = await readNamed(vggPath, part("net."), noVgg, (name) =>
     own ? name : name.replace(/^net\.slice\d\./, "features."),
   );
   return { ...linear, ...network };
@@ -47,7 +50,7 @@ function expectFile(path: string, what: string): void {
 async function readNamed(
   path: string,
   shapes: Readonly<Record<string, readonly number[]>>,
-  what: string,
+  remedy: string,
   nameIn: (name: string) => string,
 ): Promise<Tensors> {
   const file = await openCheckpoint(path);
@@ -59,7 +62,7 @@ async function readNamed(
       const given = known.has(source) ? file.info(source).shape : undefined;
       if (given?.join() !== shape.join()) {
         const found = given ? `has the shape [${given}], not [${shape}]` : "is missing";
-        throw new TensorARError(`${path}: tensor "${source}" ${found}; it does not hold ${what}`);
+        throw new TensorARError(`${path}: tensor "${source}" ${found}; ${remedy}`);
       }
       tensors[name] = castTensor(await file.read(source), "float32");
     }
