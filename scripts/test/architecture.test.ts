@@ -19,7 +19,7 @@ const ALLOWED: Readonly<
   "packages/tokenizer": { own: ["noise", "checkpoint"], libraries: "declared" }, // noise: seeded initial weights
   "packages/model": { own: ["noise", "checkpoint"], libraries: "declared" },
   "packages/sampler": { own: ["noise"], libraries: "none" },
-  "packages/metrics": { own: ["checkpoint"], libraries: "declared" }, // its main entry: nothing, as tested below
+  "packages/metrics": { own: ["checkpoint"], libraries: "declared" }, // tfjs only for its networks, as tested below
 };
 
 const APPS = workspaces().filter(({ folder }) => folder.startsWith("apps/"));
@@ -37,10 +37,15 @@ test.each(workspaces())("$folder imports only what its place allows", (workspace
   expect(wrong).toEqual([]);
 });
 
-test("the main entry of packages/metrics works on plain arrays and needs no other package", () => {
-  const imports = reachableImports(join(root, "packages/metrics/src/index.ts"));
+// TensorFlow.js is an optional peer of metrics: only its networks may need it.
+test.each([
+  { entry: "index.ts", allowed: [] },
+  { entry: "node.ts", allowed: ["@tensorar/checkpoint"] },
+])("$entry of packages/metrics works without TensorFlow.js", ({ entry, allowed }) => {
+  const imports = reachableImports(join(root, "packages/metrics/src", entry)).map(({ specifier }) => specifier);
   expect(imports.length).toBeGreaterThan(0);
-  expect(imports.map(({ specifier }) => specifier).filter((name) => !name.startsWith("."))).toEqual([]);
+  const packages = new Set(imports.flatMap((specifier) => packageOf(specifier) ?? []));
+  expect([...packages]).toEqual(allowed);
 });
 
 // The imports must be seen for the tests above to mean anything.

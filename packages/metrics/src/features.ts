@@ -10,4 +10,5 @@ export {
   resizeForInception,
 } from "./inception/inception";
 export { inceptionShapes } from "./inception/layout";
-export { lpips, lpipsLayers, lpipsShapes, vggLayers } from "./lpips/lpips";
+export { lpipsShapes } from "./lpips/layout";
+export { lpips, lpipsLayers, vggLayers } from "./lpips/lpips";

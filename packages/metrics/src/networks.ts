@@ -3,7 +3,7 @@ import { castTensor, type TensorData } from "@tensorar/checkpoint";
 import { openCheckpoint } from "@tensorar/checkpoint/node";
 import { TensorARError } from "./errors";
 import { inceptionShapes } from "./inception/layout";
-import { lpipsShapes } from "./lpips/lpips";
+import { lpipsShapes } from "./lpips/layout";
 
 type Tensors = Record<string, TensorData>;
 

@@ -297,7 +297,7 @@ describe("weights", () => {
     await expect(loadInception(path)).rejects.toThrow(
       /"Conv2d_1a_3x3\.conv\.weight" is missing; it does not hold FID's/,
     );
-    await expect(loadLpips(vgg)).rejects.toThrow(/"lin0\.model\.1\.weight" is missing; it does not hold LPIPS/);
+    await expect(loadLpips(vgg)).rejects.toThrow(/"net\.slice1\.0\.weight" is missing; it does not hold VGG-16/);
     const onlyLinear = join(dir, "only linear.safetensors");
     await writeSafetensors(
       onlyLinear,
@@ -308,6 +308,7 @@ describe("weights", () => {
     await writeSafetensors(misshapen, {
       "Conv2d_1a_3x3.conv.weight": { dtype: "float32", shape: [32, 3, 3], data: new Float32Array(288) },
     });
+    await expect(loadLpips(misshapen)).rejects.toThrow(/"lin0\.model\.1\.weight" is missing; it does not hold LPIPS/);
     await expect(loadInception(misshapen)).rejects.toThrow(/has the shape \[32,3,3\], not \[32,3,3,3\]/);
     await writeFile(join(dir, "text.pth"), "not weights");
     await expect(loadInception(join(dir, "text.pth"))).rejects.toThrow(/text\.pth/);
