@@ -4,6 +4,21 @@ export { symmetricEigenvalues } from "./eigen";
 export { TensorARError } from "./errors";
 export type { FeatureSet } from "./feature-set";
 export { frechetDistance, type Gaussian } from "./frechet";
+export {
+  GENEVAL_TASKS,
+  type GenEvalPrompt,
+  type GenEvalTask,
+  parseGenEval,
+  type Requirement,
+} from "./geneval/prompts";
+export {
+  type ColorsOf,
+  type Detection,
+  type GenEvalResult,
+  type GenEvalScores,
+  scoreGenEval,
+  summarizeGenEval,
+} from "./geneval/score";
 export { type InceptionScoreOptions, inceptionScore, softmax } from "./inception-score";
 export { type Kid, type KidOptions, kernelDistance } from "./kid";
 export { type ManifoldOptions, type ManifoldScores, manifoldScores, type RowProducts } from "./manifold";

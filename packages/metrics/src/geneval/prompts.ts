@@ -1,0 +1,78 @@
+import { TensorARError } from "../errors";
+
+/** The six tasks, as prompts are tagged. */
+export const GENEVAL_TASKS = ["single_object", "two_object", "counting", "colors", "position", "color_attr"] as const;
+
+export type GenEvalTask = (typeof GENEVAL_TASKS)[number];
+
+export const POSITIONS = ["left of", "right of", "above", "below"] as const;
+
+export type Position = (typeof POSITIONS)[number];
+
+/** Objects that an image must show. */
+export interface Requirement {
+  readonly class: string;
+  readonly count: number;
+  readonly color?: string;
+  /** Where it lies, seen from the objects of an earlier requirement, by its index. */
+  readonly position?: readonly [Position, number];
+}
+
+/** A line of `evaluation_metadata.jsonl`. */
+export interface GenEvalPrompt {
+  readonly tag: GenEvalTask;
+  readonly prompt: string;
+  /** All of these must be there. */
+  readonly include: readonly Requirement[];
+  /** None of these may be: as many or more of a class. */
+  readonly exclude: readonly { readonly class: string; readonly count: number }[];
+}
+
+/**
+ * Prompts of GenEval, one JSON object a line. Source: Ghosh et al. 2023; `prompts/evaluation_metadata.jsonl` of
+ * djghosh13/geneval.
+ *
+ * @param where the file's name, for messages
+ * @throws TensorARError naming the line and what is wrong with it
+ */
+export function parseGenEval(text: string, where = "evaluation_metadata.jsonl"): GenEvalPrompt[] {
+  return text
+    .split(/\r?\n/)
+    .flatMap((line, i) => (line.trim() === "" ? [] : [parseLine(line, `${where}, line ${i + 1}`)]));
+}
+
+function parseLine(line: string, where: string): GenEvalPrompt {
+  const refuse = (what: string): never => {
+    throw new TensorARError(`${where}: ${what}`);
+  };
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(line);
+  } catch (cause) {
+    throw new TensorARError(`${where}: no JSON (${(cause as Error).message}); write one object a line`, { cause });
+  }
+  const { tag, prompt, include = [], exclude = [] } = parsed as Record<string, unknown>;
+  if (!GENEVAL_TASKS.includes(tag as GenEvalTask))
+    refuse(`tag ${JSON.stringify(tag)} is unknown; use ${GENEVAL_TASKS.join(", ")}`);
+  if (typeof prompt !== "string" || prompt === "") refuse("there is no prompt");
+  if (!Array.isArray(include) || !Array.isArray(exclude)) refuse("include and exclude are lists of objects");
+  const checkObject = (each: unknown) => {
+    const { class: name, count } = (each ?? {}) as Record<string, unknown>;
+    if (typeof name !== "string" || !Number.isInteger(count) || (count as number) < 1)
+      refuse(`${JSON.stringify(each)} is no requirement; it has a class and a count of 1 or more`);
+  };
+  for (const [index, each] of (include as Requirement[]).entries()) {
+    checkObject(each);
+    const { color, position } = each;
+    if (color !== undefined && typeof color !== "string") refuse(`color ${JSON.stringify(color)} is no name`);
+    if (position === undefined) continue;
+    const [relation, target] = Array.isArray(position) ? position : [];
+    const earlier = Number.isInteger(target) && target >= 0 && target < index;
+    if (!POSITIONS.includes(relation) || !earlier)
+      refuse(
+        `position ${JSON.stringify(position)}: give one of ${POSITIONS.join(", ")} and the index of an earlier object`,
+      );
+  }
+  for (const each of exclude as unknown[]) checkObject(each);
+  return { tag, prompt, include, exclude } as GenEvalPrompt;
+}
