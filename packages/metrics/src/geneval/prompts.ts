@@ -66,7 +66,7 @@ function parseLine(line: string, where: string): GenEvalPrompt {
     const { color, position } = each;
     if (color !== undefined && typeof color !== "string") refuse(`color ${JSON.stringify(color)} is no name`);
     if (position === undefined) continue;
-    const [relation, target] = Array.isArray(position) ? position : [];
+    const [relation, target] = (Array.isArray(position) ? position : []) as [Position, number];
     const earlier = Number.isInteger(target) && target >= 0 && target < index;
     if (!POSITIONS.includes(relation) || !earlier)
       refuse(
