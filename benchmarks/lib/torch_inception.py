@@ -1,9 +1,10 @@
 """FID's Inception-v3 in PyTorch, random weights, for timing only. Needs `pip install torch numpy`.
 
-    python torch_inception.py LAYOUT --batch 4 [--folded]
+    python torch_inception.py LAYOUT --batch 4 [--tuned]
 
-LAYOUT is JSON: the list of blocks of packages/metrics/src/inception/layout.ts. Batch norms run as layers of their own, as in
-pytorch-fid, or are folded into the convolutions. Prints one JSON line: `ms` for a batch of 299 x 299 images.
+LAYOUT is JSON: the list of blocks of packages/metrics/src/inception/layout.ts. Batch norms are layers of their own and images
+have channels first, as in pytorch-fid; tuned, norms are folded into the convolutions and channels come last. Prints one JSON
+line: `ms` for a batch of 299 x 299 images.
 """
 import argparse, json, time
 import torch
@@ -54,13 +55,16 @@ def chain(steps, folded):
 parser = argparse.ArgumentParser()
 parser.add_argument("layout")
 parser.add_argument("--batch", type=int, required=True)
-parser.add_argument("--folded", action="store_true")
+parser.add_argument("--tuned", action="store_true")
 parser.add_argument("--runs", type=int, default=5)
 args = parser.parse_args()
 with open(args.layout) as file:
     blocks = json.load(file)
-network = nn.Sequential(*[chain(block["steps"], args.folded) for block in blocks]).eval()
+network = nn.Sequential(*[chain(block["steps"], args.tuned) for block in blocks]).eval()
 images = torch.rand(args.batch, 3, 299, 299) * 2 - 1
+if args.tuned:
+    network = network.to(memory_format=torch.channels_last)
+    images = images.contiguous(memory_format=torch.channels_last)
 times = []
 with torch.inference_mode():
     for _ in range(2 + args.runs):
