@@ -7,6 +7,7 @@ import {
   type Decoder,
   type FactorInputs,
   type PrefillOutputs,
+  type SlotsInputs,
   type StepInputs,
   type StepOutputs,
 } from "@tensorar/sampler";
@@ -14,11 +15,15 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { Engine, InputSpec, Nested, TensorFunction } from "./engine/engine";
 import { tensorsOf } from "./tokenizer-runner";
 
-/** A model made ready for generation on an engine; any number of images at once. */
+/**
+ * A model made ready for generation on an engine; any number of images at once. With `ahead` a step may take several slots,
+ * as speculative sampling needs.
+ */
 export async function openDecoder<C>(
   folder: ModelFolder,
   conditioning: Conditioning<C>,
   engine: Engine,
+  { ahead = false } = {},
 ): Promise<{ decoder: Decoder<C>; dispose(): Promise<void> }> {
   const model = modelOf(folder);
   const params = tensorsOf(folder.tensors);
@@ -36,17 +41,33 @@ export async function openDecoder<C>(
     return (inputs) => runnable(inputs as Record<string, Nested<TensorData>>) as Promise<Outputs>;
   };
 
-  const run = await prepare<StepInputs, StepOutputs>(
-    (inputs: Parameters<typeof model.decode>[1]) => model.decode(params, inputs),
-    {
-      condition,
-      window: { dtype: "int32", shape: ["batch", windowSize] },
-      position: { dtype: "int32", shape: [1] },
-      mask: { dtype: "float32", shape: ["batch", "slots"] },
-      keys: layers({ dtype: "float32", shape: ["batch", cache.heads, cache.headDim, "slots"] }),
-      values: layers({ dtype: "float32", shape: ["batch", cache.heads, "slots", cache.headDim] }),
-    },
-  );
+  const past: Record<string, Nested<InputSpec>> = {
+    condition,
+    mask: { dtype: "float32", shape: ["batch", "slots"] },
+    keys: layers({ dtype: "float32", shape: ["batch", cache.heads, cache.headDim, "slots"] }),
+    values: layers({ dtype: "float32", shape: ["batch", cache.heads, "slots", cache.headDim] }),
+  };
+  const step = ahead
+    ? {
+        runSlots: await prepare<SlotsInputs, StepOutputs>(
+          (inputs: Parameters<typeof model.decodeSlots>[1]) => model.decodeSlots(params, inputs),
+          {
+            ...past,
+            windows: { dtype: "int32", shape: ["batch", "new", windowSize] },
+            positions: { dtype: "int32", shape: ["new"] },
+          },
+        ),
+      }
+    : {
+        run: await prepare<StepInputs, StepOutputs>(
+          (inputs: Parameters<typeof model.decode>[1]) => model.decode(params, inputs),
+          {
+            ...past,
+            window: { dtype: "int32", shape: ["batch", windowSize] },
+            position: { dtype: "int32", shape: [1] },
+          },
+        ),
+      };
   const prefill =
     conditionSlots === 1
       ? undefined
@@ -66,7 +87,7 @@ export async function openDecoder<C>(
     ),
   );
   const decoder = cachedDecoder({
-    ...{ tokens, windowSize, vocabSize, cache, conditioning, run },
+    ...{ tokens, windowSize, vocabSize, cache, conditioning, ...step },
     ...(prefill && { prefill }),
     ...(factors && {
       factors: factors.sizes,

@@ -1,4 +1,5 @@
-import { type Decoder, type DraftPolicy, type Guidance, generate, type PerFactor } from "@tensorar/sampler";
+import { PAD } from "@tensorar/noise";
+import { type Decoder, type DraftPolicy, type Guidance, generate, type PerFactor, speculate } from "@tensorar/sampler";
 import { TensorARError } from "./errors";
 import { startProgress } from "./progress";
 
@@ -10,6 +11,8 @@ export interface SamplingOptions {
   readonly topP: PerFactor<number>;
   readonly drafts: DraftPolicy;
   readonly batchSize: number;
+  /** Makes up to so many tokens final in a step, with drafts as proposals; images are made one by one then. */
+  readonly lookahead?: number | undefined;
 }
 
 export interface SampledCodes {
@@ -27,11 +30,12 @@ export async function sampleCodes<C>(
   options: SamplingOptions,
   signal: AbortSignal,
 ): Promise<SampledCodes> {
+  if (options.lookahead !== undefined) return sampleAhead(title, decoder, conditions, options, signal);
   const { tokens: T, windowSize: k } = decoder;
   const N = conditions.length;
   const codes = new Int32Array(N * T);
   const trace = new Int32Array(N * T * k);
-  const { batchSize, ...settings } = options;
+  const { batchSize, lookahead: _, ...settings } = options;
   const progress = startProgress(title, N * T);
   for (let first = 0; first < N; first += batchSize) {
     const batch = conditions.slice(first, first + batchSize);
@@ -48,5 +52,41 @@ export async function sampleCodes<C>(
     }
   }
   progress.stop();
+  return { codes, trace };
+}
+
+/** The same by speculative sampling; the trace holds final codes only. */
+async function sampleAhead<C>(
+  title: string,
+  decoder: Decoder<C>,
+  conditions: readonly C[],
+  { lookahead, guidance, temperature, topK, topP, seed, drafts }: SamplingOptions,
+  signal: AbortSignal,
+): Promise<SampledCodes> {
+  const { tokens: T, windowSize: k } = decoder;
+  const N = conditions.length;
+  const codes = new Int32Array(N * T);
+  const trace = new Int32Array(N * T * k).fill(PAD);
+  const draftTemperature = "temperature" in drafts ? drafts.temperature : undefined;
+  const one = <V>(value: PerFactor<V>): V => (Array.isArray(value) ? value[0] : value) as V;
+  const sampling = { temperature: one(temperature), topK: one(topK), topP: one(topP), guidance: one(guidance) };
+  const progress = startProgress(title, N * T);
+  let steps = 0;
+  for (const [index, condition] of conditions.entries()) {
+    const options = { ...sampling, condition, seed, index, lookahead: lookahead!, signal };
+    const run = speculate(decoder, { ...options, ...(draftTemperature !== undefined && { draftTemperature }) });
+    for (let event = await run.next(); ; event = await run.next()) {
+      if (!event.done) {
+        progress.update(index * T + event.value.position + 1);
+        continue;
+      }
+      codes.set(event.value.codes, index * T);
+      steps += event.value.steps;
+      break;
+    }
+  }
+  progress.stop();
+  for (let at = 0; at < N * T; at++) trace[at * k + k - 1] = codes[at]!;
+  console.log(`${((N * T) / steps).toFixed(2)} tokens a step`);
   return { codes, trace };
 }

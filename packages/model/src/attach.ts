@@ -38,6 +38,14 @@ export interface DecodeInputs<C extends Condition = tf.Tensor> {
   readonly values: readonly tf.Tensor[];
 }
 
+export interface DecodeSlotsInputs<C extends Condition = tf.Tensor>
+  extends Omit<DecodeInputs<C>, "window" | "position"> {
+  /** int32 [R, L, k]: the previous tensors of L slots in a row. */
+  readonly windows: tf.Tensor;
+  /** int32 [L]: the slots in the whole sequence, ascending. */
+  readonly positions: tf.Tensor;
+}
+
 export interface DecodeOutputs {
   /** [R, k, V]: predictions of the next tensor; of its first sub-tokens, [R, k, V_0], with factors. */
   readonly logits: tf.Tensor;
@@ -83,6 +91,11 @@ export interface TensorARModel<C extends Condition = tf.Tensor> {
   /** One slot of the generation loop. The caller owns the results. */
   decode(params: Params, inputs: DecodeInputs<C>): DecodeOutputs;
   /**
+   * Several slots of the generation loop at once, as speculative sampling feeds them: logits [R, L, k, V], states
+   * [R, L, k, D], rows of the cache [R, Hkv, Dh, L] and [R, Hkv, L, Dh]. The caller owns the results.
+   */
+  decodeSlots(params: Params, inputs: DecodeSlotsInputs<C>): DecodeOutputs;
+  /**
    * With factors: predictions of the sub-tokens after the known ones, from the states that `decode` returned. The
    * caller owns the result.
    * @param inputs.states [..., D]
@@ -113,6 +126,7 @@ export function attachTensorAR<C extends Condition = tf.Tensor>(
     prefill: (params, inputs) => tidy(() => prefill(backbone, sizes, params, inputs.condition)),
     states: (params, inputs) => tidy(() => statesOf(backbone, sizes, params, inputs)),
     decode: (params, inputs) => tidy(() => decode(backbone, sizes, params, inputs)),
+    decodeSlots: (params, inputs) => tidy(() => decodeSlots(backbone, sizes, params, inputs)),
     nextFactor: (params, { states, known }) => tidy(() => nextFactor(backbone, params, states, known)),
   };
 }
@@ -217,6 +231,29 @@ function decode<C extends Condition>(
   const cache = { keys, values, mask };
   const output = backbone.trunk(params, x, { positions: position, condition, cache });
   return { ...withoutHidden(output), ...predictions(backbone, sizes, params, output.hidden) };
+}
+
+function decodeSlots<C extends Condition>(
+  backbone: Backbone<C>,
+  sizes: ModuleSizes,
+  params: Params,
+  { condition, windows, positions, mask, keys, values }: DecodeSlotsInputs<C>,
+): DecodeOutputs {
+  const { windowSize, width } = sizes;
+  expectShape("decodeSlots", "windows", windows, ["R", "L", windowSize]);
+  const slots = windows.shape[1]!;
+  expectShape("decodeSlots", "positions", positions, [slots]);
+  expectShape("decodeSlots", "mask", mask, ["R", "S"]);
+  let x = embedWindows(backbone, sizes, params, windows, undefined); // [R, L, D]
+  if (backbone.conditionSlots === 1) {
+    const first = tf.expandDims(tf.cast(tf.equal(positions, tf.scalar(0, "int32")), "float32"), 1); // [L, 1]
+    const prefix = tf.mul(backbone.embedCondition(params, condition), first); // [R, L, D]
+    x = tf.add(prefix, tf.mul(x, tf.sub(1, first))); // exact: one of the two is 0
+  }
+  const output = backbone.trunk(params, x, { positions, condition, cache: { keys, values, mask } });
+  const states = tf.reshape(windowStates(sizes, params, output.hidden), [-1, slots, windowSize, width]);
+  const logits = backbone.head(params, states); // [R, L, k, V]
+  return { ...withoutHidden(output), logits, ...(backbone.factors && { states }) };
 }
 
 const withoutHidden = ({ keys, values }: { keys: tf.Tensor[]; values: tf.Tensor[] }) => ({ keys, values });

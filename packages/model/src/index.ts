@@ -3,6 +3,7 @@ export {
   attachTensorAR,
   type DecodeInputs,
   type DecodeOutputs,
+  type DecodeSlotsInputs,
   type ForwardInputs,
   type PrefillOutputs,
   type TensorARModel,

@@ -26,6 +26,14 @@ export interface StepInputs {
   readonly values: TensorData[];
 }
 
+/** As {@link StepInputs}, for several slots in a row. */
+export interface SlotsInputs extends Omit<StepInputs, "window" | "position"> {
+  /** int32 [R, L, k] */
+  readonly windows: TensorData;
+  /** int32 [L] */
+  readonly positions: TensorData;
+}
+
 /** What one decoder step returns: predictions, and the new slot's rows for the cache. */
 export interface StepOutputs {
   /** float32 [R, k, V] */
@@ -70,8 +78,10 @@ export interface CachedDecoderOptions<C> {
   readonly conditioning: Conditioning<C>;
   /** Runs the condition's slots. Without it there is one, and the first step runs it. */
   prefill?(inputs: { readonly condition: ConditionTensors }): Promise<PrefillOutputs>;
-  /** Runs one step: the model's decode function, eagerly or compiled. */
-  run(inputs: StepInputs): Promise<StepOutputs>;
+  /** Runs one step: the model's decode function, eagerly or compiled. Not needed beside `runSlots`. */
+  run?(inputs: StepInputs): Promise<StepOutputs>;
+  /** Runs several slots at once: the model's decodeSlots function. Needed to look ahead. */
+  runSlots?(inputs: SlotsInputs): Promise<StepOutputs>;
   /** Logits of the sub-tokens after the known ones. */
   nextFactor?(inputs: FactorInputs): Promise<{ readonly logits: TensorData }>;
 }
@@ -81,7 +91,8 @@ export interface CachedDecoderOptions<C> {
  * slot's rows come back. The cache grows in buckets, so that a step reads little more than what is filled.
  */
 export function cachedDecoder<C = number>(options: CachedDecoderOptions<C>): Decoder<C> {
-  const { tokens, windowSize, vocabSize, factors, conditioning, prefill, run, nextFactor } = options;
+  const { tokens, windowSize, vocabSize, factors, conditioning, prefill, nextFactor, runSlots } = options;
+  const run = options.run ?? oneSlot(runSlots);
   return {
     ...{ tokens, windowSize, vocabSize },
     ...(factors && { factors }),
@@ -92,6 +103,7 @@ export function cachedDecoder<C = number>(options: CachedDecoderOptions<C>): Dec
       const cache = createCache(options.cache, R);
       let done = 0;
       let states: TensorData | undefined;
+      let ahead = 0; // slots before the last look ahead
       return {
         async step(windows) {
           if (done === tokens)
@@ -110,6 +122,25 @@ export function cachedDecoder<C = number>(options: CachedDecoderOptions<C>): Dec
           if (done < tokens) cache.append(outputs, outputs.mask);
           return outputs.logits.data as Float32Array;
         },
+        ...(runSlots && {
+          async lookAhead(windows: Int32Array) {
+            const L = windows.length / (R * windowSize);
+            const first = cache.filled();
+            const outputs = await runSlots({
+              condition,
+              windows: { dtype: "int32", shape: [R, L, windowSize], data: windows },
+              positions: { dtype: "int32", shape: [L], data: Int32Array.from({ length: L }, (_, i) => first + i) },
+              ...cache.inputs(),
+            });
+            ahead = first;
+            cache.append(outputs);
+            return outputs.logits.data as Float32Array;
+          },
+          keep(count: number) {
+            cache.truncate(ahead + count);
+            done += count;
+          },
+        }),
         async nextFactor(known) {
           if (!nextFactor || !states)
             throw new TensorARError("cachedDecoder: this model has no sub-tokens; draw whole tokens");
@@ -121,5 +152,14 @@ export function cachedDecoder<C = number>(options: CachedDecoderOptions<C>): Dec
         },
       };
     },
+  };
+}
+
+/** A step by the function of several slots. */
+function oneSlot(runSlots: CachedDecoderOptions<never>["runSlots"]): NonNullable<CachedDecoderOptions<never>["run"]> {
+  if (!runSlots) throw new TensorARError("cachedDecoder: nothing runs a step; pass run or runSlots");
+  return async ({ window, position, ...rest }) => {
+    const [R, k] = window.shape as [number, number];
+    return runSlots({ ...rest, windows: { ...window, shape: [R, 1, k] }, positions: position });
   };
 }

@@ -36,4 +36,12 @@ export interface DecodeSession {
    * @returns logits [R, k, V_f]; valid until the next call
    */
   nextFactor?(known: readonly Int32Array[]): Promise<Float32Array>;
+  /**
+   * Predicts after each of several tensors in a row, of which the later ones may be guesses. Followed by `keep`.
+   * @param windows [R, L, k]
+   * @returns logits [R, L, k, V]; valid until the next call
+   */
+  lookAhead?(windows: Int32Array): Promise<Float32Array>;
+  /** Makes the first `count` tensors of the last `lookAhead` part of the sequence and forgets the others. */
+  keep?(count: number): void;
 }

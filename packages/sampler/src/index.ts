@@ -3,6 +3,7 @@ export {
   cachedDecoder,
   type FactorInputs,
   type PrefillOutputs,
+  type SlotsInputs,
   type StepInputs,
   type StepOutputs,
   type TensorData,
@@ -23,3 +24,4 @@ export { type Generated, type GenerateOptions, type GenerateStep, generate, type
 export { type Guidance, scaleAt } from "./guidance";
 export type { CacheShape } from "./kv-cache";
 export { PRESETS, type Preset } from "./presets";
+export { type Speculated, type SpeculateOptions, speculate } from "./speculate";

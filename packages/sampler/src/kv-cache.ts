@@ -16,6 +16,8 @@ export interface KvCache {
   inputs(): Pick<StepInputs, "mask" | "keys" | "values">;
   /** Stores the rows of the next L slots. @param mask [R, L]: what is added to their scores; 0 unless given */
   append(rows: Pick<StepOutputs, "keys" | "values">, mask?: TensorData): void;
+  /** Forgets all slots from this one on. */
+  truncate(filled: number): void;
 }
 
 const BUCKET = 64;
@@ -61,6 +63,10 @@ export function createCache({ layers, heads: H, headDim: Dh }: CacheShape, R: nu
       const shown = added ? (added.data as Float32Array) : new Float32Array(R * L);
       copyLines(shown, L, mask.subarray(filled), S);
       filled += L;
+    },
+    truncate(count) {
+      for (let row = 0; row < R; row++) mask.fill(HIDDEN, row * S + count, row * S + filled);
+      filled = count;
     },
   };
 }

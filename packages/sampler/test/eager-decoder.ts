@@ -34,6 +34,7 @@ export function eagerDecoder<C>(
   model: TensorARModel<Condition>,
   params: Params,
   conditioning: Conditioning<C>,
+  { ahead = false } = {},
 ): Decoder<C> {
   const { backbone, windowSize } = model;
   const { tokens, vocabSize, cache, conditionSlots, factors } = backbone;
@@ -41,7 +42,9 @@ export function eagerDecoder<C>(
     ...{ tokens, windowSize, vocabSize, cache, conditioning },
     ...(factors && { factors: factors.sizes }),
     ...(conditionSlots !== 1 && { prefill: async (inputs) => toData(model.prefill(params, toTensors(inputs))) }),
-    run: async (inputs) => toData(model.decode(params, toTensors(inputs))),
+    ...(ahead
+      ? { runSlots: async (inputs) => toData(model.decodeSlots(params, toTensors(inputs))) }
+      : { run: async (inputs) => toData(model.decode(params, toTensors(inputs))) }),
     nextFactor: async (inputs) => toData({ logits: model.nextFactor(params, toTensors(inputs)) }),
   });
 }

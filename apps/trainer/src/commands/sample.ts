@@ -56,6 +56,13 @@ const schema = z.strictObject({
     .positive()
     .optional()
     .describe("with --drafts raw or renoise: temperature of the drafts"),
+  lookahead: z
+    .int()
+    .min(2)
+    .optional()
+    .describe(
+      "make up to so many tokens final in a step: drafts are proposals then and no inputs, images come one by one",
+    ),
   evaluationSize: z.int().positive().optional().describe("pixels to resize the images to, as for scoring"),
   batchSize: z.int().positive().default(64).describe("images at a time"),
   ...seedSetting,
@@ -130,11 +137,14 @@ export const sampleCommand: CommandDefinition<typeof schema.shape> = {
       topP,
       batchSize,
       guidance: guidanceOf(settings),
+      lookahead: settings.lookahead,
       drafts: draftPolicy(settings.drafts, settings.draftTemperature, model.noiseRates),
     };
     const engine = await chooseEngine(settings.engine, settings.threads);
     const tokenizer = await openTokenizer(tokenizerFolder, engine);
-    const { decoder, dispose } = await openDecoder(model, conditioning, engine);
+    const { decoder, dispose } = await openDecoder(model, conditioning, engine, {
+      ahead: settings.lookahead !== undefined,
+    });
     const { codes, trace } = await sampleCodes("sample", decoder, conditions, sampling, signal);
     const imageSize = settings.evaluationSize ?? tokenizerFolder.imageSize;
     const images = await tokenizer.decode(codes, imageSize);
