@@ -9,6 +9,8 @@ import type { ExportManifest } from "./manifest";
 import { progressLine } from "./progress";
 import { eagerBackend, onnxRuntime } from "./runtimes";
 import { formatTable } from "./table";
+import { TARGETS, type Target } from "./targets";
+import { writeTriton } from "./triton";
 import { type VerifyOptions, verifyExport } from "./verify";
 
 const wholeNumber =
@@ -27,6 +29,8 @@ interface ExportFlags {
   readonly tokenizer: string;
   readonly out: string;
   readonly weights: ExportManifest["weights"];
+  readonly target: Target;
+  readonly triton?: string;
 }
 
 const saveJson = async (path: string | undefined, value: unknown): Promise<void> => {
@@ -43,13 +47,20 @@ program
   .requiredOption("--out <dir>", "folder to create")
   .addOption(
     new Option("--weights <format>", "number format of the decoder's matrices")
-      .choices(["float32", "int8", "int4"])
+      .choices(["float32", "float16", "int8", "int4"])
       .default("float32"),
   )
-  .action(async ({ model, tokenizer, out, weights }: ExportFlags) => {
+  .addOption(new Option("--target <runtime>", "runtime that it is for").choices(TARGETS).default("cpu"))
+  .option("--triton <dir>", "also write a model repository for NVIDIA Triton Inference Server there")
+  .action(async ({ model, tokenizer, out, weights, target, triton }: ExportFlags) => {
     await eagerBackend();
-    const { files } = await exportFolders(model, tokenizer, out, { weights });
+    const { files } = await exportFolders(model, tokenizer, out, { weights, target });
     console.log(`${Object.keys(files).join(", ")} and config.json written to ${out}`);
+    if (triton === undefined) return;
+    const models = await writeTriton(out, triton);
+    console.log(
+      `models ${models.join(", ")} written to ${triton}; serve them with tritonserver --model-repository=${triton}`,
+    );
   });
 
 program

@@ -8,6 +8,14 @@ import { TensorARError } from "./errors";
 import { DECODER, type ExportedFunction, IMAGE_DECODER, imageDecoder, modelFunctions } from "./functions";
 import type { ExportManifest } from "./manifest";
 import { loadSources, type SourceSizes, type Sources, sourcePath } from "./sources";
+import { sessionSettings, type Target } from "./targets";
+
+export interface ExportOptions {
+  /** Number format of the decoder's matrices; default float32. */
+  readonly weights?: ExportManifest["weights"];
+  /** The runtime that it is for, whose session settings go to the manifest; default cpu. */
+  readonly target?: Target;
+}
 
 /**
  * Writes `decoder.onnx`, `image-decoder.onnx` and `config.json` for a model and its tokenizer, with `prefill.onnx` and
@@ -20,8 +28,9 @@ export async function exportFolders(
   modelDir: string,
   tokenizerDir: string,
   out: string,
-  { weights = "float32" }: { readonly weights?: ExportManifest["weights"] } = {},
+  { weights = "float32", target = "cpu" }: ExportOptions = {},
 ): Promise<ExportManifest> {
+  refuseRuntimeOnly(weights, target);
   const { model, tokenizer, sizes } = await loadSources(modelDir, tokenizerDir);
   const graphs = { ...tracedModel(model, sizes, weights), [IMAGE_DECODER]: tracedImageDecoder(tokenizer, sizes) };
   const files = Object.fromEntries(Object.entries(graphs).map(([file, graph]) => [file, portsOf(graph)]));
@@ -31,6 +40,8 @@ export async function exportFolders(
     tokenizer: sourcePath(out, tokenizerDir),
     ...sizes,
     weights,
+    target,
+    sessions: sessionSettings(target, files as ExportManifest["files"], sizes),
     files: files as ExportManifest["files"],
   };
   const folder = resolve(out);
@@ -44,8 +55,22 @@ export async function exportFolders(
   return manifest;
 }
 
+/** @throws TensorARError where a target lacks the operator that such weights need */
+function refuseRuntimeOnly(weights: ExportManifest["weights"], target: Target): void {
+  const needsContrib = weights === "int8" || weights === "int4";
+  if (needsContrib && (target === "tensorrt" || target === "coreml"))
+    throw new TensorARError(
+      `--weights ${weights} needs ONNX Runtime's MatMulNBits, which ${target} does not run; use float32 or float16`,
+    );
+}
+
 const keep = (name: string): boolean => name.startsWith("tensorar.");
-const QUANTIZATION = { float32: undefined, int8: { bits: 8, keep }, int4: { bits: 4, keep } } as const;
+const QUANTIZATION = {
+  float32: undefined,
+  float16: { bits: 16, keep },
+  int8: { bits: 8, keep },
+  int4: { bits: 4, keep },
+} as const;
 
 /** The graphs of a model, by file. */
 function tracedModel(

@@ -1,4 +1,6 @@
 export { type BenchOptions, benchExport, type Timing } from "./bench";
-export { exportFolders } from "./export";
+export { type ExportOptions, exportFolders } from "./export";
 export { type ExportManifest, readManifest } from "./manifest";
+export { type SessionSettings, TARGETS, type Target } from "./targets";
+export { writeTriton } from "./triton";
 export { type Comparison, type VerifyOptions, verifyExport } from "./verify";

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { readJson } from "@tensorar/checkpoint/node";
 import { z } from "zod";
 import { TensorARError } from "./errors";
+import { type SessionSettings, TARGETS } from "./targets";
 
 const port = z.strictObject({
   name: z.string(),
@@ -43,7 +44,16 @@ const schema = z.strictObject({
   classes: z.array(z.string()),
   noiseRates: z.array(z.number()),
   /** Number format of the decoder's matrices. */
-  weights: z.enum(["float32", "int8", "int4"]).default("float32"),
+  weights: z.enum(["float32", "float16", "int8", "int4"]).default("float32"),
+  /** The runtime that it was made for. */
+  target: z.enum(TARGETS).default("cpu"),
+  /** What to open each graph with there, by file. */
+  sessions: z
+    .record(
+      z.string(),
+      z.custom<SessionSettings>((value) => typeof value === "object" && value !== null),
+    )
+    .default({}),
   /** Inputs and outputs of each graph, by the names in the file. */
   files: z.strictObject({
     "decoder.onnx": graph,

@@ -14,7 +14,10 @@ export interface Sources {
   readonly sizes: SourceSizes;
 }
 
-export type SourceSizes = Omit<ExportManifest, "kind" | "model" | "tokenizer" | "weights" | "files">;
+export type SourceSizes = Omit<
+  ExportManifest,
+  "kind" | "model" | "tokenizer" | "weights" | "target" | "sessions" | "files"
+>;
 
 /** @throws TensorARError when a folder can't be read, or the two do not belong together */
 export async function loadSources(modelDir: string, tokenizerDir: string): Promise<Sources> {

@@ -2,8 +2,9 @@ import { broadcastShape, type Dim, type Polynomial, type Shape } from "./dims";
 
 /** The graph the kernels record and the passes rewrite: ONNX operators, in an order in which they can run. */
 
-export type ElementType = "float32" | "int32" | "uint8" | "bool" | "int64" | "float64";
-export type TypedArray = Float32Array | Int32Array | Uint8Array | Float64Array;
+export type ElementType = "float32" | "float16" | "int32" | "uint8" | "bool" | "int64" | "float64";
+/** float16 is held as its bits. */
+export type TypedArray = Float32Array | Uint16Array | Int32Array | Uint8Array | Float64Array;
 
 /** A number that may depend on the symbolic dimensions: the value is `of`, or `1 / of`. */
 export interface SymbolicScalar {
@@ -183,6 +184,7 @@ export class Builder {
 /** Numbers of `TensorProto.DataType`. */
 export const ONNX_TYPES: Readonly<Record<ElementType, number>> = {
   float32: 1,
+  float16: 10,
   uint8: 2,
   int32: 6,
   int64: 7,

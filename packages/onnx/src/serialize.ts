@@ -1,6 +1,7 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { TensorARError } from "./errors";
+import { toFloat16 } from "./float16";
 import {
   type AttributeProto,
   AttributeProto_AttributeType,
@@ -236,9 +237,13 @@ function rawBytes(dtype: ElementType, values: ArrayLike<number>): Uint8Array {
           ? values instanceof Int32Array
             ? values
             : Int32Array.from(values)
-          : dtype === "float64"
-            ? Float64Array.from(values)
-            : Uint8Array.from(values);
+          : dtype === "float16"
+            ? values instanceof Uint16Array
+              ? values
+              : toFloat16(values)
+            : dtype === "float64"
+              ? Float64Array.from(values)
+              : Uint8Array.from(values);
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 

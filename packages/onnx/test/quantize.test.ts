@@ -96,10 +96,43 @@ test("only weights of products that are not kept are stored in fewer bits", () =
 test("what can't be stored is refused", () => {
   const x = { dtype: "float32", shape: [1, 64] } as const;
   const fn = product(tf.ones([8, 64]));
-  expect(() => trace(fn, { x }, { quantize: { bits: 3 as 4 } })).toThrow(/3 bits; use 4 or 8/);
+  expect(() => trace(fn, { x }, { quantize: { bits: 3 as 4 } })).toThrow(/3 bits; use 4, 8 or 16/);
   expect(() => trace(fn, { x }, { quantize: { bits: 4, blockSize: 24 } })).toThrow(/blockSize 24; use 16, 32/);
   const broken = tf.tensor2d(new Float32Array(512).fill(Number.NaN), [8, 64]);
   const call = () => trace(product(broken), { x }, { weights: { broken }, quantize: { bits: 8 } });
   expect(call).toThrow(TensorARError);
   expect(call).toThrow(/weight "broken" holds NaN at row 0/);
+});
+
+test("16 bits: the nearest half-precision numbers, ties to even, as the runtime reads them", async () => {
+  // Exact numbers, ties both ways, the smallest numbers, the largest.
+  const values = [
+    1,
+    -2.5,
+    1 + 2 ** -11,
+    1 + 3 * 2 ** -11,
+    2 ** -24,
+    2 ** -25,
+    1.5 * 2 ** -24,
+    65504,
+    -65519,
+    1e-9,
+    0,
+    -0,
+  ];
+  const nearest = [1, -2.5, 1, 1 + 2 ** -9, 2 ** -24, 0, 2 ** -23, 65504, -65504, 0, 0, -0];
+  const weight = tf.tensor2d(values, [1, values.length]);
+  const specs = { x: { dtype: "float32", shape: ["batch", values.length] } } as const;
+  const options = { runtime: ort, quantize: { bits: 16 } } as const;
+  const run = await compile(product(weight), specs, options);
+  for (const [i, expected] of nearest.entries()) {
+    const data = Float32Array.from(values, (_, at) => (at === i ? 1 : 0));
+    const { y } = await run({ x: { dtype: "float32", shape: [1, values.length], data } });
+    expect((y as { data: Float32Array }).data[0], String(values[i])).toBeCloseTo(expected, 12);
+  }
+  await run.dispose();
+  const large = tf.tensor2d([[70000]]);
+  expect(() => trace(product(large), { x: { dtype: "float32", shape: ["b", 1] } }, { quantize: { bits: 16 } })).toThrow(
+    /holds 70000, which 16 bits can't/,
+  );
 });

@@ -1,0 +1,116 @@
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import * as ort from "onnxruntime-node";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { exportFolders, readManifest, TARGETS, verifyExport, writeTriton } from "../src/index";
+import { eagerBackend } from "../src/runtimes";
+import { runCli } from "./run-cli";
+import { backbone, writeModel, writeTinyModel, writeTinyTokenizer } from "./tiny-folders";
+
+let dir: string;
+const at = (...names: string[]) => join(dir, ...names);
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), "tensorar targets "));
+  await eagerBackend();
+  await writeTinyTokenizer(at("tokenizer"));
+  await writeTinyModel(at("model"), 3);
+});
+afterAll(() => rm(dir, { recursive: true, force: true }));
+
+test("float16 weights halve the file and change predictions by what rounding them does", async () => {
+  const size = (out: string) => statSync(join(out, "decoder.onnx")).size;
+  await exportFolders(at("model"), at("tokenizer"), at("float32"));
+  await exportFolders(at("model"), at("tokenizer"), at("float16"), { weights: "float16" });
+  const comparisons = await verifyExport(at("float16"), ort, { seed: 2 });
+  for (const { file, output, largestDifference, largestValue, agreement } of comparisons) {
+    if (file !== "decoder.onnx") continue;
+    expect(largestDifference / largestValue, output).toBeLessThan(0.02); // 2^-11 a weight, over two layers
+    expect(largestDifference, output).toBeGreaterThan(0);
+    if (agreement !== null) expect(agreement).toBeGreaterThan(0.9);
+  }
+  // TensorAR's modules, which are many in so small a model, stay as they are.
+  expect(size(at("float16"))).toBeLessThan(0.85 * size(at("float32")));
+});
+
+describe.each(TARGETS)("target %s", (target) => {
+  test("names providers that ONNX Runtime has, and settings for each graph", async () => {
+    const out = at(`for ${target}`);
+    await exportFolders(at("model"), at("tokenizer"), out, { target });
+    const manifest = await readManifest(out);
+    expect(manifest.target).toBe(target);
+    expect(Object.keys(manifest.sessions).sort()).toEqual(Object.keys(manifest.files).sort());
+    const names = Object.values(manifest.sessions).map(({ executionProviders: [first] }) =>
+      typeof first === "string" ? first : (first as { name: string }).name,
+    );
+    const known: Record<string, string> = { directml: "dml" };
+    expect(new Set(names)).toEqual(new Set([known[target] ?? target]));
+    // Whatever the target, the graph is the same on the processor at hand.
+    const comparisons = await verifyExport(out, ort, { seed: 3, batches: [2] });
+    expect(comparisons.every(({ withinTolerance }) => withinTolerance)).toBe(true);
+  });
+});
+
+test("TensorRT's profile covers every input with a free size", async () => {
+  const { sessions, files } = await readManifest(at("for tensorrt"));
+  const [provider] = sessions["decoder.onnx"]!.executionProviders as [Record<string, string>];
+  const free = files["decoder.onnx"].inputs.filter(({ shape }) => shape.some((size) => typeof size === "string"));
+  for (const which of ["min", "opt", "max"]) {
+    const shapes = provider[`trt_profile_${which}_shapes`]!.split(",").map((each) => each.split(":"));
+    expect(shapes.map(([name]) => name)).toEqual(free.map(({ name }) => name));
+    for (const [i, [, sizes]] of shapes.entries()) {
+      expect(sizes!.split("x")).toHaveLength(free[i]!.shape.length);
+      expect(sizes!.split("x").every((size) => Number(size) >= 1)).toBe(true);
+    }
+  }
+});
+
+/** Ports of a Triton configuration: name, type and sizes. */
+function portsIn(config: string, kind: "input" | "output") {
+  const block = new RegExp(`^${kind} \\[\\n([\\s\\S]*?)^\\]`, "m").exec(config)![1]!;
+  return [...block.matchAll(/name: "(.*)"\s+data_type: (\w+)\s+dims: \[ (.*) \]/g)].map(([, name, type, dims]) => ({
+    ...{ name, type, dims: dims!.split(", ").map(Number) },
+  }));
+}
+
+test("a Triton repository has the graphs' own inputs and outputs, and models that open from there", async () => {
+  await writeModel(at("rar"), 2, "rar", {
+    ...{ hidden_size: 16, num_hidden_layers: 2, num_attention_heads: 2, intermediate_size: 32 },
+    ...{ image_seq_len: backbone.block_size, condition_num_classes: 3, codebook_size: backbone.vocab_size },
+  });
+  for (const model of ["model", "rar"]) {
+    await exportFolders(at(model), at("tokenizer"), at(`export of ${model}`), { target: "cuda" });
+    const repository = at(`triton of ${model}`);
+    const models = await writeTriton(at(`export of ${model}`), repository);
+    expect((await readdir(repository)).sort()).toEqual([...models].sort());
+    expect(models).toContain("image_decoder");
+    for (const name of models) {
+      const config = readFileSync(join(repository, name, "config.pbtxt"), "utf8");
+      expect(config).toContain(`name: "${name}"\nplatform: "onnxruntime_onnx"\nmax_batch_size: 0\n`);
+      expect(config).toContain("kind: KIND_GPU");
+      const session = await ort.InferenceSession.create(join(repository, name, "1", "model.onnx"));
+      const types: Record<string, string> = { float32: "TYPE_FP32", int32: "TYPE_INT32" };
+      for (const [kind, metadata] of [
+        ["input", session.inputMetadata],
+        ["output", session.outputMetadata],
+      ] as const) {
+        const real = (metadata as ort.InferenceSession.TensorValueMetadata[]).map(({ name, type, shape }) => ({
+          ...{ name, type: types[type], dims: shape.map((size) => (typeof size === "string" ? -1 : size)) },
+        }));
+        expect(portsIn(config, kind)).toEqual(real);
+      }
+      await session.release();
+    }
+  }
+});
+
+test("weights that a target can't run are refused, and a repository that exists is left alone", async () => {
+  const folders = ["--model", at("model"), "--tokenizer", at("tokenizer"), "--out", at("refused")];
+  const { status, stderr } = await runCli("export", ...folders, "--weights", "int4", "--target", "tensorrt");
+  expect(status).toBe(1);
+  expect(stderr).toContain("--weights int4 needs ONNX Runtime's MatMulNBits, which tensorrt does not run");
+  expect(existsSync(at("refused"))).toBe(false);
+  await expect(writeTriton(at("float32"), at("triton of model"))).rejects.toThrow(/exists/);
+  await expect(writeTriton(at("model"), at("none"))).rejects.toThrow(/not a folder written by/);
+});
