@@ -7,6 +7,7 @@ import { dataCommand } from "./commands/data";
 import { evaluateCommand } from "./commands/evaluate";
 import { finetuneCommand } from "./commands/finetune";
 import { pretrainCommand } from "./commands/pretrain";
+import { reconstructCommand } from "./commands/reconstruct";
 import { reportCommand } from "./commands/report";
 import { sampleCommand } from "./commands/sample";
 import { tokenizerCommand } from "./commands/tokenizer";
@@ -27,6 +28,7 @@ addCommand(program, pretrainCommand, interrupt.signal);
 addCommand(program, finetuneCommand, interrupt.signal);
 addCommand(program, sampleCommand, interrupt.signal);
 addCommand(program, evaluateCommand, interrupt.signal);
+addCommand(program, reconstructCommand, interrupt.signal);
 addCommand(program, reportCommand, interrupt.signal);
 addCommand(program, convertCommand, interrupt.signal);
 

@@ -2,8 +2,10 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openNpz, writeNpz, writeSafetensors } from "@tensorar/checkpoint/node";
-import { inceptionShapes } from "@tensorar/metrics/features";
+import { inceptionShapes, lpipsShapes } from "@tensorar/metrics/features";
 import { createStream } from "@tensorar/noise";
+import { type VqConfig, vqShapes } from "@tensorar/tokenizer";
+import { saveTokenizer } from "@tensorar/tokenizer/node";
 import sharp from "sharp";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type ImageBatch, openImages } from "../src/evaluation/image-stream";
@@ -156,3 +158,56 @@ test("what can't be scored is refused by name", async () => {
   };
   await expect(read()).rejects.toThrow(/x\.png: not a readable image/);
 });
+
+test("a tokenizer's losses: PSNR, SSIM, LPIPS and rFID, with reconstructions that other suites read", async () => {
+  const tokenizer = join(dir, "tokenizer");
+  await mkdir(tokenizer);
+  const vq: VqConfig = {
+    ...{ codebook_size: 16, codebook_embed_dim: 4, codebook_l2_norm: true, codebook_show_usage: false },
+    ...{ commit_loss_beta: 0.25, entropy_loss_ratio: 0, z_channels: 32, ch: 32, num_res_blocks: 1 },
+    ...{ encoder_ch_mult: [1, 1], decoder_ch_mult: [1, 1] },
+  };
+  const random = createStream(2, "vq and lpips");
+  const tensors = (shapes: Readonly<Record<string, readonly number[]>>) =>
+    Object.fromEntries(
+      Object.entries(shapes).map(([name, shape]) => {
+        const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
+        return [name, { dtype: "float32" as const, shape, data: data.map(() => 0.1 * Math.abs(random.normal())) }];
+      }),
+    );
+  await saveTokenizer(
+    tokenizer,
+    { kind: "vq", imageSize: SIZE, config: vq, tensors: tensors(vqShapes(vq)) },
+    "float32",
+  );
+  const perceptual = join(dir, "lpips.safetensors");
+  await writeSafetensors(perceptual, tensors(lpipsShapes()));
+  const out = join(dir, "lost");
+  const { status, output } = await runCli([
+    ...["reconstruct", "--images", join(dir, "same"), "--tokenizer", tokenizer, "--out", out, "--count", "5"],
+    ...["--inception", weights, "--lpips", perceptual, "--batch-size", "3"],
+  ]);
+  expect(status, output).toBe(0);
+  const measures = JSON.parse(await readFile(join(out, "measures.json"), "utf8"));
+  expect(measures.images).toBe(5);
+  for (const name of ["psnr", "lpips", "rfid"]) expect(measures[name], name).toBeGreaterThan(0);
+  expect(measures.ssim).toBeLessThan(1);
+  // The reconstructions as a set of their own are as far from the originals as rFID says.
+  const npz = join(dir, "originals.npz");
+  const order = [3, 4, 5, 6, 7]; // "deeper" sorts last
+  const rows = order.map((i) => pixels.slice(i * SIZE * SIZE * 3, (i + 1) * SIZE * SIZE * 3));
+  await writeNpz(npz, { arr_0: { dtype: "uint8", shape: [5, SIZE, SIZE, 3], rows } });
+  const json = join(dir, "rfid.json");
+  await evaluate(
+    "--samples",
+    join(out, "reconstructions.npz"),
+    "--reference",
+    npz,
+    "--inception",
+    weights,
+    "--out",
+    json,
+  );
+  const { inception } = JSON.parse(await readFile(json, "utf8"));
+  expect(inception.fid / measures.rfid).toBeCloseTo(1, 4);
+}, 120_000);

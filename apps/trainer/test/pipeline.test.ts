@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { openNpz } from "@tensorar/checkpoint/node";
 import sharp from "sharp";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { runCli } from "./run-cli";
@@ -70,6 +71,16 @@ test("images become codes, models, samples, metrics and a page", { timeout: 180_
     "evaluate --samples @run/samples/tensorar --reference @run/data --tokenizer @tokenizer --model @run/training/tuned --codes @codes --out @run/evaluations/tensorar.json",
   );
   await tensorar("report --run @run --tokenizer @tokenizer");
+  await tensorar("reconstruct --images @run/data --tokenizer @tokenizer --count 5 --batch-size 3 --out @lost");
+  const lost = JSON.parse(await readFile(join(dir, "lost/measures.json"), "utf8"));
+  expect(lost.images).toBe(5);
+  expect(lost.psnr).toBeGreaterThan(0);
+  expect(lost.codebook.used).toBeGreaterThanOrEqual(1);
+  const reconstructions = await openNpz(join(dir, "lost/reconstructions.npz"));
+  expect(reconstructions.info("arr_0")).toMatchObject({ dtype: "uint8", shape: [5, SIZE, SIZE, 3] });
+  await reconstructions.close();
+  const again = await refusal("reconstruct --images @run/samples/base --tokenizer @nowhere --out @none");
+  expect(again).toContain("nowhere");
 
   const { width, height } = await sharp(join(dir, "run/samples/tensorar/grid.png")).metadata();
   expect(width! * height!).toBeGreaterThanOrEqual(6 * 4 * SIZE * SIZE);

@@ -1,5 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { writeNpz } from "@tensorar/checkpoint/node";
 import { loadModel, type ModelFolder, modelOf } from "@tensorar/model/node";
 import { type DraftPolicy, type Guidance, type PerFactor, PRESETS } from "@tensorar/sampler";
 import { createTokenizer, TOKENIZER_KINDS } from "@tensorar/tokenizer";
@@ -56,6 +57,7 @@ const schema = z.strictObject({
     .positive()
     .optional()
     .describe("with --drafts raw or renoise: temperature of the drafts"),
+  npz: z.boolean().default(false).describe("also write samples.npz, which evaluation suites of other projects take"),
   lookahead: z
     .int()
     .min(2)
@@ -161,6 +163,10 @@ export const sampleCommand: CommandDefinition<typeof schema.shape> = {
       codes,
       trace,
     });
+    if (settings.npz) {
+      const shape = [settings.count, imageSize, imageSize, 3];
+      await writeNpz(join(settings.out, "samples.npz"), { arr_0: { dtype: "uint8", shape, data: images } });
+    }
     const shown = Math.min(settings.count, 256);
     const grid = await imageGrid(images.subarray(0, shown * imageSize * imageSize * 3), {
       count: shown,

@@ -1,0 +1,209 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { TensorData } from "@tensorar/checkpoint";
+import { writeFileAtomic, writeNpz } from "@tensorar/checkpoint/node";
+import { codebookUsage, createMoments, frechetDistance, type Moments, psnr, ssim } from "@tensorar/metrics";
+import { lpips } from "@tensorar/metrics/features";
+import { loadLpips } from "@tensorar/metrics/node";
+import { TOKENIZER_KINDS } from "@tensorar/tokenizer";
+import { loadTokenizer } from "@tensorar/tokenizer/node";
+import * as tf from "@tensorflow/tfjs-core";
+import { z } from "zod";
+import type { CommandDefinition } from "../command";
+import { chooseEngine } from "../engine/choose-engine";
+import type { Engine } from "../engine/engine";
+import { TensorARError } from "../errors";
+import { type ImageBatch, openImages } from "../evaluation/image-stream";
+import { type InceptionRunner, openInception } from "../evaluation/inception-runner";
+import { imageGrid, savePng } from "../images/grid";
+import { toFloatImages } from "../images/pixels";
+import { startProgress } from "../progress";
+import { openTokenizer, type TokenizerRunner, tensorsOf } from "../tokenizer-runner";
+import { engineSettings } from "./settings";
+
+const schema = z.strictObject({
+  images: z
+    .string()
+    .describe("images of the tokenizer's size: a prepared data set, a folder or tar of images, or .npz"),
+  tokenizer: z.string().describe("tokenizer folder"),
+  out: z.string().describe("folder to write reconstructions and measures to"),
+  count: z.int().positive().optional().describe("at most so many images; all when left out"),
+  inception: z.string().optional().describe("weights of FID's Inception-v3, for rFID"),
+  lpips: z.string().optional().describe("weights of LPIPS (vgg.pth, or safetensors of all of it)"),
+  vgg: z.string().optional().describe("with --lpips vgg.pth: weights of torchvision's VGG-16"),
+  batchSize: z.int().positive().default(32).describe("images at a time"),
+  ...engineSettings,
+});
+
+type Settings = z.infer<typeof schema>;
+
+const BYTES = 255;
+const SHOWN = 32;
+/** The window of SSIM. */
+const LEAST_SSIM_SIZE = 11;
+
+/** What a tokenizer loses, as means over images. */
+interface Measures {
+  readonly images: number;
+  /** dB */
+  readonly psnr: number;
+  readonly ssim?: number;
+  readonly lpips?: number;
+  readonly rfid?: number;
+  readonly codebook: { readonly used: number; readonly size: number; readonly perplexity: number };
+}
+
+export const reconstructCommand: CommandDefinition<typeof schema.shape> = {
+  name: "reconstruct",
+  description: "encode and decode images with a tokenizer, and measure what is lost",
+  schema,
+  async run(settings, signal) {
+    const folder = await loadTokenizer(settings.tokenizer, TOKENIZER_KINDS);
+    const source = await openImages(settings.images);
+    const total = Math.min(source.count ?? Number.POSITIVE_INFINITY, settings.count ?? Number.POSITIVE_INFINITY);
+    if (!Number.isFinite(total))
+      throw new TensorARError(`${settings.images} does not say how many images it holds; give --count`);
+    const engine = await chooseEngine(settings.engine, settings.threads);
+    const networks = {
+      tokenizer: await openTokenizer(folder, engine),
+      ...(settings.lpips !== undefined && { lpips: await openLpips(settings, folder.imageSize, engine) }),
+      ...(settings.inception !== undefined && { inception: await openInception(settings.inception, engine) }),
+    };
+    const sums = newSums();
+    const progress = startProgress("reconstruct", total);
+    const shown: Uint8Array[] = [];
+    const rows = async function* () {
+      for await (const batch of source.batches(settings.batchSize)) {
+        if (signal.aborted) throw new TensorARError("stopped; nothing was written");
+        if (sums.images >= total) break;
+        const held = first(batch, total - sums.images);
+        expectSize(held, folder.imageSize, settings.images);
+        const decoded = await measure(held, networks, sums);
+        if (shown.length === 0) shown.push(held.pixels, decoded);
+        progress.update(sums.images);
+        yield decoded;
+      }
+    };
+    await mkdir(settings.out, { recursive: true });
+    const { imageSize: size } = folder;
+    const stored = { dtype: "uint8" as const, shape: [total, size, size, 3], rows: rows() };
+    await writeNpz(join(settings.out, "reconstructions.npz"), { arr_0: stored });
+    progress.stop();
+    const measures = measuresOf(sums, networks.tokenizer.codebookSize);
+    await Promise.all(Object.values(networks).map((network) => network.dispose()));
+    await writeFileAtomic(
+      join(settings.out, "measures.json"),
+      `${JSON.stringify({ settings, ...measures }, null, 2)}\n`,
+    );
+    const [originals, decoded] = shown as [Uint8Array, Uint8Array];
+    await savePng(join(settings.out, "grid.png"), await pairsGrid(originals, decoded, size));
+    console.log(JSON.stringify(measures, null, 2));
+  },
+};
+
+interface Networks {
+  readonly tokenizer: TokenizerRunner;
+  readonly lpips?: Awaited<ReturnType<typeof openLpips>>;
+  readonly inception?: InceptionRunner;
+}
+
+const newSums = () => ({
+  ...{ images: 0, psnr: 0, ssim: 0, lpips: undefined as number | undefined },
+  codes: [] as Int32Array[],
+  /** Of pooled features. */
+  originals: undefined as Moments | undefined,
+  reconstructions: undefined as Moments | undefined,
+  size: 0,
+});
+
+type Sums = ReturnType<typeof newSums>;
+
+/** Adds what one batch loses; returns its reconstructions. */
+async function measure(batch: ImageBatch, { tokenizer, lpips, inception }: Networks, sums: Sums): Promise<Uint8Array> {
+  const { count, height: size, pixels } = batch;
+  const codes = await tokenizer.encode(pixels);
+  const decoded = await tokenizer.decode(codes);
+  const bytes = size * size * 3;
+  for (let at = 0; at < pixels.length; at += bytes)
+    sums.psnr += psnr(pixels.subarray(at, at + bytes), decoded.subarray(at, at + bytes));
+  if (size >= LEAST_SSIM_SIZE)
+    sums.ssim += sum(ssim(pixels, decoded, { count, height: size, width: size, channels: 3, range: BYTES }));
+  if (lpips) sums.lpips = (sums.lpips ?? 0) + sum(await lpips.run(pixels, decoded, count));
+  if (inception) {
+    const [real, made] = [await inception.run(batch), await inception.run({ ...batch, pixels: decoded })];
+    sums.originals ??= createMoments(real.pooled.length / count);
+    sums.reconstructions ??= createMoments(real.pooled.length / count);
+    sums.originals.add(real.pooled);
+    sums.reconstructions.add(made.pooled);
+  }
+  sums.codes.push(codes);
+  sums.size = size;
+  sums.images += count;
+  return decoded;
+}
+
+function measuresOf(sums: Sums, codebookSize: number): Measures {
+  const { images, originals, reconstructions } = sums;
+  const codes = new Int32Array(sums.codes.reduce((total, part) => total + part.length, 0));
+  let at = 0;
+  for (const part of sums.codes) {
+    codes.set(part, at);
+    at += part.length;
+  }
+  return {
+    images,
+    psnr: sums.psnr / images,
+    ...(sums.size >= LEAST_SSIM_SIZE && { ssim: sums.ssim / images }),
+    ...(sums.lpips !== undefined && { lpips: sums.lpips / images }),
+    ...(originals && reconstructions && { rfid: frechetDistance(originals.result(), reconstructions.result()) }),
+    codebook: { size: codebookSize, ...codebookUsage(codes, codebookSize) },
+  };
+}
+
+function expectSize({ height, width }: ImageBatch, size: number, images: string): void {
+  if (height === size && width === size) return;
+  throw new TensorARError(
+    `${images} holds images of ${height} x ${width} px, the tokenizer takes ${size} px; prepare them with \`tensorar data --size ${size}\``,
+  );
+}
+
+const sum = (values: ArrayLike<number>): number => Array.from(values).reduce((total, value) => total + value, 0);
+
+/** The first images of a batch. */
+const first = (batch: ImageBatch, most: number): ImageBatch => {
+  const count = Math.min(batch.count, most);
+  return { ...batch, count, pixels: batch.pixels.subarray(0, count * batch.height * batch.width * 3) };
+};
+
+async function openLpips({ lpips: path, vgg }: Settings, size: number, engine: Engine) {
+  const params = tensorsOf(await loadLpips(path!, vgg));
+  const images = { dtype: "float32", shape: ["batch", size, size, 3] } as const;
+  const graph = await engine.prepare(
+    (({ a, b }: { a: tf.Tensor4D; b: tf.Tensor4D }) => ({ distances: lpips(params, a, b) })) as never,
+    { a: images, b: images },
+  );
+  return {
+    async run(a: Uint8Array, b: Uint8Array, count: number): Promise<Float32Array> {
+      const feed = (pixels: Uint8Array): TensorData => ({
+        ...{ dtype: "float32", shape: [count, size, size, 3], data: toFloatImages(pixels) },
+      });
+      return ((await graph({ a: feed(a), b: feed(b) })).distances as TensorData).data as Float32Array;
+    },
+    async dispose() {
+      await graph.dispose();
+      tf.dispose(params);
+    },
+  };
+}
+
+/** Originals and their reconstructions side by side. */
+function pairsGrid(originals: Uint8Array, decoded: Uint8Array, size: number): Promise<Buffer> {
+  const bytes = size * size * 3;
+  const count = Math.min(SHOWN, originals.length / bytes);
+  const pairs = new Uint8Array(2 * count * bytes);
+  for (let i = 0; i < count; i++) {
+    pairs.set(originals.subarray(i * bytes, (i + 1) * bytes), 2 * i * bytes);
+    pairs.set(decoded.subarray(i * bytes, (i + 1) * bytes), (2 * i + 1) * bytes);
+  }
+  return imageGrid(pairs, { count: 2 * count, height: size, width: size, columns: 8, scale: size < 64 ? 2 : 1 });
+}
