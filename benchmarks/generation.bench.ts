@@ -1,18 +1,26 @@
+import { execFile } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { attachTensorAR, llamaGen, llamaGenConfig } from "@tensorar/model";
 import { compile, type Quantization } from "@tensorar/onnx";
-import { cachedDecoder, classLabels, type Decoder, type StepOutputs } from "@tensorar/sampler";
+import { cachedDecoder, classLabels, type Decoder, generate, type StepOutputs } from "@tensorar/sampler";
 import { decodeVq, type VqConfig, vqShapes } from "@tensorar/tokenizer";
 import "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs-core";
 import * as ort from "onnxruntime-node";
 import { copyBandwidth, matmulRate } from "./lib/machine";
-import { measure, median } from "./lib/measure";
+import { measure, measurePair, median } from "./lib/measure";
 import { costRow, type Row, rateRow } from "./lib/row";
 import { inTurnsWithTorch } from "./lib/turns";
 import { matmulWeights, timingWeights } from "./lib/weights";
 
 const peerArgs = (batch: number): string[] =>
   `decode --dim 768 --layers 12 --heads 12 --vocab 16384 --tokens 256 --batch ${batch}`.split(" ");
+
+const execute = promisify(execFile);
 
 interface Case {
   readonly name: string;
@@ -48,6 +56,9 @@ export async function* run(): AsyncGenerator<Row> {
     yield costRow(`GPT-B step, batch ${batch}, ${name}`, value, "ms", { peer, limit });
   }
   yield await refiningStep(gpt);
+  yield await lookingAhead(gpt);
+  yield await loopShare(base);
+  yield await firstImage();
   yield await imageDecoder();
 }
 
@@ -78,7 +89,89 @@ async function refiningStep(gpt: Model["backbone"]): Promise<Row> {
   return costRow("TensorAR k = 4 on GPT-B, step, batch 2 (peer: GPT-B)", value, "ms", { peer });
 }
 
-async function openDecoder(model: Model, quantize?: Quantization) {
+/** A step of four slots, of which speculative sampling keeps some, against a step of one. */
+async function lookingAhead(gpt: Model["backbone"]): Promise<Row> {
+  const model = attachTensorAR(gpt, { windowSize: 4 });
+  const params = timingWeights(model.shapes);
+  const { layers, heads, headDim } = gpt.cache;
+  const [R, S, k] = [2, 128, model.windowSize];
+  const each = <Value>(value: Value): Value[] => Array.from({ length: layers }, () => value);
+  const run = await compile(
+    (inputs) => ({ ...model.decodeSlots(params, inputs) }),
+    {
+      condition: { dtype: "int32", shape: ["batch"] },
+      windows: { dtype: "int32", shape: ["batch", "new", k] },
+      positions: { dtype: "int32", shape: ["new"] },
+      mask: { dtype: "float32", shape: ["batch", "slots"] },
+      keys: each({ dtype: "float32", shape: ["batch", heads, headDim, "slots"] } as const),
+      values: each({ dtype: "float32", shape: ["batch", heads, "slots", headDim] } as const),
+    },
+    { runtime: ort, weights: params, threads: 2 },
+  );
+  tf.dispose(params);
+  const float = (...shape: number[]) => ({
+    ...({ dtype: "float32", shape } as const),
+    data: new Float32Array(shape.reduce((product, size) => product * size, 1)),
+  });
+  const int = (data: Int32Array, ...shape: number[]) => ({ dtype: "int32", shape, data }) as const;
+  const feeds = (L: number) => ({
+    condition: int(new Int32Array(R), R),
+    windows: int(new Int32Array(R * L * k), R, L, k),
+    positions: int(
+      Int32Array.from({ length: L }, (_, i) => S + i),
+      L,
+    ),
+    mask: float(R, S),
+    keys: each(float(R, heads, headDim, S)),
+    values: each(float(R, heads, S, headDim)),
+  });
+  const [one, four] = [feeds(1), feeds(4)];
+  const { a, b } = await measurePair(
+    () => run(four as never),
+    () => run(one as never),
+    { warmup: 2, runs: 9 },
+  );
+  await run.dispose();
+  return costRow("four slots in a step, TensorAR k = 4 on GPT-B, batch 2 (peer: one slot)", a, "ms", { peer: b });
+}
+
+/** What the generation loop itself takes of a step at one image without guidance: all but the runtime's calls. */
+async function loopShare(base: Model): Promise<Row> {
+  let inside = 0;
+  const { decoder, dispose } = await openDecoder(base, undefined, (milliseconds) => {
+    inside += milliseconds;
+  });
+  const options = { seed: 1, temperature: 1, topK: 2000, topP: 1, drafts: { kind: "raw" } } as const;
+  const loop = generate(decoder, { ...options, conditions: [7], guidance: { kind: "constant", scale: 1 } });
+  let [start, skipped] = [0, 0];
+  for (let event = await loop.next(); !event.done; event = await loop.next()) {
+    if (++skipped === 32) [start, inside] = [performance.now(), 0]; // warm by then
+  }
+  const total = performance.now() - start;
+  await dispose();
+  return costRow("share of the loop in a step, GPT-B, batch 1, top-k 2000", (100 * (total - inside)) / total, "%", {
+    limit: 3,
+  });
+}
+
+/** From starting the process to an image in a file, with the weights that are shipped; the limit is 3 s. */
+async function firstImage(): Promise<Row> {
+  const root = new URL("..", import.meta.url);
+  const path = (name: string) => fileURLToPath(new URL(name, root));
+  const out = await mkdtemp(join(tmpdir(), "tensorar first image "));
+  const weights = path("apps/trainer/weights/emoji");
+  const args = ["sample", "--model", `${weights}/tensorar`, "--tokenizer", `${weights}/tokenizer`, "--count", "1"];
+  try {
+    const work = () =>
+      execute(process.execPath, [path("apps/trainer/dist/cli.js"), ...args, "--out", join(out, "one")]);
+    const milliseconds = await measure(work, { warmup: 1, runs: 3 });
+    return costRow("first image from a cold start, emoji weights", milliseconds / 1000, "s", { limit: 3 });
+  } finally {
+    await rm(out, { recursive: true, force: true });
+  }
+}
+
+async function openDecoder(model: Model, quantize?: Quantization, onStep?: (milliseconds: number) => void) {
   const { tokens, vocabSize, nullCondition, cache } = model.backbone;
   const { windowSize } = model;
   const params = timingWeights(model.shapes);
@@ -99,7 +192,12 @@ async function openDecoder(model: Model, quantize?: Quantization) {
   const decoder = cachedDecoder({
     ...{ tokens, windowSize, vocabSize, cache },
     conditioning: classLabels(nullCondition),
-    run: async (inputs) => (await step(inputs as never)) as unknown as StepOutputs,
+    run: async (inputs) => {
+      const start = performance.now();
+      const outputs = (await step(inputs as never)) as unknown as StepOutputs;
+      onStep?.(performance.now() - start);
+      return outputs;
+    },
   });
   return { decoder, dispose: () => step.dispose() };
 }

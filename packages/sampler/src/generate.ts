@@ -13,11 +13,16 @@ export type PerFactor<T> = T | readonly T[];
 export interface GenerateOptions<C = number> {
   /** [N] */
   readonly conditions: ArrayLike<C>;
-  /** Image i of a run depends on the seed and its index alone, not on the batch that it is made in. */
-  readonly seed: number;
+  /**
+   * Image i of a run depends on the seed and its index alone, not on the batch that it is made in. With a list, one for each
+   * image, every image is the one of index `firstIndex` in a run of its own: requests of several users in one batch.
+   */
+  readonly seed: number | ArrayLike<number>;
   /** Index of the first image of this batch; default 0. */
   readonly firstIndex?: number;
   readonly guidance: PerFactor<Guidance>;
+  /** [N]: each image's own scale, in place of that of `guidance`. */
+  readonly scales?: ArrayLike<number>;
   /** See {@link SamplingOptions}. */
   readonly temperature: PerFactor<number>;
   readonly topK: PerFactor<number>;
@@ -57,10 +62,13 @@ export async function* generate<C = number>(
 ): AsyncGenerator<GenerateStep, Generated> {
   check(decoder, options);
   const { tokens: T, windowSize: k, vocabSize: V } = decoder;
-  const { conditions, seed, firstIndex = 0, drafts } = options;
+  const { conditions, drafts } = options;
   const N = conditions.length;
   const factors = factorsOf(decoder, options);
-  const guided = factors.some(({ guidance }) => isGuided(guidance));
+  const requests = requestsOf(options);
+  const guided = factors.some(({ guidance }) =>
+    requests.some(({ scale = guidance.scale }) => isGuided({ ...guidance, scale })),
+  );
   const session = decoder.start(guided ? withTwins(decoder, conditions) : conditions);
   const codes = new Int32Array(N * T).fill(PAD);
   const trace = options.trace ? new Int32Array(N * T * k).fill(PAD) : undefined;
@@ -73,10 +81,14 @@ export async function* generate<C = number>(
     const known: Int32Array[] = []; // sub-tokens [R, k]
     for (const [factor, { size, guidance, categorical, sampling }] of factors.entries()) {
       const logits = await (factor === 0 ? session.step(windows) : session.nextFactor!(known)); // [R, k, V_f]
-      if (guided) mixGuided(logits, scaleAt(guidance, position, T));
+      if (guided)
+        for (const [row, { scale = guidance.scale }] of requests.entries()) {
+          const own = { ...guidance, scale };
+          if (isGuided(own)) mixGuided(logits, row * k * size, N * k * size, k * size, scaleAt(own, position, T));
+        }
       const drawn = new Int32Array(windows.length);
       for (let row = 0; row < N; row++) {
-        const image = firstIndex + row;
+        const { seed, image } = requests[row]!;
         const address = { seed, image, position, factor, where: `image ${image}, token ${position}` };
         const uniform = createStream(seed, ofFactor("token", factor), image, position).uniform();
         const inside = drawn.subarray(row * k, row * k + entries);
@@ -92,13 +104,30 @@ export async function* generate<C = number>(
       for (let entry = 0; entry < entries; entry++) inside[entry] = joinFactors(factors, known, row * k + entry);
       codes.set(inside, row * T + position);
       if (trace) recordDrafts(trace, inside, row * T + position, k);
-      disturbDrafts(drafts, V, { seed, image: firstIndex + row, position }, inside);
+      disturbDrafts(drafts, V, { ...requests[row]!, position }, inside);
       windows.set(drawn, row * k);
     }
     if (guided) windows.copyWithin(N * k, 0, N * k);
     yield { position, codes };
   }
   return { codes, ...(trace && { trace }) };
+}
+
+/** What is each image's own. */
+interface Request {
+  readonly seed: number;
+  /** Index in its run. */
+  readonly image: number;
+  readonly scale?: number;
+}
+
+function requestsOf<C>({ conditions, seed, firstIndex = 0, scales }: GenerateOptions<C>): Request[] {
+  const own = typeof seed !== "number";
+  return Array.from({ length: conditions.length }, (_, row) => ({
+    seed: own ? seed[row]! : seed,
+    image: own ? firstIndex : firstIndex + row,
+    ...(scales && { scale: scales[row]! }),
+  }));
 }
 
 interface Factor {
@@ -153,15 +182,20 @@ function recordDrafts(trace: Int32Array, entries: Int32Array, at: number, k: num
 
 function check<C>(decoder: Decoder<C>, options: GenerateOptions<C>): void {
   const { windowSize, tokens } = decoder;
-  const { conditions, firstIndex = 0 } = options;
+  const { conditions, firstIndex = 0, seed, scales } = options;
   if (conditions.length === 0) throw new TensorARError("generate: no conditions; pass one for each image");
+  for (const [name, list] of Object.entries({ seed, scales }))
+    if (typeof list === "object" && list.length !== conditions.length)
+      throw new TensorARError(
+        `generate: ${list.length} values of ${name} for ${conditions.length} images; give one each`,
+      );
   if (!(Number.isInteger(firstIndex) && firstIndex >= 0))
     throw new TensorARError(`generate: firstIndex ${firstIndex} is no image; use 0 or more`);
   if (windowSize > tokens)
     throw new TensorARError(`generate: window ${windowSize} does not fit an image of ${tokens} tokens`);
   for (const { sampling, guidance } of factorsOf(decoder, options)) {
     checkSampling(sampling);
-    checkGuidance(guidance);
+    for (const scale of scales ? Array.from(scales) : [guidance.scale]) checkGuidance({ ...guidance, scale });
   }
   checkDrafts(options.drafts, windowSize);
 }

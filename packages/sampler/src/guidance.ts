@@ -43,13 +43,12 @@ export function checkGuidance(guidance: Guidance): void {
 }
 
 /**
- * Mixes rows `[0, N)` (conditional) with rows `[N, 2N)` (unconditional) in place, into the first half.
- * @param logits [2N, k, V]
+ * Mixes a conditional range of logits with the unconditional one `twin` further on, in place.
+ * @param scale 1 leaves the conditional ones
  */
-export function mixGuided(logits: Float32Array, scale: number): void {
-  const half = logits.length / 2;
-  for (let i = 0; i < half; i++) {
-    const unconditional = logits[half + i]!;
+export function mixGuided(logits: Float32Array, start: number, twin: number, length: number, scale: number): void {
+  for (let i = start; i < start + length; i++) {
+    const unconditional = logits[twin + i]!;
     logits[i] = unconditional + (logits[i]! - unconditional) * scale;
   }
 }

@@ -68,7 +68,7 @@ export async function* speculate<C = number>(
 
   // The condition's own step makes token 0 final; its further rows propose the tokens after it.
   let logits = await session.step(new Int32Array(R * k)); // [R, 1, k, V]
-  if (guided) mixGuided(logits, scaleAt(guidance, 0, T));
+  if (guided) mixGuided(logits, 0, k * V, k * V, scaleAt(guidance, 0, T));
   steps++;
   codes[0] = categorical.sample(logits, 0, options, createStream(seed, "token", image, 0).uniform(), where(0));
   final = 1;
@@ -98,7 +98,7 @@ export async function* speculate<C = number>(
     if (guided) {
       const half = L * k * V;
       for (let slot = 0; slot < L; slot++)
-        mixSlot(logits, half, slot * k * V, k * V, scaleAt(guidance, final + slot, T));
+        mixGuided(logits, slot * k * V, half, k * V, scaleAt(guidance, final + slot, T));
     }
     let accepted = 0;
     for (;;) {
@@ -157,14 +157,6 @@ function pick(weights: Float64Array, uniform: number): number {
     if (rest < 0) return code;
   }
   return last;
-}
-
-/** Mixes one slot of the conditional row with the same of the other, in place. */
-function mixSlot(logits: Float32Array, half: number, start: number, length: number, scale: number): void {
-  for (let i = start; i < start + length; i++) {
-    const unconditional = logits[half + i]!;
-    logits[i] = unconditional + (logits[i]! - unconditional) * scale;
-  }
 }
 
 function check<C>({ windowSize, tokens, factors }: Decoder<C>, options: SpeculateOptions<C>): void {

@@ -44,6 +44,34 @@ test("an image depends on the seed and its index, not on the batch it is made in
   expect([...other.codes]).not.toEqual([...(await run({ conditions })).codes]);
 });
 
+test("requests of several users in one batch are the images that each would get alone", async () => {
+  const decoder = knownDecoder(
+    { tokens: 5, windowSize: 2, vocabSize: 6 },
+    ({ condition, position, depth, code, window }) => Math.sin(condition * 3 + position + depth + code * window[0]!),
+  );
+  const common = { temperature: 1, topK: 0, topP: 1, drafts: { kind: "raw" } } as const;
+  const finish = async (options: Pick<GenerateOptions, "conditions" | "seed" | "guidance" | "scales">) => {
+    const loop = generate(decoder, { ...common, ...options });
+    for (;;) {
+      const { done, value } = await loop.next();
+      if (done) return [...value.codes];
+    }
+  };
+  const [conditions, seeds, scales] = [[1, 2, 3], [7, 7, 9], [1, 4, 0.5]]; // biome-ignore format: one row
+  const ramp = { kind: "power-cosine", scale: 3, power: 1 } as const;
+  const together = await finish({ conditions: conditions!, seed: seeds!, scales: scales!, guidance: ramp });
+  for (const [i, condition] of conditions!.entries()) {
+    const guidance = { ...ramp, scale: scales![i]! };
+    const alone = await finish({ conditions: [condition], seed: seeds![i]!, guidance });
+    expect(together.slice(5 * i, 5 * i + 5)).toEqual(alone);
+  }
+  await expect(finish({ conditions: [1, 2], seed: [1], guidance: ramp })).rejects.toThrow(
+    /1 values of seed for 2 images/,
+  );
+  const negative = finish({ conditions: [1, 2], seed: 1, scales: [1, -2], guidance: ramp });
+  await expect(negative).rejects.toThrow(/guidance scale -2 is out of range/);
+});
+
 test("each step makes one position final and shows the newest drafts after it", async () => {
   const { steps, codes } = await run({ conditions: Int32Array.of(1, 2) });
   expect(steps.map(({ position }) => position)).toEqual([0, 1, 2, 3, 4, 5]);
