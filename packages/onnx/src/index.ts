@@ -1,6 +1,7 @@
 export { compile, openModel } from "./compile";
 export { TensorARError } from "./errors";
-export type { OnnxModel, Port } from "./model";
+export { composeLoop, type LoopParts } from "./loop";
+export type { ComposedModel, OnnxModel, Port } from "./model";
 export type { Nested } from "./nested";
 export type { Quantization } from "./passes/quantize";
 export { type SaveOptions, saveModel, saveModels } from "./save";

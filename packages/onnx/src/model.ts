@@ -1,5 +1,6 @@
 import { formatDim } from "./dims";
 import type { ElementType, Graph, Value } from "./graph";
+import type { WrittenGraph } from "./serialize";
 
 /** A named input or output; a string in the shape is a symbolic dimension or an expression of some, such as `4*batch`. */
 export interface Port {
@@ -14,6 +15,14 @@ export interface OnnxModel {
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
   readonly graph: Graph;
+}
+
+/** Several graphs that were put together. Write it as a traced one. */
+export interface ComposedModel {
+  readonly name: string;
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
+  readonly written: WrittenGraph;
 }
 
 /** What is put behind the top-level key of outputs whose key is also an input's: ONNX names are unique in a graph. */

@@ -1,7 +1,7 @@
 import type { FileHandle } from "node:fs/promises";
 import { create } from "@bufbuild/protobuf";
 import { StringStringEntryProtoSchema, type TensorProto, TensorProto_DataLocation } from "./generated/onnx_pb";
-import type { OnnxModel } from "./model";
+import type { ComposedModel, OnnxModel } from "./model";
 import { encodeModel, type Initializer, totalLength, type WrittenGraph, writeGraph } from "./serialize";
 
 export interface SaveOptions {
@@ -26,7 +26,11 @@ const LARGEST_WRITE = 2 ** 30;
  *
  * @throws the system's error when a file can't be written; nothing is left behind then
  */
-export async function saveModel(model: OnnxModel, path: string, options: SaveOptions = {}): Promise<void> {
+export async function saveModel(
+  model: OnnxModel | ComposedModel,
+  path: string,
+  options: SaveOptions = {},
+): Promise<void> {
   const written = writeGraph(model);
   const chunks = encodeModel(written);
   if (totalLength(chunks) > (options.externalDataThreshold ?? LARGEST_FILE))
@@ -42,7 +46,7 @@ export async function saveModel(model: OnnxModel, path: string, options: SaveOpt
  * @throws the system's error when a file can't be written
  */
 export async function saveModels(
-  models: Readonly<Record<string, OnnxModel>>,
+  models: Readonly<Record<string, OnnxModel | ComposedModel>>,
   dataPath: string,
   options: Pick<SaveOptions, "shardBytes"> = {},
 ): Promise<void> {

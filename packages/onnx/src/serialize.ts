@@ -17,7 +17,7 @@ import {
   ValueInfoProtoSchema,
 } from "./generated/onnx_pb";
 import { type Attributes, type ElementType, type Literal, ONNX_TYPES, type Value } from "./graph";
-import type { OnnxModel, Port } from "./model";
+import type { ComposedModel, OnnxModel, Port } from "./model";
 import { contentKey } from "./passes/cse";
 
 /** ONNX operator set 21 and IR 10: ONNX 1.16, read by ONNX Runtime from 1.18 on. */
@@ -35,7 +35,7 @@ export const PROTOBUF_LIMIT = 2 ** 31 - 1;
 const STORED_FILL = 64;
 
 /** The bytes of an `.onnx` file. @throws TensorARError past 2 GiB: `saveModel` puts the weights beside the file then. */
-export function serializeModel(model: OnnxModel): Uint8Array {
+export function serializeModel(model: OnnxModel | ComposedModel): Uint8Array {
   const chunks = encodeModel(writeGraph(model));
   const size = totalLength(chunks);
   if (size > PROTOBUF_LIMIT) {
@@ -58,7 +58,15 @@ export interface WrittenGraph {
   readonly initializers: readonly Initializer[];
 }
 
-export const writeGraph = (model: OnnxModel): WrittenGraph => new GraphWriter(model).write();
+/** What a model was composed of, if it was, or its traced graph. */
+export const writeGraph = (model: OnnxModel | ComposedModel): WrittenGraph =>
+  "written" in model ? model.written : writeScope(model, "");
+
+/**
+ * One of several graphs that become one: names of its own begin with `prefix`, so that they differ from the others'. Inputs,
+ * outputs and weights keep their names, by which the graphs refer to each other.
+ */
+export const writeScope = (model: OnnxModel, prefix: string): WrittenGraph => new GraphWriter(model, prefix).write();
 
 /**
  * The file in chunks, among them the weights themselves: generated code would copy them once for each level of nesting.
@@ -109,7 +117,10 @@ class GraphWriter {
   readonly #constants = new Map<string, string>();
   readonly #nodes: NodeProto[] = [];
 
-  constructor(private readonly model: OnnxModel) {}
+  constructor(
+    private readonly model: OnnxModel,
+    private readonly prefix: string,
+  ) {}
 
   write(): WrittenGraph {
     const { graph, inputs, outputs } = this.model;
@@ -150,7 +161,7 @@ class GraphWriter {
   }
 
   #fresh(base: string): string {
-    let name = `${base}_${this.#taken.size}`;
+    let name = `${this.prefix}${base}_${this.#taken.size}`;
     while (this.#taken.has(name)) name += "_";
     return this.#claim(name);
   }
@@ -173,7 +184,7 @@ class GraphWriter {
   #push(opType: string, input: string[], output: string[], attributes: Attributes): NodeProto {
     const attribute = Object.entries(attributes).map(([name, value]) => attributeProto(name, value));
     const domain = RUNTIME_OPERATORS.has(opType) ? RUNTIME_DOMAIN : "";
-    const name = `${opType}_${this.#nodes.length}`;
+    const name = `${this.prefix}${opType}_${this.#nodes.length}`;
     const node = create(NodeProtoSchema, { opType, domain, name, input, output, attribute });
     this.#nodes.push(node);
     return node;
@@ -221,7 +232,7 @@ function elements(literal: Literal, size: number): ArrayLike<number> {
   return Array.from({ length: size }, (_, i) => at(i));
 }
 
-const tensor = (name: string, dtype: ElementType, shape: readonly number[]): TensorProto =>
+export const tensor = (name: string, dtype: ElementType, shape: readonly number[]): TensorProto =>
   create(TensorProtoSchema, { name, dataType: ONNX_TYPES[dtype], dims: shape.map(BigInt) });
 
 /** Little-endian, as every platform JavaScript runs on. Arrays of the right type are not copied. */
@@ -260,7 +271,7 @@ function attributeProto(name: string, value: Attributes[string]): AttributeProto
   return create(AttributeProtoSchema, { name, type: Type.INT, i: BigInt(value) });
 }
 
-function valueInfo({ name, dtype, shape }: Port): ValueInfoProto {
+export function valueInfo({ name, dtype, shape }: Port): ValueInfoProto {
   const dim = shape.map((size) => ({
     value:
       typeof size === "number"
