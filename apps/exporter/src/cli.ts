@@ -21,6 +21,11 @@ const wholeNumber =
       throw new InvalidArgumentError(`must be a whole number from ${least} on`);
     return value;
   };
+const share = (text: string): number => {
+  const value = Number(text);
+  if (!(value > 0 && value <= 1)) throw new InvalidArgumentError("must be more than 0 and at most 1");
+  return value;
+};
 const positive = wholeNumber(1);
 const several = (text: string, before: readonly number[] = []): number[] => [...before, positive(text)];
 
@@ -31,6 +36,9 @@ interface ExportFlags {
   readonly weights: ExportManifest["weights"];
   readonly target: Target;
   readonly triton?: string;
+  readonly whole?: boolean;
+  readonly topK: number;
+  readonly topP: number;
 }
 
 const saveJson = async (path: string | undefined, value: unknown): Promise<void> => {
@@ -52,9 +60,13 @@ program
   )
   .addOption(new Option("--target <runtime>", "runtime that it is for").choices(TARGETS).default("cpu"))
   .option("--triton <dir>", "also write a model repository for NVIDIA Triton Inference Server there")
-  .action(async ({ model, tokenizer, out, weights, target, triton }: ExportFlags) => {
+  .option("--whole", "also write generation.onnx: the loop, sampling and the image decoder in one graph")
+  .option("--top-k <n>", "with --whole: keep the K most likely codes; 0 keeps all", wholeNumber(0), 0)
+  .option("--top-p <share>", "with --whole: keep the most likely codes up to this probability", share, 1)
+  .action(async ({ model, tokenizer, out, weights, target, triton, whole, topK, topP }: ExportFlags) => {
     await eagerBackend();
-    const { files } = await exportFolders(model, tokenizer, out, { weights, target });
+    const options = { weights, target, ...(whole && { whole: { topK, topP } }) };
+    const { files } = await exportFolders(model, tokenizer, out, options);
     console.log(`${Object.keys(files).join(", ")} and config.json written to ${out}`);
     if (triton === undefined) return;
     const models = await writeTriton(out, triton);

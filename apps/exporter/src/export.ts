@@ -2,19 +2,22 @@ import { mkdir } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { writeFileAtomic, writeFolderAtomic } from "@tensorar/checkpoint/node";
 import type { ModelFolder } from "@tensorar/model/node";
-import { type OnnxModel, type Quantization, saveModel, saveModels, trace } from "@tensorar/onnx";
+import { type ComposedModel, type OnnxModel, type Quantization, saveModel, saveModels, trace } from "@tensorar/onnx";
 import * as tf from "@tensorflow/tfjs-core";
 import { TensorARError } from "./errors";
-import { DECODER, type ExportedFunction, IMAGE_DECODER, imageDecoder, modelFunctions } from "./functions";
+import { DECODER, type ExportedFunction, GENERATION, IMAGE_DECODER, imageDecoder, modelFunctions } from "./functions";
 import type { ExportManifest } from "./manifest";
 import { loadSources, type SourceSizes, type Sources, sourcePath } from "./sources";
 import { sessionSettings, type Target } from "./targets";
+import { type WholeOptions, wholeGeneration } from "./whole-generation";
 
 export interface ExportOptions {
   /** Number format of the decoder's matrices; default float32. */
   readonly weights?: ExportManifest["weights"];
   /** The runtime that it is for, whose session settings go to the manifest; default cpu. */
   readonly target?: Target;
+  /** Also writes `generation.onnx`, all of generation in one graph. */
+  readonly whole?: WholeOptions;
 }
 
 /**
@@ -28,11 +31,17 @@ export async function exportFolders(
   modelDir: string,
   tokenizerDir: string,
   out: string,
-  { weights = "float32", target = "cpu" }: ExportOptions = {},
+  { weights = "float32", target = "cpu", whole }: ExportOptions = {},
 ): Promise<ExportManifest> {
   refuseRuntimeOnly(weights, target);
   const { model, tokenizer, sizes } = await loadSources(modelDir, tokenizerDir);
-  const graphs = { ...tracedModel(model, sizes, weights), [IMAGE_DECODER]: tracedImageDecoder(tokenizer, sizes) };
+  if (whole && weights !== "float32")
+    throw new TensorARError(`--weights ${weights}: a whole-generation graph is float32; leave one of them out`);
+  const graphs: Record<string, OnnxModel | ComposedModel> = {
+    ...tracedModel(model, sizes, weights),
+    [IMAGE_DECODER]: tracedImageDecoder(tokenizer, sizes),
+    ...(whole && { [GENERATION]: wholeGeneration(model, tokenizer, sizes, whole) }),
+  };
   const files = Object.fromEntries(Object.entries(graphs).map(([file, graph]) => [file, portsOf(graph)]));
   const manifest: ExportManifest = {
     kind: "tensorar-export",
@@ -48,8 +57,8 @@ export async function exportFolders(
   await writing(dirname(folder), mkdir(dirname(folder), { recursive: true }));
   await writeFolderAtomic(folder, async (temporary) => {
     const { [IMAGE_DECODER]: images, ...ofModel } = graphs;
-    await writing(join(out, IMAGE_DECODER), saveModel(images!, join(temporary, IMAGE_DECODER)));
-    await writing(join(out, DECODER), saveTogether(ofModel, temporary));
+    if (!whole) await writing(join(out, IMAGE_DECODER), saveModel(images!, join(temporary, IMAGE_DECODER)));
+    await writing(join(out, DECODER), saveTogether(whole ? graphs : ofModel, temporary));
     await writeFileAtomic(join(temporary, "config.json"), `${JSON.stringify(manifest, null, 2)}\n`);
   });
   return manifest;
@@ -115,14 +124,14 @@ function withoutUnusedInputs(model: OnnxModel): OnnxModel {
 }
 
 /** A single graph holds its weights; several share theirs. */
-async function saveTogether(graphs: Readonly<Record<string, OnnxModel>>, dir: string): Promise<void> {
+async function saveTogether(graphs: Readonly<Record<string, OnnxModel | ComposedModel>>, dir: string): Promise<void> {
   const paths = Object.fromEntries(Object.entries(graphs).map(([file, graph]) => [join(dir, file), graph]));
   const only = Object.keys(graphs).length === 1 ? graphs[DECODER] : undefined;
   if (only) await saveModel(only, join(dir, DECODER));
   else await saveModels(paths, join(dir, `${DECODER}.data`));
 }
 
-const portsOf = ({ inputs, outputs }: OnnxModel): ExportManifest["files"][typeof DECODER] => {
+const portsOf = ({ inputs, outputs }: OnnxModel | ComposedModel): ExportManifest["files"][typeof DECODER] => {
   const plain = ({ name, dtype, shape }: OnnxModel["inputs"][number]) => ({ name, dtype, shape: [...shape] });
   return { inputs: inputs.map(plain), outputs: outputs.map(plain) };
 };

@@ -19,6 +19,8 @@ export interface ExportedFunction<Inputs extends Named<TensorSpec> = Named<Tenso
 /** The files of an export. */
 export const DECODER = "decoder.onnx";
 export const IMAGE_DECODER = "image-decoder.onnx";
+/** All of generation, where it was asked for. */
+export const GENERATION = "generation.onnx";
 /** All slots of a condition at once; only for models with several. */
 export const PREFILL = "prefill.onnx";
 /** The second sub-tokens of tokens given the first; only for models whose tokens consist of two. */
@@ -109,7 +111,7 @@ export function imageDecoder(
   };
 }
 
-const tensorsOf = (params: Readonly<Record<string, TensorData>>): Record<string, tf.Tensor> =>
+export const tensorsOf = (params: Readonly<Record<string, TensorData>>): Record<string, tf.Tensor> =>
   Object.fromEntries(Object.entries(params).map(([name, data]) => [name, toTensor(data)]));
 
 /** A host tensor of float32 or int32 as a tfjs tensor; the caller owns it. */

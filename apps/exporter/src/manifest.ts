@@ -60,6 +60,7 @@ const schema = z.strictObject({
     "image-decoder.onnx": graph,
     "prefill.onnx": graph.optional(),
     "next-factor.onnx": graph.optional(),
+    "generation.onnx": graph.optional(),
   }),
 });
 

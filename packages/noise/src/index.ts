@@ -1,3 +1,4 @@
+export { type StreamAddress, streamAddress } from "./address";
 export { type CorruptOptions, corruptWindows } from "./corrupt";
 export { TensorARError } from "./errors";
 export { philox4x32, type Uint32x2, type Uint32x4 } from "./philox";
