@@ -67,3 +67,16 @@ test("logits that say nothing are refused with their place", () => {
   expect(() => sample([-1, -1, -1].map(() => Number.NEGATIVE_INFINITY))).toThrow(/largest logit is -Infinity/);
   expect(() => sample([0, Number.POSITIVE_INFINITY, 1])).toThrow(/largest logit is Infinity/);
 });
+
+test("the K-th largest is found whatever the order and the ties", () => {
+  const random = createStream(3, "orders");
+  for (let trial = 0; trial < 300; trial++) {
+    const V = 1 + random.below(40);
+    const kinds = 1 + random.below(10); // few values: many ties
+    const row = Float32Array.from({ length: V }, () => random.below(kinds) - 3);
+    const topK = 1 + random.below(V);
+    const { weights } = createCategorical(V).weights(row, 0, { temperature: 1, topK, topP: 1 }, "here");
+    const threshold = row.toSorted().at(-topK)!;
+    expect(Array.from(weights, (weight) => weight > 0)).toEqual(Array.from(row, (value) => value >= threshold));
+  }
+});
