@@ -105,7 +105,34 @@ test("FID and the others: a folder against npz, statistics, and another set; JSO
   expect(fromFile.sfid).toBeCloseTo(full.sfid, 6);
   expect(fromFile.precision).toBeUndefined();
   const file = await openNpz(saved);
-  expect(file.names).toEqual(["mu", "sigma", "mu_s", "sigma_s"]);
+  expect(file.names).toEqual(["mu", "sigma", "mu_s", "sigma_s", "count"]);
+  await file.close();
+}, 120_000);
+
+test("statistics of shards merge to those of the whole", async () => {
+  const bytes = SIZE * SIZE * 3;
+  const shard = async (name: string, from: number, to: number) => {
+    const stored = {
+      dtype: "uint8" as const,
+      shape: [to - from, SIZE, SIZE, 3],
+      data: pixels.slice(from * bytes, to * bytes),
+    };
+    await writeNpz(join(dir, `${name} images.npz`), { arr_0: stored });
+    const out = join(dir, `${name}.npz`);
+    const images = ["--samples", join(dir, `${name} images.npz`), "--reference", join(dir, "saved.npz")];
+    await evaluate(...images, "--inception", weights, "--save-statistics", out);
+    return out;
+  };
+  const parts = [await shard("first", 0, 5), await shard("second", 5, COUNT)];
+  const [json, merged] = [join(dir, "merged.json"), join(dir, "merged.npz")];
+  const shards = ["--samples", parts.join(","), "--reference", join(dir, "saved.npz"), "--inception", weights];
+  const output = await evaluate(...shards, "--save-statistics", merged, "--out", json);
+  expect(output).toMatch(/^FID/m);
+  const { inception } = JSON.parse(await readFile(json, "utf8"));
+  expect(inception.images.samples).toBe(COUNT);
+  expect(inception.fid).toBeLessThan(1e-3); // the saved ones are of the same images
+  const file = await openNpz(merged);
+  expect((await file.read("count")).data[0]).toBe(BigInt(COUNT));
   await file.close();
 }, 120_000);
 

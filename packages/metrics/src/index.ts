@@ -22,7 +22,7 @@ export {
 export { type InceptionScoreOptions, inceptionScore, softmax } from "./inception-score";
 export { type Kid, type KidOptions, kernelDistance } from "./kid";
 export { type ManifoldOptions, type ManifoldScores, manifoldScores, type RowProducts } from "./manifold";
-export { createMoments, type Moments, type MomentsResult } from "./moments";
+export { createMoments, type Moments, type MomentsResult, mergeMoments } from "./moments";
 export { type PrecisionRecall, precisionRecall } from "./precision-recall";
 export { psnr } from "./psnr";
 export { type RefinementShape, type RefinementStatistics, refinementStatistics } from "./refinement";

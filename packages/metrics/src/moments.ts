@@ -118,3 +118,33 @@ export class Moments {
     this.#count = total;
   }
 }
+
+/**
+ * Moments of all rows from those of disjoint parts, as computed on several machines.
+ *
+ * @param parts at least one, of one width, 2 rows or more each
+ * @throws TensorARError where counts or widths do not fit
+ */
+export function mergeMoments(parts: readonly MomentsResult[]): MomentsResult {
+  const [first, ...rest] = parts;
+  if (!first) throw new TensorARError("mergeMoments: no parts; pass at least one");
+  let whole: MomentsResult = first;
+  for (const part of rest) {
+    const dims = whole.mean.length;
+    if (part.mean.length !== dims)
+      throw new TensorARError(
+        `mergeMoments: ${part.mean.length} dims do not fit ${dims}; merge features of one network`,
+      );
+    expectInteger("mergeMoments", "count", part.count, 2, Number.MAX_SAFE_INTEGER);
+    const count = whole.count + part.count;
+    const weight = (whole.count * part.count) / count;
+    const [from, to] = [whole, part];
+    const delta = from.mean.map((value, j) => to.mean[j]! - value);
+    const covariance = from.covariance.map((value, at) => {
+      const between = delta[Math.floor(at / dims)]! * delta[at % dims]! * weight;
+      return ((from.count - 1) * value + (to.count - 1) * to.covariance[at]! + between) / (count - 1);
+    });
+    whole = { count, mean: from.mean.map((value, j) => value + (delta[j]! * to.count) / count), covariance };
+  }
+  return whole;
+}

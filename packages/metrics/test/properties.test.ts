@@ -5,6 +5,7 @@ import {
   frechetDistance,
   type Gaussian,
   inceptionScore,
+  mergeMoments,
   precisionRecall,
   psnr,
   refinementStatistics,
@@ -256,4 +257,24 @@ test("codebook usage: codes that occur, and how many even ones they are worth", 
   expect(uneven.perplexity).toBeCloseTo(4 / 3 ** 0.75, 12); // exp(ln 4 - ¾ ln 3)
   expect(() => codebookUsage(Int32Array.of(0, 8), 8)).toThrow(/codes\[1\] = 8 is not in \[0, 8\)/);
   expect(() => codebookUsage(new Int32Array(0), 8)).toThrow(/empty/);
+});
+
+test("moments of parts merge to those of the whole", () => {
+  const [dims, rows] = [5, 60];
+  const data = Float64Array.from({ length: dims * rows }, (_, i) => 100 + Math.sin(i * i));
+  const of = (from: number, to: number) => {
+    const moments = createMoments(dims);
+    moments.add(data.slice(from * dims, to * dims));
+    return moments.result();
+  };
+  const merged = mergeMoments([of(0, 7), of(7, 40), of(40, rows)]);
+  const whole = of(0, rows);
+  expect(merged.count).toBe(rows);
+  // Sums of some dozen terms of size 1 in another order; means lie at 100.
+  expectClose("mean", merged.mean, whole.mean, { atol: 1e-11, rtol: 0 });
+  expectClose("covariance", merged.covariance, whole.covariance, { atol: 1e-12, rtol: 1e-12 });
+  expect(mergeMoments([whole])).toEqual(whole);
+  expect(() => mergeMoments([])).toThrow(/no parts/);
+  const other = { count: 3, mean: new Float64Array(2), covariance: new Float64Array(4) };
+  expect(() => mergeMoments([whole, other])).toThrow(/2 dims do not fit 5/);
 });

@@ -17,7 +17,7 @@ import { compareStatistics } from "../evaluation/compare";
 import { compareFeatures, type Distances, featuresOf, type ImageSet } from "../evaluation/features";
 import { openImages } from "../evaluation/image-stream";
 import { openInception } from "../evaluation/inception-runner";
-import { gatherStatistics, readStatistics, writeStatistics } from "../evaluation/inception-statistics";
+import { gatherStatistics, mergeStatistics, readStatistics, writeStatistics } from "../evaluation/inception-statistics";
 import { loadCodes } from "../folders/codes-folder";
 import { loadSamples } from "../folders/samples-folder";
 import { type EvaluationResults, evaluationPage, measureRows, type Shown } from "../report/evaluation-page";
@@ -25,7 +25,11 @@ import { openTokenizer } from "../tokenizer-runner";
 import { engineSettings, seedSetting } from "./settings";
 
 const schema = z.strictObject({
-  samples: z.string().describe("images to score: samples, a folder or tar of images, or .npz"),
+  samples: z
+    .string()
+    .describe(
+      "images to score: samples, a folder or tar of images, or .npz; or .npz with statistics, several with commas",
+    ),
   reference: z.string().describe("images to compare with: a prepared data set or as above, or .npz with statistics"),
   inception: z
     .string()
@@ -92,6 +96,16 @@ async function byTokenizer(dir: string, { samples, reference }: Settings, engine
 async function byInception(weights: string, settings: Settings, engine: Engine, signal: AbortSignal) {
   const { samples, reference, saveStatistics, neighbours: kept, batchSize, seed } = settings;
   const known = reference.endsWith(".npz") ? await readStatistics(reference) : undefined;
+  const shards = samples.split(",");
+  if (shards.length > 1 || (samples.endsWith(".npz") && (await readStatistics(samples)))) {
+    if (!known)
+      throw new TensorARError(
+        `${reference} holds no statistics; give some (.npz), since the samples are given as statistics`,
+      );
+    const merged = await mergeStatistics(shards);
+    if (saveStatistics !== undefined) await writeStatistics(saveStatistics, merged);
+    return compareStatistics(merged, known, engine, seed);
+  }
   const streams = { samples: await openImages(samples), reference: known ? undefined : await openImages(reference) };
   const inception = await openInception(weights, engine);
   try {
@@ -109,7 +123,7 @@ const SHOWN = 64;
 
 /** The first images of a set; undefined for statistics. */
 async function firstImages(path: string): Promise<Shown | undefined> {
-  if (path.endsWith(".npz") && (await readStatistics(path))) return undefined;
+  if (path.includes(",") || (path.endsWith(".npz") && (await readStatistics(path)))) return undefined;
   for await (const batch of (await openImages(path)).batches(SHOWN)) return batch;
   return undefined;
 }

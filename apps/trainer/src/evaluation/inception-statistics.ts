@@ -5,6 +5,7 @@ import {
   type Gaussian,
   inceptionScore,
   type Moments,
+  mergeMoments,
   softmax,
 } from "@tensorar/metrics";
 import { TensorARError } from "../errors";
@@ -100,7 +101,8 @@ export async function readStatistics(path: string): Promise<InceptionStatistics 
   try {
     const pooled = await gaussian(path, file, "mu", "sigma");
     const spatial = await gaussian(path, file, "mu_s", "sigma_s");
-    return pooled && { count: undefined, pooled, spatial, inceptionScore: undefined, features: undefined };
+    const count = file.names.includes(COUNT) ? Number((await file.read(COUNT)).data[0]) : undefined;
+    return pooled && { count, pooled, spatial, inceptionScore: undefined, features: undefined };
   } finally {
     await file.close();
   }
@@ -120,11 +122,44 @@ async function gaussian(path: string, file: NpzFile, mu: string, sigma: string):
   };
 }
 
+/** Name of the number of images, which files of other projects do not hold. */
+const COUNT = "count";
+
+/**
+ * Statistics of the images of several files together, as computed on several machines.
+ * @throws TensorARError for files that hold no statistics, or do not say of how many images
+ */
+export async function mergeStatistics(paths: readonly string[]): Promise<InceptionStatistics> {
+  const parts = await Promise.all(
+    paths.map(async (path) => {
+      const part = path.endsWith(".npz") ? await readStatistics(path) : undefined;
+      if (part === undefined)
+        throw new TensorARError(`${path}: holds no statistics; write them with --save-statistics`);
+      if (part.count === undefined && paths.length > 1)
+        throw new TensorARError(
+          `${path}: does not say of how many images it is, so it can't be merged; compute it again`,
+        );
+      return part;
+    }),
+  );
+  const [first] = parts as [InceptionStatistics];
+  if (parts.length === 1) return first;
+  const merged = (of: (part: InceptionStatistics) => Gaussian) =>
+    mergeMoments(parts.map((part) => ({ ...of(part), count: part.count! })));
+  const pooled = merged((part) => part.pooled);
+  const spatial = parts.every((part) => part.spatial) ? merged((part) => part.spatial!) : undefined;
+  return { count: pooled.count, pooled, spatial, inceptionScore: undefined, features: undefined };
+}
+
 /** Writes statistics as `.npz`, which both projects read. */
-export async function writeStatistics(path: string, { pooled, spatial }: InceptionStatistics): Promise<void> {
+export async function writeStatistics(path: string, { count, pooled, spatial }: InceptionStatistics): Promise<void> {
   const arrays = (mu: string, sigma: string, { mean, covariance }: Gaussian) => ({
     [mu]: { dtype: "float64" as const, shape: [mean.length], data: mean },
     [sigma]: { dtype: "float64" as const, shape: [mean.length, mean.length], data: covariance },
   });
-  await writeNpz(path, { ...arrays("mu", "sigma", pooled), ...(spatial && arrays("mu_s", "sigma_s", spatial)) });
+  await writeNpz(path, {
+    ...arrays("mu", "sigma", pooled),
+    ...(spatial && arrays("mu_s", "sigma_s", spatial)),
+    ...(count !== undefined && { [COUNT]: { dtype: "int64", shape: [], data: BigInt64Array.of(BigInt(count)) } }),
+  });
 }
