@@ -1,3 +1,4 @@
+export { type ChoiceParts, composeChoice } from "./choice";
 export { compile, openModel } from "./compile";
 export { TensorARError } from "./errors";
 export { composeLoop, type LoopParts } from "./loop";

@@ -1,22 +1,19 @@
 import { create } from "@bufbuild/protobuf";
+import { controlNode, expectSameNames, plainNode, sharedInitializers, suffixes, wholeInputs } from "./compose";
 import { TensorARError } from "./errors";
-import {
-  AttributeProto_AttributeType,
-  AttributeProtoSchema,
-  GraphProtoSchema,
-  type NodeProto,
-  NodeProtoSchema,
-} from "./generated/onnx_pb";
+import { type GraphProto, GraphProtoSchema } from "./generated/onnx_pb";
 import { ONNX_TYPES } from "./graph";
 import type { ComposedModel, OnnxModel, Port } from "./model";
-import { type Initializer, tensor, valueInfo, writeScope } from "./serialize";
+import { type Initializer, tensor, valueInfo, type WrittenGraph, writeScope } from "./serialize";
 
 /**
  * The parts of a loop, as `trace` made them. They refer to each other by names:
- * - `before` returns `{ initial: { … } }`, the first state;
+ * - `before` returns `{ initial: { … } }`, the first state, and may return `{ fixed: { … } }`, which stays as it is;
  * - `body` takes `{ state: { … }, step }` and returns the next `{ state: { … } }`; `step` is int32 [1], 0, 1, …;
  * - `after` takes `{ final: { … } }`, as much of the last state as it needs, and returns the results.
- * Each may also take inputs of the whole, which have the same names in all.
+ *
+ * `body` and `after` may take as much of `fixed` as they need, and each part inputs of the whole, which have the same names
+ * in all.
  */
 export interface LoopParts {
   readonly before: OnnxModel;
@@ -27,7 +24,7 @@ export interface LoopParts {
 }
 
 const STEP = "step";
-const [INITIAL, STATE, NEXT, FINAL] = ["initial/", "state/", "state.next/", "final/"];
+const [INITIAL, STATE, NEXT, FINAL, FIXED] = ["initial/", "state/", "state.next/", "final/", "fixed/"] as const;
 
 /**
  * One model that runs a traced function over and over: nothing leaves the runtime between the steps. Sizes of the state may
@@ -38,11 +35,18 @@ const [INITIAL, STATE, NEXT, FINAL] = ["initial/", "state/", "state.next/", "fin
 export function composeLoop(name: string, { before, body, after, trips }: LoopParts): ComposedModel {
   if (!(Number.isInteger(trips) && trips > 0)) throw new TensorARError(`composeLoop: ${trips} trips; use 1 or more`);
   const state = suffixes(body.inputs, STATE);
-  expectSame("the first state of before", suffixes(before.outputs, INITIAL), state);
-  expectSame("the next state of body", suffixes(body.outputs, NEXT), state);
-  const unknown = suffixes(after.inputs, FINAL).find((suffix) => !state.includes(suffix));
-  if (unknown !== undefined)
-    throw new TensorARError(`composeLoop: after takes final/${unknown}, which body has no state for`);
+  expectSameNames("composeLoop", "the first state of before", suffixes(before.outputs, INITIAL), state);
+  expectSameNames("composeLoop", "the next state of body", suffixes(body.outputs, NEXT), state);
+  expectKnown(
+    "after",
+    suffixes(after.inputs, FINAL),
+    state,
+    (unknown) => `final/${unknown}, which body has no state for`,
+  );
+  for (const [part, { inputs }] of Object.entries({ body, after })) {
+    const fixed = suffixes(before.outputs, FIXED);
+    expectKnown(part, suffixes(inputs, FIXED), fixed, (unknown) => `fixed/${unknown}, which before does not return`);
+  }
   const parts = {
     before: writeScope(before, "before/"),
     body: writeScope(body, "body/"),
@@ -52,40 +56,38 @@ export function composeLoop(name: string, { before, body, after, trips }: LoopPa
     { tensor: tensor("trips", "int64", []), bytes: new Uint8Array(BigInt64Array.of(BigInt(trips)).buffer) },
     { tensor: tensor("one", "int64", [1]), bytes: new Uint8Array(BigInt64Array.of(1n).buffer) },
   ];
-  const loop = node(
-    "Loop",
-    ["trips", "", ...state.map((each) => INITIAL + each)],
-    state.map((each) => FINAL + each),
-  );
-  loop.attribute.push(
-    create(AttributeProtoSchema, {
-      name: "body",
-      type: AttributeProto_AttributeType.GRAPH,
-      g: bodyGraph(body, parts.body, state),
-    }),
-  );
+  const first = state.map((each) => INITIAL + each);
+  const last = state.map((each) => FINAL + each);
+  const loop = controlNode("Loop", ["trips", "", ...first], last, { body: bodyGraph(body, parts.body, state) });
+  const inputs = wholeInputs([before, body, after], [STEP, STATE, FINAL, FIXED]);
   const proto = create(GraphProtoSchema, {
     name,
     node: [...parts.before.proto.node, loop, ...parts.after.proto.node],
-    input: wholeInputs([before, body, after]).map(valueInfo),
+    input: inputs.map(valueInfo),
     output: after.outputs.map(valueInfo),
   });
-  // Weights that several parts use are the same tensors.
-  const initializers = new Map<string, Initializer>();
-  for (const each of [...constants, ...Object.values(parts).flatMap((part) => part.initializers)])
-    if (!initializers.has(each.tensor.name)) initializers.set(each.tensor.name, each);
-  const inputs = wholeInputs([before, body, after]);
-  return { name, inputs, outputs: after.outputs, written: { proto, initializers: [...initializers.values()] } };
+  const initializers = sharedInitializers([constants, ...Object.values(parts).map((part) => part.initializers)]);
+  return { name, inputs, outputs: after.outputs, written: { proto, initializers } };
+}
+
+function expectKnown(
+  part: string,
+  taken: readonly string[],
+  known: readonly string[],
+  what: (unknown: string) => string,
+): void {
+  const unknown = taken.find((suffix) => !known.includes(suffix));
+  if (unknown !== undefined) throw new TensorARError(`composeLoop: ${part} takes ${what(unknown)}`);
 }
 
 /** The body with the counter and the condition that a loop has; what else it reads lies outside of it. */
-function bodyGraph(body: OnnxModel, { proto }: ReturnType<typeof writeScope>, state: readonly string[]) {
+function bodyGraph(body: OnnxModel, { proto }: WrittenGraph, state: readonly string[]): GraphProto {
   const ports = new Map([...body.inputs, ...body.outputs].map((port) => [port.name, port]));
   const scalar = (name: string, dtype: Port["dtype"]): Port => ({ name, dtype, shape: [] });
   const counting = [
-    node("Cast", ["iteration"], ["body/step"], "to", ONNX_TYPES.int32),
-    node("Reshape", ["body/step", "one"], [STEP]),
-    node("Identity", ["again"], ["again.next"]),
+    plainNode("Cast", ["iteration"], ["body/step"], ["to", ONNX_TYPES.int32]),
+    plainNode("Reshape", ["body/step", "one"], [STEP]),
+    plainNode("Identity", ["again"], ["again.next"]),
   ];
   return create(GraphProtoSchema, {
     name: "body",
@@ -97,31 +99,4 @@ function bodyGraph(body: OnnxModel, { proto }: ReturnType<typeof writeScope>, st
     ],
     output: [valueInfo(scalar("again.next", "bool")), ...state.map((each) => valueInfo(ports.get(NEXT + each)!))],
   });
-}
-
-function node(opType: string, input: string[], output: string[], attribute?: string, value = 0): NodeProto {
-  const attributes =
-    attribute === undefined
-      ? []
-      : [create(AttributeProtoSchema, { name: attribute, type: AttributeProto_AttributeType.INT, i: BigInt(value) })];
-  return create(NodeProtoSchema, { opType, name: `loop/${opType}`, input, output, attribute: attributes });
-}
-
-/** What follows a prefix in the names that have it. */
-const suffixes = (ports: readonly Port[], prefix: string): string[] =>
-  ports.flatMap(({ name }) => (name.startsWith(prefix) ? [name.slice(prefix.length)] : []));
-
-function expectSame(what: string, given: readonly string[], wanted: readonly string[]): void {
-  if ([...given].sort().join() === [...wanted].sort().join()) return;
-  throw new TensorARError(`composeLoop: ${what} is ${given.join(", ") || "empty"}, the body's is ${wanted.join(", ")}`);
-}
-
-/** Inputs of the whole, each once. */
-function wholeInputs(parts: readonly OnnxModel[]): Port[] {
-  const found = new Map<string, Port>();
-  for (const { inputs } of parts)
-    for (const port of inputs)
-      if (port.name !== STEP && !port.name.startsWith(STATE) && !port.name.startsWith(FINAL) && !found.has(port.name))
-        found.set(port.name, port);
-  return [...found.values()];
 }

@@ -84,12 +84,16 @@ export function encodeModel({ proto, initializers }: WrittenGraph): Uint8Array[]
     producerName: "@tensorar/onnx",
     opsetImport: [
       { domain: "", version: BigInt(OPSET) },
-      ...(proto.node.some(({ domain }) => domain === RUNTIME_DOMAIN) ? [{ domain: RUNTIME_DOMAIN, version: 1n }] : []),
+      ...(usesDomain(proto, RUNTIME_DOMAIN) ? [{ domain: RUNTIME_DOMAIN, version: 1n }] : []),
     ],
   });
   const graph = [toBinary(GraphProtoSchema, proto), ...tensors];
   return [toBinary(ModelProtoSchema, model), ...field(ModelProtoSchema.field.graph.number, graph)];
 }
+
+/** Whether operators of a domain are used, in the graphs of loops and choices too. */
+const usesDomain = ({ node }: GraphProto, domain: string): boolean =>
+  node.some((each) => each.domain === domain || each.attribute.some(({ g }) => g && usesDomain(g, domain)));
 
 /** A length-delimited field. */
 function field(number: number, chunks: readonly Uint8Array[]): Uint8Array[] {

@@ -64,6 +64,40 @@ test.each([1, 2, 5])("a loop of %i steps runs inside the runtime, for any batch"
   weight.dispose();
 });
 
+test("what before fixes is there at every step and after the last", async () => {
+  const before = trace(
+    ({ x }: { x: tf.Tensor }) => ({ initial: { sum: tf.mul(x, 0) }, fixed: { double: tf.mul(x, 2) } }),
+    {
+      x: float("batch"),
+    },
+  );
+  const body = trace(
+    ({ state, fixed }: { state: { sum: tf.Tensor }; fixed: { double: tf.Tensor } }) => ({
+      state: { sum: tf.add(state.sum, fixed.double) },
+    }),
+    { state: { sum: float("batch") }, fixed: { double: float("batch") } } as const,
+  );
+  const after = trace(
+    ({ final, fixed }: { final: { sum: tf.Tensor }; fixed: { double: tf.Tensor } }) => ({
+      y: tf.sub(final.sum, fixed.double),
+    }),
+    { final: { sum: float("batch") }, fixed: { double: float("batch") } } as const,
+  );
+  const run = await openModel(serializeModel(composeLoop("fixed", { before, body, after, trips: 4 })), {
+    runtime: ort,
+  });
+  const x = { dtype: "float32" as const, shape: [3], data: Float32Array.of(1, -2, 0.5) };
+  const { y } = (await run({ x })) as unknown as { y: { data: Float32Array } };
+  expect([...y.data]).toEqual([6, -12, 3]); // 4 · 2x - 2x, exact
+  await run.dispose();
+  const without = {
+    before: trace(({ x }: { x: tf.Tensor }) => ({ initial: { sum: tf.neg(x) } }), { x: float("batch") }),
+  };
+  expect(() => composeLoop("bad", { ...without, body, after, trips: 1 })).toThrow(
+    /body takes fixed\/double, which before/,
+  );
+});
+
 test("parts that do not fit are refused by the names that differ", () => {
   const input = { x: float(2) } as const;
   const before = trace(({ x }: { x: tf.Tensor }) => ({ initial: { x: tf.neg(x) } }), input);
