@@ -4,6 +4,7 @@ export { symmetricEigenvalues } from "./eigen";
 export { TensorARError } from "./errors";
 export type { FeatureSet } from "./feature-set";
 export { frechetDistance, type Gaussian } from "./frechet";
+export { type ColorEmbeddings, colorClassifier, colorPrompts, embedColors, GENEVAL_COLORS } from "./geneval/colors";
 export {
   GENEVAL_TASKS,
   type GenEvalPrompt,

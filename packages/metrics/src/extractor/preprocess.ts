@@ -8,10 +8,14 @@ export interface Preprocessing {
   /** Height and width of the network's input. */
   readonly size: readonly [height: number, width: number];
   /**
-   * How images come to that size: stretched to it, or with their shorter side brought to `shorterSide` and the middle cut
-   * out. "none" takes only images of that size.
+   * How images come to that size: stretched to it; with their shorter side brought to `shorterSide` and the middle cut out;
+   * or whole with their sides in proportion, and zeros (after mean and std) at the `pad`ded end, or around the middle. "none"
+   * takes only images of that size.
    */
-  readonly resize: "none" | { readonly filter: ResizeFilter; readonly shorterSide?: number };
+  readonly resize:
+    | "none"
+    | { readonly filter: ResizeFilter; readonly shorterSide?: number; readonly pad?: never }
+    | { readonly filter: ResizeFilter; readonly pad: "end" | "around"; readonly shorterSide?: never };
   /** By channel, subtracted from values in [0, 1]. */
   readonly mean: readonly [number, number, number];
   /** By channel, what the rest is divided by. */
@@ -28,6 +32,10 @@ export function checkPreprocessing(where: string, { size, resize, mean, std, lay
       throw new TensorARError(`${where}: filter "${resize.filter}" is unknown; use "bilinear" or "bicubic"`);
     if (resize.shorterSide !== undefined)
       expectInteger(where, "shorterSide", resize.shorterSide, Math.max(...size), 2 ** 16);
+    if (resize.pad !== undefined && resize.pad !== "end" && resize.pad !== "around")
+      throw new TensorARError(`${where}: pad "${resize.pad}" is unknown; use "end" or "around"`);
+    if (resize.pad !== undefined && resize.shorterSide !== undefined)
+      throw new TensorARError(`${where}: resize has both pad and shorterSide; use one of them`);
   }
   if (layout !== "NCHW" && layout !== "NHWC")
     throw new TensorARError(`${where}: layout "${layout}" is unknown; use "NCHW" or "NHWC"`);
@@ -40,6 +48,42 @@ export function checkPreprocessing(where: string, { size, resize, mean, std, lay
   }
 }
 
+/** Where an image lies in the network's input. */
+export interface Placement {
+  /** Height and width that the image is resized to. */
+  readonly scaled: readonly [number, number];
+  /** Row of the input where its first row comes; negative where the image is cut. */
+  readonly top: number;
+  readonly left: number;
+}
+
+/** Where an image of a size comes. @throws TensorARError where "none" does not fit */
+export function placementOf(
+  where: string,
+  [height, width]: readonly [number, number],
+  { size, resize }: Preprocessing,
+): Placement {
+  const [toHeight, toWidth] = size;
+  if (resize === "none") {
+    if (height === toHeight && width === toWidth) return { scaled: size, top: 0, left: 0 };
+    const remedy = `resize them, or set \`resize\``;
+    throw new TensorARError(`${where}: images are ${height} × ${width}, not ${toHeight} × ${toWidth}; ${remedy}`);
+  }
+  const { shorterSide, pad } = resize;
+  if (pad !== undefined) {
+    const ratio = Math.min(toHeight / height, toWidth / width);
+    const scaled = [height, width].map((side, i) => Math.min(size[i]!, Math.max(1, Math.round(side * ratio))));
+    const [top, left] = scaled.map((side, i) => (pad === "end" ? 0 : Math.floor((size[i]! - side) / 2)));
+    return { scaled: scaled as [number, number], top: top!, left: left! };
+  }
+  if (shorterSide === undefined) return { scaled: size, top: 0, left: 0 };
+  // The longer side is cut down to a whole pixel, and the middle is rounded to even, as in torchvision's transforms.
+  const long = Math.floor((shorterSide * Math.max(height, width)) / Math.min(height, width));
+  const scaled = height <= width ? ([shorterSide, long] as const) : ([long, shorterSide] as const);
+  const [top, left] = scaled.map((side, i) => -roundHalfToEven((side - size[i]!) / 2));
+  return { scaled, top: top!, left: left! };
+}
+
 /** Images `[begin, end)` as the network takes them: float32 of `layout`. */
 export function preprocess(
   where: string,
@@ -47,56 +91,41 @@ export function preprocess(
   [begin, end]: readonly [number, number],
   settings: Preprocessing,
 ): Float32Array {
-  const { size, mean, std, layout } = settings;
-  const pixels = size[0] * size[1];
-  const [pixelStride, channelStride] = layout === "NCHW" ? [1, pixels] : [3, 1];
-  const out = new Float32Array((end - begin) * pixels * 3);
+  const { height, width } = images;
+  const placement = placementOf(where, [height, width], settings);
+  const values = settings.size[0] * settings.size[1] * 3;
+  const out = new Float32Array((end - begin) * values);
   for (let i = begin; i < end; i++) {
-    const image = fitted(where, images, i, settings);
-    for (let channel = 0; channel < 3; channel++) {
-      const at = (i - begin) * pixels * 3 + channel * channelStride;
-      for (let pixel = 0; pixel < pixels; pixel++) {
-        out[at + pixel * pixelStride] = (image[pixel * 3 + channel]! / 255 - mean[channel]!) / std[channel]!;
-      }
+    const image = images.data.subarray(i * height * width * 3, (i + 1) * height * width * 3);
+    place(
+      settings.resize === "none"
+        ? image
+        : resizeImage(image, [height, width], placement.scaled, settings.resize.filter),
+      placement,
+      settings,
+      out.subarray((i - begin) * values, (i - begin + 1) * values),
+    );
+  }
+  return out;
+}
+
+/** Writes a resized image into its place, normalized; the rest stays as it is. */
+function place(image: Uint8Array, { scaled, top, left }: Placement, settings: Preprocessing, out: Float32Array): void {
+  const { size, mean, std, layout } = settings;
+  const [pixelStride, channelStride] = layout === "NCHW" ? [1, size[0] * size[1]] : [3, 1];
+  const [endY, endX] = [Math.min(size[0], top + scaled[0]), Math.min(size[1], left + scaled[1])];
+  for (let y = Math.max(0, top); y < endY; y++) {
+    for (let x = Math.max(0, left); x < endX; x++) {
+      const from = ((y - top) * scaled[1] + x - left) * 3;
+      const at = (y * size[1] + x) * pixelStride;
+      for (let channel = 0; channel < 3; channel++)
+        out[at + channel * channelStride] = (image[from + channel]! / 255 - mean[channel]!) / std[channel]!;
     }
   }
-  return out;
 }
 
-/** One image at the network's size, [height, width, 3]. */
-function fitted(where: string, images: RgbImages, index: number, { size, resize }: Preprocessing): Uint8Array {
-  const { height, width } = images;
-  const [toHeight, toWidth] = size;
-  const image = images.data.subarray(index * height * width * 3, (index + 1) * height * width * 3);
-  if (resize === "none") {
-    if (height === toHeight && width === toWidth) return image;
-    const remedy = `resize them, or set \`resize\``;
-    throw new TensorARError(`${where}: images are ${height} × ${width}, not ${toHeight} × ${toWidth}; ${remedy}`);
-  }
-  const { filter, shorterSide } = resize;
-  if (shorterSide === undefined) return resizeImage(image, [height, width], size, filter);
-  // The longer side is cut down to a whole pixel, and the middle is rounded to even, as in torchvision's transforms.
-  const long = Math.floor((shorterSide * Math.max(height, width)) / Math.min(height, width));
-  const scaled = height <= width ? ([shorterSide, long] as const) : ([long, shorterSide] as const);
-  return cutMiddle(resizeImage(image, [height, width], scaled, filter), scaled, size);
-}
-
-function cutMiddle(
-  image: Uint8Array,
-  [height, width]: readonly [number, number],
-  [toHeight, toWidth]: readonly [number, number],
-): Uint8Array {
-  const top = roundHalfToEven((height - toHeight) / 2);
-  const left = roundHalfToEven((width - toWidth) / 2);
-  const out = new Uint8Array(toHeight * toWidth * 3);
-  for (let y = 0; y < toHeight; y++) {
-    const from = ((top + y) * width + left) * 3;
-    out.set(image.subarray(from, from + toWidth * 3), y * toWidth * 3);
-  }
-  return out;
-}
-
-function roundHalfToEven(value: number): number {
+/** As Python and NumPy round. */
+export function roundHalfToEven(value: number): number {
   const down = Math.floor(value);
-  return value - down === 0.5 ? down + (down % 2) : Math.round(value);
+  return value - down === 0.5 ? down + (Math.abs(down) % 2) : Math.round(value);
 }
