@@ -1,13 +1,24 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Backbone, Condition } from "./backbone";
 import { ShapeError } from "./errors";
-import { inputEncoder } from "./input-encoder";
+import {
+  type AdvanceInputs,
+  advance,
+  type DecodeInputs,
+  type DecodeOutputs,
+  type DecodeSlotsInputs,
+  decode,
+  decodeSlots,
+  type EmbeddedSlots,
+  embedPrefix,
+  type PrefillOutputs,
+  prefill,
+} from "./generation";
 import { type ModuleSizes, moduleInitial, moduleShapes, moduleSizes, type TensorAROptions } from "./modules";
-import { outputDecoder } from "./output-decoder";
 import { initialise, type ParameterShapes, type Params } from "./parameters";
-import { expectShape } from "./shapes";
 import { splitTokens } from "./sub-tokens";
 import { tidy } from "./tidy";
+import { embedWindows, expectWindow, windowStates } from "./windows";
 
 // R rows · T tokens · L slots · k window · C condition slots · D width · V codes · S cached slots
 
@@ -21,53 +32,6 @@ export interface ForwardInputs<C extends Condition = tf.Tensor> {
 export interface TrainingInputs<C extends Condition = tf.Tensor> extends ForwardInputs<C> {
   /** int32 [R, T, k]: X[0] … X[T-1], PAD = -1 past the end. Needed by backbones with factors, and read by no others. */
   readonly targets?: tf.Tensor;
-}
-
-export interface DecodeInputs<C extends Condition = tf.Tensor> {
-  /** As the backbone's `condition` says: int32 [R] for classes. */
-  readonly condition: C;
-  /** int32 [R, k]: the previous tensor, PAD = -1 past the end; anything at slot 0. */
-  readonly window: tf.Tensor;
-  /** int32 [1]: the slot in the whole sequence. With one condition slot 0 … T-1, and slot 0 is the condition's; else C … C+T-2. */
-  readonly position: tf.Tensor;
-  /** float32 [R, S]: 0 where a cached slot is filled, -1e9 where not. */
-  readonly mask: tf.Tensor;
-  /** One per layer: [R, Hkv, Dh, S]. */
-  readonly keys: readonly tf.Tensor[];
-  /** One per layer: [R, Hkv, S, Dh]. */
-  readonly values: readonly tf.Tensor[];
-}
-
-export interface DecodeSlotsInputs<C extends Condition = tf.Tensor>
-  extends Omit<DecodeInputs<C>, "window" | "position"> {
-  /** int32 [R, L, k]: the previous tensors of L slots in a row. */
-  readonly windows: tf.Tensor;
-  /** int32 [L]: the slots in the whole sequence, ascending. */
-  readonly positions: tf.Tensor;
-}
-
-export interface DecodeOutputs {
-  /** [R, k, V]: predictions of the next tensor; of its first sub-tokens, [R, k, V_0], with factors. */
-  readonly logits: tf.Tensor;
-  /** [R, k, D]: what {@link TensorARModel.nextFactor} needs; with factors only. */
-  readonly states?: tf.Tensor;
-  /** New rows of the cache, one per layer: [R, Hkv, Dh, 1]. */
-  readonly keys: tf.Tensor[];
-  /** [R, Hkv, 1, Dh] */
-  readonly values: tf.Tensor[];
-}
-
-export interface PrefillOutputs {
-  /** [R, k, V]: predictions of X[0]; of its first sub-tokens, [R, k, V_0], with factors. */
-  readonly logits: tf.Tensor;
-  /** [R, k, D], as {@link DecodeOutputs.states} */
-  readonly states?: tf.Tensor;
-  /** The condition's rows of the cache, one per layer: [R, Hkv, Dh, C]. */
-  readonly keys: tf.Tensor[];
-  /** [R, Hkv, C, Dh] */
-  readonly values: tf.Tensor[];
-  /** [R, C]: the condition's part of the mask for {@link DecodeInputs.mask}. */
-  readonly mask: tf.Tensor;
 }
 
 /** A backbone that predicts the next k tokens from tensors of k tokens. All functions are pure. */
@@ -88,6 +52,15 @@ export interface TensorARModel<C extends Condition = tf.Tensor> {
   states(params: Params, inputs: ForwardInputs<C>): tf.Tensor;
   /** All condition slots at once. Not needed for one: `decode` takes it at slot 0. The caller owns the results. */
   prefill(params: Params, inputs: { readonly condition: C }): PrefillOutputs;
+  /** The slots of a condition as `advance` takes them. The caller owns the results. */
+  embedPrefix(params: Params, condition: C): EmbeddedSlots;
+  /** Input tensors as `advance` takes them: int32 [R, L, k], PAD = -1 → [R, L, D]. The caller owns the result. */
+  embedWindows(params: Params, windows: tf.Tensor): tf.Tensor;
+  /**
+   * Runs L embedded slots after those of a cache, if there is one, and predicts what follows the last of them. `prefill` and
+   * `decode` are this after `embedPrefix` and `embedWindows`. The caller owns the results.
+   */
+  advance(params: Params, inputs: AdvanceInputs<C>): DecodeOutputs;
   /** One slot of the generation loop. The caller owns the results. */
   decode(params: Params, inputs: DecodeInputs<C>): DecodeOutputs;
   /**
@@ -124,6 +97,13 @@ export function attachTensorAR<C extends Condition = tf.Tensor>(
     initModules: (seed) => initialise(shapes, seed, moduleInitial(sizes)),
     forward: (params, inputs) => tidy(() => forward(backbone, sizes, params, inputs)),
     prefill: (params, inputs) => tidy(() => prefill(backbone, sizes, params, inputs.condition)),
+    embedPrefix: (params, condition) => tidy(() => embedPrefix(backbone, params, condition)),
+    embedWindows: (params, windows) =>
+      tidy(() => {
+        expectWindow("embedWindows", windows, ["L"], sizes.windowSize);
+        return embedWindows(backbone, sizes, params, windows, undefined);
+      }),
+    advance: (params, inputs) => tidy(() => advance(backbone, sizes, params, inputs)),
     states: (params, inputs) => tidy(() => statesOf(backbone, sizes, params, inputs)),
     decode: (params, inputs) => tidy(() => decode(backbone, sizes, params, inputs)),
     decodeSlots: (params, inputs) => tidy(() => decodeSlots(backbone, sizes, params, inputs)),
@@ -190,114 +170,6 @@ const padRight = (mask: tf.Tensor, count: number): tf.Tensor =>
     [0, count],
   ]);
 
-function prefill<C extends Condition>(
-  backbone: Backbone<C>,
-  sizes: ModuleSizes,
-  params: Params,
-  condition: C,
-): PrefillOutputs {
-  const x = backbone.embedCondition(params, condition); // [R, C, D]
-  const slots = x.shape[1]!;
-  const given = backbone.conditionMask?.(condition);
-  const positions = backbone.conditionSlots === undefined ? countSlots(x) : tf.range(0, slots, 1, "int32");
-  const { hidden, keys, values } = backbone.trunk(params, x, { positions, condition, mask: given });
-  const last = tf.slice(hidden, [0, slots - 1, 0], [-1, 1, backbone.width]);
-  const mask = given ?? tf.zerosLike(tf.sum(x, -1));
-  return { keys, values, mask, ...predictions(backbone, sizes, params, last) };
-}
-
-/** 0 … L-1 for x [R, L, D], as a running count and not as a constant, so that L may be symbolic in a traced graph. */
-function countSlots(x: tf.Tensor): tf.Tensor {
-  const ones = tf.onesLike(tf.cast(tf.reshape(tf.slice(x, [0, 0, 0], [1, -1, 1]), [-1]), "int32"));
-  return tf.sub(tf.cumsum(ones), tf.scalar(1, "int32"));
-}
-
-function decode<C extends Condition>(
-  backbone: Backbone<C>,
-  sizes: ModuleSizes,
-  params: Params,
-  inputs: DecodeInputs<C>,
-): DecodeOutputs {
-  const { condition, window, position, mask, keys, values } = inputs;
-  expectWindow("decode", window, [], sizes.windowSize);
-  expectShape("decode", "position", position, [1]);
-  expectShape("decode", "mask", mask, ["R", "S"]);
-  let x = embedWindows(backbone, sizes, params, tf.expandDims(window, 1), undefined); // [R, 1, D]
-  if (backbone.conditionSlots === 1) {
-    const first = tf.cast(tf.equal(position, tf.scalar(0, "int32")), "float32"); // [1]
-    const prefix = tf.mul(backbone.embedCondition(params, condition), first); // [R, 1, D]
-    x = tf.add(prefix, tf.mul(x, tf.sub(1, first))); // exact: one of the two is 0
-  }
-  const cache = { keys, values, mask };
-  const output = backbone.trunk(params, x, { positions: position, condition, cache });
-  return { ...withoutHidden(output), ...predictions(backbone, sizes, params, output.hidden) };
-}
-
-function decodeSlots<C extends Condition>(
-  backbone: Backbone<C>,
-  sizes: ModuleSizes,
-  params: Params,
-  { condition, windows, positions, mask, keys, values }: DecodeSlotsInputs<C>,
-): DecodeOutputs {
-  const { windowSize, width } = sizes;
-  expectShape("decodeSlots", "windows", windows, ["R", "L", windowSize]);
-  const slots = windows.shape[1]!;
-  expectShape("decodeSlots", "positions", positions, [slots]);
-  expectShape("decodeSlots", "mask", mask, ["R", "S"]);
-  let x = embedWindows(backbone, sizes, params, windows, undefined); // [R, L, D]
-  if (backbone.conditionSlots === 1) {
-    const first = tf.expandDims(tf.cast(tf.equal(positions, tf.scalar(0, "int32")), "float32"), 1); // [L, 1]
-    const prefix = tf.mul(backbone.embedCondition(params, condition), first); // [R, L, D]
-    x = tf.add(prefix, tf.mul(x, tf.sub(1, first))); // exact: one of the two is 0
-  }
-  const output = backbone.trunk(params, x, { positions, condition, cache: { keys, values, mask } });
-  const states = tf.reshape(windowStates(sizes, params, output.hidden), [-1, slots, windowSize, width]);
-  const logits = backbone.head(params, states); // [R, L, k, V]
-  return { ...withoutHidden(output), logits, ...(backbone.factors && { states }) };
-}
-
-const withoutHidden = ({ keys, values }: { keys: tf.Tensor[]; values: tf.Tensor[] }) => ({ keys, values });
-
-/** e_i of every window: [R, L, k] → [R, L, D]. `sharedCodes` as in {@link inputEncoder}. */
-function embedWindows<C extends Condition>(
-  backbone: Backbone<C>,
-  sizes: ModuleSizes,
-  params: Params,
-  windows: tf.Tensor,
-  sharedCodes: number | undefined,
-): tf.Tensor {
-  const { windowSize, width } = sizes;
-  const length = windows.shape[1]!;
-  const embedCodes = (codes: tf.Tensor) => backbone.embedCodes(params, codes);
-  const flat = tf.reshape(windows, [-1, windowSize]) as tf.Tensor2D; // [N, k]
-  const entry0 = windowSize === 1 ? flat : (tf.split(flat, [1, windowSize - 1], 1)[0] as tf.Tensor2D); // [N, 1]
-  // Entry 0 is PAD only where a caller had nothing to pass, at slot 0 of decode.
-  const codes = tf.maximum(tf.squeeze(entry0, [1]), tf.scalar(0, "int32"));
-  const first = embedCodes(codes) as tf.Tensor2D; // [N, D]
-  if (windowSize === 1) return tf.reshape(first, [-1, length, width]);
-  const change = inputEncoder(params, sizes, { first, windows: flat, embedCodes, sharedCodes });
-  return tf.reshape(tf.add(first, change), [-1, length, width]);
-}
-
-/** The k states of every slot: [R, L, D] → [R · L, k, D]. */
-function windowStates(sizes: ModuleSizes, params: Params, hidden: tf.Tensor): tf.Tensor {
-  const { windowSize, width } = sizes;
-  const flat = tf.reshape(hidden, [-1, width]) as tf.Tensor2D; // [N, D]
-  return windowSize === 1 ? tf.expandDims(flat, 1) : outputDecoder(params, sizes, flat);
-}
-
-/** What one slot [R, 1, D] predicts. */
-function predictions<C extends Condition>(
-  backbone: Backbone<C>,
-  sizes: ModuleSizes,
-  params: Params,
-  hidden: tf.Tensor,
-): { logits: tf.Tensor; states?: tf.Tensor } {
-  const states = windowStates(sizes, params, hidden); // [R, k, D]
-  const logits = backbone.head(params, states);
-  return backbone.factors === undefined ? { logits } : { logits, states };
-}
-
 function nextFactor<C extends Condition>(
   { factors, width }: Backbone<C>,
   params: Params,
@@ -317,15 +189,4 @@ function nextFactor<C extends Condition>(
     known.map((each) => tf.reshape(each, [-1])),
   );
   return tf.reshape(all.at(-1)!, [-1, ...states.shape.slice(1, -1), factors.sizes[known.length]!]);
-}
-
-/** @throws ShapeError when windows are not [R, ...slots, k] */
-function expectWindow(where: string, windows: tf.Tensor, slots: readonly number[], windowSize: number): void {
-  const given = windows.shape.at(-1);
-  if (windows.rank === slots.length + 2 && given !== windowSize) {
-    throw new ShapeError(
-      `${where}: window ${given} does not fit windowSize ${windowSize} of this model; cut windows of ${windowSize}`,
-    );
-  }
-  expectShape(where, slots.length === 0 ? "window" : "windows", windows, ["R", ...slots, windowSize]);
 }

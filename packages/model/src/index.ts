@@ -1,20 +1,19 @@
 export { type AdamWOptions, type AdamWState, adamW, initAdamW } from "./adamw";
-export {
-  attachTensorAR,
-  type DecodeInputs,
-  type DecodeOutputs,
-  type DecodeSlotsInputs,
-  type ForwardInputs,
-  type PrefillOutputs,
-  type TensorARModel,
-  type TrainingInputs,
-} from "./attach";
+export { attachTensorAR, type ForwardInputs, type TensorARModel, type TrainingInputs } from "./attach";
 export { attention, type LayerCache, ownScores } from "./attention";
 export type { Backbone, Condition, ConditionSpec, Factors, TrunkCache, TrunkInputs, TrunkOutput } from "./backbone";
 export { layerCaches } from "./cache";
 export { checkTensors } from "./check-tensors";
 export { emaUpdate } from "./ema";
 export { ShapeError, TensorARError } from "./errors";
+export type {
+  AdvanceInputs,
+  DecodeInputs,
+  DecodeOutputs,
+  DecodeSlotsInputs,
+  EmbeddedSlots,
+  PrefillOutputs,
+} from "./generation";
 export { lossAndGradients, type Measures } from "./gradients";
 export { janus, type PromptCondition } from "./janus";
 export { JANUS_SIZES, type JanusConfig, type JanusSize, janusConfig, janusShapes } from "./janus-config";
