@@ -12,14 +12,15 @@ export {
   parseGenEval,
   type Requirement,
 } from "./geneval/prompts";
+export { type ColorsOf, type Detection, type GenEvalResult, genEvalConfidence, scoreGenEval } from "./geneval/score";
 export {
-  type ColorsOf,
-  type Detection,
-  type GenEvalResult,
+  countGenEval,
+  type GenEvalCounts,
   type GenEvalScores,
-  scoreGenEval,
+  genEvalScores,
+  mergeGenEval,
   summarizeGenEval,
-} from "./geneval/score";
+} from "./geneval/summary";
 export { type InceptionScoreOptions, inceptionScore, softmax } from "./inception-score";
 export { type Kid, type KidOptions, kernelDistance } from "./kid";
 export { type ManifoldOptions, type ManifoldScores, manifoldScores, type RowProducts } from "./manifold";

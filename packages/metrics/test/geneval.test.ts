@@ -1,8 +1,11 @@
 import { describe, expect, test } from "vitest";
 import {
   type ColorsOf,
+  countGenEval,
   type Detection,
   type GenEvalPrompt,
+  genEvalScores,
+  mergeGenEval,
   parseGenEval,
   scoreGenEval,
   summarizeGenEval,
@@ -108,6 +111,20 @@ test("seven columns: tasks count alike, however many images they have", () => {
     ...{ single_object: 0.75, two_object: 1, counting: 1, colors: 1, position: 1, color_attr: 0, overall: 4.75 / 6 },
   });
   expect(summarizeGenEval([result("colors", true)]).overall).toBeNaN();
+});
+
+test("counts of parts add up to those of the whole, exactly", () => {
+  const tags = ["single_object", "two_object", "counting", "colors", "position", "color_attr"] as const;
+  const results = Array.from({ length: 300 }, (_, i) => ({
+    ...{ tag: tags[(i * i) % 6]!, correct: (i * 7) % 3 === 0, reasons: [] },
+  }));
+  const parts = [results.slice(0, 11), results.slice(11, 12), results.slice(12)].map(countGenEval);
+  const whole = mergeGenEval(parts);
+  expect(whole).toEqual(countGenEval(results));
+  expect(genEvalScores(whole)).toEqual(summarizeGenEval(results));
+  expect(() => mergeGenEval([])).toThrow(/no parts/);
+  const wrong = { ...whole, colors: { images: 2, correct: 3 } };
+  expect(() => mergeGenEval([whole, wrong])).toThrow(/correct images of colors = 3.*from 0 to 2/);
 });
 
 test.each([

@@ -1,5 +1,5 @@
 import { TensorARError } from "../errors";
-import { GENEVAL_TASKS, type GenEvalPrompt, type GenEvalTask, type Position } from "./prompts";
+import type { GenEvalPrompt, GenEvalTask, Position } from "./prompts";
 
 /** An object that a detector found. */
 export interface Detection {
@@ -26,6 +26,10 @@ const COUNTING_CONFIDENCE = 0.9;
 const MOST_OBJECTS = 16;
 const POSITION_SLACK = 0.1;
 
+/** The score above which detections count in images of a task. */
+export const genEvalConfidence = (task: GenEvalTask): number =>
+  task === "counting" ? COUNTING_CONFIDENCE : CONFIDENCE;
+
 /**
  * Whether an image shows what its prompt says. Source: Ghosh et al. 2023; `evaluate` and `evaluate_image` of
  * `evaluation/evaluate_images.py` of djghosh13/geneval, with its default thresholds: detections above 0.3, for counting 0.9,
@@ -38,7 +42,7 @@ export async function scoreGenEval(
   detections: readonly Detection[],
   colorsOf: ColorsOf,
 ): Promise<GenEvalResult> {
-  const objects = keptByClass(detections, prompt.tag === "counting" ? COUNTING_CONFIDENCE : CONFIDENCE);
+  const objects = keptByClass(detections, genEvalConfidence(prompt.tag));
   const reasons: string[] = [];
   const groups: (readonly Detection[] | undefined)[] = []; // what met each requirement
   for (const { class: name, count, color, position } of prompt.include) {
@@ -125,20 +129,4 @@ export function relativePosition(a: Detection, b: Detection): Position[] {
   if (dy < -0.5) relations.push("above");
   if (dy > 0.5) relations.push("below");
   return relations;
-}
-
-/** The columns of the paper's table: the share of correct images of each task, and the mean over tasks. */
-export type GenEvalScores = Readonly<Record<GenEvalTask | "overall", number>>;
-
-/**
- * Scores of all images; NaN for a task without images, and then overall too.
- * Source: `evaluation/summary_scores.py` of djghosh13/geneval.
- */
-export function summarizeGenEval(results: readonly GenEvalResult[]): GenEvalScores {
-  const shares = GENEVAL_TASKS.map((task) => {
-    const ofTask = results.filter(({ tag }) => tag === task);
-    return ofTask.filter(({ correct }) => correct).length / ofTask.length;
-  });
-  const overall = shares.reduce((sum, share) => sum + share, 0) / shares.length;
-  return { ...Object.fromEntries(GENEVAL_TASKS.map((task, i) => [task, shares[i]!])), overall } as GenEvalScores;
 }
