@@ -2,7 +2,7 @@ import { expectFinite, expectLength } from "./checks";
 import { checkEntries, checkVariances, pivotedCholesky } from "./cholesky";
 import { symmetricEigenvalues } from "./eigen";
 import { TensorARError } from "./errors";
-import { lowerProducts, trapezoidProducts } from "./matrix";
+import { addRowProducts, type Operand } from "./matrix";
 
 /** Mean and covariance of a set of features, as `Moments.result` gives them. */
 export interface Gaussian {
@@ -47,16 +47,45 @@ function traceOfRoot(a: Float64Array, b: Float64Array, dims: number): number {
   checkVariances("frechetDistance", variances, largest);
   const rank = factor.length / dims;
   if (rank === 0) return 0;
-  const half = trapezoidProducts(factor, inOrder(b, order), dims); // [rank, dims], Lᵀ Σb
-  const eigenvalues = symmetricEigenvalues(lowerProducts(half, factor, dims), rank); // which reads the lower triangle
-  checkVariances("frechetDistance", eigenvalues, eigenvalues.at(-1)!); // b's, as far as a reaches
+  const half = halfProduct(factor, inOrder(b, order), dims);
+  const eigenvalues = symmetricEigenvalues(wholeProduct(half, factor, dims), rank);
+  checkVariances("frechetDistance", eigenvalues, factor[0]! ** 2 * largest); // b's, as far as a reaches
   return eigenvalues.reduce((sum, value) => sum + Math.sqrt(Math.max(0, value)), 0); // below 0 only by rounding
 }
+
+/** Lᵀ Σ `[rank, dims]`, on and above the diagonal, from Lᵀ and Σ. */
+function halfProduct(factor: Float64Array, covariance: Float64Array, dims: number): Float64Array {
+  const half = new Float64Array(factor.length);
+  const options = { depth: dims, part: "upper", triangular: true } as const;
+  addRowProducts("frechetDistance", half, rowsOf(factor, dims), rowsOf(covariance, dims), options);
+  return half;
+}
+
+/** Lᵀ Σ L `[rank, rank]`, on and below the diagonal, from Lᵀ Σ and Lᵀ; needs no more of Lᵀ Σ than `halfProduct` gives. */
+function wholeProduct(half: Float64Array, factor: Float64Array, dims: number): Float64Array {
+  const rank = factor.length / dims;
+  const whole = new Float64Array(rank * rank);
+  const options = { depth: dims, part: "lower", triangular: true } as const;
+  addRowProducts("frechetDistance", whole, rowsOf(factor, dims), rowsOf(half, dims), options);
+  return whole;
+}
+
+const rowsOf = (data: Float64Array, dims: number): Operand => ({
+  data,
+  rows: data.length / dims,
+  rowStep: dims,
+  depthStep: 1,
+});
 
 /** Rows and columns of a symmetric matrix in another order. */
 function inOrder(matrix: Float64Array, order: Int32Array): Float64Array {
   const size = order.length;
-  return matrix.map((_, at) => matrix[order[Math.floor(at / size)]! * size + order[at % size]!]!);
+  const ordered = new Float64Array(matrix.length);
+  for (let i = 0; i < size; i++) {
+    const row = order[i]! * size;
+    for (let j = 0; j < size; j++) ordered[i * size + j] = matrix[row + order[j]!]!;
+  }
+  return ordered;
 }
 
 function checkGaussian(name: string, { mean, covariance }: Gaussian): void {

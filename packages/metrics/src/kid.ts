@@ -1,6 +1,7 @@
 import { expectInteger } from "./checks";
 import { TensorARError } from "./errors";
 import { checkPair, type FeatureSet } from "./feature-set";
+import { forProducts, type Operand } from "./matrix";
 import { shuffledIndices } from "./shuffle";
 
 export interface KidOptions {
@@ -40,7 +41,7 @@ export function kernelDistance(real: FeatureSet, fake: FeatureSet, { subsets, su
   const estimates = Array.from({ length: subsets }, (_, subset) => {
     const rowsOf = (count: number, which: number) =>
       shuffledIndices(count, (seed + 0x9e3779b9 * (2 * subset + which)) >>> 0).subarray(0, subsetSize);
-    return unbiasedMmd(real, rowsOf(real.count, 0), fake, rowsOf(fake.count, 1));
+    return unbiasedMmd(gather(real, rowsOf(real.count, 0)), gather(fake, rowsOf(fake.count, 1)), real.dims);
   });
   const mean = estimates.reduce((sum, value) => sum + value, 0) / subsets;
   const variance = estimates.reduce((sum, value) => sum + (value - mean) ** 2, 0) / subsets;
@@ -48,26 +49,34 @@ export function kernelDistance(real: FeatureSet, fake: FeatureSet, { subsets, su
 }
 
 /** `mean over i ≠ j of k(x_i, x_j) + the same of y - 2 · mean of k(x_i, y_j)` */
-function unbiasedMmd(x: FeatureSet, rowsX: Int32Array, y: FeatureSet, rowsY: Int32Array): number {
-  const m = rowsX.length;
+function unbiasedMmd(x: Operand, y: Operand, dims: number): number {
+  const m = x.rows;
   return (
-    (kernelSum(x, rowsX, x, rowsX, true) + kernelSum(y, rowsY, y, rowsY, true)) / (m * (m - 1)) -
-    (2 * kernelSum(x, rowsX, y, rowsY, false)) / (m * m)
+    (kernelSum(x, x, dims, true) + kernelSum(y, y, dims, true)) / (m * (m - 1)) -
+    (2 * kernelSum(x, y, dims, false)) / (m * m)
   );
 }
 
 /** Sum of the kernel over all pairs of rows; with `apart` without pairs of a row and itself. */
-function kernelSum(a: FeatureSet, rowsA: Int32Array, b: FeatureSet, rowsB: Int32Array, apart: boolean): number {
-  const { dims } = a;
+function kernelSum(a: Operand, b: Operand, depth: number, apart: boolean): number {
   let total = 0;
-  for (let i = 0; i < rowsA.length; i++) {
-    const atA = rowsA[i]! * dims;
-    for (let j = apart ? i + 1 : 0; j < rowsB.length; j++) {
-      const atB = rowsB[j]! * dims;
-      let dot = 0;
-      for (let t = 0; t < dims; t++) dot += a.data[atA + t]! * b.data[atB + t]!;
-      total += (dot / dims + 1) ** 3;
+  const part = apart ? "lower" : "all"; // of equal pairs one counts for both
+  forProducts("kernelDistance", a, b, { depth, part }, ({ values, stride, row, column, rows, columns }) => {
+    for (let i = 0; i < rows; i++) {
+      const end = apart ? Math.min(columns, row + i - column) : columns;
+      for (let j = 0; j < end; j++) total += (values[i * stride + j]! / depth + 1) ** 3;
     }
-  }
+  });
   return apart ? 2 * total : total;
+}
+
+/** Some rows of a set, as a copy. */
+function gather({ data, dims }: FeatureSet, indices: Int32Array): Operand {
+  const rows = indices.length;
+  const copy = data instanceof Float32Array ? new Float32Array(rows * dims) : new Float64Array(rows * dims);
+  for (let i = 0; i < rows; i++) {
+    const at = indices[i]! * dims;
+    copy.set(data.subarray(at, at + dims), i * dims);
+  }
+  return { data: copy, rows, rowStep: dims, depthStep: 1 };
 }

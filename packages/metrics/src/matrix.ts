@@ -1,98 +1,122 @@
-// Blocks of this many rows stay in the second-level cache at the widths of image features (2048 float64 = 16 KiB a row).
-const BLOCK = 32;
+import { createWorkspace, type Kernels, type Span } from "./kernels";
+
+/** Rows of numbers, in any layout: entry `[row, t]` is `data[row · rowStep + t · depthStep]`. */
+export interface Operand {
+  readonly data: Float32Array | Float64Array;
+  readonly rows: number;
+  readonly rowStep: number;
+  readonly depthStep: number;
+}
+
+/** Which products of rows are wanted. */
+export interface ProductOptions {
+  /** Length of the rows. */
+  readonly depth: number;
+  /** Blocks that hold entries on and below the diagonal, or on and above it, or all. */
+  readonly part: "all" | "lower" | "upper";
+  /** `a` is upper triangular, so that row i begins at column i; default false. */
+  readonly triangular?: boolean;
+}
+
+/** A block of products: `values[i · stride + j]` is that of `a`'s row `row + i` and `b`'s row `column + j`. */
+export interface ProductBlock {
+  readonly values: Float64Array;
+  readonly stride: number;
+  readonly row: number;
+  readonly column: number;
+  readonly rows: number;
+  readonly columns: number;
+}
+
+// A packed block of one operand is half a MiB and stays in the second-level cache while the other's rows go by.
+const ROWS = 256;
+const DEPTH = 256;
+
+interface Scratch {
+  readonly kernels: Kernels;
+  readonly a: Span;
+  readonly b: Span;
+  readonly out: Span;
+}
+
+let scratch: Scratch | undefined; // 1.5 MiB that stay
+
+function openScratch(where: string): Scratch {
+  const { kernels, take } = createWorkspace(where, 2 * ROWS * DEPTH + ROWS * ROWS);
+  return { kernels, a: take(ROWS * DEPTH), b: take(ROWS * DEPTH), out: take(ROWS * ROWS) };
+}
 
 /**
- * `out += a · bᵀ` for row-major `a` `[rowsA, length]`, `b` `[rowsB, length]`, `out` `[rowsA, rowsB]`.
- * With `lower` only entries on and below the diagonal are computed. Columns before `from` are left out: they are 0 in one.
+ * Visits `a · bᵀ` block by block; the numbers of a block are overwritten by the next. In float64, whatever the operands are.
+ *
+ * @param where the function that was called, for errors
  */
-export function addRowProducts(
-  out: Float64Array,
-  a: Float64Array,
-  b: Float64Array,
-  {
-    rowsA,
-    rowsB,
-    length,
-    lower,
-    from = 0,
-  }: { rowsA: number; rowsB: number; length: number; lower: boolean; from?: number },
+export function forProducts(
+  where: string,
+  a: Operand,
+  b: Operand,
+  { depth, part, triangular = false }: ProductOptions,
+  visit: (block: ProductBlock) => void,
 ): void {
-  for (let block = 0; block < rowsB; block += BLOCK) {
-    for (let i = lower ? block : 0; i < rowsA; i++) {
-      const end = Math.min(block + BLOCK, lower ? i + 1 : rowsB, rowsB);
-      let j = block;
-      // Four rows at a time: each value of `a` is loaded once for four products.
-      for (; j + 4 <= end; j += 4) addFourDots(out, i * rowsB + j, a, i * length, b, j * length, length, from);
-      for (; j < end; j++) out[i * rowsB + j] = out[i * rowsB + j]! + dot(a, i * length, b, j * length, length, from);
+  scratch ??= openScratch(where);
+  const { kernels, a: packedA, b: packedB, out } = scratch;
+  for (let row = 0; row < a.rows; row += ROWS) {
+    const rows = Math.min(ROWS, a.rows - row);
+    const first = part === "upper" ? row : 0;
+    const end = part === "lower" ? Math.min(row + ROWS, b.rows) : b.rows;
+    for (let column = first; column < end; column += ROWS) {
+      const columns = Math.min(ROWS, b.rows - column);
+      out.values.fill(0);
+      for (let from = triangular ? row : 0; from < depth; from += DEPTH) {
+        const steps = Math.min(DEPTH, depth - from);
+        packRows(packedA.values, a, { row, rows, from, steps });
+        packRows(packedB.values, b, { row: column, rows: columns, from, steps });
+        kernels.addProducts(out.at, ROWS, packedA.at, packedB.at, steps, rows, columns, 1);
+      }
+      visit({ values: out.values, stride: ROWS, row, column, rows, columns });
     }
   }
 }
 
-/** `u · bᵀ` as a new matrix, for an upper trapezoidal `u` `[rank, size]` and `b` `[size, size]`. */
-export function trapezoidProducts(u: Float64Array, b: Float64Array, size: number): Float64Array {
-  const rank = u.length / size;
-  const out = new Float64Array(rank * size);
-  for (let from = 0; from < rank; from += BLOCK) {
-    const rowsA = Math.min(BLOCK, rank - from);
-    const block = u.subarray(from * size, (from + rowsA) * size);
-    addRowProducts(out.subarray(from * size), block, b, { rowsA, rowsB: size, length: size, lower: false, from });
-  }
-  return out;
+/** `out += a · bᵀ` for a row-major `out` `[a.rows, b.rows]`; a part of it is made of whole blocks. */
+export function addRowProducts(
+  where: string,
+  out: Float64Array,
+  a: Operand,
+  b: Operand,
+  options: ProductOptions,
+): void {
+  forProducts(where, a, b, options, ({ values, stride, row, column, rows, columns }) => {
+    for (let i = 0; i < rows; i++) {
+      const at = (row + i) * b.rows + column;
+      for (let j = 0; j < columns; j++) out[at + j] = out[at + j]! + values[i * stride + j]!;
+    }
+  });
 }
 
-/** The lower triangle of `a · uᵀ` as a new matrix, for `a` `[rank, size]` and an upper trapezoidal `u` `[rank, size]`. */
-export function lowerProducts(a: Float64Array, u: Float64Array, size: number): Float64Array {
-  const rank = u.length / size;
-  const out = new Float64Array(rank * rank);
-  for (let i = 0; i < rank; i += BLOCK) {
-    const rowsA = Math.min(BLOCK, rank - i);
-    for (let from = 0; from <= i; from += BLOCK) {
-      const rowsB = Math.min(BLOCK, rank - from);
-      const tile = new Float64Array(rowsA * rowsB);
-      const [rows, columns] = [
-        a.subarray(i * size, (i + rowsA) * size),
-        u.subarray(from * size, (from + rowsB) * size),
-      ];
-      addRowProducts(tile, rows, columns, { rowsA, rowsB, length: size, lower: false, from });
-      for (let row = 0; row < rowsA; row++)
-        out.set(tile.subarray(row * rowsB, (row + 1) * rowsB), (i + row) * rank + from);
+/** Rows of an operand as `addProducts` takes them, `[rows / 4][steps][4]`; rows that are missing in the last four are 0. */
+export function packRows(
+  packed: Float64Array,
+  { data, rowStep, depthStep }: Operand,
+  { row, rows, from, steps }: { row: number; rows: number; from: number; steps: number },
+): void {
+  let to = 0;
+  for (let four = 0; four < rows; four += 4) {
+    let at = (row + four) * rowStep + from * depthStep;
+    const present = Math.min(4, rows - four);
+    if (present < 4) packed.fill(0, to, to + 4 * steps);
+    for (let t = 0; t < steps; t++, to += 4, at += depthStep) {
+      if (present === 4) {
+        packed[to] = data[at]!;
+        packed[to + 1] = data[at + rowStep]!;
+        packed[to + 2] = data[at + 2 * rowStep]!;
+        packed[to + 3] = data[at + 3 * rowStep]!;
+      } else for (let i = 0; i < present; i++) packed[to + i] = data[at + i * rowStep]!;
     }
   }
-  return out;
 }
 
 /** Copies the lower triangle of a `[size, size]` matrix to the upper one, in place. */
 export function mirrorLower(matrix: Float64Array, size: number): void {
   for (let i = 0; i < size; i++) for (let j = 0; j < i; j++) matrix[j * size + i] = matrix[i * size + j]!;
-}
-
-function dot(a: Float64Array, atA: number, b: Float64Array, atB: number, length: number, from: number): number {
-  let sum = 0;
-  for (let t = from; t < length; t++) sum += a[atA + t]! * b[atB + t]!;
-  return sum;
-}
-
-function addFourDots(
-  out: Float64Array,
-  at: number,
-  a: Float64Array,
-  atA: number,
-  b: Float64Array,
-  atB: number,
-  length: number,
-  from: number,
-): void {
-  const [at1, at2, at3] = [atB + length, atB + 2 * length, atB + 3 * length];
-  let [sum0, sum1, sum2, sum3] = [0, 0, 0, 0];
-  for (let t = from; t < length; t++) {
-    const value = a[atA + t]!;
-    sum0 += value * b[atB + t]!;
-    sum1 += value * b[at1 + t]!;
-    sum2 += value * b[at2 + t]!;
-    sum3 += value * b[at3 + t]!;
-  }
-  out[at] = out[at]! + sum0;
-  out[at + 1] = out[at + 1]! + sum1;
-  out[at + 2] = out[at + 2]! + sum2;
-  out[at + 3] = out[at + 3]! + sum3;
 }

@@ -12,7 +12,7 @@ export interface MomentsResult {
 }
 
 // Rows centered at once. Fewer cost more updates of the whole matrix, more fall out of the cache.
-const CHUNK = 128;
+const CHUNK = 256;
 const MAX_DIMS = 16384; // a float64 matrix of 2 GiB
 
 /**
@@ -95,11 +95,12 @@ export class Moments {
     const rows = features.length / dims;
     const mean = new Float64Array(dims);
     for (let i = 0; i < features.length; i++) mean[i % dims] = mean[i % dims]! + features[i]! / rows;
-    const centered = new Float64Array(dims * rows); // [dims, rows]: one feature is contiguous
+    const centered = new Float64Array(features.length); // [rows, dims]
     for (let row = 0; row < rows; row++) {
-      for (let j = 0; j < dims; j++) centered[j * rows + row] = features[row * dims + j]! - mean[j]!;
+      for (let j = 0; j < dims; j++) centered[row * dims + j] = features[row * dims + j]! - mean[j]!;
     }
-    addRowProducts(this.#scatter, centered, centered, { rowsA: dims, rowsB: dims, length: rows, lower: true });
+    const columns = { data: centered, rows: dims, rowStep: 1, depthStep: dims };
+    addRowProducts("Moments.add", this.#scatter, columns, columns, { depth: rows, part: "lower" });
     this.#combine(rows, mean);
   }
 

@@ -1,0 +1,46 @@
+import { readFile } from "node:fs/promises";
+import { afterEach, expect, test, vi } from "vitest";
+import { generatedKernels } from "../scripts/kernels";
+import { createWorkspace } from "../src/kernels";
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+  vi.resetModules();
+});
+
+test("the committed kernels are what their sources give", async () => {
+  const committed = await readFile(new URL("../src/generated/kernels.ts", import.meta.url), "utf8");
+  const compiled = await generatedKernels();
+  const remedy =
+    'src/generated/kernels.ts is not made of assembly/kernels.ts; run "npm run kernels" in packages/metrics';
+  expect(committed === compiled, remedy).toBe(true);
+});
+
+test("a workspace hands out zeros that do not overlap", () => {
+  const { take } = createWorkspace("test", 10);
+  const [a, b] = [take(4), take(6)];
+  a.values.fill(1);
+  expect([...b.values]).toEqual([0, 0, 0, 0, 0, 0]);
+  expect([a.at, b.at]).toEqual([0, 32]);
+});
+
+test("more memory than WebAssembly has is refused with the amount", () => {
+  expect(() => createWorkspace("frechetDistance", 2 ** 30)).toThrow(
+    /^frechetDistance: WebAssembly got no 8192 MiB of memory, of which 4096 MiB is the most; .* fewer features$/,
+  );
+});
+
+test("runtimes without WebAssembly, or without its SIMD, are told so", async () => {
+  const eigenvalues = async () => (await import("../src")).symmetricEigenvalues(new Float64Array(4), 2);
+  vi.stubGlobal("WebAssembly", undefined);
+  await expect(eigenvalues()).rejects.toThrow(
+    /symmetricEigenvalues: this runtime has no WebAssembly; run it in Node 20/,
+  );
+  const Module = class {
+    constructor() {
+      throw new Error("invalid value type");
+    }
+  };
+  vi.stubGlobal("WebAssembly", { Module });
+  await expect(eigenvalues()).rejects.toThrow(/symmetricEigenvalues: this runtime's WebAssembly refuses SIMD/);
+});
