@@ -4,7 +4,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest
 import { attention, ownScores } from "../src/attention";
 import { crossEntropy } from "../src/ops/cross-entropy";
 import { rmsNorm } from "../src/ops/rms-norm";
-import { rope, ropeTable2d, ropeTables, spreadRopeTable } from "../src/ops/rope";
+import { rope, ropeTable2d, ropeTables, ropeTables1d, spreadRopeTable } from "../src/ops/rope";
 import { silu, swiglu } from "../src/ops/swiglu";
 import { expectClose } from "./compare";
 import { randomTensor } from "./random";
@@ -167,3 +167,17 @@ type Buffer = tf.TensorBuffer<tf.Rank>;
 
 const sumOver = (count: number, term: (i: number) => number): number =>
   Array.from({ length: count }, (_, i) => term(i)).reduce((a, b) => a + b, 0);
+
+test("rotary coefficients of any position are those of float64 sines and cosines", () => {
+  const [positions, headDim, base] = [[0, 1, 127, 128, 129, 700, 16_383, 32_767], 8, 10_000];
+  const { cos, sin } = ropeTables1d(tf.tensor1d(positions, "int32"), { headDim, heads: 1, keyHeads: 1, base });
+  const [cosines, sines] = [cos, sin].map((table) => table.slice([1, 0, 0], [1, -1, -1]).dataSync()); // the key head's
+  for (const [row, position] of positions.entries()) {
+    for (let member = 0; member < headDim; member++) {
+      const angle = position * Math.fround(1 / Math.fround(base ** ((2 * (member % 4)) / headDim)));
+      // Two products and a sum of float32 numbers up to 1.
+      expect(Math.abs(cosines![row * headDim + member]! - Math.cos(angle))).toBeLessThan(3e-7);
+      expect(Math.abs(sines![row * headDim + member]! - Math.sin(angle) * (member < 4 ? -1 : 1))).toBeLessThan(3e-7);
+    }
+  }
+});

@@ -68,13 +68,18 @@ export function ropeTables(
   return { cos: tf.mul(ofHeads, cos), sin: tf.mul(ofHeads, sin), swap: swapMatrix(headDim, (i) => i ^ 1) };
 }
 
+/** Positions are split into `STRIDE · coarse + fine`, so that two small tables serve all of them. */
+const STRIDE = 128;
+const COARSE = 256;
+
 /**
  * Coefficients of a language model's rotary embedding at these positions: one axis, member p of the first half of a head
- * paired with member p of the second. As in {@link ropeTables}, those of queries hold the scale `1/√Dh`. Computed from
- * the positions, which have no largest.
- * Source: transformers `models/llama/modeling_llama.py`.
+ * paired with member p of the second. As in {@link ropeTables}, those of queries hold the scale `1/√Dh`.
  *
- * @param positions int32 [L]
+ * They come from tables by the sums of angles, not from sine and cosine in the graph, of which WebGPU promises three digits.
+ * Source: transformers `models/llama/modeling_llama.py`. Differs: its angles are rounded to float32 first, ours are not.
+ *
+ * @param positions int32 [L], below 32,768
  */
 export function ropeTables1d(
   positions: tf.Tensor,
@@ -82,12 +87,30 @@ export function ropeTables1d(
 ): RopeTables {
   const { headDim, heads, keyHeads, base } = sizes;
   const half = headDim / 2;
-  const frequencies = Array.from({ length: headDim }, (_, i) => 1 / Math.fround(base ** ((2 * (i % half)) / headDim)));
-  const angles = tf.mul(tf.expandDims(tf.cast(positions, "float32"), 1), tf.tensor1d(frequencies)); // [L, Dh]
-  const signs = tf.tensor1d(Array.from({ length: headDim }, (_, i) => (i < half ? -1 : 1)));
+  const frequencies = Array.from({ length: half }, (_, p) => Math.fround(1 / Math.fround(base ** ((2 * p) / headDim))));
+  const coarse = tf.cast(tf.floor(tf.mul(tf.cast(positions, "float32"), 1 / STRIDE)), "int32"); // [L]
+  const fine = tf.sub(positions, tf.mul(coarse, tf.scalar(STRIDE, "int32")));
+  const [cosA, sinA] = cosAndSin(frequencies, COARSE, STRIDE, coarse);
+  const [cosB, sinB] = cosAndSin(frequencies, STRIDE, 1, fine);
+  const cos = tf.sub(tf.mul(cosA, cosB), tf.mul(sinA, sinB)); // [L, Dh / 2]
+  const sin = tf.add(tf.mul(sinA, cosB), tf.mul(cosA, sinB));
   const ofHeads = headFactors(heads, keyHeads, headDim);
   const swap = swapMatrix(headDim, (i) => (i + half) % headDim);
-  return { cos: tf.mul(ofHeads, tf.cos(angles)), sin: tf.mul(ofHeads, tf.mul(tf.sin(angles), signs)), swap };
+  const [cosines, sines] = [tf.concat([cos, cos], 1), tf.concat([tf.neg(sin), sin], 1)]; // [L, Dh]
+  return { cos: tf.mul(ofHeads, cosines), sin: tf.mul(ofHeads, sines), swap };
+}
+
+/** Cosine and sine of `stride · row · frequency`, for these of `count` rows: [L, frequencies] each. */
+function cosAndSin(
+  frequencies: readonly number[],
+  count: number,
+  stride: number,
+  rows: tf.Tensor,
+): [cos: tf.Tensor, sin: tf.Tensor] {
+  const angles = Array.from({ length: count }, (_, row) => frequencies.map((each) => stride * row * each));
+  const table = angles.flatMap((row) => [...row.map(Math.cos), ...row.map(Math.sin)]);
+  const chosen = tf.gather(tf.tensor2d(table, [count, 2 * frequencies.length]), rows as tf.Tensor1D);
+  return tf.split(chosen, 2, 1) as [tf.Tensor, tf.Tensor];
 }
 
 /** [H + Hkv, 1, 1]: the attention scale for query heads, 1 for key heads. */
