@@ -21,6 +21,11 @@ export interface RuntimeOptions<K extends string = string> {
   readonly providers?: readonly (InferenceSession.ExecutionProviderConfig | string)[];
   /** Threads for one operator. Default: the runtime's, usually all cores. */
   readonly threads?: number;
+  /** Further options of the runtime's session, by its own names. */
+  readonly session?: Omit<
+    InferenceSession.SessionOptions,
+    "executionProviders" | "intraOpNumThreads" | "preferredOutputLocation"
+  >;
   /** Top-level keys that are both inputs and outputs: their tensors stay in the runtime from call to call. */
   readonly state?: readonly K[];
 }
@@ -88,17 +93,18 @@ export async function createSession(
 /** A session whose outputs in `stay` are left on the GPU. */
 async function openSession(
   model: Uint8Array | string,
-  { runtime, providers, threads }: RuntimeOptions,
+  { runtime, providers, threads, session }: RuntimeOptions,
   stay: readonly string[],
 ): Promise<InferenceSession> {
   try {
     return await runtime.InferenceSession.create(model, {
+      logSeverityLevel: 3,
+      ...session,
       ...(providers && { executionProviders: providers }),
       ...(threads !== undefined && { intraOpNumThreads: threads }),
       ...(stay.length > 0 && {
         preferredOutputLocation: Object.fromEntries(stay.map((name) => [name, "gpu-buffer" as const])),
       }),
-      logSeverityLevel: 3,
     });
   } catch (cause) {
     const asked = providers?.map(providerName).join(", ") ?? "the default provider";
