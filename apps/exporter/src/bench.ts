@@ -3,7 +3,9 @@ import type * as ort from "onnxruntime-node";
 import { DECODER, IMAGE_DECODER, type Named } from "./functions";
 import { readManifest } from "./manifest";
 import { openGraph } from "./open-graph";
+import { availableSessions } from "./providers";
 import { decoderInputs, imageInputs } from "./random-inputs";
+import type { Target } from "./targets";
 
 export interface Timing {
   readonly file: string;
@@ -17,6 +19,8 @@ export interface BenchOptions {
   readonly batches: readonly number[];
   /** Timed runs of each; two more come before them. */
   readonly runs: number;
+  /** Runs on another target's provider than the one that the export was made for. */
+  readonly provider?: Target;
   /** Called after every run. */
   readonly onRun?: (done: number, total: number, file: string, batch: number) => void;
 }
@@ -26,7 +30,8 @@ const WARM_UP_RUNS = 2;
 /** Times both graphs of an export: one decoder step with a half-filled cache, one decoding of images. */
 export async function benchExport(dir: string, runtime: typeof ort, options: BenchOptions): Promise<Timing[]> {
   const manifest = await readManifest(dir);
-  const { threads, batches, runs, onRun } = options;
+  const { threads, batches, runs, onRun, provider } = options;
+  const sessions = await availableSessions(runtime, manifest, provider);
   const graphs: [file: string, inputsOf: (batch: number) => Named<TensorData>][] = [
     [DECODER, (batch) => decoderInputs(manifest, batch, Math.floor(manifest.tokens / 2), 0)],
     [IMAGE_DECODER, (batch) => imageInputs(manifest, batch, 0)],
@@ -35,7 +40,7 @@ export async function benchExport(dir: string, runtime: typeof ort, options: Ben
   const timings: Timing[] = [];
   let done = 0;
   for (const [file, inputsOf] of graphs) {
-    const graph = await openGraph(dir, file, runtime, threads);
+    const graph = await openGraph(dir, file, runtime, sessions, threads);
     try {
       for (const batch of batches) {
         const inputs = inputsOf(batch);

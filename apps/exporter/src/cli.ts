@@ -29,6 +29,11 @@ const share = (text: string): number => {
 const positive = wholeNumber(1);
 const several = (text: string, before: readonly number[] = []): number[] => [...before, positive(text)];
 
+const providerOption = () =>
+  new Option("--provider <runtime>", "runtime to run on (default: the one that the export was made for)").choices(
+    TARGETS,
+  );
+
 interface ExportFlags {
   readonly model: string;
   readonly tokenizer: string;
@@ -81,6 +86,7 @@ program
   .argument("<dir>", "exported folder")
   .option("--seed <n>", "seed of the inputs; another one at every call when left out", wholeNumber(0))
   .option("--batch <n...>", "batch sizes (default: 1 and 3)", several)
+  .addOption(providerOption())
   .option("--model <dir>", "model folder (default: where the export was made from)")
   .option("--tokenizer <dir>", "tokenizer folder (default: where the export was made from)")
   .option("--json <file>", "also write the comparisons there")
@@ -91,12 +97,12 @@ program
         seed = Date.now(),
         batch,
         json,
-        ...sources
-      }: { seed?: number; batch?: number[]; json?: string } & Pick<VerifyOptions, "model" | "tokenizer">,
+        ...more
+      }: { seed?: number; batch?: number[]; json?: string } & Pick<VerifyOptions, "model" | "tokenizer" | "provider">,
     ) => {
       await eagerBackend();
       const comparisons = await verifyExport(dir, await onnxRuntime(), {
-        ...sources,
+        ...more,
         seed,
         ...(batch && { batches: batch }),
       });
@@ -137,6 +143,7 @@ program
   .option("--threads <n>", "threads of ONNX Runtime", positive, availableParallelism())
   .option("--batch <n...>", "batch sizes (default: 1 and 16)", several)
   .option("--runs <n>", "timed runs of each", positive, 20)
+  .addOption(providerOption())
   .option("--json <file>", "also write the timings there")
   .action(
     async (
@@ -146,11 +153,12 @@ program
         batch: batches = [1, 16],
         runs,
         json,
-      }: { threads: number; batch?: number[]; runs: number; json?: string },
+        provider,
+      }: { threads: number; batch?: number[]; runs: number; json?: string; provider?: Target },
     ) => {
       const progress = progressLine("bench");
       const timings = await benchExport(dir, await onnxRuntime(), {
-        ...{ threads, batches, runs },
+        ...{ threads, batches, runs, ...(provider && { provider }) },
         onRun: (done, total, file, batch) => progress(done, total, `${file}, batch ${batch}`),
       });
       const rows = timings.map(({ file, batch, milliseconds }) => [

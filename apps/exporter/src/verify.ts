@@ -18,8 +18,10 @@ import {
 } from "./functions";
 import { readManifest } from "./manifest";
 import { openGraph } from "./open-graph";
+import { availableSessions } from "./providers";
 import { decoderInputs, factorRandom, imageInputs, prefillRandom } from "./random-inputs";
 import { loadSources, type SourceSizes } from "./sources";
+import type { SessionSettings, Target } from "./targets";
 
 export interface Comparison {
   readonly file: string;
@@ -40,6 +42,8 @@ export interface VerifyOptions {
   readonly seed: number;
   /** Default 1 and 3; neither is a size that the graphs were traced at. */
   readonly batches?: readonly number[];
+  /** Runs on another target's provider than the one that the export was made for. */
+  readonly provider?: Target;
   /** Folders of the eager model; default: where the manifest says. */
   readonly model?: string;
   readonly tokenizer?: string;
@@ -60,6 +64,7 @@ export async function verifyExport(dir: string, runtime: typeof ort, options: Ve
   );
   expectSameSizes(dir, manifest, modelDir, sizes);
   const { seed, batches = [1, 3] } = options;
+  const sessions = await availableSessions(runtime, manifest, options.provider);
   const { functions, weights } = modelFunctions(model, sizes);
   const images = imageDecoder(tokenizer, sizes.grid);
   const inputsOf = randomInputs(sizes, seed);
@@ -67,7 +72,7 @@ export async function verifyExport(dir: string, runtime: typeof ort, options: Ve
     const comparisons: Comparison[] = [];
     for (const [file, fn] of Object.entries({ ...functions, [IMAGE_DECODER]: images as unknown as ExportedFunction })) {
       const rounded = file !== IMAGE_DECODER && manifest.weights !== "float32";
-      comparisons.push(...(await compareAll(dir, file, runtime, fn, rounded, batches, inputsOf[file]!)));
+      comparisons.push(...(await compareAll(dir, file, runtime, sessions, fn, rounded, batches, inputsOf[file]!)));
     }
     return comparisons;
   } finally {
@@ -115,12 +120,13 @@ async function compareAll<Inputs extends Named<TensorSpec>>(
   dir: string,
   file: string,
   runtime: typeof ort,
+  sessions: Readonly<Record<string, SessionSettings>>,
   fn: ExportedFunction<Inputs>,
   rounded: boolean,
   batches: readonly number[],
   inputsOf: (batch: number) => readonly Named<TensorData>[],
 ): Promise<Comparison[]> {
-  const graph = await openGraph(dir, file, runtime);
+  const graph = await openGraph(dir, file, runtime, sessions);
   try {
     const comparisons: Comparison[] = [];
     for (const batch of batches) {

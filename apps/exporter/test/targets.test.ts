@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as ort from "onnxruntime-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { exportFolders, readManifest, TARGETS, verifyExport, writeTriton } from "../src/index";
+import { benchExport, exportFolders, readManifest, TARGETS, verifyExport, writeTriton } from "../src/index";
 import { eagerBackend } from "../src/runtimes";
 import { runCli } from "./run-cli";
 import { backbone, writeModel, writeTinyModel, writeTinyTokenizer } from "./tiny-folders";
@@ -47,7 +47,7 @@ describe.each(TARGETS)("target %s", (target) => {
     const known: Record<string, string> = { directml: "dml" };
     expect(new Set(names)).toEqual(new Set([known[target] ?? target]));
     // Whatever the target, the graph is the same on the processor at hand.
-    const comparisons = await verifyExport(out, ort, { seed: 3, batches: [2] });
+    const comparisons = await verifyExport(out, ort, { seed: 3, batches: [2], provider: "cpu" });
     expect(comparisons.every(({ withinTolerance }) => withinTolerance)).toBe(true);
   });
 });
@@ -64,6 +64,25 @@ test("TensorRT's profile covers every input with a free size", async () => {
       expect(sizes!.split("x").every((size) => Number(size) >= 1)).toBe(true);
     }
   }
+});
+
+test("what the manifest promises is what is run, or refused with the remedy", async () => {
+  const missing = process.platform === "darwin" ? "directml" : "coreml";
+  const lacks = /can't run on (coreml|dml) here: onnxruntime-node has only cpu, .* --provider cpu$/;
+  await expect(verifyExport(at(`for ${missing}`), ort, { seed: 1 })).rejects.toThrow(lacks);
+  const options = { threads: 1, batches: [1], runs: 1 };
+  await expect(benchExport(at(`for ${missing}`), ort, options)).rejects.toThrow(lacks);
+  const folder = at("for cpu");
+  await expect(verifyExport(folder, ort, { seed: 1, provider: missing })).rejects.toThrow(lacks);
+
+  const opened: (ort.InferenceSession.SessionOptions | undefined)[] = [];
+  const create = (path: string, settings?: ort.InferenceSession.SessionOptions) => {
+    opened.push(settings);
+    return ort.InferenceSession.create(path, settings);
+  };
+  await verifyExport(folder, { ...ort, InferenceSession: { create } } as unknown as typeof ort, { seed: 1 });
+  const { sessions } = await readManifest(folder);
+  expect(opened).toMatchObject(Object.values(sessions));
 });
 
 /** Ports of a Triton configuration: name, type and sizes. */
