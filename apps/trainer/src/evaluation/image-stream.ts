@@ -130,7 +130,7 @@ function encodedImages(
         return batch;
       };
       for await (const { name, contents } of files) {
-        const image = await decode(name, contents);
+        const image = await decodeRgb(name, contents);
         const [first] = held;
         if (first && (held.length === most || first.width !== image.width || first.height !== image.height))
           yield flush();
@@ -143,7 +143,12 @@ function encodedImages(
   };
 }
 
-async function decode(name: string, contents: Uint8Array) {
+/**
+ * An encoded image as 8-bit RGB: turned upright, transparency white, grey repeated, 16 bits reduced to 8.
+ * @param name for messages
+ * @throws TensorARError when it can't be read
+ */
+export async function decodeRgb(name: string, contents: Uint8Array) {
   try {
     const { data, info } = await sharp(contents, { failOn: "error" })
       .autoOrient()

@@ -1,0 +1,104 @@
+import { join } from "node:path";
+import { writeFileAtomic } from "@tensorar/checkpoint/node";
+import { GENEVAL_COLORS, type GenEvalPrompt } from "@tensorar/metrics";
+import { z } from "zod";
+import type { CommandDefinition } from "../command";
+import { TensorARError } from "../errors";
+import { openColors, readColorsFile } from "../geneval/colors-file";
+import { classesOf, openDetector, readDetectorFile } from "../geneval/detector-file";
+import { type PromptedImage, promptedImages, readPrompts } from "../geneval/images";
+import { type GenEvalReport, mergeResults, openResults, reportOf, writeResults } from "../geneval/results";
+import { scoreImages } from "../geneval/score-images";
+import { genEvalPage, genEvalTable } from "../report/geneval-page";
+import { engineSettings } from "./settings";
+
+const schema = z.strictObject({
+  images: z
+    .string()
+    .optional()
+    .describe("folder of images, DIR/00000/samples/0000.png as GenEval has them, or samples"),
+  prompts: z
+    .string()
+    .optional()
+    .describe("GenEval's evaluation_metadata.jsonl; with metadata.jsonl beside the images it may be left out"),
+  detector: z.string().optional().describe("JSON file that describes a detector in an ONNX file"),
+  colors: z.string().optional().describe("JSON file that describes a network like CLIP, for prompts with colours"),
+  out: z.string().describe("folder to write results and a page with pictures to"),
+  resume: z.boolean().default(false).describe("score only images that --out holds no result of"),
+  merge: z.array(z.string()).optional().describe("in place of --images: folders of results of parts, to put together"),
+  threads: engineSettings.threads,
+});
+
+type Settings = z.infer<typeof schema>;
+
+export const genevalCommand: CommandDefinition<typeof schema.shape> = {
+  name: "geneval",
+  description: "score images by GenEval: whether they show the objects that their prompts name",
+  schema,
+  async run(settings, signal) {
+    const { merge, images } = settings;
+    if ((merge === undefined) === (images === undefined))
+      throw new TensorARError("give --images to score some, or --merge to put results together");
+    const scored = merge ? { report: await mergeParts(settings), images: [] } : await score(settings, signal);
+    await writeResults(settings.out, scored.report);
+    const page = join(settings.out, "report.html");
+    await writeFileAtomic(page, await genEvalPage(scored.report, scored.images));
+    console.log(genEvalTable(scored.report));
+    console.log(`look at ${page}`);
+  },
+};
+
+async function mergeParts({ merge, prompts, detector, colors, out }: Settings): Promise<GenEvalReport> {
+  for (const [flag, value] of Object.entries({ prompts, detector, colors }))
+    if (value !== undefined) throw new TensorARError(`--${flag} ${value} does not go with --merge; leave it out`);
+  const report = await mergeResults(merge!);
+  await openResults(out, report.recipe, false);
+  return report;
+}
+
+async function score(settings: Settings, signal: AbortSignal) {
+  const { prompts, detector, colors, out, resume, threads } = settings;
+  if (detector === undefined) throw new TensorARError("--images needs --detector, a JSON file that describes one");
+  const files = {
+    detector: await readDetectorFile(detector),
+    colors: colors === undefined ? undefined : await readColorsFile(colors),
+  };
+  const images = await promptedImages(settings.images!, prompts === undefined ? undefined : await readPrompts(prompts));
+  const colored = checkPrompts(images, await classesOf(detector, files.detector), detector);
+  if (colored.length > 0 && !files.colors)
+    throw new TensorARError(`prompts name colours of ${colored.length} classes (${colored[0]}, …); give --colors`);
+  const networks = {
+    detector: await openDetector(detector, files.detector, threads),
+    colors: files.colors && colored.length > 0 ? await openColors(colors!, files.colors, colored, threads) : undefined,
+  };
+  try {
+    const recipe = { images: settings.images, ...files };
+    const done = await openResults(out, recipe, resume);
+    return { report: reportOf(recipe, await scoreImages(images, done, networks, out, signal)), images };
+  } finally {
+    await Promise.all([networks.detector.dispose(), networks.colors?.dispose()]);
+  }
+}
+
+/**
+ * Prompts must name what the networks know: an object that a detector has no name for would never be found.
+ * @returns classes whose colour is asked for
+ */
+function checkPrompts(images: readonly PromptedImage[], classes: readonly string[], detector: string): string[] {
+  const colored = new Set<string>();
+  const check = ({ prompt, include, exclude }: GenEvalPrompt) => {
+    for (const { class: name } of [...include, ...exclude])
+      if (!classes.includes(name))
+        throw new TensorARError(
+          `"${prompt}": "${name}" is none of the ${classes.length} classes of ${detector}; name its labels as prompts do (GenEval has "computer mouse" and "tv remote"), such as by "coco-80"`,
+        );
+    for (const { class: name, color } of include) {
+      if (color === undefined) continue;
+      if (!(GENEVAL_COLORS as readonly string[]).includes(color))
+        throw new TensorARError(`"${prompt}": "${color}" is none of GenEval's colours, ${GENEVAL_COLORS.join(", ")}`);
+      colored.add(name);
+    }
+  };
+  for (const prompt of new Set(images.map(({ prompt }) => prompt))) check(prompt);
+  return [...colored];
+}

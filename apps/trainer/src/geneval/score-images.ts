@@ -1,0 +1,77 @@
+import { type ColorsOf, colorClassifier, genEvalConfidence, scoreGenEval } from "@tensorar/metrics";
+import type { Detector, RgbImages } from "@tensorar/metrics/features";
+import { TensorARError } from "../errors";
+import { appendJsonLine } from "../folders/json-lines";
+import { startProgress } from "../progress";
+import type { ColorNetwork } from "./colors-file";
+import type { PromptedImage } from "./images";
+import { type FoundObject, type ImageResult, linesFile } from "./results";
+import { within } from "./within";
+
+export interface GenEvalNetworks {
+  readonly detector: Detector;
+  /** Undefined where no prompt names a colour. */
+  readonly colors: ColorNetwork | undefined;
+}
+
+/**
+ * Scores every image that is not done, and writes each result down at once.
+ * @returns results of all images, in their order
+ * @throws TensorARError when `signal` stops it, and for results that belong to other prompts
+ */
+export async function scoreImages(
+  images: readonly PromptedImage[],
+  done: readonly ImageResult[],
+  networks: GenEvalNetworks,
+  out: string,
+  signal: AbortSignal,
+): Promise<ImageResult[]> {
+  const known = new Map(done.map((result) => [result.image, result]));
+  const left = images.length - images.filter(({ name }) => known.has(name)).length;
+  const progress = startProgress("geneval", images.length, images.length - left);
+  const results: ImageResult[] = [];
+  let correct = 0;
+  try {
+    for (const image of images) {
+      if (signal.aborted)
+        throw new TensorARError(`stopped after ${results.length} of ${images.length} images; continue with --resume`);
+      const result = known.get(image.name) ?? (await within(image.name, () => scoreImage(image, networks)));
+      if (result.prompt !== image.prompt.prompt)
+        throw new TensorARError(
+          `${linesFile(out)}: ${image.name} was scored for "${result.prompt}", not "${image.prompt.prompt}"; choose another --out`,
+        );
+      if (!known.has(image.name)) await appendJsonLine(linesFile(out), result);
+      results.push(result);
+      correct += result.correct ? 1 : 0;
+      progress.update(results.length, `${correct} correct`);
+    }
+  } finally {
+    progress.stop();
+  }
+  return results;
+}
+
+async function scoreImage(image: PromptedImage, { detector, colors }: GenEvalNetworks): Promise<ImageResult> {
+  const { name, prompt } = image;
+  const pixels = await image.load();
+  const [detections] = (await detector.detect(pixels)) as [FoundObject[]];
+  const named = new Map<FoundObject, string>();
+  const colorsOf: ColorsOf = async (objects, className) => {
+    const found = await classifier(colors, pixels)(objects, className);
+    for (const [i, object] of objects.entries()) named.set(object, found[i]!);
+    return found;
+  };
+  const { tag, correct, reasons } = await scoreGenEval(prompt, detections, colorsOf);
+  // Those that count in any task; the rest is noise that would only make files large.
+  const kept = detections.filter(({ score }) => score > genEvalConfidence("single_object"));
+  const objects = kept.map((object) => ({ ...object, ...(named.has(object) && { color: named.get(object)! }) }));
+  return {
+    ...{ image: name, prompt: prompt.prompt, tag, correct, reasons, size: [pixels.height, pixels.width] as const },
+    objects,
+  };
+}
+
+function classifier(colors: ColorNetwork | undefined, pixels: RgbImages): ColorsOf {
+  if (colors) return colorClassifier(pixels, colors.extract, colors.colors);
+  throw new TensorARError("a prompt names a colour; give --colors"); // checked before, so no user sees this
+}
