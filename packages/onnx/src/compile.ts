@@ -37,10 +37,11 @@ export async function compile<const S extends Nested<Spec>, O extends object, co
   inputs: S,
   options: CompileOptions<K>,
 ): Promise<Compiled<S, O, K>> {
-  const { weights, name, quantize, ...runtime } = options;
+  const { weights, name, fuse, quantize, ...runtime } = options;
   const model = trace(fn, inputs, {
     ...(weights && { weights }),
     ...(name !== undefined && { name }),
+    ...(fuse && { fuse }),
     ...(quantize && { quantize }),
   });
   const signature = {

@@ -4,6 +4,7 @@ export { TensorARError } from "./errors";
 export { composeLoop, type LoopParts } from "./loop";
 export type { ComposedModel, OnnxModel, Port } from "./model";
 export type { Nested } from "./nested";
+export type { FusionTarget } from "./passes/fuse";
 export type { Quantization } from "./passes/quantize";
 export { type SaveOptions, saveModel, saveModels } from "./save";
 export { serializeModel } from "./serialize";

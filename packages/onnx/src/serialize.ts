@@ -25,7 +25,17 @@ export const OPSET = 21;
 
 /** Operators of ONNX Runtime itself. */
 const RUNTIME_DOMAIN = "com.microsoft";
-const RUNTIME_OPERATORS = new Set(["MatMulNBits"]);
+const RUNTIME_OPERATORS = new Set([
+  "FastGelu",
+  "Gelu",
+  "MatMulNBits",
+  "QuickGelu",
+  "RotaryEmbedding",
+  "SkipLayerNormalization",
+  "SkipSimplifiedLayerNormalization",
+]);
+/** Those whose outputs may be left out: their names are empty then. */
+const OPTIONAL_OUTPUTS = new Set(["SkipLayerNormalization", "SkipSimplifiedLayerNormalization"]);
 const IR_VERSION = 10;
 
 /** Protobuf files end at 2 GiB. */
@@ -133,11 +143,12 @@ class GraphWriter {
     for (const [i, { value }] of graph.outputs.entries()) {
       if (value.source.kind === "node" && !this.#names.has(value)) this.#names.set(value, outputs[i]!.name);
     }
+    const read = new Set([...graph.nodes.flatMap((node) => node.inputs), ...graph.outputs.map(({ value }) => value)]);
     for (const { op, inputs: operands, attributes, outputs: results } of graph.nodes) {
       this.#push(
         op,
         operands.map((value) => (value ? this.#name(value) : "")),
-        results.map((value) => this.#name(value)),
+        results.map((value) => (OPTIONAL_OUTPUTS.has(op) && !read.has(value) ? "" : this.#name(value))),
         attributes,
       );
     }

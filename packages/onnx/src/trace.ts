@@ -4,6 +4,7 @@ import type { Graph } from "./graph";
 import { makeModel, type OnnxModel } from "./model";
 import { flatten, type Nested } from "./nested";
 import { optimize } from "./passes";
+import type { FusionTarget } from "./passes/fuse";
 import { type Quantization, quantizeWeights } from "./passes/quantize";
 import { record } from "./record";
 import { flattenSpecs, isTensor, type Spec, type TensorSpec, type TracedFunction } from "./specs";
@@ -14,6 +15,11 @@ export interface TraceOptions {
   readonly weights?: Nested<tf.Tensor>;
   /** Name of the graph. Default: `graph`. */
   readonly name?: string;
+  /**
+   * Writes norms, rotary embeddings and activations as ONNX Runtime's own operators, those that this execution provider runs
+   * fast; such a graph runs on ONNX Runtime only. Default: standard operators alone.
+   */
+  readonly fuse?: FusionTarget;
   /** Stores weights of matrix products in fewer bits; such a graph runs on ONNX Runtime only. */
   readonly quantize?: Quantization;
 }
@@ -32,7 +38,7 @@ export function trace<const S extends Nested<Spec>, O extends object>(
   inputs: S,
   options: TraceOptions = {},
 ): OnnxModel {
-  const graph = optimize(traceGraph(fn, inputs, options));
+  const graph = optimize(traceGraph(fn, inputs, options), options.fuse);
   return makeModel(options.quantize ? quantizeWeights(graph, options.quantize) : graph, options.name ?? "graph");
 }
 

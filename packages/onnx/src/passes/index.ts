@@ -1,19 +1,21 @@
 import type { Graph } from "../graph";
 import { shareEqual } from "./cse";
 import { removeDead } from "./dead";
+import { type FusionTarget, fuseOperators } from "./fuse";
 import { simplify } from "./simplify";
 import { lowerSymbolic } from "./symbolic";
 
 /** More rounds than any graph has needed to settle. */
 const MOST_ROUNDS = 8;
 
-/** Everything between the recorded graph and the file. */
-export function optimize(graph: Graph): Graph {
+/** Everything between the recorded graph and the file; with a target, in ONNX Runtime's own operators where they are faster. */
+export function optimize(graph: Graph, fuse?: FusionTarget): Graph {
   let current = removeDead(graph);
   for (let round = 0; round < MOST_ROUNDS; round++) {
     const next = removeDead(shareEqual(simplify(current)));
     if (next === current) break;
     current = next;
   }
-  return removeDead(shareEqual(lowerSymbolic(current)));
+  const fused = fuse === undefined ? current : fuseOperators(current, fuse);
+  return removeDead(shareEqual(lowerSymbolic(fused)));
 }
