@@ -1,8 +1,10 @@
 #!/usr/bin/env node
 import { availableParallelism } from "node:os";
 import { writeFileAtomic } from "@tensorar/checkpoint/node";
+import type { PerFactor } from "@tensorar/sampler";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { benchExport } from "./bench";
+import type { Ramp } from "./draw-graph";
 import { TensorARError } from "./errors";
 import { exportFolders } from "./export";
 import type { ExportManifest } from "./manifest";
@@ -12,6 +14,7 @@ import { formatTable } from "./table";
 import { TARGETS, type Target } from "./targets";
 import { writeTriton } from "./triton";
 import { type VerifyOptions, verifyExport } from "./verify";
+import type { WholeOptions } from "./whole-generation";
 
 const wholeNumber =
   (least: number) =>
@@ -26,15 +29,31 @@ const share = (text: string): number => {
   if (!(value > 0 && value <= 1)) throw new InvalidArgumentError("must be more than 0 and at most 1");
   return value;
 };
+const positiveNumber = (text: string): number => {
+  const value = Number(text);
+  if (!(value > 0 && Number.isFinite(value))) throw new InvalidArgumentError("must be a positive number");
+  return value;
+};
 const positive = wholeNumber(1);
-const several = (text: string, before: readonly number[] = []): number[] => [...before, positive(text)];
+const listOf =
+  (parse: (text: string) => number) =>
+  (text: string, before: readonly number[] = []): number[] => [...before, parse(text)];
+const several = listOf(positive);
 
 const providerOption = () =>
   new Option("--provider <runtime>", "runtime to run on (default: the one that the export was made for)").choices(
     TARGETS,
   );
 
-interface ExportFlags {
+interface Drawing {
+  readonly topK?: readonly number[];
+  readonly topP?: readonly number[];
+  readonly guidance: Ramp["kind"];
+  readonly interval?: number;
+  readonly power?: number;
+}
+
+interface ExportFlags extends Drawing {
   readonly model: string;
   readonly tokenizer: string;
   readonly out: string;
@@ -42,8 +61,22 @@ interface ExportFlags {
   readonly target: Target;
   readonly triton?: string;
   readonly whole?: boolean;
-  readonly topK: number;
-  readonly topP: number;
+}
+
+/** One value stands for all sub-tokens. */
+const oneOrAll = (values: readonly number[] | undefined, usual: number): PerFactor<number> =>
+  values === undefined ? usual : values.length === 1 ? values[0]! : values;
+
+function wholeOptions({ topK, topP, guidance: kind, interval, power }: Drawing): WholeOptions {
+  const filters = { topK: oneOrAll(topK, 0), topP: oneOrAll(topP, 1) };
+  if (kind === "constant") return filters;
+  if (kind === "interval") {
+    if (interval === undefined)
+      throw new TensorARError("--guidance interval needs --interval, the last decode step that is guided");
+    return { ...filters, guidance: { kind, interval } };
+  }
+  if (power === undefined) throw new TensorARError("--guidance power-cosine needs --power");
+  return { ...filters, guidance: { kind, power } };
 }
 
 const saveJson = async (path: string | undefined, value: unknown): Promise<void> => {
@@ -66,11 +99,18 @@ program
   .addOption(new Option("--target <runtime>", "runtime that it is for").choices(TARGETS).default("cpu"))
   .option("--triton <dir>", "also write a model repository for NVIDIA Triton Inference Server there")
   .option("--whole", "also write generation.onnx: the loop, sampling and the image decoder in one graph")
-  .option("--top-k <n>", "with --whole: keep the K most likely codes; 0 keeps all", wholeNumber(0), 0)
-  .option("--top-p <share>", "with --whole: keep the most likely codes up to this probability", share, 1)
-  .action(async ({ model, tokenizer, out, weights, target, triton, whole, topK, topP }: ExportFlags) => {
+  .option("--top-k <n...>", "with --whole: keep the K most likely codes; 0 keeps all", listOf(wholeNumber(0)))
+  .option("--top-p <share...>", "with --whole: keep the most likely codes up to this probability", listOf(share))
+  .addOption(
+    new Option("--guidance <kind>", "with --whole: how guidance changes from step to step")
+      .choices(["constant", "interval", "power-cosine"])
+      .default("constant"),
+  )
+  .option("--interval <n>", "with --guidance interval: last decode step that is guided", wholeNumber(0))
+  .option("--power <x>", "with --guidance power-cosine: its power", positiveNumber)
+  .action(async ({ model, tokenizer, out, weights, target, triton, whole, ...drawing }: ExportFlags) => {
+    const options = { weights, target, ...(whole && { whole: wholeOptions(drawing) }) };
     await eagerBackend();
-    const options = { weights, target, ...(whole && { whole: { topK, topP } }) };
     const { files } = await exportFolders(model, tokenizer, out, options);
     console.log(`${Object.keys(files).join(", ")} and config.json written to ${out}`);
     if (triton === undefined) return;

@@ -1,15 +1,15 @@
 import { mkdir } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { writeFileAtomic, writeFolderAtomic } from "@tensorar/checkpoint/node";
 import type { ModelFolder } from "@tensorar/model/node";
-import { type ComposedModel, type OnnxModel, type Quantization, saveModel, saveModels, trace } from "@tensorar/onnx";
+import { type ComposedModel, type OnnxModel, saveModel, saveModels } from "@tensorar/onnx";
 import * as tf from "@tensorflow/tfjs-core";
 import { TensorARError } from "./errors";
-import { DECODER, type ExportedFunction, GENERATION, IMAGE_DECODER, imageDecoder, modelFunctions } from "./functions";
+import { DECODER, GENERATION, IMAGE_DECODER, imageDecoder, modelFunctions } from "./functions";
 import type { ExportManifest } from "./manifest";
 import { loadSources, type SourceSizes, type Sources, sourcePath } from "./sources";
 import { sessionSettings, type Target } from "./targets";
-import { type WholeOptions, wholeGeneration } from "./whole-generation";
+import { checkWhole, type WholeOptions, wholeGeneration } from "./whole-generation";
 
 export interface ExportOptions {
   /** Number format of the decoder's matrices; default float32. */
@@ -21,9 +21,9 @@ export interface ExportOptions {
 }
 
 /**
- * Writes `decoder.onnx`, `image-decoder.onnx` and `config.json` for a model and its tokenizer, with `prefill.onnx` and
- * `next-factor.onnx` where the model needs them. The folder appears when all are complete. `weights` is the number format of the decoder's matrices; TensorAR's own modules, a few percent
- * of them, and all that is no matrix product stay in float32.
+ * Writes `decoder.onnx`, `image-decoder.onnx` and `config.json` for a model and its tokenizer, with `next-factor.onnx` where
+ * tokens have sub-tokens. The folder appears when all are complete. `weights` is the number format of the decoder's matrices;
+ * TensorAR's own modules, a few percent of them, and all that is no matrix product stay in float32.
  *
  * @throws TensorARError when the two do not belong together, `out` exists, or the system refuses
  */
@@ -35,12 +35,11 @@ export async function exportFolders(
 ): Promise<ExportManifest> {
   refuseRuntimeOnly(weights, target);
   const { model, tokenizer, sizes } = await loadSources(modelDir, tokenizerDir);
-  if (whole && weights !== "float32")
-    throw new TensorARError(`--weights ${weights}: a whole-generation graph is float32; leave one of them out`);
+  if (whole) checkWhole(whole, sizes);
   const graphs: Record<string, OnnxModel | ComposedModel> = {
     ...tracedModel(model, sizes, weights),
     [IMAGE_DECODER]: tracedImageDecoder(tokenizer, sizes),
-    ...(whole && { [GENERATION]: wholeGeneration(model, tokenizer, sizes, whole) }),
+    ...(whole && { [GENERATION]: wholeGeneration(model, tokenizer, sizes, whole, QUANTIZATION[weights]) }),
   };
   const files = Object.fromEntries(Object.entries(graphs).map(([file, graph]) => [file, portsOf(graph)]));
   const manifest: ExportManifest = {
@@ -50,6 +49,7 @@ export async function exportFolders(
     ...sizes,
     weights,
     target,
+    ...(whole && { generation: whole }),
     sessions: sessionSettings(target, files as ExportManifest["files"], sizes),
     files: files as ExportManifest["files"],
   };
@@ -86,41 +86,25 @@ function tracedModel(
   model: ModelFolder,
   sizes: SourceSizes,
   format: ExportManifest["weights"],
-): Record<string, OnnxModel> {
+): Record<string, OnnxModel | ComposedModel> {
   const { functions, weights } = modelFunctions(model, sizes);
+  const quantize = QUANTIZATION[format];
   try {
     return Object.fromEntries(
-      Object.entries(functions).map(([file, fn]) => [file, traced(file, fn, QUANTIZATION[format])]),
+      Object.entries(functions).map(([file, { graph }]) => [file, graph(quantize ? { quantize } : {})]),
     );
   } finally {
     tf.dispose(weights);
   }
 }
 
-function tracedImageDecoder(tokenizer: Sources["tokenizer"], { grid }: SourceSizes): OnnxModel {
-  const fn = imageDecoder(tokenizer, grid);
+function tracedImageDecoder(tokenizer: Sources["tokenizer"], { grid }: SourceSizes): OnnxModel | ComposedModel {
+  const { graph, weights } = imageDecoder(tokenizer, grid);
   try {
-    return traced(IMAGE_DECODER, fn as unknown as ExportedFunction);
+    return graph({});
   } finally {
-    tf.dispose(fn.weights);
+    tf.dispose(weights);
   }
-}
-
-function traced(file: string, { inputs, weights, run }: ExportedFunction, quantize?: Quantization): OnnxModel {
-  const options = { weights, name: basename(file, ".onnx"), ...(quantize && { quantize }) };
-  return withoutUnusedInputs(trace((each) => run(each as never), inputs as never, options));
-}
-
-/** Models whose condition is read in the prefill alone do not ask for it at every step. */
-function withoutUnusedInputs(model: OnnxModel): OnnxModel {
-  const { graph } = model;
-  const used = new Set([...graph.nodes.flatMap(({ inputs }) => inputs), ...graph.outputs.map(({ value }) => value)]);
-  const keeps = graph.inputs.map((value) => used.has(value));
-  return {
-    ...model,
-    inputs: model.inputs.filter((_, i) => keeps[i]),
-    graph: { ...graph, inputs: graph.inputs.filter((_, i) => keeps[i]) },
-  };
 }
 
 /** A single graph holds its weights; several share theirs. */

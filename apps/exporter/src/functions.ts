@@ -1,6 +1,16 @@
+import { basename } from "node:path";
 import type { TensorData } from "@tensorar/checkpoint";
+import type { Condition, TensorARModel } from "@tensorar/model";
 import { type ModelFolder, modelOf } from "@tensorar/model/node";
-import type { TensorSpec, Tensors } from "@tensorar/onnx";
+import {
+  type ComposedModel,
+  composeChoice,
+  type OnnxModel,
+  type TensorSpec,
+  type Tensors,
+  type TraceOptions,
+  trace,
+} from "@tensorar/onnx";
 import { createTokenizer, type TokenizerKind } from "@tensorar/tokenizer";
 import type { TokenizerFolder } from "@tensorar/tokenizer/node";
 import * as tf from "@tensorflow/tfjs-core";
@@ -9,11 +19,13 @@ import type { ExportManifest } from "./manifest";
 /** Inputs or outputs by name: one tensor, one for each layer, or several by name. */
 export type Named<T> = Readonly<Record<string, T | readonly T[] | Readonly<Record<string, T>>>>;
 
-/** A function to export: its inputs, its weights and its code, which runs eagerly and under tracing alike. */
+/** A function to export: its inputs, its weights, its code, and its graph. */
 export interface ExportedFunction<Inputs extends Named<TensorSpec> = Named<TensorSpec>> {
   readonly inputs: Inputs;
   readonly weights: Record<string, tf.Tensor>;
+  /** Runs eagerly. */
   run(inputs: Tensors<Inputs>): Named<tf.Tensor>;
+  graph(options: Pick<TraceOptions, "quantize">): OnnxModel | ComposedModel;
 }
 
 /** The files of an export. */
@@ -21,8 +33,6 @@ export const DECODER = "decoder.onnx";
 export const IMAGE_DECODER = "image-decoder.onnx";
 /** All of generation, where it was asked for. */
 export const GENERATION = "generation.onnx";
-/** All slots of a condition at once; only for models with several. */
-export const PREFILL = "prefill.onnx";
 /** The second sub-tokens of tokens given the first; only for models whose tokens consist of two. */
 export const NEXT_FACTOR = "next-factor.onnx";
 
@@ -32,14 +42,14 @@ const float = (...shape: (number | string)[]): TensorSpec => ({ dtype: "float32"
 const int = (...shape: (number | string)[]): TensorSpec => ({ dtype: "int32", shape });
 
 /** Conditions of any number of rows. */
-function conditionInputs({ condition }: Pick<ExportManifest, "condition">): Named<TensorSpec>["condition"] {
+export function conditionInputs({
+  condition,
+}: Pick<ExportManifest, "condition">): TensorSpec | Record<string, TensorSpec> {
   const batched = ({ dtype, shape }: ExportManifest["condition"][string]): TensorSpec => ({
     dtype,
     shape: ["batch", ...shape],
   });
-  const single = condition[ONLY];
-  if (single) return batched(single);
-  return Object.fromEntries(Object.entries(condition).map(([name, part]) => [name, batched(part)]));
+  return mapParts(condition[ONLY] ?? condition, batched);
 }
 
 /** Name in the manifest of a condition that is one tensor. */
@@ -61,8 +71,6 @@ export function stepInputs(sizes: StepSizes) {
   };
 }
 
-export const prefillInputs = (sizes: StepSizes) => ({ condition: conditionInputs(sizes) });
-
 export function factorInputs({ windowSize, stateWidth }: Pick<ExportManifest, "windowSize" | "stateWidth">) {
   return { states: float("batch", windowSize, stateWidth), known: [int("batch", windowSize)] };
 }
@@ -78,24 +86,94 @@ export function codeInputs({ tokens }: Pick<ExportManifest, "tokens">) {
  * out), and what else generation with it needs. Any batch size. They share their weights, which the caller disposes of.
  */
 export function modelFunctions(folder: ModelFolder, sizes: StepSizes & Pick<ExportManifest, "stateWidth">) {
-  const model = modelOf(folder);
+  const model = modelOf(folder) as unknown as TensorARModel<Condition>;
   const { conditionSlots, factors } = model.backbone;
   const weights = tensorsOf(folder.tensors);
-  const functions: Record<string, ExportedFunction<never>> = {};
-  const add = <Inputs extends Named<TensorSpec>>(
-    name: string,
-    inputs: Inputs,
-    run: ExportedFunction<Inputs>["run"],
-  ) => {
-    functions[name] = { inputs, weights, run } as unknown as ExportedFunction<never>;
-  };
-  add(DECODER, stepInputs(sizes), (inputs) => ({ ...model.decode(weights, inputs as never) }));
-  if (conditionSlots !== 1)
-    add(PREFILL, prefillInputs(sizes), (inputs) => ({ ...model.prefill(weights, inputs as never) }));
-  if (factors !== undefined)
-    add(NEXT_FACTOR, factorInputs(sizes), (inputs) => ({ logits: model.nextFactor(weights, inputs as never) }));
-  return { functions: functions as Readonly<Record<string, ExportedFunction>>, weights };
+  const step =
+    conditionSlots === 1
+      ? traced(DECODER, stepInputs(sizes), weights, (inputs) => ({ ...model.decode(weights, inputs as never) }))
+      : beginningStep(model, sizes, weights);
+  const functions: Record<string, ExportedFunction> = { [DECODER]: step as never };
+  if (factors !== undefined) {
+    const next = traced(NEXT_FACTOR, factorInputs(sizes), weights, (inputs) => ({
+      logits: model.nextFactor(weights, inputs as never),
+    }));
+    functions[NEXT_FACTOR] = next as never;
+  }
+  return { functions, weights };
 }
+
+/** A function whose code is its graph. */
+function traced<Inputs extends Named<TensorSpec>>(
+  file: string,
+  inputs: Inputs,
+  weights: Record<string, tf.Tensor>,
+  run: ExportedFunction<Inputs>["run"],
+): ExportedFunction<Inputs> {
+  const graph: ExportedFunction["graph"] = (options) =>
+    withoutUnusedInputs(trace(run as never, inputs as never, { ...options, weights, name: basename(file, ".onnx") }));
+  return { inputs, weights, run, graph };
+}
+
+/**
+ * The step of a model with several condition slots: all of them at position 0, one slot elsewhere. What follows the embedding
+ * is the same, nodes and weights.
+ */
+function beginningStep(
+  model: TensorARModel<Condition>,
+  sizes: StepSizes,
+  weights: Record<string, tf.Tensor>,
+): ExportedFunction<ReturnType<typeof stepInputs>> {
+  type Inputs = Parameters<typeof model.decode>[1];
+  const inputs = stepInputs(sizes);
+  const { window, position, condition, ...cache } = inputs;
+  const noPadding = (window: tf.Tensor) => tf.zerosLike(tf.cast(tf.slice(window, [0, 0], [-1, 1]), "float32")); // [R, 1]
+  const run = (given: Inputs) =>
+    given.position.dataSync()[0] === 0
+      ? { ...model.prefill(weights, given) }
+      : { ...model.decode(weights, given), mask: noPadding(given.window) };
+
+  const zero = ({ condition }: Pick<Inputs, "condition">) => ({ chosen: { ...model.embedPrefix(weights, condition) } });
+  const other = ({ window, position }: Pick<Inputs, "window" | "position">) => ({
+    chosen: { x: model.embedWindows(weights, tf.expandDims(window, 1)), positions: position, mask: noPadding(window) },
+  });
+  const after = ({ chosen, condition, ...cache }: { chosen: ReturnType<typeof model.embedPrefix> } & Inputs) => ({
+    ...model.advance(weights, { ...chosen, mask: model.backbone.conditionMask && chosen.mask, condition, cache }),
+    mask: chosen.mask,
+  });
+  const chosen = { x: float("batch", "new", model.backbone.width), positions: int("new"), mask: float("batch", "new") };
+  const graph: ExportedFunction["graph"] = (options) => {
+    const part = (fn: unknown, specs: Named<TensorSpec>) => trace(fn as never, specs as never, { ...options, weights });
+    return composeChoice(basename(DECODER, ".onnx"), {
+      ...{ when: "position", zero: part(zero, { condition }), other: part(other, { window, position }) },
+      after: withoutUnusedInputs(part(after, { chosen, condition, ...cache })),
+    });
+  };
+  return { inputs, weights, run: run as never, graph };
+}
+
+/** Models whose condition is read in the prefill alone do not ask for it at every step. @param prefix of inputs that may go */
+export function withoutUnusedInputs(model: OnnxModel, prefix = ""): OnnxModel {
+  const { graph } = model;
+  const used = new Set([...graph.nodes.flatMap(({ inputs }) => inputs), ...graph.outputs.map(({ value }) => value)]);
+  const keeps = graph.inputs.map((value, i) => used.has(value) || !model.inputs[i]!.name.startsWith(prefix));
+  return {
+    ...model,
+    inputs: model.inputs.filter((_, i) => keeps[i]),
+    graph: { ...graph, inputs: graph.inputs.filter((_, i) => keeps[i]) },
+  };
+}
+
+/** What `change` makes of a condition: of its one tensor, or of each by name. */
+export function mapParts<T extends { readonly dtype: string }, U>(
+  parts: T | Readonly<Record<string, T>>,
+  change: (part: T, name?: string) => U,
+): U | Record<string, U> {
+  if (isPart(parts)) return change(parts);
+  return Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, change(part, name)]));
+}
+
+const isPart = <T extends object>(parts: T | Readonly<Record<string, T>>): parts is T => "dtype" in parts;
 
 /** Codes to images in [-1, 1], NHWC. Any batch size. */
 export function imageDecoder(
@@ -104,11 +182,9 @@ export function imageDecoder(
 ): ExportedFunction<ReturnType<typeof codeInputs>> {
   const weights = tensorsOf(folder.tensors);
   const tokenizer = createTokenizer(folder);
-  return {
-    inputs: codeInputs({ tokens: grid[0] * grid[1] }),
-    weights,
-    run: ({ codes }) => ({ images: tokenizer.decode(weights, codes as tf.Tensor2D, grid) }),
-  };
+  return traced(IMAGE_DECODER, codeInputs({ tokens: grid[0] * grid[1] }), weights, ({ codes }) => ({
+    images: tokenizer.decode(weights, codes as tf.Tensor2D, grid),
+  }));
 }
 
 export const tensorsOf = (params: Readonly<Record<string, TensorData>>): Record<string, tf.Tensor> =>

@@ -54,11 +54,24 @@ const schema = z.strictObject({
       z.custom<SessionSettings>((value) => typeof value === "object" && value !== null),
     )
     .default({}),
+  /** How `generation.onnx` draws codes, where there is one. */
+  generation: z
+    .strictObject({
+      topK: z.union([z.int().nonnegative(), z.array(z.int().nonnegative()).readonly()]),
+      topP: z.union([z.number(), z.array(z.number()).readonly()]),
+      guidance: z
+        .discriminatedUnion("kind", [
+          z.strictObject({ kind: z.literal("constant") }),
+          z.strictObject({ kind: z.literal("interval"), interval: z.int() }),
+          z.strictObject({ kind: z.literal("power-cosine"), power: z.number().positive() }),
+        ])
+        .exactOptional(),
+    })
+    .exactOptional(),
   /** Inputs and outputs of each graph, by the names in the file. */
   files: z.strictObject({
     "decoder.onnx": graph,
     "image-decoder.onnx": graph,
-    "prefill.onnx": graph.optional(),
     "next-factor.onnx": graph.optional(),
     "generation.onnx": graph.optional(),
   }),

@@ -1,14 +1,10 @@
 import { streamAddress } from "@tensorar/noise";
+import { streamPurpose } from "@tensorar/sampler";
 import * as tf from "@tensorflow/tfjs-core";
 
-// The random numbers of `generate` of @tensorar/sampler as tensors: Philox4x32-10 (Salmon et al. 2011) on words that are kept as
-// two halves of 16 bits, since int32 holds neither 32 unsigned bits nor products of them.
-
-/** A 32-bit word: int32 tensors in [0, 2^16). */
-interface Word {
-  readonly high: tf.Tensor;
-  readonly low: tf.Tensor;
-}
+// The random numbers of `generate` of @tensorar/sampler as tensors: Philox4x32-10 (Salmon et al. 2011). A 32-bit word is kept as
+// two halves of 16 bits, since int32 holds neither 32 unsigned bits nor products of them, and words that are treated alike are one
+// tensor: int32 [2 halves, 2 words, …], the low half first.
 
 const ROUNDS = 10;
 const MULTIPLIERS = [0xd2511f53, 0xcd9e8d57] as const;
@@ -16,86 +12,128 @@ const WEYL = [0x9e3779b9, 0xbb67ae85] as const;
 const WORDS = 4;
 
 const int = (value: number): tf.Tensor => tf.scalar(value, "int32");
-const quotient = (x: tf.Tensor, by: number): tf.Tensor => tf.floorDiv(x, int(by));
-const remainder = (x: tf.Tensor, by: number): tf.Tensor => tf.sub(x, tf.mul(quotient(x, by), int(by)));
-const HALF = 2 ** 16;
+/** The lowest bits of x ≥ 0. */
+const lowest = (x: tf.Tensor, bits: number): tf.Tensor => tf.mod(x, int(2 ** bits));
+/** x ≥ 0 without its lowest bits. The rest has at most 24 bits here, so float32 is exact; GPUs have no integer division. */
+const shifted = (x: tf.Tensor, bits: number): tf.Tensor =>
+  tf.cast(tf.mul(tf.cast(tf.sub(x, lowest(x, bits)), "float32"), 2 ** -bits), "int32");
+const xor = (a: tf.Tensor, b: tf.Tensor): tf.Tensor => tf.sub(tf.add(a, b), tf.mul(tf.bitwiseAnd(a, b), int(2)));
 
-/** 16 bits times a constant of 16 bits, by way of its bytes: every product stays below 2^24. */
-function timesHalf(x: tf.Tensor, constant: number): Word {
-  const low = tf.mul(x, int(constant % 256));
-  const high = tf.mul(x, int(Math.floor(constant / 256)));
-  const sum = tf.add(low, tf.mul(remainder(high, 256), int(256)));
-  return { high: tf.add(quotient(sum, HALF), quotient(high, 256)), low: remainder(sum, HALF) };
+/** Numbers [outer][inner] as int32 [outer, inner, 1, …], of this rank. */
+const table = (values: readonly (readonly number[])[], rank: number): tf.Tensor =>
+  tf.tensor(values.flat(), [values.length, values[0]!.length, ...new Array<number>(rank - 2).fill(1)], "int32");
+const halvesOf = (words: readonly number[]): number[][] => [
+  words.map((word) => word % 2 ** 16),
+  words.map((word) => Math.floor(word / 2 ** 16)),
+];
+
+/** Sums of halves, at most 2^18 each, carried over to the next one. */
+function carry(limbs: readonly tf.Tensor[]): tf.Tensor[] {
+  let carried: tf.Tensor | undefined;
+  return limbs.map((limb) => {
+    const sum = carried ? tf.add(limb, carried) : limb;
+    carried = shifted(sum, 16);
+    return lowest(sum, 16);
+  });
 }
 
-/** The 64-bit product of a word and a constant, as two words. */
-function times({ high, low }: Word, constant: number): { readonly high: Word; readonly low: Word } {
-  const [constantHigh, constantLow] = [Math.floor(constant / HALF), constant % HALF];
-  const [ll, lh] = [timesHalf(low, constantLow), timesHalf(low, constantHigh)];
-  const [hl, hh] = [timesHalf(high, constantLow), timesHalf(high, constantHigh)];
-  const second = tf.add(tf.add(ll.high, lh.low), hl.low);
-  const third = tf.add(tf.add(tf.add(lh.high, hl.high), hh.low), quotient(second, HALF));
-  const fourth = tf.add(hh.high, quotient(third, HALF)); // the product has no fifth half
-  return { low: { high: remainder(second, HALF), low: ll.low }, high: { high: fourth, low: remainder(third, HALF) } };
+/** The 64-bit products of both words with their constants: the low and the high words of them. */
+function timesConstants(words: tf.Tensor): { readonly low: tf.Tensor; readonly high: tf.Tensor } {
+  // Every half times every byte of the constant stays below 2^24: [2 halves, 2 halves of the constant, 2 words, …]
+  const x = tf.expandDims(words, 1);
+  const byByte = (byte: number): tf.Tensor => {
+    const bytes = halvesOf(MULTIPLIERS).map((halves) => halves.map((half) => Math.floor(half / 256 ** byte) % 256));
+    return tf.mul(x, tf.expandDims(table(bytes, words.rank), 0));
+  };
+  const [even, odd] = [byByte(0), byByte(1)]; // the second counts 2^8 times as much
+  const low = tf.add(lowest(even, 16), tf.mul(lowest(odd, 8), int(256)));
+  const high = tf.add(shifted(even, 16), shifted(odd, 8));
+  const cells = (x: tf.Tensor) => tf.unstack(x).map((row) => tf.unstack(row)) as [tf.Tensor, tf.Tensor][];
+  const [[ll, lh], [hl, hh]] = cells(low) as [[tf.Tensor, tf.Tensor], [tf.Tensor, tf.Tensor]];
+  const [[LL, LH], [HL, HH]] = cells(high) as [[tf.Tensor, tf.Tensor], [tf.Tensor, tf.Tensor]];
+  const limbs = carry([ll, tf.add(LL, tf.add(lh, hl)), tf.add(hh, tf.add(LH, HL)), HH]) as [
+    ...[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor],
+  ];
+  return { low: tf.stack([limbs[0], limbs[1]]), high: tf.stack([limbs[2], limbs[3]]) };
 }
 
-const xorHalf = (a: tf.Tensor, b: tf.Tensor): tf.Tensor => tf.sub(tf.add(a, b), tf.mul(tf.bitwiseAnd(a, b), int(2)));
-const xor = (a: Word, b: Word): Word => ({ high: xorHalf(a.high, b.high), low: xorHalf(a.low, b.low) });
-
-function plus({ high, low }: Word, constant: number): Word {
-  const sum = tf.add(low, int(constant % HALF));
-  const carried = tf.add(tf.add(high, int(Math.floor(constant / HALF))), quotient(sum, HALF));
-  return { high: remainder(carried, HALF), low: remainder(sum, HALF) };
-}
-
-/** Four random words for each counter and key, all of one shape. */
-function philox(counter: readonly [Word, Word, Word, Word], key: readonly [Word, Word]): Word[] {
-  let [c0, c1, c2, c3] = counter;
-  let [k0, k1] = key;
-  for (let round = 0; round < ROUNDS; round++) {
-    const [first, second] = [times(c0, MULTIPLIERS[0]), times(c2, MULTIPLIERS[1])];
-    [c0, c1, c2, c3] = [xor(xor(second.high, c1), k0), second.low, xor(xor(first.high, c3), k1), first.low];
-    [k0, k1] = [plus(k0, WEYL[0]), plus(k1, WEYL[1])];
-  }
-  return [c0, c1, c2, c3];
+/** Sums of both words with their constants, modulo 2^32. */
+function plusConstants(words: tf.Tensor, constants: readonly number[]): tf.Tensor {
+  const [low, high] = tf.unstack(tf.add(words, table(halvesOf(constants), words.rank))) as [tf.Tensor, tf.Tensor];
+  return tf.stack(carry([low, high]));
 }
 
 /**
- * The uniform numbers that `generate` draws tokens and drafts with, cut to 24 bits: one for the final token of each position
- * and one for each draft made there. Traceable.
+ * Four random words for each counter and key.
+ * @param even words 0 and 2 of the counters, [2, 2, …]
+ * @param odd words 1 and 3 of them
+ * @param key [2, 2, …]
+ * @returns the same of the results
+ */
+function philox(
+  even: tf.Tensor,
+  odd: tf.Tensor,
+  key: tf.Tensor,
+): { readonly even: tf.Tensor; readonly odd: tf.Tensor } {
+  let state = { even, odd };
+  let roundKey = key;
+  for (let round = 0; round < ROUNDS; round++) {
+    if (round > 0) roundKey = plusConstants(roundKey, WEYL);
+    const { low, high } = timesConstants(state.even);
+    const swap = (x: tf.Tensor) => tf.reverse(x, 1);
+    state = { even: xor(xor(swap(high), state.odd), roundKey), odd: swap(low) };
+  }
+  return state;
+}
+
+/**
+ * The uniform numbers that `generate` draws tokens and drafts with, cut to 24 bits: for each sub-token, or for the whole token,
+ * one for the final one of each position and one for each draft made there. Traceable.
  *
  * @param seed int32 [B], 0 or more
  * @param index int32 [B]: images of their runs
- * @returns float32 [B, T, k] in [0, 1)
+ * @param sizes.factors sub-tokens of a token; 1 where there are none
+ * @returns float32 [B, T, factors · k] in [0, 1)
  */
-export function generationUniforms(seed: tf.Tensor, index: tf.Tensor, tokens: number, windowSize: number): tf.Tensor {
-  // Streams, side by side on the last axis: that of the final token, and as many blocks as the drafts need.
+export function generationUniforms(
+  seed: tf.Tensor,
+  index: tf.Tensor,
+  { tokens, windowSize, factors }: { readonly tokens: number; readonly windowSize: number; readonly factors: number },
+): tf.Tensor {
+  // Streams, side by side on the last axis. Of each factor: that of the final token, and as many blocks as the drafts need.
   const blocks = Math.ceil((windowSize - 1) / WORDS);
-  const streams = [
-    { purpose: "token", block: 0 },
-    ...Array.from({ length: blocks }, (_, block) => ({ purpose: "draft", block })),
-  ].map(({ purpose, block }) => ({ block, ...streamAddress("generationUniforms", 0, purpose, [0, 0]) }));
-  const zero = tf.add(tf.reshape(tf.mul(seed, int(0)), [-1, 1, 1]), tf.zeros([1, tokens, streams.length], "int32")); // [B, T, streams]
-  const spread = (x: tf.Tensor): tf.Tensor => tf.add(zero, x);
-  const word = (x: tf.Tensor): Word => ({ high: spread(quotient(x, HALF)), low: spread(remainder(x, HALF)) });
-  const constants = (values: readonly number[]): Word => {
-    const halves = (of: (value: number) => number) =>
-      spread(tf.tensor3d(values.map(of), [1, 1, values.length], "int32"));
-    return { high: halves((value) => Math.floor(value / HALF)), low: halves((value) => value % HALF) };
-  };
-  const words = philox(
-    [
-      constants(streams.map(({ block }) => block)),
-      word(tf.reshape(index, [-1, 1, 1])),
-      word(tf.reshape(tf.range(0, tokens, 1, "int32"), [1, -1, 1])),
-      constants(streams.map(({ counter3 }) => counter3)),
-    ],
-    [word(tf.reshape(seed, [-1, 1, 1])), constants(streams.map(({ key1 }) => key1))],
-  ).map(({ high, low }) => tf.div(tf.cast(tf.add(tf.mul(high, int(256)), quotient(low, 256)), "float32"), 2 ** 24));
-  const all = tf.stack(words, 3); // [B, T, streams, 4]: the words of a stream in order
-  const [first, ...rest] = tf.unstack(all, 2) as [tf.Tensor, ...tf.Tensor[]]; // [B, T, 4]
-  const final = tf.slice(first, [0, 0, 0], [-1, -1, 1]);
-  if (windowSize === 1) return final;
-  const drafts = tf.slice(tf.concat(rest, 2), [0, 0, 0], [-1, -1, windowSize - 1]);
-  return tf.concat([final, drafts], 2); // [B, T, k]
+  const streams = Array.from({ length: factors }, (_, factor) => [
+    { purpose: streamPurpose("token", factor), block: 0 },
+    ...Array.from({ length: blocks }, (_, block) => ({ purpose: streamPurpose("draft", factor), block })),
+  ])
+    .flat()
+    .map(({ purpose, block }) => ({ block, ...streamAddress("generationUniforms", 0, purpose, [0, 0]) }));
+  const shape = [1, tokens, streams.length];
+  const zero = tf.add(tf.reshape(tf.mul(seed, int(0)), [-1, 1, 1]), tf.zeros(shape, "int32")); // [B, T, streams]
+  /** Numbers below 2^31 as a word: [2, B, T, streams] */
+  const word = (x: tf.Tensor): tf.Tensor => tf.stack([tf.add(zero, lowest(x, 16)), tf.add(zero, shifted(x, 16))]);
+  const constants = (values: readonly number[]): tf.Tensor =>
+    tf.stack(halvesOf(values).map((halves) => tf.add(zero, tf.tensor3d(halves, [1, 1, values.length], "int32"))));
+  const results = philox(
+    tf.stack(
+      [constants(streams.map(({ block }) => block)), word(tf.reshape(tf.range(0, tokens, 1, "int32"), [1, -1, 1]))],
+      1,
+    ),
+    tf.stack([word(tf.reshape(index, [-1, 1, 1])), constants(streams.map(({ counter3 }) => counter3))], 1),
+    tf.stack([word(tf.reshape(seed, [-1, 1, 1])), constants(streams.map(({ key1 }) => key1))], 1),
+  );
+  const words = tf.stack([results.even, results.odd], 2); // [2, 2, 2, B, T, streams]: words 0, 1, 2, 3
+  const [low, high] = tf.unstack(tf.reshape(words, [2, WORDS, -1, tokens, streams.length])) as [tf.Tensor, tf.Tensor];
+  const bits = tf.add(tf.mul(high, int(256)), shifted(low, 8)); // the highest 24
+  const numbers = tf.mul(tf.cast(bits, "float32"), 2 ** -24); // [4, B, T, streams]
+  const all = tf.unstack(tf.transpose(numbers, [3, 1, 2, 0])); // [B, T, 4] each: the words of a stream in order
+  const parts = Array.from({ length: factors }, (_, factor) => {
+    const [first, ...rest] = all.slice(factor * (1 + blocks), (factor + 1) * (1 + blocks)) as [
+      tf.Tensor,
+      ...tf.Tensor[],
+    ];
+    const final = tf.slice(first, [0, 0, 0], [-1, -1, 1]);
+    return rest.length === 0 ? [final] : [final, tf.slice(tf.concat(rest, 2), [0, 0, 0], [-1, -1, windowSize - 1])];
+  }).flat();
+  return parts.length === 1 ? parts[0]! : tf.concat(parts, 2); // [B, T, factors · k]
 }

@@ -1,7 +1,7 @@
 import type { TensorData } from "@tensorar/checkpoint";
 import { createStream, PAD, type RandomStream } from "@tensorar/noise";
 import type { TensorSpec } from "@tensorar/onnx";
-import { codeInputs, factorInputs, type Named, ONLY, prefillInputs, stepInputs } from "./functions";
+import { codeInputs, factorInputs, type Named, ONLY, stepInputs } from "./functions";
 import type { SourceSizes } from "./sources";
 
 const HIDDEN = -1e9;
@@ -42,14 +42,13 @@ const PROMPT = 5;
 /**
  * Random inputs of the decoder step that makes token `token` final, as generation gives them: real codes, PAD past the
  * last token and before the first, any condition, the slots before it filled. The cache holds two slots more, which the
- * mask hides. With one condition slot the first step is that of the condition itself.
+ * mask hides. The first step is that of the condition's own slots.
  */
 export function decoderInputs(sizes: SourceSizes, batch: number, token: number, seed: number) {
   const { vocabSize, tokens, windowSize, conditionSlots } = sizes;
   const specs = stepInputs(sizes);
   const random = createStream(seed, "decoder-inputs", batch, token);
-  const prefix = (conditionSlots ?? PROMPT) - 1;
-  const position = prefix + token; // slot of the whole sequence
+  const position = token === 0 ? 0 : (conditionSlots ?? PROMPT) - 1 + token; // slot of the whole sequence
   const slots = position + 2;
   const symbols = { batch, slots, prompt: PROMPT };
   const normal = (spec: TensorSpec) => fill(spec, symbols, () => random.normal());
@@ -63,13 +62,6 @@ export function decoderInputs(sizes: SourceSizes, batch: number, token: number, 
     keys: specs.keys.map(normal),
     values: specs.values.map(normal),
   };
-}
-
-/** Random conditions for all their slots at once. */
-export function prefillRandom(sizes: SourceSizes, batch: number, seed: number) {
-  const random = createStream(seed, "prefill-inputs", batch);
-  const specs = prefillInputs(sizes);
-  return { condition: condition(sizes, specs.condition, { batch, prompt: PROMPT }, random) };
 }
 
 /** Random states and first sub-tokens. */

@@ -16,7 +16,7 @@ export interface Sources {
 
 export type SourceSizes = Omit<
   ExportManifest,
-  "kind" | "model" | "tokenizer" | "weights" | "target" | "sessions" | "files"
+  "kind" | "model" | "tokenizer" | "weights" | "target" | "sessions" | "generation" | "files"
 >;
 
 /** @throws TensorARError when a folder can't be read, or the two do not belong together */

@@ -17,7 +17,7 @@ export interface SessionSettings {
 }
 
 type Files = ExportManifest["files"];
-type Ports = NonNullable<Files["prefill.onnx"]>;
+type Ports = Files["decoder.onnx"];
 
 /** Sizes that TensorRT builds an engine for. */
 const BATCHES = { min: 1, opt: 2, max: 32 } as const;

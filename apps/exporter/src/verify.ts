@@ -8,20 +8,21 @@ import { TensorARError } from "./errors";
 import {
   DECODER,
   type ExportedFunction,
+  GENERATION,
   IMAGE_DECODER,
   imageDecoder,
   modelFunctions,
   type Named,
   NEXT_FACTOR,
-  PREFILL,
   toTensor,
 } from "./functions";
 import { readManifest } from "./manifest";
 import { openGraph } from "./open-graph";
 import { availableSessions } from "./providers";
-import { decoderInputs, factorRandom, imageInputs, prefillRandom } from "./random-inputs";
+import { decoderInputs, factorRandom, imageInputs } from "./random-inputs";
 import { loadSources, type SourceSizes } from "./sources";
 import type { SessionSettings, Target } from "./targets";
+import { generateBothWays } from "./verify-generation";
 
 export interface Comparison {
   readonly file: string;
@@ -74,6 +75,12 @@ export async function verifyExport(dir: string, runtime: typeof ort, options: Ve
       const rounded = file !== IMAGE_DECODER && manifest.weights !== "float32";
       comparisons.push(...(await compareAll(dir, file, runtime, sessions, fn, rounded, batches, inputsOf[file]!)));
     }
+    if (manifest.files[GENERATION]) {
+      for (const batch of batches)
+        comparisons.push(
+          ...compareGenerated(batch, await generateBothWays(dir, manifest, model, runtime, sessions, { batch, seed })),
+        );
+    }
     return comparisons;
   } finally {
     tf.dispose([weights, images.weights]);
@@ -85,11 +92,9 @@ function randomInputs(
   sizes: SourceSizes,
   seed: number,
 ): Record<string, (batch: number) => readonly Named<TensorData>[]> {
-  const first = sizes.conditionSlots === 1 ? 0 : 1; // otherwise the prefill's
-  const tokens = [...new Set([first, Math.floor(sizes.tokens / 2), sizes.tokens - 1])];
+  const tokens = [...new Set([0, Math.floor(sizes.tokens / 2), sizes.tokens - 1])];
   return {
     [DECODER]: (batch) => tokens.map((token) => decoderInputs(sizes, batch, token, seed)),
-    [PREFILL]: (batch) => [prefillRandom(sizes, batch, seed)],
     [NEXT_FACTOR]: (batch) => [factorRandom(sizes, batch, seed)],
     [IMAGE_DECODER]: (batch) => [imageInputs(sizes, batch, seed)],
   };
@@ -132,10 +137,9 @@ async function compareAll<Inputs extends Named<TensorSpec>>(
     for (const batch of batches) {
       const gaps = new Map<string, Gap>();
       for (const inputs of inputsOf(batch)) addGaps(gaps, file, runEagerly(fn, inputs), await graph.run(inputs));
-      for (const [output, { largestDifference, largestValue, predictions, agreeing }] of gaps) {
-        const withinTolerance = rounded
-          ? Number.isFinite(largestDifference)
-          : largestDifference <= ABSOLUTE_TOLERANCE + RELATIVE_TOLERANCE * largestValue;
+      for (const [output, gap] of gaps) {
+        const { largestDifference, largestValue, predictions, agreeing } = gap;
+        const withinTolerance = rounded ? Number.isFinite(largestDifference) : isWithinTolerance(gap);
         const agreement = predictions === 0 ? null : agreeing / predictions;
         comparisons.push({ file, output, batch, largestDifference, largestValue, agreement, rounded, withinTolerance });
       }
@@ -144,6 +148,23 @@ async function compareAll<Inputs extends Named<TensorSpec>>(
   } finally {
     await graph.dispose();
   }
+}
+
+/** The whole-generation graph against the export's own steps: the same codes, and their images. */
+function compareGenerated(
+  batch: number,
+  { whole, stepwise }: Awaited<ReturnType<typeof generateBothWays>>,
+): Comparison[] {
+  return (["codes", "images"] as const).map((output) => {
+    const gap = newGap();
+    widen(gap, stepwise[output].data as Float32Array, whole[output].data as Float32Array);
+    const within = output === "codes" ? gap.largestDifference === 0 : isWithinTolerance(gap);
+    const { largestDifference, largestValue } = gap;
+    return {
+      ...{ file: GENERATION, output, batch, largestDifference, largestValue },
+      ...{ agreement: null, rounded: false, withinTolerance: within },
+    };
+  });
 }
 
 /** The same nesting of tfjs tensors that the function takes; the inputs must be made for it. */
@@ -192,6 +213,9 @@ interface Gap {
 const RELATIVE_TOLERANCE = 1e-4;
 const ABSOLUTE_TOLERANCE = 1e-5;
 
+const isWithinTolerance = ({ largestDifference, largestValue }: Gap): boolean =>
+  largestDifference <= ABSOLUTE_TOLERANCE + RELATIVE_TOLERANCE * largestValue;
+
 const LOGITS = "logits";
 
 const likeliest = (logits: Float32Array, row: number, codes: number): number => {
@@ -199,6 +223,16 @@ const likeliest = (logits: Float32Array, row: number, codes: number): number => 
   for (let code = 1; code < codes; code++) if (logits[row + code]! > logits[row + best]!) best = code;
   return best;
 };
+
+const newGap = (): Gap => ({ largestDifference: 0, largestValue: 0, predictions: 0, agreeing: 0 });
+
+/** Widens a gap by the values of one output. */
+function widen(gap: Gap, expected: ArrayLike<number>, actual: ArrayLike<number>): void {
+  for (let i = 0; i < expected.length; i++) {
+    gap.largestDifference = Math.max(gap.largestDifference, Math.abs(actual[i]! - expected[i]!)); // NaN stays
+    gap.largestValue = Math.max(gap.largestValue, Math.abs(expected[i]!));
+  }
+}
 
 /** Widens the gap of every output by what these two runs show. */
 function addGaps(
@@ -211,7 +245,7 @@ function addGaps(
     const given = exported[output];
     if (given === undefined) throw new TensorARError(`${file}: there is no output "${output}"; export it again`);
     const actual = listOf(given);
-    const gap = gaps.get(output) ?? { largestDifference: 0, largestValue: 0, predictions: 0, agreeing: 0 };
+    const gap = gaps.get(output) ?? newGap();
     gaps.set(output, gap);
     for (const [part, values] of expected.entries()) {
       const found = actual[part]?.data as Float32Array | undefined;
@@ -220,10 +254,7 @@ function addGaps(
           `${file}: output "${output}" has ${found?.length ?? 0} values, expected ${values.length}; export it again`,
         );
       }
-      for (const [i, value] of values.entries()) {
-        gap.largestDifference = Math.max(gap.largestDifference, Math.abs(found[i]! - value)); // NaN stays
-        gap.largestValue = Math.max(gap.largestValue, Math.abs(value));
-      }
+      widen(gap, values, found);
       if (output === LOGITS) {
         const codes = actual[part]!.shape.at(-1)!;
         for (let row = 0; row < values.length; row += codes) {

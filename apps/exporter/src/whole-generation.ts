@@ -1,141 +1,108 @@
-import { sampleFromLogits, type TensorARModel } from "@tensorar/model";
+import { type Condition, joinTokens, type TensorARModel } from "@tensorar/model";
 import { type ModelFolder, modelOf } from "@tensorar/model/node";
 import { PAD } from "@tensorar/noise";
-import { type ComposedModel, composeLoop, type TensorSpec, trace } from "@tensorar/onnx";
+import { type ComposedModel, composeLoop, type TensorSpec, type TraceOptions, trace } from "@tensorar/onnx";
+import type { PerFactor } from "@tensorar/sampler";
 import { createTokenizer, type TokenizerKind } from "@tensorar/tokenizer";
 import type { TokenizerFolder } from "@tensorar/tokenizer/node";
 import * as tf from "@tensorflow/tfjs-core";
+import { draw, guided, type Ramp, scalesAt } from "./draw-graph";
 import { TensorARError } from "./errors";
-import { tensorsOf } from "./functions";
+import { conditionInputs, mapParts, tensorsOf, withoutUnusedInputs } from "./functions";
 import { generationUniforms } from "./philox-graph";
 import type { SourceSizes } from "./sources";
+import { unconditionalOf } from "./unconditional";
 
-// B images · T tokens · k window · V codes · H heads · Dh head width · S slots of the cache · rows 2 B: with and without class
+// B images · T tokens · k window · F sub-tokens of a token · V codes · H heads · Dh head width · D width
+// S slots of the cache · L slots of a step, C of the condition at first, then 1 · rows 2 B: with and without the condition
 
-/** How codes are drawn, fixed in the graph. */
+/** How codes are drawn, fixed in the graph. Lists have one value for each sub-token of a code. */
 export interface WholeOptions {
   /** Keep the K most likely codes; 0 keeps all. */
-  readonly topK: number;
+  readonly topK: PerFactor<number>;
   /** Keep the most likely codes up to this probability; 1 keeps all. */
-  readonly topP: number;
+  readonly topP: PerFactor<number>;
+  /** How guidance changes from step to step; default constant. */
+  readonly guidance?: Ramp;
+}
+
+/** @throws TensorARError when a list has not one value for each sub-token */
+export function checkWhole(options: WholeOptions, { factors = [0] }: Pick<SourceSizes, "factors">): void {
+  for (const name of ["topK", "topP"] as const) {
+    const value = options[name];
+    if (typeof value === "number" || value.length === factors.length) continue;
+    throw new TensorARError(
+      `${value.length} values of ${name} for ${factors.length} sub-tokens; give one, or one for each`,
+    );
+  }
+}
+
+interface State {
+  readonly codes: tf.Tensor;
+  /** [B, 2, L, D]: slots to run next */
+  readonly x: tf.Tensor;
+  /** [L] */
+  readonly positions: tf.Tensor;
+  /** [B, 2, L], where conditions may be padded */
+  readonly own?: tf.Tensor;
+  /** [B, 2, S], or [1, 1, S] where conditions are never padded */
+  readonly mask: tf.Tensor;
+  readonly keys: readonly tf.Tensor[];
+  readonly values: readonly tf.Tensor[];
+}
+
+interface BodyInputs extends Readonly<Record<"step" | "scale" | "temperature", tf.Tensor>> {
+  readonly state: State;
+  readonly fixed: { readonly uniforms: tf.Tensor; readonly condition: Condition };
 }
 
 const HIDDEN = -1e9;
-/** Below every logit, so that what is filtered has no weight. */
-const NEVER = -1e30;
+/** [B, 2, …] → [rows, …]: an image's two rows lie side by side. */
+const merged = (x: tf.Tensor): tf.Tensor => tf.reshape(x, [-1, ...x.shape.slice(2)]);
+/** [rows, …] → [B, 2, …] */
+const apart = (x: tf.Tensor): tf.Tensor => tf.reshape(x, [-1, 2, ...x.shape.slice(1)]);
+/** [B, …] → [B, 2, …]: both rows are the same. */
+const twice = (x: tf.Tensor): tf.Tensor => tf.stack([x, x], 1);
 
 /**
  * All of generation as one graph: the loop over tokens, guidance, filters, random numbers, drafts and the image decoder. Inputs:
- * `condition`, `seed` and `index` int32 [B] (image `index` of the run of a seed), `scale` float32 [B] and `temperature` float32 [];
- * outputs: `codes` int32 [B, T] and `images` float32 [B, height, width, 3]. Codes are those of `generate` of
- * `@tensorar/sampler` with these settings, constant guidance and raw drafts, up to float32.
+ * the model's `condition`, `seed` and `index` int32 [B] (image `index` of the run of a seed), `scale` float32 [B] and
+ * `temperature` float32 []; with F sub-tokens [B, F] and [F]. Outputs: `codes` int32 [B, T] and `images` float32 [B, height,
+ * width, 3]. Codes are those of `generate` of `@tensorar/sampler` with these settings and raw drafts, up to float32.
  *
- * The cache grows by a slot a step, so a step reads only what is filled; slot 0 is a dummy that the mask hides.
+ * The first step runs the condition's slots, every other one the slot of the tensor before it, with the same nodes and weights.
+ * The cache grows step by step, so a step reads only what is filled; slot 0 is a dummy that the mask hides.
  *
- * @throws TensorARError for models whose condition is no single class, or whose tokens have sub-tokens
+ * @throws TensorARError for models that can't be guided
  */
 export function wholeGeneration(
   folder: ModelFolder,
   tokenizerFolder: TokenizerFolder<TokenizerKind>,
   sizes: SourceSizes,
-  { topK, topP }: WholeOptions,
+  options: WholeOptions,
+  quantize?: TraceOptions["quantize"],
 ): ComposedModel {
-  const model = modelOf(folder) as TensorARModel;
-  const { tokens: T, vocabSize: V, conditionSlots, nullCondition, factors, cache } = model.backbone;
-  const k = model.windowSize;
-  if (conditionSlots !== 1 || factors !== undefined || nullCondition < 0)
-    throw new TensorARError(
-      "a whole-generation graph is for models of one class slot with a null class; export steps instead",
-    );
-  const { layers, heads: H, headDim: Dh } = cache;
+  const model = modelOf(folder) as unknown as TensorARModel<Condition>;
+  const { tokens: T } = model.backbone;
   const params = tensorsOf(folder.tensors);
   const pixels = tensorsOf(tokenizerFolder.tensors);
   const tokenizer = createTokenizer(tokenizerFolder);
-  const each = (spec: TensorSpec): TensorSpec[] => Array.from({ length: layers }, () => spec);
-  const perImage = (dtype: TensorSpec["dtype"]): TensorSpec => ({ dtype, shape: ["batch"] });
-
-  const before = (inputs: Record<string, tf.Tensor>) => {
-    const zero = tf.mul(tf.cast(inputs.condition!, "float32"), 0); // [B]
-    const zeros = (...shape: number[]) =>
-      tf.add(tf.reshape(zero, [-1, ...shape.map(() => 1)]), tf.zeros([1, ...shape]));
-    const perLayer = (...shape: number[]) => Array.from({ length: layers }, () => zeros(...shape));
-    return {
-      initial: {
-        codes: tf.cast(zeros(T), "int32"),
-        window: tf.cast(zeros(k), "int32"),
-        uniforms: generationUniforms(inputs.seed!, inputs.index!, T, k), // [B, T, k]
-        mask: tf.fill([1, 1], HIDDEN),
-        keys: perLayer(2, H, Dh, 1),
-        values: perLayer(2, H, 1, Dh),
-      },
-    };
-  };
-
-  interface State {
-    readonly codes: tf.Tensor;
-    readonly window: tf.Tensor;
-    readonly uniforms: tf.Tensor;
-    readonly mask: tf.Tensor;
-    readonly keys: readonly tf.Tensor[];
-    readonly values: readonly tf.Tensor[];
-  }
-  const body = ({ state, step, condition, scale, temperature }: { state: State } & Record<string, tf.Tensor>) => {
-    const nobody = tf.add(tf.mul(condition!, tf.scalar(0, "int32")), tf.scalar(nullCondition, "int32"));
-    const both = tf.reshape(tf.stack([condition!, nobody], 1), [-1]); // [rows]: an image's two rows lie side by side
-    const windows = tf.reshape(tf.stack([state.window, state.window], 1), [-1, k]); // [rows, k]
-    const merged = (x: tf.Tensor) => tf.reshape(x, [-1, ...x.shape.slice(2)]); // [B, 2, …] → [rows, …]
-    const outputs = model.decode(params, {
-      ...{ condition: both, window: windows, position: step!, mask: state.mask },
-      ...{ keys: state.keys.map(merged), values: state.values.map(merged) },
-    });
-    const logits = guided(tf.reshape(outputs.logits, [-1, 2, k, V]), scale!); // [B, k, V]
-    const uniforms = tf.squeeze(tf.gather(state.uniforms, step as tf.Tensor1D, 1), [1]); // [B, k]
-    const drawn = draw(logits, uniforms, temperature!, { topK, topP }); // [B, k]
-    const final = tf.slice(drawn, [0, 0], [-1, 1]); // [B, 1]
-    const places = tf.add(tf.range(0, k, 1, "int32"), step!); // [k]
-    const inside = tf.cast(tf.less(places, tf.scalar(T, "int32")), "int32");
-    const pad = tf.mul(tf.sub(tf.scalar(1, "int32"), inside), tf.scalar(PAD, "int32"));
-    const here = tf.cast(tf.equal(tf.range(0, T, 1, "int32"), step!), "int32"); // [T]
-    const apart = (x: tf.Tensor) => tf.reshape(x, [-1, 2, ...x.shape.slice(1)]); // [rows, …] → [B, 2, …]
-    return {
-      state: {
-        codes: tf.add(state.codes, tf.mul(final, here)),
-        window: tf.add(tf.mul(drawn, inside), pad),
-        uniforms: tf.mul(state.uniforms, 1),
-        mask: tf.concat([state.mask, tf.zeros([1, 1])], 1),
-        keys: state.keys.map((keys, layer) => tf.concat([keys, apart(outputs.keys[layer]!)], 4)),
-        values: state.values.map((values, layer) => tf.concat([values, apart(outputs.values[layer]!)], 3)),
-      },
-    };
-  };
-
-  const after = ({ final }: { final: { codes: tf.Tensor } }) => ({
-    codes: tf.mul(final.codes, tf.scalar(1, "int32")),
-    images: tokenizer.decode(pixels, final.codes as tf.Tensor2D, sizes.grid),
+  const unconditional = unconditionalOf(folder);
+  const specs = loopSpecs(model, sizes);
+  const ofModel = { weights: params, ...(quantize && { quantize }) };
+  const before = (inputs: FirstInputs) => firstState(model, params, unconditional, inputs);
+  const body = (inputs: BodyInputs) => ({ state: nextState(model, params, options, inputs) });
+  const after = ({ final: { codes } }: { final: { codes: tf.Tensor } }) => ({
+    codes: tf.mul(codes, tf.scalar(1, "int32")),
+    images: tokenizer.decode(pixels, codes as tf.Tensor2D, sizes.grid),
   });
-
-  const whole = {
-    condition: perImage("int32"),
-    scale: perImage("float32"),
-    temperature: { dtype: "float32", shape: [] },
-  } as const;
-  const state = {
-    codes: { dtype: "int32", shape: ["batch", T] },
-    window: { dtype: "int32", shape: ["batch", k] },
-    uniforms: { dtype: "float32", shape: ["batch", T, k] },
-    mask: { dtype: "float32", shape: [1, "slots"] },
-    keys: each({ dtype: "float32", shape: ["batch", 2, H, Dh, "slots"] }),
-    values: each({ dtype: "float32", shape: ["batch", 2, H, "slots", Dh] }),
-  } as const;
-  const step = { dtype: "int32", shape: [1] } as const;
   try {
     return composeLoop("generation", {
-      before: trace(
-        before as never,
-        { condition: whole.condition, seed: perImage("int32"), index: perImage("int32") } as never,
-      ),
-      body: trace(body as never, { state, step, ...whole } as never, { weights: params }),
-      after: trace(after as never, { final: { codes: state.codes } } as never, { weights: pixels }),
+      before: trace(before as never, specs.before as never, ofModel),
+      body: withoutUnusedInputs(trace(body as never, specs.body as never, ofModel), "fixed/"),
+      after: trace(after as never, { final: { codes: specs.body.state.codes } } as never, {
+        weights: { "image-decoder": pixels },
+      }),
       trips: T,
     });
   } finally {
@@ -143,41 +110,136 @@ export function wholeGeneration(
   }
 }
 
-/** [B, 2, k, V] with and without the class → [B, k, V]; a scale of at most 1 leaves the class's own. */
-function guided(logits: tf.Tensor, scale: tf.Tensor): tf.Tensor {
-  const [withClass, without] = tf.unstack(logits, 1) as [tf.Tensor, tf.Tensor];
-  const strength = tf.reshape(scale, [-1, 1, 1]);
-  const guides = tf.cast(tf.greater(strength, 1), "float32");
-  const mixed = tf.add(without, tf.mul(tf.sub(withClass, without), strength));
-  return tf.add(tf.mul(mixed, guides), tf.mul(withClass, tf.sub(1, guides))); // exact: one of the two is 0
+/** What the parts of the loop take. */
+function loopSpecs({ backbone, windowSize: k }: TensorARModel<Condition>, sizes: SourceSizes) {
+  const { tokens: T, width, conditionSlots, factors } = backbone;
+  const { layers, heads: H, headDim: Dh } = backbone.cache;
+  const int = (...shape: (number | string)[]): TensorSpec => ({ dtype: "int32", shape });
+  const float = (...shape: (number | string)[]): TensorSpec => ({ dtype: "float32", shape });
+  const each = (spec: TensorSpec): TensorSpec[] => Array.from({ length: layers }, () => spec);
+  const L = conditionSlots === 1 ? 1 : "new"; // the usual case needs no free dimension
+  const padded = backbone.conditionMask !== undefined;
+  const condition = conditionInputs(sizes);
+  const F = factors?.sizes.length ?? 1;
+  const perFactor = factors ? [F] : [];
+  const rows = mapParts(condition, ({ dtype, shape: [batch, ...rest] }: TensorSpec) => ({
+    ...{ dtype, shape: [batch!, 2, ...rest] },
+  }));
+  return {
+    before: { condition, seed: int("batch"), index: int("batch") },
+    body: {
+      state: {
+        codes: int("batch", T),
+        x: float("batch", 2, L, width),
+        positions: int(L),
+        ...(padded && { own: float("batch", 2, L) }),
+        mask: padded ? float("batch", 2, "slots") : float(1, 1, "slots"),
+        keys: each(float("batch", 2, H, Dh, "slots")),
+        values: each(float("batch", 2, H, "slots", Dh)),
+      },
+      fixed: { uniforms: float("batch", T, F * k), condition: rows },
+      step: int(1),
+      scale: float("batch", ...perFactor),
+      temperature: float(...perFactor),
+    },
+  };
 }
 
-/** Entry 0 with temperature and filters, drafts as they are: [B, k, V] → int32 [B, k]. */
-function draw(logits: tf.Tensor, uniforms: tf.Tensor, temperature: tf.Tensor, { topK, topP }: WholeOptions): tf.Tensor {
-  const [, k, V] = logits.shape as [number, number, number];
-  const first = tf.div(tf.slice(logits, [0, 0, 0], [-1, 1, V]), temperature); // [B, 1, V]
-  const kept = nucleus(mostLikely(first, topK), topP);
-  const rows = k === 1 ? kept : tf.concat([kept, tf.slice(logits, [0, 1, 0], [-1, k - 1, V])], 1);
-  return sampleFromLogits(rows, uniforms);
+interface FirstInputs {
+  readonly condition: Condition;
+  readonly seed: tf.Tensor;
+  readonly index: tf.Tensor;
 }
 
-function mostLikely(logits: tf.Tensor, topK: number): tf.Tensor {
-  const V = logits.shape.at(-1)!;
-  if (topK === 0 || topK >= V) return logits;
-  const least = tf.slice(tf.topk(logits, topK).values, [0, 0, topK - 1], [-1, -1, 1]);
-  return without(logits, tf.less(logits, least));
+/** The condition's slots, and an empty cache. */
+function firstState(
+  { backbone, windowSize, embedPrefix }: TensorARModel<Condition>,
+  params: Record<string, tf.Tensor>,
+  unconditional: (condition: Condition) => Condition,
+  { condition, seed, index }: FirstInputs,
+): { initial: State; fixed: BodyInputs["fixed"] } {
+  const { layers, heads: H, headDim: Dh } = backbone.cache;
+  const none = unconditional(condition);
+  const both = mapParts(condition, (part: tf.Tensor, name) =>
+    tf.stack([part, name === undefined ? (none as tf.Tensor) : (none as Record<string, tf.Tensor>)[name]!], 1),
+  );
+  const { x, positions, mask } = embedPrefix(params, mapParts(both, merged));
+  const zero = tf.mul(tf.cast(seed, "float32"), 0); // [B]
+  const zeros = (...shape: number[]) => tf.add(tf.reshape(zero, [-1, ...shape.map(() => 1)]), tf.zeros([1, ...shape]));
+  const perLayer = (...shape: number[]) => Array.from({ length: layers }, () => zeros(...shape));
+  const padded = backbone.conditionMask !== undefined;
+  const sizes = { tokens: backbone.tokens, windowSize, factors: backbone.factors?.sizes.length ?? 1 };
+  return {
+    initial: {
+      codes: tf.cast(zeros(backbone.tokens), "int32"),
+      ...{ x: apart(x), positions, ...(padded && { own: apart(mask) }) },
+      mask: padded ? tf.add(zeros(2, 1), HIDDEN) : tf.fill([1, 1, 1], HIDDEN),
+      ...{ keys: perLayer(2, H, Dh, 1), values: perLayer(2, H, 1, Dh) },
+    },
+    fixed: { uniforms: generationUniforms(seed, index, sizes), condition: both },
+  };
 }
 
-/** Keeps the fewest codes, largest first, that add up to more than `topP`. */
-function nucleus(logits: tf.Tensor, topP: number): tf.Tensor {
-  if (topP >= 1) return logits;
-  const { values } = tf.topk(logits, logits.shape.at(-1)!);
-  const probabilities = tf.softmax(values);
-  const beforeEach = tf.sub(tf.cumsum(probabilities, 2), probabilities);
-  const dropped = tf.mul(tf.cast(tf.greater(beforeEach, topP), "float32"), -NEVER);
-  const least = tf.min(tf.add(values, dropped), -1, true); // the smallest logit that is kept
-  return without(logits, tf.less(logits, least));
+/** Runs the slots, draws the next token and its drafts, and embeds them. */
+function nextState(
+  model: TensorARModel<Condition>,
+  params: Record<string, tf.Tensor>,
+  options: WholeOptions,
+  { state, fixed, ...inputs }: BodyInputs,
+): State {
+  const { backbone, windowSize: k } = model;
+  const { own } = state;
+  const [T, length] = [backbone.tokens, state.positions.shape[0]!];
+  const mask = own === undefined ? tf.squeeze(state.mask, [1]) : merged(state.mask); // [1 or rows, S]
+  const outputs = model.advance(params, {
+    ...{ x: merged(state.x), positions: state.positions, mask: own && merged(own) },
+    condition: mapParts(fixed.condition, merged),
+    cache: { keys: state.keys.map(merged), values: state.values.map(merged), mask },
+  });
+  const uniforms = tf.squeeze(tf.gather(fixed.uniforms, inputs.step as tf.Tensor1D, 1), [1]); // [B, F · k]
+  const drawn = drawTokens(model, params, options, outputs, { ...inputs, uniforms }); // [B, k]
+  const places = tf.add(tf.range(0, k, 1, "int32"), inputs.step); // [k]
+  const inside = tf.cast(tf.less(places, tf.scalar(T, "int32")), "int32");
+  const pad = tf.mul(tf.sub(tf.scalar(1, "int32"), inside), tf.scalar(PAD, "int32"));
+  const window = tf.add(tf.mul(drawn, inside), pad); // [B, k]
+  const here = tf.cast(tf.equal(tf.range(0, T, 1, "int32"), inputs.step), "int32"); // [T]
+  const final = tf.slice(drawn, [0, 0], [-1, 1]); // [B, 1]
+  const added = own ?? tf.zeros([1, 1, length]);
+  return {
+    codes: tf.add(state.codes, tf.mul(final, here)),
+    x: twice(model.embedWindows(params, tf.expandDims(window, 1))), // [B, 2, 1, D]
+    positions: tf.add(tf.slice(state.positions, [length - 1], [1]), tf.scalar(1, "int32")),
+    ...(own && { own: tf.mul(tf.slice(own, [0, 0, 0], [-1, -1, 1]), 0) }),
+    mask: tf.concat([state.mask, added], 2),
+    keys: state.keys.map((keys, layer) => tf.concat([keys, apart(outputs.keys[layer]!)], 4)),
+    values: state.values.map((values, layer) => tf.concat([values, apart(outputs.values[layer]!)], 3)),
+  };
 }
 
-const without = (logits: tf.Tensor, dropped: tf.Tensor): tf.Tensor =>
-  tf.add(logits, tf.mul(tf.cast(dropped, "float32"), NEVER));
+/** Codes of the next tensor, int32 [B, k]: sub-tokens one after the other, each with guidance and filters of its own. */
+function drawTokens(
+  model: TensorARModel<Condition>,
+  params: Record<string, tf.Tensor>,
+  { topK, topP, guidance = { kind: "constant" } }: WholeOptions,
+  outputs: ReturnType<TensorARModel["advance"]>,
+  { step, scale, temperature, uniforms }: Readonly<Record<"step" | "scale" | "temperature" | "uniforms", tf.Tensor>>,
+): tf.Tensor {
+  const { backbone, windowSize: k } = model;
+  const { factors } = backbone;
+  const sizes = factors?.sizes ?? [backbone.vocabSize];
+  const own = (x: tf.Tensor, factor: number): tf.Tensor =>
+    factors ? tf.squeeze(tf.gather(x, tf.tensor1d([factor], "int32"), x.rank - 1), [x.rank - 1]) : x;
+  const nth = (value: PerFactor<number>, factor: number): number =>
+    typeof value === "number" ? value : value[factor]!;
+  const uniformsOf = tf.split(uniforms, sizes.length, 1); // [B, k] each
+  const drawn: tf.Tensor[] = [];
+  for (const [factor, V] of sizes.entries()) {
+    const known = drawn.map((each) => merged(twice(each))); // [rows, k]
+    const logits = factor === 0 ? outputs.logits : model.nextFactor(params, { states: outputs.states!, known });
+    const scales = own(scale, factor); // [B]
+    const mixed = guided(tf.reshape(logits, [-1, 2, k, V]), scales, scalesAt(guidance, scales, step, backbone.tokens));
+    const filter = { topK: nth(topK, factor), topP: nth(topP, factor) };
+    drawn.push(draw(mixed, uniformsOf[factor]!, own(temperature, factor), filter));
+  }
+  return factors ? joinTokens(drawn, sizes) : drawn[0]!;
+}

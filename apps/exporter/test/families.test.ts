@@ -18,9 +18,9 @@ beforeAll(async () => {
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
 const families: [ModelFolder["kind"], ModelFolder["backbone"], string[], string[]][] = [
-  ["rar", rar, ["prefill.onnx"], ["condition"]],
-  ["llamagen", text, ["prefill.onnx"], []], // its decoder step does not read the caption again
-  ["janus", prompts, ["prefill.onnx"], []],
+  ["rar", rar, [], ["condition"]],
+  ["llamagen", text, [], ["condition/caption", "condition/mask", "condition/dropped"]],
+  ["janus", prompts, [], ["condition/prompt", "condition/mask"]],
   ["magvit2", pairs, ["next-factor.onnx"], ["condition"]],
 ];
 
@@ -34,22 +34,22 @@ test.each(families)(
     await writeTinyTokenizer(tokenizer, { ...vq, codebook_size: kind === "magvit2" ? 32 : codes });
     const { files } = await exportFolders(model, tokenizer, out);
     const graphs = ["decoder.onnx", ...more];
-    expect(readdirSync(out).sort()).toEqual(
-      [...graphs, "config.json", "decoder.onnx.data", "image-decoder.onnx"].sort(),
-    );
+    const data = graphs.length > 1 ? ["decoder.onnx.data"] : []; // a single graph holds its weights
+    expect(readdirSync(out).sort()).toEqual([...graphs, ...data, "config.json", "image-decoder.onnx"].sort());
     expect(await readManifest(out)).toMatchObject({ files });
-    expect(
-      files["decoder.onnx"].inputs.map(({ name }) => name.split("/")[0]).filter((name) => name === "condition"),
-    ).toEqual(read);
+    expect(files["decoder.onnx"].inputs.map(({ name }) => name).filter((name) => name.startsWith("condition"))).toEqual(
+      read,
+    );
     const comparisons = await verifyExport(out, ort, { seed: 4 });
     expect(new Set(comparisons.map(({ file }) => file))).toEqual(new Set([...graphs, "image-decoder.onnx"]));
-    for (const { file, output, withinTolerance, largestValue } of comparisons) {
+    for (const { file, output, batch, withinTolerance, largestValue } of comparisons) {
       expect(withinTolerance, `${file} ${output}`).toBe(true);
-      // LlamaGen's rotary table is 0 at condition slots, and so are their keys.
-      const isZero = output === "mask" || (kind === "llamagen" && file === "prefill.onnx" && output === "keys");
-      if (!isZero) expect(largestValue, `${file} ${output}`).toBeGreaterThan(0.05);
+      const padded = batch > 1 && (kind === "llamagen" || kind === "janus"); // every other condition of these
+      if (output !== "mask" || padded) expect(largestValue, `${file} ${output}`).toBeGreaterThan(0.05);
     }
     const weights = statSync(join(model, "model.safetensors")).size;
-    expect(statSync(join(out, "decoder.onnx.data")).size).toBeLessThan(2 * weights); // page alignment of small tensors included
+    const size = [...graphs, ...data].reduce((sum, file) => sum + statSync(join(out, file)).size, 0);
+    const nodes = 150_000; // the graphs themselves; small tensors fill whole pages of the data file
+    expect(size).toBeLessThan((data.length > 0 ? 2 : 1.1) * weights + nodes);
   },
 );

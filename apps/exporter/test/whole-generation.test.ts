@@ -1,16 +1,19 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { loadModel } from "@tensorar/model/node";
 import { createStream } from "@tensorar/noise";
-import { compile, openModel, type TensorData } from "@tensorar/onnx";
-import { cachedDecoder, classLabels, generate } from "@tensorar/sampler";
+import { compile, type TensorData } from "@tensorar/onnx";
+import { streamPurpose } from "@tensorar/sampler";
 import type * as tf from "@tensorflow/tfjs-core";
 import * as ort from "onnxruntime-node";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { exportFolders, readManifest } from "../src/index";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type ExportOptions, exportFolders, readManifest, verifyExport } from "../src/index";
 import { generationUniforms } from "../src/philox-graph";
 import { eagerBackend } from "../src/runtimes";
-import { writeModel, writeTinyModel, writeTinyTokenizer } from "./tiny-folders";
+import { generateBothWays } from "../src/verify-generation";
+import { pairs, prompts, rar, text } from "./tiny-families";
+import { vq, writeModel, writeTinyModel, writeTinyTokenizer } from "./tiny-folders";
 
 let dir: string;
 const at = (...names: string[]) => join(dir, ...names);
@@ -18,21 +21,24 @@ beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), "tensorar whole "));
   await eagerBackend();
   await writeTinyTokenizer(at("tokenizer"));
+  await writeTinyTokenizer(at("tokenizer magvit2"), { ...vq, codebook_size: 32 });
 });
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
 const ints = (...data: number[]) => ({ dtype: "int32" as const, shape: [data.length], data: Int32Array.from(data) });
-const floats = (...data: number[]) => ({
-  dtype: "float32" as const,
-  shape: [data.length],
-  data: Float32Array.from(data),
-});
 
-test.each([1, 2, 5, 7])("random numbers are those of the sampler's streams, window %i", async (windowSize) => {
+test.each([
+  [1, 1],
+  [2, 1],
+  [5, 1],
+  [7, 1],
+  [1, 2],
+  [3, 2],
+])("random numbers are those of the sampler's streams, window %i, %i sub-tokens", async (windowSize, factors) => {
   const tokens = 6;
   const run = await compile(
     ({ seed, index }: { seed: tf.Tensor; index: tf.Tensor }) => ({
-      u: generationUniforms(seed, index, tokens, windowSize),
+      u: generationUniforms(seed, index, { tokens, windowSize, factors }),
     }),
     { seed: { dtype: "int32", shape: ["batch"] }, index: { dtype: "int32", shape: ["batch"] } },
     { runtime: ort },
@@ -40,69 +46,98 @@ test.each([1, 2, 5, 7])("random numbers are those of the sampler's streams, wind
   const [seeds, indices] = [[0, 12345, 2 ** 31 - 1], [0, 70000, 3]]; // biome-ignore format: one row
   const { u } = await run({ seed: ints(...seeds!), index: ints(...indices!) });
   const expected = seeds!.flatMap((seed, row) =>
-    Array.from({ length: tokens }, (_, position) => {
-      const draft = createStream(seed, "draft", indices![row]!, position);
-      const token = createStream(seed, "token", indices![row]!, position).uniform();
-      return [token, ...Array.from({ length: windowSize - 1 }, () => draft.uniform())];
-    }),
+    Array.from({ length: tokens }, (_, position) =>
+      Array.from({ length: factors }, (_, factor) => {
+        const stream = (purpose: string) =>
+          createStream(seed, streamPurpose(purpose, factor), indices![row]!, position);
+        const [token, draft] = [stream("token"), stream("draft")];
+        return [token.uniform(), ...Array.from({ length: windowSize - 1 }, () => draft.uniform())];
+      }),
+    ),
   );
-  const cut = expected.flat().map((value) => Math.floor(value * 2 ** 24) / 2 ** 24);
+  const cut = expected.flat(2).map((value) => Math.floor(value * 2 ** 24) / 2 ** 24);
   expect([...((u as TensorData).data as Float32Array)]).toEqual(cut);
   await run.dispose();
 });
 
-test.each([
-  { windowSize: 1, topK: 0, topP: 1 },
-  { windowSize: 3, topK: 4, topP: 1 },
-  { windowSize: 3, topK: 0, topP: 0.7 },
-])("the same seeds draw the same codes as step by step: %j", async ({ windowSize, topK, topP }) => {
-  const name = `${windowSize} ${topK} ${topP}`;
-  await writeTinyModel(at(`model ${name}`), windowSize);
-  await exportFolders(at(`model ${name}`), at("tokenizer"), at(name), { whole: { topK, topP } });
+/** Exports with these options and draws the same images in one graph and step by step. */
+async function draw(model: string, tokenizer: string, name: string, options: ExportOptions) {
+  await exportFolders(model, tokenizer, at(name), options);
   const manifest = await readManifest(at(name));
-  const { tokens, windowSize: k, vocabSize, cache, nullCondition } = manifest;
-  const [whole, step, toImages] = await Promise.all(
-    ["generation.onnx", "decoder.onnx", "image-decoder.onnx"].map((file) =>
-      openModel(at(name, file), { runtime: ort }),
-    ),
+  const batch = 4;
+  const { whole, stepwise } = await generateBothWays(
+    ...([at(name), manifest, await loadModel(model), ort, manifest.sessions, { batch, seed: 11 }] as const),
   );
-  const decoder = cachedDecoder({
-    ...{ tokens, windowSize: k, vocabSize, cache, conditioning: classLabels(nullCondition) },
-    run: async (inputs) => (await step!(inputs as never)) as never,
+  expect(whole.codes.shape).toEqual([batch, manifest.tokens]);
+  expect([...whole.codes.data]).toEqual([...stepwise.codes.data]);
+  // Not all of one image, nor all images the same.
+  const rows = Array.from({ length: batch }, (_, row) =>
+    whole.codes.data.slice(row * manifest.tokens, (row + 1) * manifest.tokens).join(),
+  );
+  expect(new Set(rows).size).toBe(batch);
+  expect(new Set(whole.codes.data as Int32Array).size).toBeGreaterThan(2); // the smallest models know few
+  expect(whole.images.shape).toEqual(stepwise.images.shape);
+  const images = stepwise.images.data as Float32Array;
+  // float32 in another order of sums
+  for (const [i, value] of images.entries())
+    expect(Math.abs((whole.images.data as Float32Array)[i]! - value)).toBeLessThan(1e-5);
+}
+
+describe("the same seeds draw the same codes as step by step:", () => {
+  test.each([
+    { windowSize: 1, topK: 0, topP: 1 },
+    { windowSize: 3, topK: 4, topP: 1 },
+    { windowSize: 3, topK: 0, topP: 0.7 },
+    { windowSize: 2, topK: 7, topP: 0.9, guidance: { kind: "interval", interval: 5 } },
+  ] as const)("classes, %j", async ({ windowSize, ...whole }) => {
+    const model = `model ${JSON.stringify({ windowSize, whole })}`.replaceAll(/[^\w ]/g, "-");
+    await writeTinyModel(at(model), windowSize);
+    await draw(at(model), at("tokenizer"), `${model} export`, { whole });
   });
-  const [conditions, seeds, scales, temperature] = [[0, 2, 1, 1], [5, 5, 6, 8], [1, 3, 1.5, 4], 0.8] as const; // biome-ignore format: one row
-  const results = (await whole!({
-    condition: ints(...conditions),
-    seed: ints(...seeds),
-    index: ints(0, 0, 0, 0),
-    scale: floats(...scales),
-    temperature: { dtype: "float32", shape: [], data: Float32Array.of(temperature) },
-  })) as unknown as { codes: TensorData; images: TensorData };
-  const options = {
-    temperature,
-    topK,
-    topP,
-    drafts: { kind: "raw" },
-    guidance: { kind: "constant", scale: 1 },
-  } as const;
-  const loop = generate(decoder, { ...options, conditions, seed: seeds, scales });
-  let event = await loop.next();
-  while (!event.done) event = await loop.next();
-  expect(results.codes.shape).toEqual([4, tokens]);
-  expect([...results.codes.data]).toEqual([...event.value.codes]);
-  const codes = { dtype: "int32" as const, shape: [4, tokens], data: event.value.codes };
-  const { images } = (await toImages!({ codes })) as unknown as { images: TensorData };
-  for (const [i, value] of (images.data as Float32Array).entries())
-    expect(Math.abs((results.images.data as Float32Array)[i]! - value)).toBeLessThan(1e-5);
-  await Promise.all([whole!.dispose(), step!.dispose(), toImages!.dispose()]);
+
+  const powerCosine = { kind: "power-cosine", power: 1.5 } as const;
+  test.each([
+    ["rar", rar, { topK: 0, topP: 1, guidance: powerCosine }],
+    ["llamagen", text, { topK: 5, topP: 1 }],
+    ["janus", prompts, { topK: 0, topP: 1 }],
+    ["magvit2", pairs, { topK: [3, 0], topP: [1, 0.8] }],
+    ["magvit2", pairs, { topK: 0, topP: 1, guidance: powerCosine }],
+  ] as const)("%s", async (kind, config, whole) => {
+    const name = `${kind} ${JSON.stringify(whole).length}`;
+    await writeModel(at(name), 3, kind, config);
+    const tokenizer = at(kind === "magvit2" ? "tokenizer magvit2" : "tokenizer");
+    await draw(at(name), tokenizer, `${name} export`, { whole });
+  });
+
+  test.each(["float16", "int8", "int4"] as const)("weights in %s", async (weights) => {
+    await writeTinyModel(at(`model ${weights}`), 3);
+    const options = { weights, whole: { topK: 0, topP: 1 } };
+    await draw(at(`model ${weights}`), at("tokenizer"), `export in ${weights}`, options);
+  });
 });
 
-test("models whose condition is more than a class are refused", async () => {
-  const rar = {
-    ...{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 32 },
-    ...{ image_seq_len: 16, condition_num_classes: 3, codebook_size: 11 },
-  };
-  await writeModel(at("rar"), 1, "rar", rar);
-  const refused = exportFolders(at("rar"), at("tokenizer"), at("no"), { whole: { topK: 0, topP: 1 } });
-  await expect(refused).rejects.toThrow(/models of one class slot/);
+test("verify compares the graph with the export's own steps", async () => {
+  await writeModel(at("verified model"), 2, "llamagen", text);
+  await exportFolders(at("verified model"), at("tokenizer"), at("verified"), { whole: { topK: 3, topP: 1 } });
+  const comparisons = await verifyExport(at("verified"), ort, { seed: 2 });
+  const whole = comparisons.filter(({ file }) => file === "generation.onnx");
+  expect(whole.map(({ output, batch }) => `${output} ${batch}`)).toEqual([
+    "codes 1",
+    "images 1",
+    "codes 3",
+    "images 3",
+  ]);
+  for (const { withinTolerance, largestValue } of whole) {
+    expect(withinTolerance).toBe(true);
+    expect(largestValue).toBeGreaterThan(0.05);
+  }
+});
+
+test("models that can't be guided, and lists that do not fit, are refused", async () => {
+  await writeTinyModel(at("no null class"), 1, { class_dropout_prob: 0 });
+  const exported = (model: string, whole: ExportOptions["whole"]) =>
+    exportFolders(at(model), at("tokenizer"), at("no"), { whole: whole! });
+  await expect(exported("no null class", { topK: 0, topP: 1 })).rejects.toThrow(/has no class for none/);
+  await writeTinyModel(at("classes"), 1);
+  await expect(exported("classes", { topK: [1, 2], topP: 1 })).rejects.toThrow(/2 values of topK for 1 sub-tokens/);
 });

@@ -44,6 +44,8 @@ export interface StepOutputs {
   readonly keys: readonly TensorData[];
   /** float32 [R, H, 1, Dh], one per layer */
   readonly values: readonly TensorData[];
+  /** float32 [R, C]: from a step that runs all slots of the condition the first time, as {@link PrefillOutputs.mask}. */
+  readonly mask?: TensorData;
 }
 
 /** What the condition's C slots return all at once: predictions of X[0], their rows of the cache, and which are padding. */
@@ -76,7 +78,7 @@ export interface CachedDecoderOptions<C> {
   readonly factors?: readonly number[];
   readonly cache: CacheShape;
   readonly conditioning: Conditioning<C>;
-  /** Runs the condition's slots. Without it there is one, and the first step runs it. */
+  /** Runs the condition's slots. Without it the first step runs them, or the one that there is. */
   prefill?(inputs: { readonly condition: ConditionTensors }): Promise<PrefillOutputs>;
   /** Runs one step: the model's decode function, eagerly or compiled. Not needed beside `runSlots`. */
   run?(inputs: StepInputs): Promise<StepOutputs>;
@@ -108,7 +110,7 @@ export function cachedDecoder<C = number>(options: CachedDecoderOptions<C>): Dec
         async step(windows) {
           if (done === tokens)
             throw new TensorARError(`cachedDecoder: all ${tokens} tokens are decoded; start a new session`);
-          const outputs: StepOutputs & { readonly mask?: TensorData } =
+          const outputs: StepOutputs =
             done === 0 && prefill
               ? await prefill({ condition })
               : await run({

@@ -56,7 +56,7 @@ export function sampleDrafts(
   },
   out: Int32Array,
 ): void {
-  const stream = createStream(address.seed, ofFactor("draft", address.factor), address.image, address.position);
+  const stream = createStream(address.seed, streamPurpose("draft", address.factor), address.image, address.position);
   const temperature = "temperature" in drafts ? (drafts.temperature ?? 1) : 1;
   const options = { temperature, topK: 0, topP: 1 };
   for (let entry = 1; entry < out.length; entry++) {
@@ -69,7 +69,8 @@ export function sampleDrafts(
 }
 
 /** Purpose of random numbers for one sub-token; the first one's are those of a whole token. */
-export const ofFactor = (purpose: string, factor: number): string => (factor === 0 ? purpose : `${purpose}/${factor}`);
+export const streamPurpose = (purpose: string, factor: number): string =>
+  factor === 0 ? purpose : `${purpose}/${factor}`;
 
 /** What the model is shown instead of its drafts. @param fed [k]: entry 0 is final and stays; the others are changed in place */
 export function disturbDrafts(

@@ -1,7 +1,7 @@
 import { createStream, PAD } from "@tensorar/noise";
 import { type Categorical, checkSampling, createCategorical, type SamplingOptions } from "./categorical";
 import type { Decoder } from "./decoder";
-import { checkDrafts, type DraftPolicy, disturbDrafts, ofFactor, sampleDrafts } from "./drafts";
+import { checkDrafts, type DraftPolicy, disturbDrafts, sampleDrafts, streamPurpose } from "./drafts";
 import { TensorARError } from "./errors";
 import { checkGuidance, type Guidance, isGuided, mixGuided, scaleAt } from "./guidance";
 
@@ -90,7 +90,7 @@ export async function* generate<C = number>(
       for (let row = 0; row < N; row++) {
         const { seed, image } = requests[row]!;
         const address = { seed, image, position, factor, where: `image ${image}, token ${position}` };
-        const uniform = createStream(seed, ofFactor("token", factor), image, position).uniform();
+        const uniform = createStream(seed, streamPurpose("token", factor), image, position).uniform();
         const inside = drawn.subarray(row * k, row * k + entries);
         inside[0] = categorical.sample(logits, row * k * size, sampling, uniform, address.where);
         sampleDrafts(drafts, categorical, logits, row * k * size, size, address, inside);

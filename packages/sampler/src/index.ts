@@ -18,7 +18,7 @@ export {
   promptTokens,
 } from "./conditioning";
 export type { Decoder, DecodeSession } from "./decoder";
-export type { DraftPolicy } from "./drafts";
+export { type DraftPolicy, streamPurpose } from "./drafts";
 export { TensorARError } from "./errors";
 export { type Generated, type GenerateOptions, type GenerateStep, generate, type PerFactor } from "./generate";
 export { type Guidance, scaleAt } from "./guidance";

@@ -1,0 +1,40 @@
+import type { ModelFolder } from "@tensorar/model/node";
+import { createStream } from "@tensorar/noise";
+import { type Conditioning, captionFeatures, classLabels, promptTokens } from "@tensorar/sampler";
+import { ONLY } from "./functions";
+import type { SourceSizes } from "./sources";
+
+/** What images may be conditioned on, and how the graphs take it. */
+export interface Conditions {
+  readonly conditioning: Conditioning<unknown>;
+  readonly conditions: readonly unknown[];
+}
+
+/** Any conditions for `count` images: classes; captions, every other one padded; or prompts of different lengths. */
+export function randomConditions(folder: ModelFolder, sizes: SourceSizes, count: number, seed: number): Conditions {
+  const { condition, nullCondition } = sizes;
+  const random = createStream(seed, "conditions");
+  const each = <C>(conditioning: Conditioning<C>, draw: (image: number) => C): Conditions => ({
+    conditioning: conditioning as Conditioning<unknown>,
+    conditions: Array.from({ length: count }, (_, image) => draw(image)),
+  });
+  const only = condition[ONLY];
+  if (only) {
+    // The last of the numbers that it takes stands for none.
+    const classes = Math.max(1, Math.min(only.below!, nullCondition < 0 ? only.below! : nullCondition));
+    return each(classLabels(nullCondition), () => random.below(classes));
+  }
+  if (condition.prompt) {
+    const { pad_id } = folder.backbone as { readonly pad_id: number };
+    const { below } = condition.prompt;
+    return each(promptTokens(pad_id), (image) => Array.from({ length: 3 + image }, () => random.below(below!)));
+  }
+  const [slots, width] = condition.caption!.shape as [number, number];
+  return each(captionFeatures, (image) => {
+    const padding = image % 2 === 1 ? Math.floor(slots / 3) : 0;
+    return {
+      features: Float32Array.from({ length: slots * width }, (_, i) => (i < padding * width ? 0 : random.normal())),
+      mask: Float32Array.from({ length: slots }, (_, slot) => (slot < padding ? 0 : 1)),
+    };
+  });
+}

@@ -1,0 +1,37 @@
+import { type CachedDecoderOptions, type Conditioning, cachedDecoder, type Decoder } from "@tensorar/sampler";
+import type * as ort from "onnxruntime-node";
+import { DECODER, NEXT_FACTOR } from "./functions";
+import type { ExportManifest } from "./manifest";
+import { openGraph } from "./open-graph";
+import type { SessionSettings } from "./targets";
+
+/**
+ * An export's own steps as the generation loop of `@tensorar/sampler` takes them.
+ *
+ * @throws TensorARError when ONNX Runtime refuses a file
+ */
+export async function openStepwise<C>(
+  dir: string,
+  { tokens, windowSize, vocabSize, cache, factors, files }: ExportManifest,
+  conditioning: Conditioning<C>,
+  runtime: typeof ort,
+  sessions: Readonly<Record<string, SessionSettings>>,
+): Promise<{ readonly decoder: Decoder<C>; dispose(): Promise<void> }> {
+  const open = (file: string) => openGraph(dir, file, runtime, sessions);
+  const step = await open(DECODER);
+  const next = files[NEXT_FACTOR] && (await open(NEXT_FACTOR));
+  type Run = NonNullable<CachedDecoderOptions<C>["run"]>;
+  type NextFactor = NonNullable<CachedDecoderOptions<C>["nextFactor"]>;
+  const decoder = cachedDecoder<C>({
+    ...{ tokens, windowSize, vocabSize, cache, conditioning },
+    run: step.run as unknown as Run,
+    ...(next && { factors: factors!, nextFactor: next.run as unknown as NextFactor }),
+  });
+  return {
+    decoder,
+    async dispose() {
+      await step.dispose();
+      await next?.dispose();
+    },
+  };
+}

@@ -1,0 +1,75 @@
+import type { TensorData } from "@tensorar/checkpoint";
+import type { ModelFolder } from "@tensorar/model/node";
+import { type Generated, generate } from "@tensorar/sampler";
+import type * as ort from "onnxruntime-node";
+import { GENERATION, IMAGE_DECODER } from "./functions";
+import type { ExportManifest } from "./manifest";
+import { openGraph } from "./open-graph";
+import { randomConditions } from "./random-conditions";
+import { openStepwise } from "./stepwise";
+import type { SessionSettings } from "./targets";
+
+export interface GeneratedImages {
+  /** int32 [B, T] */
+  readonly codes: TensorData;
+  /** [B, height, width, channels] */
+  readonly images: TensorData;
+}
+
+const TEMPERATURE = 0.9;
+
+/**
+ * Random conditions, seeds and scales drawn by `generation.onnx`, and by the generation loop of `@tensorar/sampler` over the
+ * export's own steps and its image decoder.
+ */
+export async function generateBothWays(
+  dir: string,
+  manifest: ExportManifest,
+  folder: ModelFolder,
+  runtime: typeof ort,
+  sessions: Readonly<Record<string, SessionSettings>>,
+  { batch, seed }: { readonly batch: number; readonly seed: number },
+): Promise<{ readonly whole: GeneratedImages; readonly stepwise: GeneratedImages }> {
+  const { topK, topP, guidance = { kind: "constant" } } = manifest.generation!;
+  const factors = manifest.factors?.length ?? 1;
+  const { conditioning, conditions } = randomConditions(folder, manifest, batch, seed);
+  const rows = Array.from({ length: batch }, (_, row) => row);
+  const [seeds, scales] = [rows.map((row) => (seed % 2 ** 31) ^ row), rows.map((row) => 1 + row)]; // the first is not guided
+  const int = (data: readonly number[]): TensorData => ({
+    ...{ dtype: "int32", shape: [batch], data: Int32Array.from(data) },
+  });
+  const perFactor = (values: readonly number[], shape: readonly number[]): TensorData => ({
+    ...{ dtype: "float32", shape: [...shape, ...(manifest.factors ? [factors] : [])] },
+    data: Float32Array.from(values.flatMap((value) => Array.from({ length: factors }, () => value))),
+  });
+  const run = async (file: string, inputs: Parameters<Awaited<ReturnType<typeof openGraph>>["run"]>[0]) => {
+    const graph = await openGraph(dir, file, runtime, sessions);
+    try {
+      return (await graph.run(inputs)) as unknown as GeneratedImages;
+    } finally {
+      await graph.dispose();
+    }
+  };
+  const whole = await run(GENERATION, {
+    condition: conditioning.tensors(conditions),
+    ...{ seed: int(seeds), index: int(rows.map(() => 0)) },
+    ...{ scale: perFactor(scales, [batch]), temperature: perFactor([TEMPERATURE], []) },
+  });
+  const { decoder, dispose } = await openStepwise(dir, manifest, conditioning, runtime, sessions);
+  let generated: Generated;
+  try {
+    const loop = generate(decoder, {
+      ...{ conditions, seed: seeds, scales, guidance: { ...guidance, scale: 1 } },
+      ...{ temperature: TEMPERATURE, topK, topP, drafts: { kind: "raw" } },
+    });
+    let event = await loop.next();
+    while (!event.done) event = await loop.next();
+    generated = event.value;
+  } finally {
+    await dispose();
+  }
+  const codes: TensorData = { dtype: "int32", shape: [batch, manifest.tokens], data: generated.codes };
+  // Of the graph's own codes, so that images are compared even where codes differ.
+  const { images } = await run(IMAGE_DECODER, { codes: whole.codes });
+  return { whole, stepwise: { codes, images } };
+}
