@@ -46,11 +46,11 @@ export function guided(logits: tf.Tensor, scale: tf.Tensor, now: tf.Tensor): tf.
 /**
  * Entry 0 with temperature and filters, drafts as they are: [B, k, V] → int32 [B, k].
  * @param uniforms [B, k]
- * @param temperature []
+ * @param temperature [B]
  */
 export function draw(logits: tf.Tensor, uniforms: tf.Tensor, temperature: tf.Tensor, filter: Filter): tf.Tensor {
   const [, k, V] = logits.shape as [number, number, number];
-  const first = tf.div(tf.slice(logits, [0, 0, 0], [-1, 1, V]), temperature); // [B, 1, V]
+  const first = tf.div(tf.slice(logits, [0, 0, 0], [-1, 1, V]), tf.reshape(temperature, [-1, 1, 1])); // [B, 1, V]
   const kept = nucleus(mostLikely(first, filter.topK), filter.topP);
   const rows = k === 1 ? kept : tf.concat([kept, tf.slice(logits, [0, 1, 0], [-1, k - 1, V])], 1);
   return sampleFromLogits(rows, uniforms);

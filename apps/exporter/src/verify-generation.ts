@@ -38,8 +38,8 @@ export async function generateBothWays(
   const int = (data: readonly number[]): TensorData => ({
     ...{ dtype: "int32", shape: [batch], data: Int32Array.from(data) },
   });
-  const perFactor = (values: readonly number[], shape: readonly number[]): TensorData => ({
-    ...{ dtype: "float32", shape: [...shape, ...(manifest.factors ? [factors] : [])] },
+  const perFactor = (values: readonly number[]): TensorData => ({
+    ...{ dtype: "float32", shape: [batch, ...(manifest.factors ? [factors] : [])] },
     data: Float32Array.from(values.flatMap((value) => Array.from({ length: factors }, () => value))),
   });
   const run = async (file: string, inputs: Parameters<Awaited<ReturnType<typeof openGraph>>["run"]>[0]) => {
@@ -53,7 +53,7 @@ export async function generateBothWays(
   const whole = await run(GENERATION, {
     condition: conditioning.tensors(conditions),
     ...{ seed: int(seeds), index: int(rows.map(() => 0)) },
-    ...{ scale: perFactor(scales, [batch]), temperature: perFactor([TEMPERATURE], []) },
+    ...{ scale: perFactor(scales), temperature: perFactor(rows.map(() => TEMPERATURE)) },
   });
   const { decoder, dispose } = await openStepwise(dir, manifest, conditioning, runtime, sessions);
   let generated: Generated;

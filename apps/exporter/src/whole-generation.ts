@@ -66,8 +66,8 @@ const twice = (x: tf.Tensor): tf.Tensor => tf.stack([x, x], 1);
 
 /**
  * All of generation as one graph: the loop over tokens, guidance, filters, random numbers, drafts and the image decoder. Inputs:
- * the model's `condition`, `seed` and `index` int32 [B] (image `index` of the run of a seed), `scale` float32 [B] and
- * `temperature` float32 []; with F sub-tokens [B, F] and [F]. Outputs: `codes` int32 [B, T] and `images` float32 [B, height,
+ * the model's `condition`, `seed` and `index` int32 [B] (image `index` of the run of a seed), `scale` and
+ * `temperature` float32 [B], or [B, F] with F sub-tokens. Outputs: `codes` int32 [B, T] and `images` float32 [B, height,
  * width, 3]. Codes are those of `generate` of `@tensorar/sampler` with these settings and raw drafts, up to float32.
  *
  * The first step runs the condition's slots, every other one the slot of the tensor before it, with the same nodes and weights.
@@ -140,7 +140,7 @@ function loopSpecs({ backbone, windowSize: k }: TensorARModel<Condition>, sizes:
       fixed: { uniforms: float("batch", T, F * k), condition: rows },
       step: int(1),
       scale: float("batch", ...perFactor),
-      temperature: float(...perFactor),
+      temperature: float("batch", ...perFactor),
     },
   };
 }

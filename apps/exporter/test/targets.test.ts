@@ -1,13 +1,13 @@
-import { existsSync, readFileSync, statSync } from "node:fs";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { existsSync, statSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as ort from "onnxruntime-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { benchExport, exportFolders, readManifest, TARGETS, verifyExport, writeTriton } from "../src/index";
+import { benchExport, exportFolders, readManifest, TARGETS, verifyExport } from "../src/index";
 import { eagerBackend } from "../src/runtimes";
 import { runCli } from "./run-cli";
-import { backbone, writeModel, writeTinyModel, writeTinyTokenizer } from "./tiny-folders";
+import { writeTinyModel, writeTinyTokenizer } from "./tiny-folders";
 
 let dir: string;
 const at = (...names: string[]) => join(dir, ...names);
@@ -85,51 +85,10 @@ test("what the manifest promises is what is run, or refused with the remedy", as
   expect(opened).toMatchObject(Object.values(sessions));
 });
 
-/** Ports of a Triton configuration: name, type and sizes. */
-function portsIn(config: string, kind: "input" | "output") {
-  const block = new RegExp(`^${kind} \\[\\n([\\s\\S]*?)^\\]`, "m").exec(config)![1]!;
-  return [...block.matchAll(/name: "(.*)"\s+data_type: (\w+)\s+dims: \[ (.*) \]/g)].map(([, name, type, dims]) => ({
-    ...{ name, type, dims: dims!.split(", ").map(Number) },
-  }));
-}
-
-test("a Triton repository has the graphs' own inputs and outputs, and models that open from there", async () => {
-  await writeModel(at("rar"), 2, "rar", {
-    ...{ hidden_size: 16, num_hidden_layers: 2, num_attention_heads: 2, intermediate_size: 32 },
-    ...{ image_seq_len: backbone.block_size, condition_num_classes: 3, codebook_size: backbone.vocab_size },
-  });
-  for (const model of ["model", "rar"]) {
-    await exportFolders(at(model), at("tokenizer"), at(`export of ${model}`), { target: "cuda" });
-    const repository = at(`triton of ${model}`);
-    const models = await writeTriton(at(`export of ${model}`), repository);
-    expect((await readdir(repository)).sort()).toEqual([...models].sort());
-    expect(models).toContain("image_decoder");
-    for (const name of models) {
-      const config = readFileSync(join(repository, name, "config.pbtxt"), "utf8");
-      expect(config).toContain(`name: "${name}"\nplatform: "onnxruntime_onnx"\nmax_batch_size: 0\n`);
-      expect(config).toContain("kind: KIND_GPU");
-      const session = await ort.InferenceSession.create(join(repository, name, "1", "model.onnx"));
-      const types: Record<string, string> = { float32: "TYPE_FP32", int32: "TYPE_INT32" };
-      for (const [kind, metadata] of [
-        ["input", session.inputMetadata],
-        ["output", session.outputMetadata],
-      ] as const) {
-        const real = (metadata as ort.InferenceSession.TensorValueMetadata[]).map(({ name, type, shape }) => ({
-          ...{ name, type: types[type], dims: shape.map((size) => (typeof size === "string" ? -1 : size)) },
-        }));
-        expect(portsIn(config, kind)).toEqual(real);
-      }
-      await session.release();
-    }
-  }
-});
-
-test("weights that a target can't run are refused, and a repository that exists is left alone", async () => {
+test("weights that a target can't run are refused", async () => {
   const folders = ["--model", at("model"), "--tokenizer", at("tokenizer"), "--out", at("refused")];
   const { status, stderr } = await runCli("export", ...folders, "--weights", "int4", "--target", "tensorrt");
   expect(status).toBe(1);
   expect(stderr).toContain("--weights int4 needs ONNX Runtime's MatMulNBits, which tensorrt does not run");
   expect(existsSync(at("refused"))).toBe(false);
-  await expect(writeTriton(at("float32"), at("triton of model"))).rejects.toThrow(/exists/);
-  await expect(writeTriton(at("model"), at("none"))).rejects.toThrow(/not a folder written by/);
 });

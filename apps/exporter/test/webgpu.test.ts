@@ -83,7 +83,7 @@ describe.skipIf(missing !== "")(`on a WebGPU device${missing}`, { timeout: 600_0
     const inputs = {
       ...{ condition: ints(0, 2), seed: ints(5, 70000), index: ints(0, 1) },
       scale: { dtype: "float32", shape: [2], data: Float32Array.of(1.5, 3) },
-      temperature: { dtype: "float32", shape: [], data: Float32Array.of(0.8) },
+      temperature: { dtype: "float32", shape: [2], data: Float32Array.of(0.8, 0.8) },
     } as const;
     const results: number[][] = [];
     for (const provider of ["webgpu", "cpu"]) {
