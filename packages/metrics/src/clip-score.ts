@@ -10,12 +10,20 @@ import { checkPair, type FeatureSet } from "./feature-set";
  * @throws TensorARError where counts or widths differ, and for embeddings of length 0
  */
 export function clipScore(images: FeatureSet, texts: FeatureSet): number {
-  checkPair("clipScore", images, texts);
+  const scores = clipScores(images, texts);
+  return scores.reduce((sum, score) => sum + score, 0) / scores.length;
+}
+
+/**
+ * {@link clipScore} of each pair, `[count]`, for means over parts (`createMean`).
+ * @throws TensorARError as clipScore
+ */
+export function clipScores(images: FeatureSet, texts: FeatureSet): Float64Array {
+  checkPair("clipScore", images, texts, 1);
   if (images.count !== texts.count)
     throw new TensorARError(`clipScore: ${images.count} images for ${texts.count} captions; pass one caption each`);
   const { count, dims } = images;
-  let total = 0;
-  for (let row = 0; row < count; row++) {
+  return Float64Array.from({ length: count }, (_, row) => {
     let [dot, a, b] = [0, 0, 0];
     for (let at = row * dims; at < (row + 1) * dims; at++) {
       dot += images.data[at]! * texts.data[at]!;
@@ -23,7 +31,6 @@ export function clipScore(images: FeatureSet, texts: FeatureSet): number {
       b += texts.data[at]! ** 2;
     }
     if (a === 0 || b === 0) throw new TensorARError(`clipScore: embedding ${row} has length 0; check its network`);
-    total += Math.max(0, dot / Math.sqrt(a * b));
-  }
-  return (100 * total) / count;
+    return 100 * Math.max(0, dot / Math.sqrt(a * b));
+  });
 }

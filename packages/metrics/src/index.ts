@@ -1,8 +1,15 @@
-export { clipScore } from "./clip-score";
-export { type CodebookUsage, codebookUsage } from "./codebook";
+export { clipScore, clipScores } from "./clip-score";
+export {
+  type CodebookCounts,
+  type CodebookUsage,
+  codebookUsage,
+  codebookUsageOf,
+  createCodebookCounts,
+  mergeCodebookCounts,
+} from "./codebook";
 export { symmetricEigenvalues } from "./eigen";
 export { TensorARError } from "./errors";
-export type { FeatureSet } from "./feature-set";
+export { type FeatureSet, mergeFeatures } from "./feature-set";
 export { frechetDistance, type Gaussian } from "./frechet";
 export { type ColorEmbeddings, colorClassifier, colorPrompts, embedColors, GENEVAL_COLORS } from "./geneval/colors";
 export {
@@ -21,9 +28,19 @@ export {
   mergeGenEval,
   summarizeGenEval,
 } from "./geneval/summary";
-export { type InceptionScoreOptions, inceptionScore, softmax } from "./inception-score";
+export {
+  createInceptionScore,
+  type InceptionScore,
+  type InceptionScoreOptions,
+  type InceptionScoreSums,
+  inceptionScore,
+  inceptionScoreOf,
+  mergeInceptionScores,
+  softmax,
+} from "./inception-score";
 export { type Kid, type KidOptions, kernelDistance } from "./kid";
 export { type ManifoldOptions, type ManifoldScores, manifoldScores, type RowProducts } from "./manifold";
+export { createMean, type Mean, type MeanSums, meanOf, mergeMeans } from "./mean";
 export { createMoments, type Moments, type MomentsResult, mergeMoments } from "./moments";
 export { type PrecisionRecall, precisionRecall } from "./precision-recall";
 export { psnr } from "./psnr";
