@@ -1,6 +1,7 @@
 import { TensorARError } from "../errors";
-import { toFloat16 } from "../float16";
-import { type Graph, makeNode, type Value } from "../graph";
+import type { Graph, Value } from "../graph";
+import { computeInHalf } from "./half-compute";
+import { halveWeights } from "./halves";
 import { rewrite } from "./rewrite";
 
 /**
@@ -12,12 +13,15 @@ export interface Quantization {
   /** Neighbours along a row that share a factor: 16, 32, 64, 128 or 256. Default 32. */
   readonly blockSize?: number;
   /**
-   * What products are computed in. "int8" rounds activations to 8 bits as well, which ONNX Runtime does much faster on CPU;
-   * "float32" leaves them. Default "int8".
+   * What products are computed in. For 4 and 8 bits: "int8", the default, rounds activations to 8 bits as well, which ONNX
+   * Runtime does much faster on CPU; "float32" leaves them. For 16 bits: "float32", the default, or "float16" for GPUs,
+   * with norms, softmax and the results of the last products in float32.
    */
-  readonly activations?: "int8" | "float32";
-  /** Weights that stay as they are, by name. */
+  readonly activations?: "int8" | "float16" | "float32";
+  /** Weights that stay as they are, by name; what reads them is computed in float32. */
   readonly keep?: (name: string) => boolean;
+  /** Inputs and outputs of the graph that are float16 too, by name, where products are computed in it. Default: none. */
+  readonly ports?: (name: string) => boolean;
 }
 
 /** Attribute `accuracy_level` of `MatMulNBits`. */
@@ -30,12 +34,13 @@ const ACCURACY = { float32: 1, int8: 4 } as const;
  *
  * @throws TensorARError when a size is not one that ONNX Runtime takes, or a weight is not finite
  */
-export function quantizeWeights(
-  graph: Graph,
-  { bits, blockSize = 32, activations = "int8", keep }: Quantization,
-): Graph {
-  if (bits === 16) return halveWeights(graph, keep);
-  if (bits !== 4 && bits !== 8) throw new TensorARError(`quantize: ${bits} bits; use 4, 8 or 16`);
+export function quantizeWeights(graph: Graph, { bits, blockSize = 32, activations, keep, ports }: Quantization): Graph {
+  if (bits !== 4 && bits !== 8 && bits !== 16) throw new TensorARError(`quantize: ${bits} bits; use 4, 8 or 16`);
+  if (activations === (bits === 16 ? "int8" : "float16"))
+    throw new TensorARError(`quantize: activations "${activations}" do not go with ${bits} bits; leave them out`);
+  if (ports && activations !== "float16")
+    throw new TensorARError('quantize: ports are float16 only where activations are; add activations: "float16"');
+  if (bits === 16) return activations === "float16" ? computeInHalf(graph, { keep, ports }) : halveWeights(graph, keep);
   if (![16, 32, 64, 128, 256].includes(blockSize))
     throw new TensorARError(`quantize: blockSize ${blockSize}; use 16, 32, 64, 128 or 256`);
   const stored = new Map<Value, { codes: Value; scales: Value }>();
@@ -46,52 +51,16 @@ export function quantizeWeights(
     if (!stored.has(weight)) stored.set(weight, quantized(weight, bits, blockSize));
     const { codes, scales } = stored.get(weight)!;
     const [N, K] = weight.shape as [number, number];
-    const attributes = { K, N, bits, block_size: blockSize, accuracy_level: ACCURACY[activations] };
+    const attributes = {
+      K,
+      N,
+      bits,
+      block_size: blockSize,
+      accuracy_level: ACCURACY[activations === "float32" ? "float32" : "int8"],
+    };
     return [g.op("MatMulNBits", [x, codes, scales], node.outputs[0]!, attributes)];
   });
 }
-
-/** Matrices as float16, cast to float32 where they are used. */
-function halveWeights(graph: Graph, keep: Quantization["keep"]): Graph {
-  const stored = new Map<Value, Value>();
-  return rewrite(graph, (node, g) => {
-    if (node.op === "Cast") return undefined;
-    let changed = false;
-    const inputs = node.inputs.map((value) => {
-      if (value?.source.kind !== "weight" || value.dtype !== "float32" || value.shape.length < 2) return value;
-      const { name, data } = value.source;
-      if (keep?.(name)) return value;
-      changed = true;
-      const known = stored.get(value);
-      if (known) return known;
-      const half: Value = {
-        dtype: "float16",
-        shape: value.shape,
-        source: { kind: "weight", name, data: halved(name, data) },
-      };
-      const cast = g.cast(half, "float32");
-      stored.set(value, cast);
-      return cast;
-    });
-    if (!changed) return undefined;
-    const { op, outputs, attributes, origin } = node;
-    const next = makeNode(op, inputs, outputs, attributes, origin);
-    g.nodes.push(next);
-    return next.outputs;
-  });
-}
-
-/** @throws TensorARError for numbers that half precision can't hold */
-function halved(name: string, data: ArrayLike<number>): Uint16Array {
-  for (let i = 0; i < data.length; i++) {
-    if (Math.abs(data[i]!) < LARGEST_HALF) continue;
-    throw new TensorARError(`quantize: weight "${name}" holds ${data[i]}, which 16 bits can't; use float32`);
-  }
-  return toFloat16(data);
-}
-
-/** From here on a number rounds to infinity. */
-const LARGEST_HALF = 65520;
 
 /**
  * Weight `[N, K]` as codes `[N, blocks, blockSize · bits / 8]` and factors `[N · blocks]`: weight = (code - zero) · factor
