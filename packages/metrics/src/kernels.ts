@@ -25,7 +25,7 @@ export interface Kernels {
   ): void;
 }
 
-/** A memory of its own with kernels that work in it. Nothing refers to it but its user, so it goes with them. */
+/** A memory with kernels that work in it. Only its user refers to it, so it is collected once the call is done. */
 export interface Workspace {
   readonly kernels: Kernels;
   /** Hands out the next `length` numbers, which are 0. */
@@ -72,13 +72,13 @@ export function createWorkspace(where: string, length: number): Workspace {
   };
 }
 
-const REMEDY = "run it in Node 20, or in a browser of 2023 or later";
+const REMEDY = "run it in Node 20 or a browser of 2023 or later, under a content policy with 'wasm-unsafe-eval'";
 
 function compile(where: string, wasm: Wasm): object {
   try {
     return new wasm.Module(Uint8Array.from(atob(KERNELS), (character) => character.charCodeAt(0)));
   } catch (cause) {
-    throw new TensorARError(`${where}: this runtime's WebAssembly refuses SIMD kernels; ${REMEDY}`, { cause });
+    throw new TensorARError(`${where}: this runtime refuses WebAssembly with SIMD; ${REMEDY}`, { cause });
   }
 }
 

@@ -23,6 +23,7 @@ export interface Kid {
 /**
  * Kernel Inception Distance: the unbiased estimate of the squared maximum mean discrepancy with the kernel
  * `(x · y / dims + 1)³`, over random subsets without replacement.
+ * Cost: 4 · subsets · subsetSize² · dims operations; the paper's 100 subsets of 1000, with 2048 features, take about a minute.
  * Source: Bińkowski et al. 2018, section 4, and their code's defaults. Differs: subsets come from a seed of ours.
  *
  * @throws TensorARError where widths differ, a subset is larger than a set, or values are not finite
@@ -64,7 +65,10 @@ function kernelSum(a: Operand, b: Operand, depth: number, apart: boolean): numbe
   forProducts("kernelDistance", a, b, { depth, part }, ({ values, stride, row, column, rows, columns }) => {
     for (let i = 0; i < rows; i++) {
       const end = apart ? Math.min(columns, row + i - column) : columns;
-      for (let j = 0; j < end; j++) total += (values[i * stride + j]! / depth + 1) ** 3;
+      for (let j = 0; j < end; j++) {
+        const base = values[i * stride + j]! / depth + 1;
+        total += base * base * base; // `** 3` is as slow as any power
+      }
     }
   });
   return apart ? 2 * total : total;

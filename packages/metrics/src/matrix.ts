@@ -29,7 +29,7 @@ export interface ProductBlock {
 }
 
 // A packed block of one operand is half a MiB and stays in the second-level cache while the other's rows go by.
-const ROWS = 256;
+const ROWS = 192;
 const DEPTH = 256;
 
 interface Scratch {
@@ -100,19 +100,27 @@ export function packRows(
   { data, rowStep, depthStep }: Operand,
   { row, rows, from, steps }: { row: number; rows: number; from: number; steps: number },
 ): void {
+  const whole = rows - (rows % 4);
   let to = 0;
-  for (let four = 0; four < rows; four += 4) {
-    let at = (row + four) * rowStep + from * depthStep;
-    const present = Math.min(4, rows - four);
-    if (present < 4) packed.fill(0, to, to + 4 * steps);
-    for (let t = 0; t < steps; t++, to += 4, at += depthStep) {
-      if (present === 4) {
-        packed[to] = data[at]!;
-        packed[to + 1] = data[at + rowStep]!;
-        packed[to + 2] = data[at + 2 * rowStep]!;
-        packed[to + 3] = data[at + 3 * rowStep]!;
-      } else for (let i = 0; i < present; i++) packed[to + i] = data[at + i * rowStep]!;
+  for (let four = 0; four < whole; four += 4) {
+    let at0 = (row + four) * rowStep + from * depthStep;
+    let [at1, at2, at3] = [at0 + rowStep, at0 + 2 * rowStep, at0 + 3 * rowStep];
+    for (const end = to + 4 * steps; to < end; to += 4) {
+      packed[to] = data[at0]!;
+      packed[to + 1] = data[at1]!;
+      packed[to + 2] = data[at2]!;
+      packed[to + 3] = data[at3]!;
+      at0 += depthStep;
+      at1 += depthStep;
+      at2 += depthStep;
+      at3 += depthStep;
     }
+  }
+  if (whole === rows) return;
+  packed.fill(0, to, to + 4 * steps);
+  for (let i = whole; i < rows; i++) {
+    const at = (row + i) * rowStep + from * depthStep;
+    for (let t = 0; t < steps; t++) packed[to + 4 * t + i - whole] = data[at + t * depthStep]!;
   }
 }
 

@@ -11,14 +11,14 @@ export interface MomentsResult {
   readonly covariance: Float64Array;
 }
 
-// Rows centered at once. Fewer cost more updates of the whole matrix, more fall out of the cache.
-const CHUNK = 256;
+// Rows centered at once, as a copy of 16 MiB at 2048 features. Fewer cost more updates of the whole matrix.
+const CHUNK = 1024;
 const MAX_DIMS = 16384; // a float64 matrix of 2 GiB
 
 /**
  * Streaming mean and covariance of `dims` features in float64.
  *
- * @param dims 1 … 16384; memory is 8 · dims² bytes
+ * @param dims 1 … 16384; memory is 8 · dims² bytes, and while rows are added a copy of up to 1024 of them
  * @throws TensorARError where `dims` is out of range
  */
 export const createMoments = (dims: number): Moments => new Moments(dims);
@@ -94,11 +94,11 @@ export class Moments {
     const { dims } = this;
     const rows = features.length / dims;
     const mean = new Float64Array(dims);
-    for (let i = 0; i < features.length; i++) mean[i % dims] = mean[i % dims]! + features[i]! / rows;
     const centered = new Float64Array(features.length); // [rows, dims]
-    for (let row = 0; row < rows; row++) {
-      for (let j = 0; j < dims; j++) centered[row * dims + j] = features[row * dims + j]! - mean[j]!;
-    }
+    for (let at = 0; at < features.length; at += dims)
+      for (let j = 0; j < dims; j++) mean[j] = mean[j]! + features[at + j]! / rows;
+    for (let at = 0; at < features.length; at += dims)
+      for (let j = 0; j < dims; j++) centered[at + j] = features[at + j]! - mean[j]!;
     const columns = { data: centered, rows: dims, rowStep: 1, depthStep: dims };
     addRowProducts("Moments.add", this.#scatter, columns, columns, { depth: rows, part: "lower" });
     this.#combine(rows, mean);

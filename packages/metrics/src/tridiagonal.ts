@@ -61,8 +61,8 @@ export function tridiagonalise(where: string, matrix: Float32Array | Float64Arra
 function open(where: string, source: Float32Array | Float64Array, size: number): Work {
   const entries = (size + 3) * size + 4; // tiles of 4 × 4 reach beyond the last row
   const packed = (size + 3) * PANEL;
-  const { kernels, take } = createWorkspace(where, entries + 2 * PANEL * (size + 1) + 2 * packed + 3);
-  const matrix = take(entries + (entries % 2));
+  const { kernels, take } = createWorkspace(where, entries + 2 * PANEL * (size + 1) + 2 * packed);
+  const matrix = take(entries);
   matrix.values.set(source);
   const [u, w] = [take(PANEL * size), take(PANEL * size)];
   const [weightsU, weightsW] = [take(PANEL), take(PANEL)];

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { createMoments, frechetDistance, type Gaussian, symmetricEigenvalues } from "../src";
+import { createMoments, frechetDistance, type Gaussian, kernelDistance, symmetricEigenvalues } from "../src";
 import { pivotedCholesky } from "../src/cholesky";
 import { forProducts, type Operand } from "../src/matrix";
 import { expectClose } from "./compare";
@@ -8,8 +8,8 @@ import { wave, withSpectrum } from "./spectra";
 // Matrices are made of spectra that are known, by reflections written out here; nothing is compared with our own output.
 
 const list = (size: number, value: (i: number) => number) => Float64Array.from({ length: size }, (_, i) => value(i));
-/** Around the fours of a tile, the panels of 32 and 64, and the blocks of 256. */
-const SIZES = [1, 2, 3, 4, 5, 7, 31, 32, 33, 34, 63, 64, 65, 66, 97, 130, 255, 257, 322];
+/** Around the fours of a tile, the panels of 32 and 64, the blocks of 192 and 256. */
+const SIZES = [1, 2, 3, 4, 5, 7, 31, 32, 33, 34, 63, 64, 65, 66, 97, 191, 193, 257, 322];
 
 /** Errors of the matrix and of the method both grow slower than the size, in roundings of the largest eigenvalue. */
 function expectSpectrum(matrix: Float64Array | Float32Array, spectrum: Float64Array): void {
@@ -146,6 +146,13 @@ describe("Fréchet distance of covariances with the same eigenvectors is that of
   });
 });
 
+test("a covariance with a direction of negative variance is refused on either side", () => {
+  const identity = { mean: new Float64Array(3), covariance: withSpectrum([1, 1, 1]) };
+  const indefinite = { ...identity, covariance: Float64Array.of(1, 0.9, -0.9, 0.9, 1, 0.9, -0.9, 0.9, 1) }; // 1.9, 1.9, -0.8
+  expect(() => frechetDistance(identity, indefinite)).toThrow(/a covariance has a negative variance, about -0\.8/);
+  expect(() => frechetDistance(indefinite, identity)).toThrow(/a covariance has a negative variance/);
+});
+
 describe("products of rows", () => {
   const naive = (a: Operand, b: Operand, depth: number, i: number, j: number) => {
     let sum = 0;
@@ -157,9 +164,9 @@ describe("products of rows", () => {
     [1, 1, 1],
     [2, 5, 3],
     [4, 4, 4],
-    [259, 258, 257],
-    [3, 515, 256],
-    [513, 6, 10],
+    [195, 194, 257],
+    [3, 385, 256],
+    [385, 6, 10],
   ])("%i and %i rows of %i, every layout and part", (rowsA, rowsB, depth) => {
     const a: Operand = { data: wave(rowsA * depth, 1), rows: rowsA, rowStep: depth, depthStep: 1 };
     const b: Operand = { data: Float32Array.from(wave(rowsB * depth, 2)), rows: rowsB, rowStep: 1, depthStep: rowsB };
@@ -181,11 +188,11 @@ describe("products of rows", () => {
 });
 
 test("moments of more features and rows than a block holds are the textbook's", () => {
-  const [dims, rows] = [262, 531];
+  const [dims, rows] = [262, 1300];
   const data = Float32Array.from(wave(rows * dims, 3), (value, i) => value + (i % dims));
   const moments = createMoments(dims);
-  moments.add(data.subarray(0, 300 * dims));
-  moments.add(data.subarray(300 * dims));
+  moments.add(data.subarray(0, 1100 * dims));
+  moments.add(data.subarray(1100 * dims));
   const { mean, covariance } = moments.result();
   const column = (j: number) => list(rows, (row) => data[row * dims + j]!);
   for (const [i, j] of [
@@ -207,4 +214,25 @@ test("moments of more features and rows than a block holds are the textbook's", 
       rtol: 1e-11,
     });
   }
+});
+
+test("a kernel distance of more features and rows than a block holds is the definition's", () => {
+  const [dims, count] = [261, 197];
+  const set = (phase: number) => ({ data: Float32Array.from(wave(count * dims, phase)), count, dims });
+  const [x, y] = [set(1), set(2)];
+  const kernel = (a: Float32Array, i: number, b: Float32Array, j: number) => {
+    let dot = 0;
+    for (let t = 0; t < dims; t++) dot += a[i * dims + t]! * b[j * dims + t]!;
+    return (dot / dims + 1) ** 3;
+  };
+  let expected = 0;
+  for (let i = 0; i < count; i++) {
+    for (let j = 0; j < count; j++) {
+      if (i !== j) expected += (kernel(x.data, i, x.data, j) + kernel(y.data, i, y.data, j)) / (count * (count - 1));
+      expected -= (2 * kernel(x.data, i, y.data, j)) / count ** 2;
+    }
+  }
+  // The only subset of all rows, in another order: differences of numbers of size 8.
+  const { mean } = kernelDistance(x, y, { subsets: 1, subsetSize: count, seed: 0 });
+  expectClose("mean", [mean], [expected], { atol: 1e-12, rtol: 0 });
 });
