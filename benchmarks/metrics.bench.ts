@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createMoments, type FeatureSet, frechetDistance, type MomentsResult, manifoldScores } from "@tensorar/metrics";
 import { inceptionFeatures, inceptionShapes } from "@tensorar/metrics/features";
@@ -10,6 +13,7 @@ import { matmulRate } from "./lib/machine";
 import { measure } from "./lib/measure";
 import { costRow, type Row, rateRow } from "./lib/row";
 import { torchNumber } from "./lib/torch-peer";
+import { inTurnsWithTorch } from "./lib/turns";
 
 const PEER = fileURLToPath(new URL("./lib/metrics_peer.py", import.meta.url));
 const DIMS = 2048;
@@ -17,17 +21,67 @@ const IMAGES = 10_000;
 /** Multiply-adds of the network for one image of 299 × 299, as published for Inception-v3. */
 const INCEPTION_MACS = 5.7e9;
 
+/** Operations of a Fréchet distance, by the cube of the features: Cholesky's factor, two triangular products, tridiagonal form. */
+const FRECHET_FLOPS = 1 / 3 + 2 / 3 + 1 / 3 + 4 / 3;
+
 /** Measures of 2048 features against scipy and numpy, and the network that makes them. */
 export async function* run(): AsyncGenerator<Row> {
   await tf.ready();
-  const [a, b] = [statistics(1), statistics(2)];
-  const start = performance.now();
-  frechetDistance(a, b);
-  const frechet = (performance.now() - start) / 1000;
-  const scipy = await torchNumber(["frechet", String(DIMS)], "seconds", PEER);
-  yield costRow("Fréchet distance of 2048 features (peer: scipy sqrtm)", frechet, "s", { peer: scipy });
+  const float64Rate = (await matmulRate()) / 2; // half as many numbers in a register
+  yield await frechet(float64Rate);
+  yield await scatter(float64Rate);
   yield await neighbours();
   yield await inception();
+}
+
+/** Both compute the distance of the same two Gaussians, in turns. */
+async function frechet(float64Rate: number): Promise<Row> {
+  const [a, b] = [statistics(1), statistics(2)];
+  const folder = await mkdtemp(join(tmpdir(), "tensorar-bench-"));
+  try {
+    for (const [name, { mean, covariance }] of Object.entries({ a, b }))
+      await writeFile(
+        join(folder, `${name}.f64`),
+        [mean, covariance].map((values) => new Uint8Array(values.buffer)),
+      );
+    let distance = 0;
+    const ours = async () => {
+      const start = performance.now();
+      distance = frechetDistance(a, b);
+      return performance.now() - start;
+    };
+    const args = ["frechet", String(DIMS), folder];
+    const { value, peer } = await inTurnsWithTorch(ours, args, { script: PEER });
+    const theirs = peer === null ? null : await torchNumber(args, "distance", PEER);
+    if (theirs !== null && !(Math.abs(theirs - distance) <= 1e-6 * distance))
+      throw new Error(`metrics.bench: the Fréchet distance is ${distance}, scipy's ${theirs}; one of them is wrong`);
+    return costRow("Fréchet distance of 2048 features (peer: scipy sqrtm)", value / 1000, "s", {
+      peer: peer === null ? null : peer / 1000,
+      limit: (FRECHET_FLOPS * DIMS ** 3) / 1e9 / float64Rate,
+    });
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+/** Mean and covariance of float32 rows, in float64. */
+async function scatter(float64Rate: number): Promise<Row> {
+  const rows = new Float32Array(IMAGES * DIMS);
+  const random = createStream(3, "features");
+  for (let i = 0; i < rows.length; i++) rows[i] = random.normal();
+  const ours = async () => {
+    const start = performance.now();
+    const moments = createMoments(DIMS);
+    moments.add(rows);
+    moments.result();
+    return performance.now() - start;
+  };
+  const args = ["scatter", String(IMAGES), String(DIMS)];
+  const { value, peer } = await inTurnsWithTorch(ours, args, { script: PEER });
+  return costRow("moments of 10,000 x 2048 features (peer: numpy)", value / 1000, "s", {
+    peer: peer === null ? null : peer / 1000,
+    limit: (IMAGES * DIMS ** 2) / 1e9 / float64Rate,
+  });
 }
 
 /** Of features with variances of different sizes. */
