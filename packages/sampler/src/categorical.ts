@@ -1,4 +1,6 @@
 import { TensorARError } from "./errors";
+import { exponential } from "./exponential";
+import { type Kept, keptLogits } from "./filter";
 
 /** How a code is drawn from one row of logits. Applied in this order, as in LlamaGen `autoregressive/models/generate.py`. */
 export interface SamplingOptions {
@@ -36,18 +38,9 @@ export function createCategorical(vocabSize: number): Categorical {
     const row = logits.subarray(offset, offset + vocabSize);
     const largest = largestOf(row, where);
     const filtered = (topK > 0 && topK < vocabSize) || topP < 1;
-    if (filtered) scratch.set(row);
-    const kept = filtered ? keptCodes(scratch, largest, temperature, topK, topP) : undefined;
-    let total = 0;
-    let ties = kept?.ties ?? 0;
-    for (let code = 0; code < vocabSize; code++) {
-      const logit = row[code]!;
-      let keep = true;
-      if (kept) keep = logit > kept.threshold || (logit === kept.threshold && ties-- > 0);
-      const weight = keep ? Math.exp((logit - largest) / temperature) : 0;
-      weights[code] = weight;
-      total += weight;
-    }
+    const total = filtered
+      ? weighKept(row, keptLogits(row, largest, { temperature, topK, topP }, scratch), largest, temperature, weights)
+      : weighAll(row, largest, temperature, weights);
     return { weights, total };
   };
 
@@ -69,60 +62,36 @@ export function createCategorical(vocabSize: number): Categorical {
   };
 }
 
-/**
- * Threshold of top-k and top-p: logits above it are kept, and the first `ties` of those that equal it.
- * @param values the row, which is put in another order
- */
-function keptCodes(
-  values: Float32Array,
+/** Weights of all codes; returns their sum. */
+function weighAll(row: Float32Array, largest: number, temperature: number, weights: Float64Array): number {
+  let total = 0;
+  for (let code = 0; code < row.length; code++) {
+    const weight = exponential((row[code]! - largest) / temperature);
+    weights[code] = weight;
+    total += weight;
+  }
+  return total;
+}
+
+/** As {@link weighAll}, with 0 for what is not kept. */
+function weighKept(
+  row: Float32Array,
+  { threshold, ties }: Kept,
   largest: number,
   temperature: number,
-  topK: number,
-  topP: number,
-): { threshold: number; ties: number } {
-  const V = values.length;
-  const threshold = topK > 0 && topK < V ? select(values, V - topK) : Number.NEGATIVE_INFINITY;
-  if (topP >= 1) return { threshold, ties: V };
-  const ascending = values.filter((value) => value >= threshold).sort(); // top-k keeps these
-  const weight = (i: number): number => Math.exp((ascending[i]! - largest) / temperature);
-  let total = 0;
-  for (let i = 0; i < ascending.length; i++) total += weight(i);
-  let sum = 0;
-  let last = ascending.length;
-  while (last > 0 && sum <= topP * total) sum += weight(--last); // nucleus keeps ascending[last …]
-  const nucleus = ascending[last]!;
-  let ties = 0;
-  for (let i = last; i < ascending.length && ascending[i] === nucleus; i++) ties++;
-  return { threshold: nucleus, ties };
-}
-
-/**
- * The value that would stand at `index` if these were sorted; about 2·V comparisons, far fewer than sorting takes.
- * Source: Hoare 1961, "Algorithm 65: Find", with the middle of three as pivot.
- */
-function select(values: Float32Array, index: number): number {
-  let [left, right] = [0, values.length - 1];
-  while (left < right) {
-    const pivot = middleOf(values[left]!, values[(left + right) >> 1]!, values[right]!);
-    let [i, j] = [left, right];
-    while (i <= j) {
-      while (values[i]! < pivot) i++;
-      while (values[j]! > pivot) j--;
-      if (i > j) break;
-      const swapped = values[i]!;
-      values[i] = values[j]!;
-      values[j] = swapped;
-      i++;
-      j--;
-    }
-    if (index <= j) right = j;
-    else if (index >= i) left = i;
-    else break;
+  weights: Float64Array,
+): number {
+  let [total, left] = [0, ties];
+  weights.fill(0);
+  for (let code = 0; code < row.length; code++) {
+    const logit = row[code]!;
+    if (logit < threshold || (logit === threshold && left-- <= 0)) continue;
+    const weight = exponential((logit - largest) / temperature);
+    weights[code] = weight;
+    total += weight;
   }
-  return values[index]!;
+  return total;
 }
-
-const middleOf = (a: number, b: number, c: number): number => Math.max(Math.min(a, b), Math.min(Math.max(a, b), c));
 
 function largestOf(row: Float32Array, where: string): number {
   let largest = Number.NEGATIVE_INFINITY;

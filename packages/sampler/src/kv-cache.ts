@@ -73,10 +73,9 @@ export function createCache({ layers, heads: H, headDim: Dh }: CacheShape, R: nu
 
 /** Copies every line of `length` numbers to the start of a longer line. */
 function copyLines(from: Float32Array, length: number, to: Float32Array, longer: number): void {
-  if (length === 1) {
-    for (let line = 0; line < from.length; line++) to[line * longer] = from[line]!;
-    return;
+  // Lines are short, the width of a head or less: a call for each would cost more than copying it.
+  for (let line = 0, at = 0; at < from.length; line++) {
+    const start = line * longer;
+    for (let i = 0; i < length; i++, at++) to[start + i] = from[at]!;
   }
-  for (let line = 0; line * length < from.length; line++)
-    to.set(from.subarray(line * length, (line + 1) * length), line * longer);
 }

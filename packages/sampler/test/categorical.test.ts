@@ -80,3 +80,28 @@ test("the K-th largest is found whatever the order and the ties", () => {
     expect(Array.from(weights, (weight) => weight > 0)).toEqual(Array.from(row, (value) => value >= threshold));
   }
 });
+
+test("of many codes, as many are kept as top-k and top-p say", () => {
+  const random = createStream(5, "many");
+  const V = 5000; // large enough for a sample to be looked at first
+  for (let trial = 0; trial < 40; trial++) {
+    const step = [0.5, 0.01, 0][trial % 3]!; // coarse logits have many ties
+    const row = Float32Array.from({ length: V }, () => {
+      const value = (trial % 5 === 4 ? 0.01 : 2) * random.normal();
+      return step === 0 ? value : step * Math.round(value / step);
+    });
+    const topK = [0, 1, 37, 1200, 4999][trial % 5]!;
+    const topP = [1, 0.9, 0.3, 0.999][trial % 4]!;
+    const temperature = 0.5 + random.uniform();
+    const { weights } = createCategorical(V).weights(row, 0, { temperature, topK, topP }, "here");
+    // Sorted, the plain way.
+    const descending = row.toSorted().reverse();
+    const candidates = topK === 0 ? descending : descending.filter((value) => value >= descending[topK - 1]!);
+    const powers = Float64Array.from(candidates, (value) => Math.exp((value - descending[0]!) / temperature));
+    const wanted = topP * powers.reduce((sum, power) => sum + power, 0);
+    let [sum, kept] = [0, 0];
+    while (kept < candidates.length && (topP === 1 || sum <= wanted)) sum += powers[kept++]!;
+    expect(weights.filter((weight) => weight > 0).length, `trial ${trial}`).toBe(kept);
+    expect(Math.min(...row.filter((_, code) => weights[code]! > 0))).toBe(candidates[kept - 1]);
+  }
+});
