@@ -149,7 +149,7 @@ describe("Fréchet distance of covariances with the same eigenvectors is that of
 test("a covariance with a direction of negative variance is refused on either side", () => {
   const identity = { mean: new Float64Array(3), covariance: withSpectrum([1, 1, 1]) };
   const indefinite = { ...identity, covariance: Float64Array.of(1, 0.9, -0.9, 0.9, 1, 0.9, -0.9, 0.9, 1) }; // 1.9, 1.9, -0.8
-  expect(() => frechetDistance(identity, indefinite)).toThrow(/a covariance has a negative variance, about -0\.8/);
+  expect(() => frechetDistance(identity, indefinite)).toThrow(/a covariance has a negative variance, about -0\.(8|79)/);
   expect(() => frechetDistance(indefinite, identity)).toThrow(/a covariance has a negative variance/);
 });
 
