@@ -103,9 +103,13 @@ test("FID and the others: a folder against npz, statistics, and another set; JSO
   expect(full.fid).toBeGreaterThan(100 * same.fid);
   expect(fromFile.fid).toBeCloseTo(full.fid, 6);
   expect(fromFile.sfid).toBeCloseTo(full.sfid, 6);
-  expect(fromFile.precision).toBeUndefined();
+  // Statistics of ours keep features too, so that nothing is missing.
+  for (const name of ["precision", "recall", "density", "coverage"])
+    expect(fromFile[name], name).toBeCloseTo(full[name], 6);
+  expect(fromFile.kid.mean / full.kid.mean).toBeCloseTo(1, 4);
   const file = await openNpz(saved);
-  expect(file.names).toEqual(["mu", "sigma", "mu_s", "sigma_s", "count"]);
+  expect(file.names.slice(0, 5)).toEqual(["mu", "sigma", "mu_s", "sigma_s", "count"]);
+  expect(file.info("features").shape).toEqual([COUNT, 2048]);
   await file.close();
 }, 120_000);
 
@@ -120,7 +124,7 @@ test("statistics of shards merge to those of the whole", async () => {
     await writeNpz(join(dir, `${name} images.npz`), { arr_0: stored });
     const out = join(dir, `${name}.npz`);
     const images = ["--samples", join(dir, `${name} images.npz`), "--reference", join(dir, "saved.npz")];
-    await evaluate(...images, "--inception", weights, "--save-statistics", out);
+    await evaluate(...images, "--inception", weights, "--save-statistics", out, "--first-image", String(from));
     return out;
   };
   const parts = [await shard("first", 0, 5), await shard("second", 5, COUNT)];
@@ -131,6 +135,15 @@ test("statistics of shards merge to those of the whole", async () => {
   const { inception } = JSON.parse(await readFile(json, "utf8"));
   expect(inception.images.samples).toBe(COUNT);
   expect(inception.fid).toBeLessThan(1e-3); // the saved ones are of the same images
+  expect(inception).toMatchObject({ precision: 1, recall: 1, coverage: 1 });
+  // The whole in one go. Batches of other sizes round differently in float32, relative to features of size 1.
+  const [whole, once] = [join(dir, "whole images.npz"), join(dir, "once.json")];
+  await writeNpz(whole, { arr_0: { dtype: "uint8", shape: [COUNT, SIZE, SIZE, 3], data: pixels } });
+  const sets = ["--samples", whole, "--reference", join(dir, "saved.npz")];
+  await evaluate(...sets, "--inception", weights, "--out", once);
+  const direct = JSON.parse(await readFile(once, "utf8")).inception;
+  expect(inception.inceptionScore / direct.inceptionScore).toBeCloseTo(1, 5);
+  expect(inception.kid.mean).toBeCloseTo(direct.kid.mean, 4);
   const file = await openNpz(merged);
   expect((await file.read("count")).data[0]).toBe(BigInt(COUNT));
   await file.close();

@@ -17,7 +17,8 @@ import { compareStatistics } from "../evaluation/compare";
 import { compareFeatures, type Distances, featuresOf, type ImageSet } from "../evaluation/features";
 import { openImages } from "../evaluation/image-stream";
 import { openInception } from "../evaluation/inception-runner";
-import { gatherStatistics, mergeStatistics, readStatistics, writeStatistics } from "../evaluation/inception-statistics";
+import { gatherStatistics } from "../evaluation/inception-statistics";
+import { mergeStatistics, readStatistics, writeStatistics } from "../evaluation/statistics-file";
 import { loadCodes } from "../folders/codes-folder";
 import { loadSamples } from "../folders/samples-folder";
 import { type EvaluationResults, evaluationPage, measureRows, type Shown } from "../report/evaluation-page";
@@ -48,6 +49,11 @@ const schema = z.strictObject({
     .describe("with --inception: images of each set whose neighbours are compared, for precision, recall and KID"),
   batchSize: z.int().positive().default(32).describe("with --inception: images at a time"),
   saveStatistics: z.string().optional().describe("with --inception: .npz to write the samples' statistics to"),
+  firstImage: z
+    .int()
+    .nonnegative()
+    .default(0)
+    .describe("with --save-statistics: where the samples are a part, the number of images in the parts before it"),
   model: z.string().optional().describe("with --codes: the model, to score its predictions on held-out images"),
   codes: z.string().optional().describe("with --model: the folder of codes"),
   captions: z.string().optional().describe("with --codes: features of their captions, as in `finetune`"),
@@ -94,7 +100,7 @@ async function byTokenizer(dir: string, { samples, reference }: Settings, engine
 
 /** FID and its like. */
 async function byInception(weights: string, settings: Settings, engine: Engine, signal: AbortSignal) {
-  const { samples, reference, saveStatistics, neighbours: kept, batchSize, seed } = settings;
+  const { samples, reference, saveStatistics, neighbours: kept, batchSize, firstImage, seed } = settings;
   const known = reference.endsWith(".npz") ? await readStatistics(reference) : undefined;
   const shards = samples.split(",");
   if (shards.length > 1 || (samples.endsWith(".npz") && (await readStatistics(samples)))) {
@@ -102,15 +108,15 @@ async function byInception(weights: string, settings: Settings, engine: Engine, 
       throw new TensorARError(
         `${reference} holds no statistics; give some (.npz), since the samples are given as statistics`,
       );
-    const merged = await mergeStatistics(shards);
+    const merged = await mergeStatistics(shards, kept);
     if (saveStatistics !== undefined) await writeStatistics(saveStatistics, merged);
     return compareStatistics(merged, known, engine, seed);
   }
   const streams = { samples: await openImages(samples), reference: known ? undefined : await openImages(reference) };
   const inception = await openInception(weights, engine);
   try {
-    const options = { batchSize, kept, signal };
-    const fake = await gatherStatistics("samples", streams.samples, inception, options);
+    const options = { batchSize, kept, first: 0, signal };
+    const fake = await gatherStatistics("samples", streams.samples, inception, { ...options, first: firstImage });
     if (saveStatistics !== undefined) await writeStatistics(saveStatistics, fake);
     const real = known ?? (await gatherStatistics("reference", streams.reference!, inception, options));
     return await compareStatistics(fake, real, engine, seed);

@@ -1,5 +1,5 @@
 import type { TensorData } from "@tensorar/checkpoint";
-import { frechetDistance, kernelDistance, manifoldScores, type RowProducts } from "@tensorar/metrics";
+import { frechetDistance, inceptionScoreOf, kernelDistance, manifoldScores, type RowProducts } from "@tensorar/metrics";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Engine } from "../engine/engine";
 import type { InceptionStatistics } from "./inception-statistics";
@@ -37,8 +37,8 @@ export async function compareStatistics(
     images: { samples: samples.count, reference: reference.count },
     fid: frechetDistance(samples.pooled, reference.pooled),
     ...(samples.spatial && reference.spatial && { sfid: frechetDistance(samples.spatial, reference.spatial) }),
-    ...(samples.inceptionScore !== undefined && { inceptionScore: samples.inceptionScore }),
-    warnings: warningsOf(samples, reference),
+    ...(samples.score && { inceptionScore: inceptionScoreOf(samples.score) }),
+    warnings: [...samples.notes, ...warningsOf(samples, reference)],
   };
   const [fake, real] = [samples.features, reference.features];
   if (!fake || !real) return measures;
