@@ -29,6 +29,28 @@ export function flatten<T>(nested: Nested<T>, isLeaf: (value: unknown) => value 
   return entries;
 }
 
+/** What lies at a name; undefined where nothing does. A single leaf at the top is named `alone`. */
+export function leafAt(nested: unknown, name: string, alone: string): unknown {
+  if (!name.includes("/"))
+    return (nested as Readonly<Record<string, unknown>>)[name] ?? (name === alone ? nested : undefined);
+  let at = nested;
+  for (const key of name.split("/")) {
+    if (typeof at !== "object" || at === null) return undefined;
+    at = (at as Readonly<Record<string, unknown>>)[key];
+  }
+  return at;
+}
+
+/** How many leaves there are. @throws as {@link flatten} */
+export function countLeaves<T>(nested: Nested<T>, isLeaf: (value: unknown) => value is T): number {
+  if (isLeaf(nested)) return 1;
+  if (typeof nested !== "object" || nested === null)
+    throw new TensorARError(`${describe(nested)} is given where a tensor, an array or a record of tensors is expected`);
+  let count = 0;
+  for (const key in nested) count += countLeaves((nested as Readonly<Record<string, Nested<T>>>)[key]!, isLeaf);
+  return count;
+}
+
 /** The same nesting with each leaf replaced by what `leaf` makes of it, called in the order of `flatten`. */
 export function mapNested<T, U>(
   nested: Nested<T>,

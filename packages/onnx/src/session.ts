@@ -1,8 +1,9 @@
+import * as tf from "@tensorflow/tfjs-core";
 import type { Env, InferenceSession, Tensor, TensorConstructor } from "onnxruntime-common";
 import { TensorARError } from "./errors";
 import type { Value } from "./graph";
 import { outputPaths, type Port } from "./model";
-import { flatten, type Nested, unflatten } from "./nested";
+import { countLeaves, flatten, leafAt, mapNested, type Nested, unflatten } from "./nested";
 import { serializeModel } from "./serialize";
 import { checkFeed, type Feed, fromRuntime, hostTensor, isFeed, type TensorData } from "./tensordata";
 
@@ -155,6 +156,11 @@ function makeCells({ inputs, outputs, paths }: Signature, state: readonly string
   return cells;
 }
 
+const givenKeys = (inputs: Nested<Feed>): string =>
+  topKeys(flatten(inputs, isFeed, "input").map(([name]) => name)) || "nothing";
+
+const isName = (value: unknown): value is string => typeof value === "string";
+
 const topKeys = (names: readonly string[]): string =>
   [...new Set(names.map((name) => `"${name.split("/")[0]}"`))].join(", ");
 
@@ -180,6 +186,8 @@ class Executor {
   #disposed = false;
   readonly #stateOutputs: ReadonlySet<string>;
   readonly #callInputs: readonly Port[];
+  /** Names of the outputs that a call returns, nested as it returns them. */
+  readonly #results: Nested<string>;
 
   constructor(
     private readonly runtime: Runtime,
@@ -192,6 +200,10 @@ class Executor {
     this.#stateOutputs = new Set(cells.map(({ output }) => output));
     const state = new Set(cells.map(({ input }) => input.name));
     this.#callInputs = signature.inputs.filter(({ name }) => !state.has(name));
+    const returned = signature.outputs.flatMap(({ name }, i) =>
+      this.#stateOutputs.has(name) ? [] : [[signature.paths[i]!, name] as const],
+    );
+    this.#results = unflatten(returned, "output");
   }
 
   function(): CompiledFunction {
@@ -224,30 +236,25 @@ class Executor {
     }
     const results = await this.session.run(feeds, this.#fetches());
     this.#advance(results);
-    const entries = this.signature.outputs.flatMap(({ name }, i) =>
-      this.#stateOutputs.has(name) ? [] : [[this.signature.paths[i]!, fromRuntime(results[name] as Tensor)] as const],
-    );
-    return unflatten(entries, "output");
+    return mapNested(this.#results, isName, "output", (name) => fromRuntime(results[name] as Tensor));
   }
 
   /** Runtime tensors for exactly these ports, checked. */
   async #feeds(inputs: Nested<Feed>, ports: readonly Port[]): Promise<Record<string, Tensor>> {
-    const given = new Map(flatten(inputs, isFeed, "input"));
-    const keys = topKeys([...given.keys()]) || "nothing";
     const feeds: Record<string, Tensor> = {};
     for (const port of ports) {
-      const feed = given.get(port.name);
-      if (!feed) throw new TensorARError(`input "${port.name}" is missing; the call gives ${keys}`);
-      const host = await hostTensor(feed);
+      const feed = leafAt(inputs, port.name, "input");
+      if (!isFeed(feed))
+        throw new TensorARError(`input "${port.name}" is missing; the call gives ${givenKeys(inputs)}`);
+      const host = feed instanceof tf.Tensor ? await hostTensor(feed) : feed;
       checkFeed(port, host);
       feeds[port.name] = new this.runtime.Tensor(host.dtype as "float32", host.data as Float32Array, host.shape);
-      given.delete(port.name);
     }
-    const [unknown] = given.keys();
-    if (unknown !== undefined)
-      throw new TensorARError(
-        `"${unknown}" is no input of this call; inputs are ${topKeys(ports.map(({ name }) => name))}`,
-      );
+    if (countLeaves(inputs, isFeed) > ports.length) {
+      const unknown = flatten(inputs, isFeed, "input").find(([name]) => !(name in feeds))!;
+      const known = topKeys(ports.map(({ name }) => name));
+      throw new TensorARError(`"${unknown[0]}" is no input of this call; inputs are ${known}`);
+    }
     return feeds;
   }
 
