@@ -2,12 +2,14 @@
 import { availableParallelism } from "node:os";
 import { writeFileAtomic } from "@tensorar/checkpoint/node";
 import type { PerFactor } from "@tensorar/sampler";
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, Option } from "commander";
 import { benchExport } from "./bench";
 import type { Ramp } from "./draw-graph";
 import { TensorARError } from "./errors";
 import { exportFolders } from "./export";
+import { listOf, positive, positiveNumber, several, share, wholeNumber } from "./flags";
 import type { ExportManifest } from "./manifest";
+import { comparePrecision, type PrecisionOptions, type RoundedWeights } from "./precision";
 import { progressLine } from "./progress";
 import { eagerBackend, onnxRuntime } from "./runtimes";
 import { formatTable } from "./table";
@@ -15,30 +17,6 @@ import { TARGETS, type Target } from "./targets";
 import { writeTriton } from "./triton";
 import { type VerifyOptions, verifyExport } from "./verify";
 import type { WholeOptions } from "./whole-generation";
-
-const wholeNumber =
-  (least: number) =>
-  (text: string): number => {
-    const value = Number(text);
-    if (text.trim() === "" || !Number.isSafeInteger(value) || value < least)
-      throw new InvalidArgumentError(`must be a whole number from ${least} on`);
-    return value;
-  };
-const share = (text: string): number => {
-  const value = Number(text);
-  if (!(value > 0 && value <= 1)) throw new InvalidArgumentError("must be more than 0 and at most 1");
-  return value;
-};
-const positiveNumber = (text: string): number => {
-  const value = Number(text);
-  if (!(value > 0 && Number.isFinite(value))) throw new InvalidArgumentError("must be a positive number");
-  return value;
-};
-const positive = wholeNumber(1);
-const listOf =
-  (parse: (text: string) => number) =>
-  (text: string, before: readonly number[] = []): number[] => [...before, parse(text)];
-const several = listOf(positive);
 
 const providerOption = () =>
   new Option("--provider <runtime>", "runtime to run on (default: the one that the export was made for)").choices(
@@ -51,6 +29,14 @@ interface Drawing {
   readonly guidance: Ramp["kind"];
   readonly interval?: number;
   readonly power?: number;
+}
+
+const ROUNDED = ["float16", "int8", "int4"] as const satisfies readonly RoundedWeights[];
+
+interface PrecisionFlags extends Omit<PrecisionOptions, "onStep"> {
+  readonly model: string;
+  readonly tokenizer: string;
+  readonly json?: string;
 }
 
 interface ExportFlags extends Drawing {
@@ -175,6 +161,35 @@ program
       );
     },
   );
+
+program
+  .command("precision")
+  .description("compare number formats with float32 along images that the model draws")
+  .requiredOption("--model <dir>", "model folder (base or TensorAR)")
+  .requiredOption("--tokenizer <dir>", "tokenizer folder")
+  .addOption(
+    new Option("--weights <format...>", "number formats of the decoder's matrices")
+      .choices(ROUNDED)
+      .default(ROUNDED, "all"),
+  )
+  .option("--images <n>", "images to draw, each for another condition", positive, 8)
+  .option("--conditions <file>", "for models of text: prompts as JSON, or captions as safetensors")
+  .option("--seed <n>", "seed of the images", wholeNumber(0), 0)
+  .option("--json <file>", "also write the figures there")
+  .action(async ({ model, tokenizer, json, ...options }: PrecisionFlags) => {
+    await eagerBackend();
+    const progress = progressLine("precision");
+    const onStep = (done: number, total: number, weights: string) => progress(done, total, weights);
+    const gaps = await comparePrecision(model, tokenizer, await onnxRuntime(), { ...options, onStep });
+    const percent = (part: number) => `${(100 * part).toFixed(2)} %`;
+    const rows = gaps.map(({ weights, of, predictions, largestDifference, divergence, sameLikeliest, sameDrawn }) => [
+      ...[`${weights}, ${of}`, String(predictions), largestDifference.toPrecision(2), divergence.toExponential(1)],
+      ...[percent(sameLikeliest), percent(sameDrawn)],
+    ]);
+    const columns = ["weights", "predictions", "largest logit difference", "mean KL"];
+    console.log(formatTable([...columns, "same likeliest code", "same code drawn"], rows));
+    await saveJson(json, gaps);
+  });
 
 program
   .command("bench")

@@ -1,0 +1,77 @@
+import { readFile } from "node:fs/promises";
+import { toFloat32 } from "@tensorar/checkpoint";
+import { readSafetensors } from "@tensorar/checkpoint/node";
+import type { ModelFolder } from "@tensorar/model/node";
+import { type Caption, captionFeatures, classLabels, promptTokens } from "@tensorar/sampler";
+import { z } from "zod";
+import { TensorARError } from "./errors";
+import { ONLY } from "./functions";
+import type { Conditions } from "./random-conditions";
+import type { SourceSizes } from "./sources";
+
+/**
+ * What a user would ask a model for: classes, evenly spread over all of them, or what `file` holds, from its beginning and
+ * again when it ends: prompts as lists of text tokens (JSON), or features of captions (safetensors: `caption`, `mask`).
+ *
+ * @throws TensorARError where a model of text gets no file, or one that does not fit it
+ */
+export async function realConditions(
+  { backbone }: ModelFolder,
+  { condition, classes, nullCondition }: SourceSizes,
+  count: number,
+  file: string | undefined,
+): Promise<Conditions> {
+  const each = <T>(pick: (image: number) => T): T[] => Array.from({ length: count }, (_, image) => pick(image));
+  const only = condition[ONLY];
+  if (only) {
+    if (file !== undefined)
+      throw new TensorARError(`${file}: this model takes classes, which need no file; leave it out`);
+    // Models without names of classes know them up to the one that stands for none.
+    const known = classes.length || (nullCondition > 0 ? nullCondition : only.below!);
+    const conditioning = classLabels(nullCondition);
+    return { conditioning, conditions: each((image) => Math.floor((image * known) / count)) } as Conditions;
+  }
+  if (file === undefined)
+    throw new TensorARError("this model takes text; name a file of prompts or captions with --conditions");
+  if (condition.prompt) {
+    const prompts = await readPrompts(file, condition.prompt.below!);
+    const conditioning = promptTokens((backbone as { readonly pad_id: number }).pad_id);
+    return { conditioning, conditions: each((image) => prompts[image % prompts.length]) } as unknown as Conditions;
+  }
+  const captions = await readCaptions(file, condition.caption!.shape as unknown as readonly [number, number]);
+  const conditions = each((image) => captions[image % captions.length]);
+  return { conditioning: captionFeatures, conditions } as unknown as Conditions;
+}
+
+async function readPrompts(file: string, below: number): Promise<number[][]> {
+  const schema = z.array(z.array(z.int().nonnegative().lt(below)).min(1)).min(1);
+  try {
+    return schema.parse(JSON.parse(await readFile(file, "utf8")));
+  } catch (cause) {
+    const reason = cause instanceof z.ZodError ? z.prettifyError(cause) : (cause as Error).message;
+    throw new TensorARError(
+      `${file}: ${reason}; write prompts as [[token, …], …], JSON lists of text tokens below ${below}`,
+      { cause },
+    );
+  }
+}
+
+async function readCaptions(file: string, [slots, width]: readonly [number, number]): Promise<Caption[]> {
+  const { caption, mask } = await readSafetensors(file);
+  const count = mask?.shape[0] ?? 0;
+  if (
+    count === 0 ||
+    caption?.shape.join() !== [count, slots, width].join() ||
+    mask?.shape.join() !== [count, slots].join()
+  )
+    throw new TensorARError(
+      `${file}: caption is [${caption?.shape ?? ""}] and mask [${mask?.shape ?? ""}]; ` +
+        `this model takes caption [N, ${slots}, ${width}] and mask [N, ${slots}]`,
+    );
+  const [features, masks] = [toFloat32(caption), toFloat32(mask)];
+  return Array.from({ length: count }, (_, i) => {
+    const own = masks.slice(i * slots, (i + 1) * slots);
+    const values = features.slice(i * slots * width, (i + 1) * slots * width);
+    return { mask: own, features: values.map((value, at) => value * own[Math.floor(at / width)]!) }; // 0 where it is padding
+  });
+}
