@@ -9,6 +9,7 @@ import { saveTokenizer } from "@tensorar/tokenizer/node";
 import sharp from "sharp";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type ImageBatch, openImages } from "../src/evaluation/image-stream";
+import { measuresOf, mergeSums, type ReconstructionSums, writeSums } from "../src/evaluation/reconstruction";
 import { runCli } from "./run-cli";
 
 // With random weights the numbers mean nothing, but what must be equal is equal. That the network is FID's is tested in
@@ -250,4 +251,51 @@ test("a tokenizer's losses: PSNR, SSIM, LPIPS and rFID, with reconstructions tha
   );
   const { inception } = JSON.parse(await readFile(json, "utf8"));
   expect(inception.fid / measures.rfid).toBeCloseTo(1, 4);
-}, 120_000);
+
+  // Two parts, measured apart, are the whole. Codes are counted exactly; batches of other sizes round differently in float32.
+  const networks = ["--tokenizer", tokenizer, "--inception", weights, "--lpips", perceptual];
+  const parts: string[] = [];
+  for (const [begin, end] of [
+    [0, 2],
+    [2, 5],
+  ] as const) {
+    const images = join(dir, `rows ${begin}.npz`);
+    const held = { dtype: "uint8" as const, shape: [end - begin, SIZE, SIZE, 3], rows: rows.slice(begin, end) };
+    await writeNpz(images, { arr_0: held });
+    parts.push(join(dir, `lost ${begin}`));
+    const { status, output } = await runCli(["reconstruct", "--images", images, ...networks, "--out", parts.at(-1)!]);
+    expect(status, output).toBe(0);
+  }
+  const together = join(dir, "lost together");
+  const merge = (...args: string[]) => runCli(["reconstruct", "--out", together, ...args]);
+  expect((await merge("--merge", parts.join(","))).status).toBe(0);
+  const { settings: _, ...merged } = JSON.parse(await readFile(join(together, "measures.json"), "utf8"));
+  expect(merged.images).toBe(5);
+  expect(merged.codebook).toEqual(measures.codebook);
+  for (const name of ["psnr", "ssim", "lpips", "rfid"]) expect(merged[name] / measures[name], name).toBeCloseTo(1, 4);
+  expect((await merge()).output).toMatch(/give --images and --tokenizer .*, or --merge/);
+  expect((await merge("--merge", join(dir, "none"))).output).toMatch(/none\/statistics\.npz: there is no such file/);
+}, 180_000);
+
+test("sums of reconstructions: parts must be alike", async () => {
+  const mean = (count: number, sum: number) => ({ count, sum });
+  const sums = (means: object, codes: number[]) => ({
+    ...{ means: means as ReconstructionSums["means"], codes: Float64Array.from(codes), moments: undefined },
+  });
+  const file = async (name: string, ...args: Parameters<typeof sums>) => {
+    await writeSums(join(dir, name), sums(...args));
+    return join(dir, name);
+  };
+  const [a, b] = [
+    await file("a.npz", { psnr: mean(2, 60), ssim: mean(2, 1.5) }, [3, 0, 1]),
+    await file("b.npz", { psnr: mean(3, 75), ssim: mean(3, 1.5) }, [1, 0, 3]),
+  ];
+  expect(measuresOf(await mergeSums([a, b]))).toEqual({
+    ...{ images: 5, psnr: 27, ssim: 0.6, codebook: { size: 3, used: 2, perplexity: expect.closeTo(2, 12) } },
+  });
+  await expect(mergeSums([a, a])).rejects.toThrow(/a\.npz is named twice/);
+  const fewer = await file("c.npz", { psnr: mean(1, 30) }, [1, 1, 1]);
+  await expect(mergeSums([a, fewer])).rejects.toThrow(/c\.npz has psnr, .*a\.npz psnr, ssim; measure all parts alike/);
+  const other = await file("d.npz", { psnr: mean(1, 30), ssim: mean(1, 1) }, [1, 1]);
+  await expect(mergeSums([a, other])).rejects.toThrow(/d\.npz is of 2 codes, .*a\.npz of 3/);
+});

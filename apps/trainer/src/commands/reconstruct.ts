@@ -2,7 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { TensorData } from "@tensorar/checkpoint";
 import { writeFileAtomic, writeNpz } from "@tensorar/checkpoint/node";
-import { codebookUsage, createMoments, frechetDistance, type Moments, psnr, ssim } from "@tensorar/metrics";
+import { createCodebookCounts, createMean, createMoments, psnr, ssim } from "@tensorar/metrics";
 import { lpips } from "@tensorar/metrics/features";
 import { loadLpips } from "@tensorar/metrics/node";
 import { TOKENIZER_KINDS } from "@tensorar/tokenizer";
@@ -15,6 +15,7 @@ import type { Engine } from "../engine/engine";
 import { TensorARError } from "../errors";
 import { type ImageBatch, openImages } from "../evaluation/image-stream";
 import { type InceptionRunner, openInception } from "../evaluation/inception-runner";
+import { measuresOf, mergeSums, type ReconstructionSums, writeSums } from "../evaluation/reconstruction";
 import { imageGrid, savePng } from "../images/grid";
 import { toFloatImages } from "../images/pixels";
 import { startProgress } from "../progress";
@@ -24,14 +25,16 @@ import { engineSettings } from "./settings";
 const schema = z.strictObject({
   images: z
     .string()
+    .optional()
     .describe("images of the tokenizer's size: a prepared data set, a folder or tar of images, or .npz"),
-  tokenizer: z.string().describe("tokenizer folder"),
+  tokenizer: z.string().optional().describe("tokenizer folder"),
   out: z.string().describe("folder to write reconstructions and measures to"),
   count: z.int().positive().optional().describe("at most so many images; all when left out"),
   inception: z.string().optional().describe("weights of FID's Inception-v3, for rFID"),
   lpips: z.string().optional().describe("weights of LPIPS (vgg.pth, or safetensors of all of it)"),
   vgg: z.string().optional().describe("with --lpips vgg.pth: weights of torchvision's VGG-16"),
   batchSize: z.int().positive().default(32).describe("images at a time"),
+  merge: z.array(z.string()).optional().describe("in place of --images: folders of results of parts, to put together"),
   ...engineSettings,
 });
 
@@ -39,67 +42,75 @@ type Settings = z.infer<typeof schema>;
 
 const BYTES = 255;
 const SHOWN = 32;
+/** Width of Inception's pooled features. */
+const POOLED = 2048;
 /** The window of SSIM. */
 const LEAST_SSIM_SIZE = 11;
-
-/** What a tokenizer loses, as means over images. */
-interface Measures {
-  readonly images: number;
-  /** dB */
-  readonly psnr: number;
-  readonly ssim?: number;
-  readonly lpips?: number;
-  readonly rfid?: number;
-  readonly codebook: { readonly used: number; readonly size: number; readonly perplexity: number };
-}
 
 export const reconstructCommand: CommandDefinition<typeof schema.shape> = {
   name: "reconstruct",
   description: "encode and decode images with a tokenizer, and measure what is lost",
   schema,
   async run(settings, signal) {
-    const folder = await loadTokenizer(settings.tokenizer, TOKENIZER_KINDS);
-    const source = await openImages(settings.images);
-    const total = Math.min(source.count ?? Number.POSITIVE_INFINITY, settings.count ?? Number.POSITIVE_INFINITY);
-    if (!Number.isFinite(total))
-      throw new TensorARError(`${settings.images} does not say how many images it holds; give --count`);
-    const engine = await chooseEngine(settings.engine, settings.threads);
-    const networks = {
-      tokenizer: await openTokenizer(folder, engine),
-      ...(settings.lpips !== undefined && { lpips: await openLpips(settings, folder.imageSize, engine) }),
-      ...(settings.inception !== undefined && { inception: await openInception(settings.inception, engine) }),
-    };
-    const sums = newSums();
-    const progress = startProgress("reconstruct", total);
-    const shown: Uint8Array[] = [];
-    const rows = async function* () {
-      for await (const batch of source.batches(settings.batchSize)) {
-        if (signal.aborted) throw new TensorARError("stopped; nothing was written");
-        if (sums.images >= total) break;
-        const held = first(batch, total - sums.images);
-        expectSize(held, folder.imageSize, settings.images);
-        const decoded = await measure(held, networks, sums);
-        if (shown.length === 0) shown.push(held.pixels, decoded);
-        progress.update(sums.images);
-        yield decoded;
-      }
-    };
-    await mkdir(settings.out, { recursive: true });
-    const { imageSize: size } = folder;
-    const stored = { dtype: "uint8" as const, shape: [total, size, size, 3], rows: rows() };
-    await writeNpz(join(settings.out, "reconstructions.npz"), { arr_0: stored });
-    progress.stop();
-    const measures = measuresOf(sums, networks.tokenizer.codebookSize);
-    await Promise.all(Object.values(networks).map((network) => network.dispose()));
-    await writeFileAtomic(
-      join(settings.out, "measures.json"),
-      `${JSON.stringify({ settings, ...measures }, null, 2)}\n`,
-    );
-    const [originals, decoded] = shown as [Uint8Array, Uint8Array];
-    await savePng(join(settings.out, "grid.png"), await pairsGrid(originals, decoded, size));
+    const { images, tokenizer, merge, out } = settings;
+    if ((merge === undefined) === (images === undefined) || (images === undefined) !== (tokenizer === undefined))
+      throw new TensorARError("give --images and --tokenizer to reconstruct some, or --merge to put results together");
+    await mkdir(out, { recursive: true });
+    const sums = merge
+      ? await mergeSums(merge.map((dir) => join(dir, STATISTICS)))
+      : await reconstruct({ ...settings, images: images!, tokenizer: tokenizer! }, signal);
+    const measures = measuresOf(sums);
+    await writeSums(join(out, STATISTICS), sums);
+    await writeFileAtomic(join(out, "measures.json"), `${JSON.stringify({ settings, ...measures }, null, 2)}\n`);
     console.log(JSON.stringify(measures, null, 2));
   },
 };
+
+/** What merging reads. */
+const STATISTICS = "statistics.npz";
+
+/** Writes reconstructions of all images and a picture of some. */
+async function reconstruct(
+  settings: Settings & { readonly images: string; readonly tokenizer: string },
+  signal: AbortSignal,
+): Promise<ReconstructionSums> {
+  const folder = await loadTokenizer(settings.tokenizer, TOKENIZER_KINDS);
+  const source = await openImages(settings.images);
+  const total = Math.min(source.count ?? Number.POSITIVE_INFINITY, settings.count ?? Number.POSITIVE_INFINITY);
+  if (!Number.isFinite(total))
+    throw new TensorARError(`${settings.images} does not say how many images it holds; give --count`);
+  const engine = await chooseEngine(settings.engine, settings.threads);
+  const { imageSize: size } = folder;
+  const networks = {
+    tokenizer: await openTokenizer(folder, engine),
+    ...(settings.lpips !== undefined && { lpips: await openLpips(settings, size, engine) }),
+    ...(settings.inception !== undefined && { inception: await openInception(settings.inception, engine) }),
+  };
+  const sums = newSums(networks, size);
+  const progress = startProgress("reconstruct", total);
+  const shown: Uint8Array[] = [];
+  let done = 0;
+  const rows = async function* () {
+    for await (const batch of source.batches(settings.batchSize)) {
+      if (signal.aborted) throw new TensorARError("stopped; nothing was written");
+      if (done >= total) break;
+      const held = first(batch, total - done);
+      expectSize(held, size, settings.images);
+      const decoded = await measure(held, networks, sums);
+      if (shown.length === 0) shown.push(held.pixels, decoded);
+      done += held.count;
+      progress.update(done);
+      yield decoded;
+    }
+  };
+  const stored = { dtype: "uint8" as const, shape: [total, size, size, 3], rows: rows() };
+  await writeNpz(join(settings.out, "reconstructions.npz"), { arr_0: stored });
+  progress.stop();
+  await Promise.all(Object.values(networks).map((network) => network.dispose()));
+  const [originals, decoded] = shown as [Uint8Array, Uint8Array];
+  await savePng(join(settings.out, "grid.png"), await pairsGrid(originals, decoded, size));
+  return resultOf(sums);
+}
 
 interface Networks {
   readonly tokenizer: TokenizerRunner;
@@ -107,16 +118,28 @@ interface Networks {
   readonly inception?: InceptionRunner;
 }
 
-const newSums = () => ({
-  ...{ images: 0, psnr: 0, ssim: 0, lpips: undefined as number | undefined },
-  codes: [] as Int32Array[],
-  /** Of pooled features. */
-  originals: undefined as Moments | undefined,
-  reconstructions: undefined as Moments | undefined,
-  size: 0,
+/** Means, codes and moments of what passes through. */
+const newSums = ({ tokenizer, lpips, inception }: Networks, size: number) => ({
+  psnr: createMean(),
+  ssim: size >= LEAST_SSIM_SIZE ? createMean() : undefined,
+  lpips: lpips && createMean(),
+  codes: createCodebookCounts(tokenizer.codebookSize),
+  moments: inception && {
+    originals: createMoments(POOLED),
+    reconstructions: createMoments(POOLED),
+  },
 });
 
 type Sums = ReturnType<typeof newSums>;
+
+const resultOf = ({ psnr, ssim, lpips, codes, moments }: Sums): ReconstructionSums => ({
+  means: { psnr: psnr.sums(), ...(ssim && { ssim: ssim.sums() }), ...(lpips && { lpips: lpips.sums() }) },
+  codes: codes.counts(),
+  moments: moments && {
+    originals: moments.originals.result(),
+    reconstructions: moments.reconstructions.result(),
+  },
+});
 
 /** Adds what one batch loses; returns its reconstructions. */
 async function measure(batch: ImageBatch, { tokenizer, lpips, inception }: Networks, sums: Sums): Promise<Uint8Array> {
@@ -125,39 +148,16 @@ async function measure(batch: ImageBatch, { tokenizer, lpips, inception }: Netwo
   const decoded = await tokenizer.decode(codes);
   const bytes = size * size * 3;
   for (let at = 0; at < pixels.length; at += bytes)
-    sums.psnr += psnr(pixels.subarray(at, at + bytes), decoded.subarray(at, at + bytes));
-  if (size >= LEAST_SSIM_SIZE)
-    sums.ssim += sum(ssim(pixels, decoded, { count, height: size, width: size, channels: 3, range: BYTES }));
-  if (lpips) sums.lpips = (sums.lpips ?? 0) + sum(await lpips.run(pixels, decoded, count));
+    sums.psnr.add([psnr(pixels.subarray(at, at + bytes), decoded.subarray(at, at + bytes))]);
+  sums.ssim?.add(ssim(pixels, decoded, { count, height: size, width: size, channels: 3, range: BYTES }));
+  if (lpips) sums.lpips!.add(await lpips.run(pixels, decoded, count));
   if (inception) {
     const [real, made] = [await inception.run(batch), await inception.run({ ...batch, pixels: decoded })];
-    sums.originals ??= createMoments(real.pooled.length / count);
-    sums.reconstructions ??= createMoments(real.pooled.length / count);
-    sums.originals.add(real.pooled);
-    sums.reconstructions.add(made.pooled);
+    sums.moments!.originals.add(real.pooled);
+    sums.moments!.reconstructions.add(made.pooled);
   }
-  sums.codes.push(codes);
-  sums.size = size;
-  sums.images += count;
+  sums.codes.add(codes);
   return decoded;
-}
-
-function measuresOf(sums: Sums, codebookSize: number): Measures {
-  const { images, originals, reconstructions } = sums;
-  const codes = new Int32Array(sums.codes.reduce((total, part) => total + part.length, 0));
-  let at = 0;
-  for (const part of sums.codes) {
-    codes.set(part, at);
-    at += part.length;
-  }
-  return {
-    images,
-    psnr: sums.psnr / images,
-    ...(sums.size >= LEAST_SSIM_SIZE && { ssim: sums.ssim / images }),
-    ...(sums.lpips !== undefined && { lpips: sums.lpips / images }),
-    ...(originals && reconstructions && { rfid: frechetDistance(originals.result(), reconstructions.result()) }),
-    codebook: { size: codebookSize, ...codebookUsage(codes, codebookSize) },
-  };
 }
 
 function expectSize({ height, width }: ImageBatch, size: number, images: string): void {
@@ -166,8 +166,6 @@ function expectSize({ height, width }: ImageBatch, size: number, images: string)
     `${images} holds images of ${height} x ${width} px, the tokenizer takes ${size} px; prepare them with \`tensorar data --size ${size}\``,
   );
 }
-
-const sum = (values: ArrayLike<number>): number => Array.from(values).reduce((total, value) => total + value, 0);
 
 /** The first images of a batch. */
 const first = (batch: ImageBatch, most: number): ImageBatch => {
