@@ -110,13 +110,14 @@ function updateRest({ size, kernels, matrix, packed }: Work, panel: number, end:
   const rest = size - end;
   const operand = { data: matrix.values, rows: size, rowStep: 1, depthStep: size }; // its columns
   packRows(packed.values, operand, { row: end, rows: rest, from: panel, steps });
-  for (let column = 0; column < rest; column += COLUMNS) {
-    const columns = Math.min(COLUMNS, rest - column);
-    for (let row = 0; row < Math.min(column + columns, rest); row += ROWS) {
+  for (let from = 0; from < rest; from += COLUMNS) {
+    const to = Math.min(from + COLUMNS, rest);
+    for (let row = 0; row < to; row += ROWS) {
       const rows = Math.min(ROWS, rest - row);
+      const column = Math.max(from, row);
       const block = matrix.at + 8 * ((end + row) * size + end + column);
       const [i, j] = [packed.at + 8 * row * steps, packed.at + 8 * column * steps];
-      kernels.addProducts(block, size, i, j, steps, rows, columns, -1);
+      kernels.addProducts(block, size, i, j, steps, rows, to - column, -1);
     }
   }
 }
