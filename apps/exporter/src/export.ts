@@ -8,13 +8,16 @@ import { TensorARError } from "./errors";
 import { DECODER, GENERATION, IMAGE_DECODER, imageDecoder, modelFunctions } from "./functions";
 import type { ExportManifest } from "./manifest";
 import { loadSources, type SourceSizes, type Sources, sourcePath } from "./sources";
-import { sessionSettings, type Target } from "./targets";
+import { graphForm, sessionSettings, type Target } from "./targets";
 import { checkWhole, type WholeOptions, wholeGeneration } from "./whole-generation";
 
 export interface ExportOptions {
   /** Number format of the decoder's matrices; default float32. */
   readonly weights?: ExportManifest["weights"];
-  /** The runtime that it is for, whose session settings go to the manifest; default cpu. */
+  /**
+   * The runtime that it is for: graphs are in the form that it runs fast, and its session settings go to the manifest. Without
+   * one they are standard operators, with the settings for cpu.
+   */
   readonly target?: Target;
   /** Also writes `generation.onnx`, all of generation in one graph. */
   readonly whole?: WholeOptions;
@@ -31,15 +34,16 @@ export async function exportFolders(
   modelDir: string,
   tokenizerDir: string,
   out: string,
-  { weights = "float32", target = "cpu", whole }: ExportOptions = {},
+  { weights = "float32", target, whole }: ExportOptions = {},
 ): Promise<ExportManifest> {
   refuseRuntimeOnly(weights, target);
+  const form = graphForm(weights, target);
   const { model, tokenizer, sizes } = await loadSources(modelDir, tokenizerDir);
   if (whole) checkWhole(whole, sizes);
   const graphs: Record<string, OnnxModel | ComposedModel> = {
-    ...tracedModel(model, sizes, weights),
-    [IMAGE_DECODER]: tracedImageDecoder(tokenizer, sizes),
-    ...(whole && { [GENERATION]: wholeGeneration(model, tokenizer, sizes, whole, QUANTIZATION[weights]) }),
+    ...tracedModel(model, sizes, form),
+    [IMAGE_DECODER]: tracedImageDecoder(tokenizer, sizes, form),
+    ...(whole && { [GENERATION]: wholeGeneration(model, tokenizer, sizes, whole, form) }),
   };
   const files = Object.fromEntries(Object.entries(graphs).map(([file, graph]) => [file, portsOf(graph)]));
   const manifest: ExportManifest = {
@@ -48,9 +52,9 @@ export async function exportFolders(
     tokenizer: sourcePath(out, tokenizerDir),
     ...sizes,
     weights,
-    target,
+    target: target ?? "cpu",
     ...(whole && { generation: whole }),
-    sessions: sessionSettings(target, files as ExportManifest["files"], sizes),
+    sessions: sessionSettings(target ?? "cpu", files as ExportManifest["files"], { ...sizes, weights }),
     files: files as ExportManifest["files"],
   };
   const folder = resolve(out);
@@ -65,7 +69,7 @@ export async function exportFolders(
 }
 
 /** @throws TensorARError where a target lacks the operator that such weights need */
-function refuseRuntimeOnly(weights: ExportManifest["weights"], target: Target): void {
+function refuseRuntimeOnly(weights: ExportManifest["weights"], target: Target | undefined): void {
   const needsContrib = weights === "int8" || weights === "int4";
   if (needsContrib && (target === "tensorrt" || target === "coreml"))
     throw new TensorARError(
@@ -73,35 +77,27 @@ function refuseRuntimeOnly(weights: ExportManifest["weights"], target: Target): 
     );
 }
 
-const keep = (name: string): boolean => name.startsWith("tensorar.");
-const QUANTIZATION = {
-  float32: undefined,
-  float16: { bits: 16, keep },
-  int8: { bits: 8, keep },
-  int4: { bits: 4, keep },
-} as const;
+type Form = ReturnType<typeof graphForm>;
 
 /** The graphs of a model, by file. */
-function tracedModel(
-  model: ModelFolder,
-  sizes: SourceSizes,
-  format: ExportManifest["weights"],
-): Record<string, OnnxModel | ComposedModel> {
+function tracedModel(model: ModelFolder, sizes: SourceSizes, form: Form): Record<string, OnnxModel | ComposedModel> {
   const { functions, weights } = modelFunctions(model, sizes);
-  const quantize = QUANTIZATION[format];
   try {
-    return Object.fromEntries(
-      Object.entries(functions).map(([file, { graph }]) => [file, graph(quantize ? { quantize } : {})]),
-    );
+    return Object.fromEntries(Object.entries(functions).map(([file, { graph }]) => [file, graph(form)]));
   } finally {
     tf.dispose(weights);
   }
 }
 
-function tracedImageDecoder(tokenizer: Sources["tokenizer"], { grid }: SourceSizes): OnnxModel | ComposedModel {
+/** In float32, whatever the decoder's matrices are. */
+function tracedImageDecoder(
+  tokenizer: Sources["tokenizer"],
+  { grid }: SourceSizes,
+  { fuse }: Form,
+): OnnxModel | ComposedModel {
   const { graph, weights } = imageDecoder(tokenizer, grid);
   try {
-    return graph({});
+    return graph(fuse ? { fuse } : {});
   } finally {
     tf.dispose(weights);
   }

@@ -25,7 +25,7 @@ export interface ExportedFunction<Inputs extends Named<TensorSpec> = Named<Tenso
   readonly weights: Record<string, tf.Tensor>;
   /** Runs eagerly. */
   run(inputs: Tensors<Inputs>): Named<tf.Tensor>;
-  graph(options: Pick<TraceOptions, "quantize">): OnnxModel | ComposedModel;
+  graph(form: Pick<TraceOptions, "fuse" | "quantize">): OnnxModel | ComposedModel;
 }
 
 /** The files of an export. */

@@ -1,12 +1,15 @@
 import { join } from "node:path";
 import type { TensorData } from "@tensorar/checkpoint";
-import { openModel } from "@tensorar/onnx";
+import { fromFloat16, openModel, toFloat16 } from "@tensorar/onnx";
 import type * as ort from "onnxruntime-node";
 import { TensorARError } from "./errors";
 import type { Named } from "./functions";
 import type { SessionSettings } from "./targets";
 
-/** One graph of an export, open on ONNX Runtime. Inputs that its function has and its file does not need are left out. */
+/**
+ * One graph of an export, open on ONNX Runtime. Inputs that its function has and its file does not need are left out. Halves
+ * are float32 on this side.
+ */
 export interface OpenGraph {
   run(inputs: Named<TensorData>): Promise<Named<TensorData>>;
   dispose(): Promise<void>;
@@ -36,12 +39,37 @@ export async function openGraph(
     session,
   };
   const graph = await openModel(path, { runtime, ...options }).catch(refuse);
-  const names = new Set(graph.inputs.map(({ name }) => name.split("/")[0]!));
+  const types = new Map(graph.inputs.map(({ name, dtype }) => [name.split("/")[0]!, dtype]));
   const taken = (inputs: Named<TensorData>) =>
-    Object.fromEntries(Object.entries(inputs).filter(([name]) => names.has(name)));
+    Object.fromEntries(
+      Object.entries(inputs)
+        .filter(([name]) => types.has(name))
+        .map(([name, value]) => [name, types.get(name) === "float16" ? mapTensors(value, narrowed) : value]),
+    );
   return {
     // Every graph of an export takes and returns a record, one level deep or two.
-    run: async (inputs) => (await graph(taken(inputs)).catch(refuse)) as Named<TensorData>,
+    run: async (inputs) => {
+      const outputs = (await graph(taken(inputs) as never).catch(refuse)) as Named<TensorData>;
+      return Object.fromEntries(Object.entries(outputs).map(([name, value]) => [name, mapTensors(value, widened)]));
+    },
     dispose: () => graph.dispose(),
   };
 }
+
+type Tensors = Named<TensorData>[string];
+
+/** What `change` makes of each tensor of an input or output. */
+function mapTensors(value: Tensors, change: (tensor: TensorData) => TensorData): Tensors {
+  if (Array.isArray(value)) return value.map(change);
+  if ("data" in value) return change(value as TensorData);
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, change(each as TensorData)]));
+}
+
+const narrowed = ({ shape, data }: TensorData): TensorData => ({
+  ...{ dtype: "float16", shape, data: toFloat16(data as Float32Array) },
+});
+
+const widened = (tensor: TensorData): TensorData =>
+  tensor.dtype === "float16"
+    ? { dtype: "float32", shape: tensor.shape, data: fromFloat16(tensor.data as Uint16Array) }
+    : tensor;

@@ -1,9 +1,41 @@
+import type { FusionTarget, Quantization, TraceOptions } from "@tensorar/onnx";
 import type { ExportManifest } from "./manifest";
 
 /** Runtimes that an export is made for. */
 export const TARGETS = ["cpu", "cuda", "tensorrt", "webgpu", "directml", "coreml"] as const;
 
 export type Target = (typeof TARGETS)[number];
+
+/** Providers of ONNX Runtime that run its own operators. TensorRT and Core ML compile graphs of standard ones. */
+const FUSED: Readonly<Partial<Record<Target, FusionTarget>>> = {
+  ...{ cpu: "cpu", cuda: "cuda", webgpu: "webgpu", directml: "directml" },
+};
+
+/** TensorAR's own modules are a few percent of a model's weights. */
+const keep = (name: string): boolean => name.startsWith("tensorar.");
+
+const QUANTIZATION: Readonly<Record<ExportManifest["weights"], Quantization | undefined>> = {
+  float32: undefined,
+  float16: { bits: 16, keep },
+  int8: { bits: 8, keep },
+  int4: { bits: 4, keep },
+};
+
+/** What travels with the cache, or is passed from one part of a graph to the next: cached rows, and embedded slots. */
+const isTraffic = (name: string): boolean => /(^|\/)((keys|values)\/\d+|x)$/.test(name);
+
+/** How graphs are written, in which numbers and by which operators: without a target, by standard ones that any runtime takes. */
+export function graphForm(
+  weights: ExportManifest["weights"],
+  target: Target | undefined,
+): Pick<TraceOptions, "fuse" | "quantize"> {
+  const [fuse, quantize] = [target && FUSED[target], QUANTIZATION[weights]];
+  const inHalf = weights === "float16" && target !== undefined && target !== "cpu"; // CPUs compute halves as float32
+  return {
+    ...(fuse && { fuse }),
+    ...(quantize && { quantize: inHalf ? { ...quantize, activations: "float16", ports: isTraffic } : quantize }),
+  };
+}
 
 /** What a session of a graph is opened with: ONNX Runtime's own names. */
 export interface SessionSettings {
@@ -37,18 +69,19 @@ const PROMPT = { min: 1, opt: 32, max: 256 } as const;
 export function sessionSettings(
   target: Target,
   files: Files,
-  { tokens, conditionSlots }: Pick<ExportManifest, "tokens" | "conditionSlots">,
+  { tokens, conditionSlots, weights }: Pick<ExportManifest, "tokens" | "conditionSlots" | "weights">,
 ): Record<string, SessionSettings> {
   const slots = { min: 1, opt: Math.ceil(tokens / 2), max: tokens + (conditionSlots ?? PROMPT.max) };
   const ranges = { batch: BATCHES, slots, prompt: PROMPT };
+  const half = weights === "float16";
   return Object.fromEntries(
-    Object.entries(files).flatMap(([file, ports]) => (ports ? [[file, settingsOf(target, ports, ranges)]] : [])),
+    Object.entries(files).flatMap(([file, ports]) => (ports ? [[file, settingsOf(target, ports, ranges, half)]] : [])),
   );
 }
 
 type Ranges = Readonly<Record<string, { readonly min: number; readonly opt: number; readonly max: number }>>;
 
-function settingsOf(target: Target, { inputs, outputs }: Ports, ranges: Ranges): SessionSettings {
+function settingsOf(target: Target, { inputs, outputs }: Ports, ranges: Ranges, half: boolean): SessionSettings {
   const all = { graphOptimizationLevel: "all" } as const;
   const rows = outputs.map(({ name }) => name).filter((name) => /^(keys|values)/.test(name));
   const keepOnDevice = rows.length > 0 ? { keepOnDevice: rows } : {};
@@ -58,7 +91,7 @@ function settingsOf(target: Target, { inputs, outputs }: Ports, ranges: Ranges):
     case "cuda":
       return { ...all, ...keepOnDevice, executionProviders: ["cuda", "cpu"] };
     case "tensorrt":
-      return { ...all, ...keepOnDevice, executionProviders: [profile(inputs, ranges), "cuda", "cpu"] };
+      return { ...all, ...keepOnDevice, executionProviders: [profile(inputs, ranges, half), "cuda", "cpu"] };
     case "webgpu":
       return { ...all, ...keepOnDevice, executionProviders: ["webgpu"] };
     case "directml":
@@ -69,7 +102,7 @@ function settingsOf(target: Target, { inputs, outputs }: Ports, ranges: Ranges):
 }
 
 /** The smallest, usual and largest shape of every input that has a free size, as TensorRT's provider takes them. */
-function profile(inputs: Ports["inputs"], ranges: Ranges): Readonly<Record<string, string | boolean>> {
+function profile(inputs: Ports["inputs"], ranges: Ranges, half: boolean): Readonly<Record<string, string | boolean>> {
   const shapes = (which: "min" | "opt" | "max") =>
     inputs
       .filter(({ shape }) => shape.some((size) => typeof size === "string"))
@@ -81,6 +114,7 @@ function profile(inputs: Ports["inputs"], ranges: Ranges): Readonly<Record<strin
   return {
     name: "tensorrt",
     trt_engine_cache_enable: true,
+    ...(half && { trt_fp16_enable: true }),
     trt_profile_min_shapes: shapes("min"),
     trt_profile_opt_shapes: shapes("opt"),
     trt_profile_max_shapes: shapes("max"),

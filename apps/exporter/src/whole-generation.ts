@@ -80,7 +80,7 @@ export function wholeGeneration(
   tokenizerFolder: TokenizerFolder<TokenizerKind>,
   sizes: SourceSizes,
   options: WholeOptions,
-  quantize?: TraceOptions["quantize"],
+  form: Pick<TraceOptions, "fuse" | "quantize">,
 ): ComposedModel {
   const model = modelOf(folder) as unknown as TensorARModel<Condition>;
   const { tokens: T } = model.backbone;
@@ -89,7 +89,7 @@ export function wholeGeneration(
   const tokenizer = createTokenizer(tokenizerFolder);
   const unconditional = unconditionalOf(folder);
   const specs = loopSpecs(model, sizes);
-  const ofModel = { weights: params, ...(quantize && { quantize }) };
+  const ofModel = { weights: params, ...form };
   const before = (inputs: FirstInputs) => firstState(model, params, unconditional, inputs);
   const body = (inputs: BodyInputs) => ({ state: nextState(model, params, options, inputs) });
   const after = ({ final: { codes } }: { final: { codes: tf.Tensor } }) => ({
@@ -102,6 +102,7 @@ export function wholeGeneration(
       body: withoutUnusedInputs(trace(body as never, specs.body as never, ofModel), "fixed/"),
       after: trace(after as never, { final: { codes: specs.body.state.codes } } as never, {
         weights: { "image-decoder": pixels },
+        ...(form.fuse && { fuse: form.fuse }),
       }),
       trips: T,
     });

@@ -8,6 +8,18 @@ export function toFloat16(values: ArrayLike<number>): Uint16Array {
   return out;
 }
 
+/** The numbers that these bits of half precision stand for. */
+export function fromFloat16(halves: ArrayLike<number>): Float32Array {
+  return Float32Array.from(halves, numberOf);
+}
+
+function numberOf(half: number): number {
+  const sign = half & 0x8000 ? -1 : 1;
+  const [exponent, fraction] = [(half >> 10) & 31, half & 1023];
+  if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
+  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
 function halfOf(value: number): number {
   scratch[0] = value;
   const word = bits[0]!;
