@@ -44,7 +44,7 @@ interface ExportFlags extends Drawing {
   readonly tokenizer: string;
   readonly out: string;
   readonly weights: ExportManifest["weights"];
-  readonly target: Target;
+  readonly target?: Target;
   readonly triton?: string;
   readonly whole?: boolean;
 }
@@ -82,7 +82,7 @@ program
       .choices(["float32", "float16", "int8", "int4"])
       .default("float32"),
   )
-  .addOption(new Option("--target <runtime>", "runtime that it is for").choices(TARGETS).default("cpu"))
+  .addOption(new Option("--target <runtime>", "write for this runtime (default: for any)").choices(TARGETS))
   .option("--triton <dir>", "also write a model repository for NVIDIA Triton Inference Server there")
   .option("--whole", "also write generation.onnx: the loop, sampling and the image decoder in one graph")
   .option("--top-k <n...>", "with --whole: keep the K most likely codes; 0 keeps all", listOf(wholeNumber(0)))
@@ -95,7 +95,7 @@ program
   .option("--interval <n>", "with --guidance interval: last decode step that is guided", wholeNumber(0))
   .option("--power <x>", "with --guidance power-cosine: its power", positiveNumber)
   .action(async ({ model, tokenizer, out, weights, target, triton, whole, ...drawing }: ExportFlags) => {
-    const options = { weights, target, ...(whole && { whole: wholeOptions(drawing) }) };
+    const options = { weights, ...(target && { target }), ...(whole && { whole: wholeOptions(drawing) }) };
     await eagerBackend();
     const { files } = await exportFolders(model, tokenizer, out, options);
     console.log(`${Object.keys(files).join(", ")} and config.json written to ${out}`);
