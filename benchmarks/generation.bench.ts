@@ -15,6 +15,7 @@ import { saveTokenizer } from "@tensorar/tokenizer/node";
 import "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs-core";
 import * as ort from "onnxruntime-node";
+import { clockedRuntime } from "./lib/clocked-runtime";
 import { copyBandwidth, matmulRate } from "./lib/machine";
 import { measure, measurePair, median } from "./lib/measure";
 import { costRow, type Row, rateRow } from "./lib/row";
@@ -61,7 +62,7 @@ export async function* run(): AsyncGenerator<Row> {
   }
   yield await refiningStep(gpt);
   yield await lookingAhead(gpt);
-  yield await loopShare(base);
+  yield await javaScriptShare(base);
   yield await wholeGraph();
   yield await firstImage();
   yield await imageDecoder();
@@ -140,23 +141,22 @@ async function lookingAhead(gpt: Model["backbone"]): Promise<Row> {
   return costRow("four slots in a step, TensorAR k = 4 on GPT-B, batch 2 (peer: one slot)", a, "ms", { peer: b });
 }
 
-/** What the generation loop itself takes of a step at one image without guidance: all but the runtime's calls. */
-async function loopShare(base: Model): Promise<Row> {
-  let inside = 0;
-  const { decoder, dispose } = await openDecoder(base, undefined, (milliseconds) => {
-    inside += milliseconds;
-  });
+/** What JavaScript takes of a step at one image without guidance: all but what happens inside the runtime's own call. */
+async function javaScriptShare(base: Model): Promise<Row> {
+  const { runtime, takeMilliseconds } = clockedRuntime();
+  const { decoder, dispose } = await openDecoder(base, undefined, runtime);
   const options = { seed: 1, temperature: 1, topK: 2000, topP: 1, drafts: { kind: "raw" } } as const;
   const loop = generate(decoder, { ...options, conditions: [7], guidance: { kind: "constant", scale: 1 } });
   let [start, skipped] = [0, 0];
   for (let event = await loop.next(); !event.done; event = await loop.next()) {
-    if (++skipped === 32) [start, inside] = [performance.now(), 0]; // warm by then
+    if (++skipped !== 32) continue; // warm by then
+    start = performance.now();
+    takeMilliseconds();
   }
   const total = performance.now() - start;
   await dispose();
-  return costRow("share of the loop in a step, GPT-B, batch 1, top-k 2000", (100 * (total - inside)) / total, "%", {
-    limit: 3,
-  });
+  const share = (100 * (total - takeMilliseconds())) / total;
+  return costRow("share of JavaScript in a step, GPT-B, batch 1, top-k 2000", share, "%", { limit: 3 });
 }
 
 /** One guided image of GPT-B and VQ-16: all in one graph, against a step at a time and the image decoder. */
@@ -239,7 +239,7 @@ async function firstImage(): Promise<Row> {
   }
 }
 
-async function openDecoder(model: Model, quantize?: Quantization, onStep?: (milliseconds: number) => void) {
+async function openDecoder(model: Model, quantize?: Quantization, runtime: typeof ort = ort) {
   const { tokens, vocabSize, nullCondition, cache } = model.backbone;
   const { windowSize } = model;
   const params = timingWeights(model.shapes);
@@ -254,18 +254,13 @@ async function openDecoder(model: Model, quantize?: Quantization, onStep?: (mill
       keys: layers({ dtype: "float32", shape: ["batch", cache.heads, cache.headDim, "slots"] } as const),
       values: layers({ dtype: "float32", shape: ["batch", cache.heads, "slots", cache.headDim] } as const),
     },
-    { runtime: ort, weights: params, threads: 2, ...(quantize && { quantize }) },
+    { runtime, weights: params, threads: 2, ...(quantize && { quantize }) },
   );
   tf.dispose(params);
   const decoder = cachedDecoder({
     ...{ tokens, windowSize, vocabSize, cache },
     conditioning: classLabels(nullCondition),
-    run: async (inputs) => {
-      const start = performance.now();
-      const outputs = (await step(inputs as never)) as unknown as StepOutputs;
-      onStep?.(performance.now() - start);
-      return outputs;
-    },
+    run: async (inputs) => (await step(inputs as never)) as unknown as StepOutputs,
   });
   return { decoder, dispose: () => step.dispose() };
 }
