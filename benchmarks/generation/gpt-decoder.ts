@@ -1,0 +1,51 @@
+import type { attachTensorAR } from "@tensorar/model";
+import { compile, type Quantization } from "@tensorar/onnx";
+import { cachedDecoder, classLabels, type Decoder, type StepOutputs } from "@tensorar/sampler";
+import * as tf from "@tensorflow/tfjs-core";
+import * as ort from "onnxruntime-node";
+import { matmulWeights, timingWeights } from "../lib/weights";
+
+export type Model = ReturnType<typeof attachTensorAR>;
+
+/** What a step must read: every matrix once, and the filled part of the cache, which is half of it on average. */
+export function stepBytes({ shapes, backbone }: Model, batch: number, quantize: Quantization | undefined): number {
+  const { layers, heads, headDim } = backbone.cache;
+  const weight = quantize ? quantize.bits / 8 + 4 / 32 : 4; // with its share of a block's factor
+  return weight * matmulWeights(shapes) + 4 * 2 * layers * batch * heads * headDim * ((backbone.tokens - 1) / 2);
+}
+
+/** A model with weights for timing, compiled step by step; any number of images. */
+export async function openDecoder(model: Model, quantize?: Quantization, runtime: typeof ort = ort) {
+  const { tokens, vocabSize, nullCondition, cache } = model.backbone;
+  const { windowSize } = model;
+  const params = timingWeights(model.shapes);
+  const layers = <Value>(value: Value): Value[] => Array.from({ length: cache.layers }, () => value);
+  const step = await compile(
+    (inputs) => ({ ...model.decode(params, inputs) }),
+    {
+      condition: { dtype: "int32", shape: ["batch"] },
+      window: { dtype: "int32", shape: ["batch", windowSize] },
+      position: { dtype: "int32", shape: [1] },
+      mask: { dtype: "float32", shape: ["batch", "slots"] },
+      keys: layers({ dtype: "float32", shape: ["batch", cache.heads, cache.headDim, "slots"] } as const),
+      values: layers({ dtype: "float32", shape: ["batch", cache.heads, "slots", cache.headDim] } as const),
+    },
+    { runtime, weights: params, threads: 2, ...(quantize && { quantize }) },
+  );
+  tf.dispose(params);
+  const decoder = cachedDecoder({
+    ...{ tokens, windowSize, vocabSize, cache },
+    conditioning: classLabels(nullCondition),
+    run: async (inputs) => (await step(inputs as never)) as unknown as StepOutputs,
+  });
+  return { decoder, dispose: () => step.dispose() };
+}
+
+/** Decodes the first `count` tokens of `batch` images; milliseconds a step. */
+export async function decodeImages(decoder: Decoder, batch: number, count: number): Promise<number> {
+  const session = decoder.start(new Int32Array(batch).fill(7));
+  const windows = new Int32Array(batch * decoder.windowSize);
+  const start = performance.now();
+  for (let slot = 0; slot < count; slot++) await session.step(windows.fill(slot % 100));
+  return (performance.now() - start) / count;
+}
