@@ -12,11 +12,11 @@ const WEYL = [0x9e3779b9, 0xbb67ae85] as const;
 const WORDS = 4;
 
 const int = (value: number): tf.Tensor => tf.scalar(value, "int32");
-/** The lowest bits of x ≥ 0. */
-const lowest = (x: tf.Tensor, bits: number): tf.Tensor => tf.mod(x, int(2 ** bits));
-/** x ≥ 0 without its lowest bits. The rest has at most 24 bits here, so float32 is exact; GPUs have no integer division. */
+/** x ≥ 0 without its lowest bits, shifted. Numbers here have at most 24 bits, so float32 is exact; GPUs have no integer division. */
 const shifted = (x: tf.Tensor, bits: number): tf.Tensor =>
-  tf.cast(tf.mul(tf.cast(tf.sub(x, lowest(x, bits)), "float32"), 2 ** -bits), "int32");
+  tf.cast(tf.floor(tf.mul(tf.cast(x, "float32"), 2 ** -bits)), "int32");
+/** The lowest bits of x ≥ 0. WebGPU has no remainder either. */
+const lowest = (x: tf.Tensor, bits: number): tf.Tensor => tf.sub(x, tf.mul(shifted(x, bits), int(2 ** bits)));
 const xor = (a: tf.Tensor, b: tf.Tensor): tf.Tensor => tf.sub(tf.add(a, b), tf.mul(tf.bitwiseAnd(a, b), int(2)));
 
 /** Numbers [outer][inner] as int32 [outer, inner, 1, …], of this rank. */
