@@ -55,7 +55,14 @@ describe.skipIf(missing !== "")(`on a WebGPU device${missing}`, { timeout: 600_0
     await writeModel(at(`model ${name}`), 3, kind, config);
     await writeTinyTokenizer(at(`tokenizer ${kind}`), { ...vq, codebook_size: kind === "magvit2" ? 32 : codes });
     await exportFolders(at(`model ${name}`), at(`tokenizer ${kind}`), at(name), { weights, target: "webgpu" });
-    const comparisons = await verifyExport(at(name), ort, { seed: 6, batches: [2] });
+    const verifying = verifyExport(at(name), ort, { seed: 6, batches: [2] });
+    // Half precision is a feature that devices may lack, as software ones do.
+    const comparisons = await verifying.catch((error: Error) => error.message);
+    if (typeof comparisons === "string") {
+      expect(weights, comparisons).toBe("float16");
+      expect(comparisons).toMatch(/requires f16 but the device does not support it/);
+      return;
+    }
     for (const { file, output, agreement, ...comparison } of comparisons) {
       expect(comparison, `${file} ${output}`).toMatchObject({ withinTolerance: true });
       if (agreement !== null) expect(agreement).toBeGreaterThan(weights === "float32" ? 0.99 : 0.5);

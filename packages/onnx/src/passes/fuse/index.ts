@@ -1,6 +1,7 @@
 import type { Graph } from "../../graph";
 import { shareEqual } from "../cse";
 import { activations } from "./activations";
+import { joinedAttention } from "./attention";
 import { norms, skipNorms } from "./norms";
 import { type Pattern, replaceAll } from "./replace";
 import { rotary, rotaryParts } from "./rotary";
@@ -10,7 +11,16 @@ import { mergedSplits, undoneConcat } from "./splits";
 export type FusionTarget = "cpu" | "cuda" | "webgpu" | "directml";
 
 /** In this order: a pattern finds what those before it have made. */
-const PATTERNS: readonly Pattern[] = [norms, skipNorms, activations, rotary, rotaryParts, undoneConcat, mergedSplits];
+const PATTERNS: readonly Pattern[] = [
+  norms,
+  skipNorms,
+  activations,
+  rotary,
+  rotaryParts,
+  undoneConcat,
+  mergedSplits,
+  joinedAttention,
+];
 
 /**
  * What a provider is better off without. All four have kernels of every operator, in float32 and float16. Source: ONNX
