@@ -5,7 +5,7 @@ import type { ModelFolder } from "@tensorar/model/node";
 import { type ComposedModel, type OnnxModel, saveModel, saveModels } from "@tensorar/onnx";
 import * as tf from "@tensorflow/tfjs-core";
 import { TensorARError } from "./errors";
-import { DECODER, GENERATION, IMAGE_DECODER, imageDecoder, modelFunctions } from "./functions";
+import { DECODER, GENERATION, IMAGE_DECODER, imageDecoder, modelFunctions, RESIDENT } from "./functions";
 import type { ExportManifest } from "./manifest";
 import { loadSources, type SourceSizes, type Sources, sourcePath } from "./sources";
 import { graphForm, sessionSettings, type Target } from "./targets";
@@ -41,7 +41,7 @@ export async function exportFolders(
   const { model, tokenizer, sizes } = await loadSources(modelDir, tokenizerDir);
   if (whole) checkWhole(whole, sizes);
   const graphs: Record<string, OnnxModel | ComposedModel> = {
-    ...tracedModel(model, sizes, form),
+    ...tracedModel(model, sizes, form, target === "webgpu"),
     [IMAGE_DECODER]: tracedImageDecoder(tokenizer, sizes, form),
     ...(whole && { [GENERATION]: wholeGeneration(model, tokenizer, sizes, whole, form) }),
   };
@@ -80,10 +80,16 @@ function refuseRuntimeOnly(weights: ExportManifest["weights"], target: Target | 
 type Form = ReturnType<typeof graphForm>;
 
 /** The graphs of a model, by file. */
-function tracedModel(model: ModelFolder, sizes: SourceSizes, form: Form): Record<string, OnnxModel | ComposedModel> {
+function tracedModel(
+  model: ModelFolder,
+  sizes: SourceSizes,
+  form: Form,
+  resident: boolean,
+): Record<string, OnnxModel | ComposedModel> {
   const { functions, weights } = modelFunctions(model, sizes);
+  const wanted = Object.entries(functions).filter(([file]) => resident || file !== RESIDENT);
   try {
-    return Object.fromEntries(Object.entries(functions).map(([file, { graph }]) => [file, graph(form)]));
+    return Object.fromEntries(wanted.map(([file, { graph }]) => [file, graph(form)]));
   } finally {
     tf.dispose(weights);
   }

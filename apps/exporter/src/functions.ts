@@ -15,6 +15,7 @@ import { createTokenizer, type TokenizerKind } from "@tensorar/tokenizer";
 import type { TokenizerFolder } from "@tensorar/tokenizer/node";
 import * as tf from "@tensorflow/tfjs-core";
 import type { ExportManifest } from "./manifest";
+import { withNewSlots } from "./resident-cache";
 
 /** Inputs or outputs by name: one tensor, one for each layer, or several by name. */
 export type Named<T> = Readonly<Record<string, T | readonly T[] | Readonly<Record<string, T>>>>;
@@ -33,6 +34,8 @@ export const DECODER = "decoder.onnx";
 export const IMAGE_DECODER = "image-decoder.onnx";
 /** All of generation, where it was asked for. */
 export const GENERATION = "generation.onnx";
+/** The decoder step with the cache as its state; for runtimes that can keep it on the device but not write rows into it. */
+export const RESIDENT = "decoder-resident.onnx";
 /** The second sub-tokens of tokens given the first; only for models whose tokens consist of two. */
 export const NEXT_FACTOR = "next-factor.onnx";
 
@@ -89,11 +92,19 @@ export function modelFunctions(folder: ModelFolder, sizes: StepSizes & Pick<Expo
   const model = modelOf(folder) as unknown as TensorARModel<Condition>;
   const { conditionSlots, factors } = model.backbone;
   const weights = tensorsOf(folder.tensors);
-  const step =
+  const step = (file: string, finish: Finish) =>
     conditionSlots === 1
-      ? traced(DECODER, stepInputs(sizes), weights, (inputs) => ({ ...model.decode(weights, inputs as never) }))
-      : beginningStep(model, sizes, weights);
-  const functions: Record<string, ExportedFunction> = { [DECODER]: step as never };
+      ? traced(file, stepInputs(sizes), weights, (inputs) =>
+          finish(model.decode(weights, inputs as never), inputs as never, inputs.position),
+        )
+      : beginningStep(file, finish, model, sizes, weights);
+  const functions: Record<string, ExportedFunction> = {
+    [DECODER]: step(DECODER, (outputs) => ({ ...outputs })) as never,
+    [RESIDENT]: step(RESIDENT, (outputs, cache, positions) => ({
+      ...outputs,
+      ...withNewSlots(cache, outputs, positions),
+    })) as never,
+  };
   if (factors !== undefined) {
     const next = traced(NEXT_FACTOR, factorInputs(sizes), weights, (inputs) => ({
       logits: model.nextFactor(weights, inputs as never),
@@ -102,6 +113,13 @@ export function modelFunctions(folder: ModelFolder, sizes: StepSizes & Pick<Expo
   }
   return { functions, weights };
 }
+
+/** What a step returns of what the model does. @param positions int32 [L]: slots of this step */
+type Finish = (
+  outputs: ReturnType<TensorARModel["advance"]> & { readonly mask?: tf.Tensor },
+  cache: Parameters<typeof withNewSlots>[0],
+  positions: tf.Tensor,
+) => Named<tf.Tensor>;
 
 /** A function whose code is its graph. */
 function traced<Inputs extends Named<TensorSpec>>(
@@ -120,6 +138,8 @@ function traced<Inputs extends Named<TensorSpec>>(
  * is the same, nodes and weights.
  */
 function beginningStep(
+  file: string,
+  finish: Finish,
   model: TensorARModel<Condition>,
   sizes: StepSizes,
   weights: Record<string, tf.Tensor>,
@@ -130,21 +150,22 @@ function beginningStep(
   const noPadding = (window: tf.Tensor) => tf.zerosLike(tf.cast(tf.slice(window, [0, 0], [-1, 1]), "float32")); // [R, 1]
   const run = (given: Inputs) =>
     given.position.dataSync()[0] === 0
-      ? { ...model.prefill(weights, given) }
-      : { ...model.decode(weights, given), mask: noPadding(given.window) };
+      ? finish(model.prefill(weights, given), given as never, model.embedPrefix(weights, given.condition).positions)
+      : finish({ ...model.decode(weights, given), mask: noPadding(given.window) }, given as never, given.position);
 
   const zero = ({ condition }: Pick<Inputs, "condition">) => ({ chosen: { ...model.embedPrefix(weights, condition) } });
   const other = ({ window, position }: Pick<Inputs, "window" | "position">) => ({
     chosen: { x: model.embedWindows(weights, tf.expandDims(window, 1)), positions: position, mask: noPadding(window) },
   });
-  const after = ({ chosen, condition, ...cache }: { chosen: ReturnType<typeof model.embedPrefix> } & Inputs) => ({
-    ...model.advance(weights, { ...chosen, mask: model.backbone.conditionMask && chosen.mask, condition, cache }),
-    mask: chosen.mask,
-  });
+  const after = ({ chosen, condition, ...cache }: { chosen: ReturnType<typeof model.embedPrefix> } & Inputs) => {
+    const own = model.backbone.conditionMask && chosen.mask;
+    const outputs = model.advance(weights, { ...chosen, mask: own, condition, cache });
+    return finish({ ...outputs, mask: chosen.mask }, cache as never, chosen.positions);
+  };
   const chosen = { x: float("batch", "new", model.backbone.width), positions: int("new"), mask: float("batch", "new") };
   const graph: ExportedFunction["graph"] = (options) => {
     const part = (fn: unknown, specs: Named<TensorSpec>) => trace(fn as never, specs as never, { ...options, weights });
-    return composeChoice(basename(DECODER, ".onnx"), {
+    return composeChoice(basename(file, ".onnx"), {
       ...{ when: "position", zero: part(zero, { condition }), other: part(other, { window, position }) },
       after: withoutUnusedInputs(part(after, { chosen, condition, ...cache })),
     });

@@ -72,6 +72,7 @@ const schema = z.strictObject({
   files: z.strictObject({
     "decoder.onnx": graph,
     "image-decoder.onnx": graph,
+    "decoder-resident.onnx": graph.optional(),
     "next-factor.onnx": graph.optional(),
     "generation.onnx": graph.optional(),
   }),

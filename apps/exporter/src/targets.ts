@@ -1,4 +1,5 @@
 import type { FusionTarget, Quantization, TraceOptions } from "@tensorar/onnx";
+import { RESIDENT } from "./functions";
 import type { ExportManifest } from "./manifest";
 
 /** Runtimes that an export is made for. */
@@ -60,7 +61,7 @@ const PROMPT = { min: 1, opt: 32, max: 256 } as const;
  * - cpu: everything is optimized; `MatMulNBits` runs on it for 4 and 8 bits.
  * - cuda, tensorrt: the cache stays on the device by IO binding; TensorRT gets the range of every free size, since it builds
  *   an engine for them, and falls back on CUDA for what it lacks.
- * - webgpu: rows of the cache stay in GPU buffers.
+ * - webgpu: the cache stays in GPU buffers as the state of `decoder-resident.onnx`; nothing writes rows into such a buffer.
  * - directml: neither memory patterns nor parallel execution, which it does not support.
  * - coreml: sizes change from call to call, so the neural engine is asked for as an ML program.
  *
@@ -75,15 +76,24 @@ export function sessionSettings(
   const ranges = { batch: BATCHES, slots, prompt: PROMPT };
   const half = weights === "float16";
   return Object.fromEntries(
-    Object.entries(files).flatMap(([file, ports]) => (ports ? [[file, settingsOf(target, ports, ranges, half)]] : [])),
+    Object.entries(files).flatMap(([file, ports]) =>
+      ports ? [[file, settingsOf(target, file, ports, ranges, half)]] : [],
+    ),
   );
 }
 
 type Ranges = Readonly<Record<string, { readonly min: number; readonly opt: number; readonly max: number }>>;
 
-function settingsOf(target: Target, { inputs, outputs }: Ports, ranges: Ranges, half: boolean): SessionSettings {
+function settingsOf(
+  target: Target,
+  file: string,
+  { inputs, outputs }: Ports,
+  ranges: Ranges,
+  half: boolean,
+): SessionSettings {
   const all = { graphOptimizationLevel: "all" } as const;
-  const rows = outputs.map(({ name }) => name).filter((name) => /^(keys|values)/.test(name));
+  const outputsOf = (names: RegExp) => outputs.map(({ name }) => name).filter((name) => names.test(name));
+  const rows = outputsOf(/^(keys|values)/);
   const keepOnDevice = rows.length > 0 ? { keepOnDevice: rows } : {};
   switch (target) {
     case "cpu":
@@ -93,7 +103,11 @@ function settingsOf(target: Target, { inputs, outputs }: Ports, ranges: Ranges, 
     case "tensorrt":
       return { ...all, ...keepOnDevice, executionProviders: [profile(inputs, ranges, half), "cuda", "cpu"] };
     case "webgpu":
-      return { ...all, ...keepOnDevice, executionProviders: ["webgpu"] };
+      return {
+        ...all,
+        ...(file === RESIDENT && { keepOnDevice: outputsOf(/^(mask|keys|values)/) }),
+        executionProviders: ["webgpu"],
+      };
     case "directml":
       return { ...all, executionProviders: ["dml", "cpu"], executionMode: "sequential", enableMemPattern: false };
     case "coreml":

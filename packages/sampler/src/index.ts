@@ -24,4 +24,5 @@ export { type Generated, type GenerateOptions, type GenerateStep, generate, type
 export { type Guidance, scaleAt } from "./guidance";
 export type { CacheShape } from "./kv-cache";
 export { PRESETS, type Preset } from "./presets";
+export { type ResidentDecoderOptions, type ResidentStep, residentDecoder } from "./resident-decoder";
 export { type Speculated, type SpeculateOptions, speculate } from "./speculate";

@@ -1,0 +1,38 @@
+import * as tf from "@tensorflow/tfjs-core";
+
+// R rows · H key heads · Dh head width · S slots of the cache · L slots of this step
+
+/** A cache with its mask, or the rows of new slots. */
+export interface CacheTensors {
+  /** [R, S], or of the new slots [R, L]; none there where conditions are never padded */
+  readonly mask?: tf.Tensor | undefined;
+  /** [R, H, Dh, S or L], one per layer */
+  readonly keys: readonly tf.Tensor[];
+  /** [R, H, S or L, Dh], one per layer */
+  readonly values: readonly tf.Tensor[];
+}
+
+const HIDDEN = -1e9;
+
+/**
+ * The cache with new slots in it, so that a step can hand the cache to the next one without leaving the device. Slots that are
+ * not filled hold 0 and are hidden; a slot past the last one is not stored. Sums with products by 0 and 1 are exact.
+ *
+ * @param positions int32 [L]: slots of the new rows
+ */
+export function withNewSlots(
+  cache: CacheTensors & { readonly mask: tf.Tensor },
+  rows: CacheTensors,
+  positions: tf.Tensor,
+): CacheTensors & { readonly mask: tf.Tensor } {
+  const slots = tf.range(0, cache.mask.shape[1]!, 1, "int32"); // [S]
+  const places = tf.cast(tf.equal(tf.expandDims(positions, 1), tf.expandDims(slots, 0)), "float32"); // [L, S]
+  const byKey = tf.reshape(places, [1, 1, ...places.shape]);
+  const byValue = tf.transpose(byKey, [0, 1, 3, 2]); // [1, 1, S, L]
+  const shown = tf.add(cache.mask, tf.mul(tf.sum(places, 0, true), -HIDDEN)); // [R, S]
+  return {
+    mask: rows.mask ? tf.add(shown, tf.matMul(rows.mask, places)) : shown,
+    keys: cache.keys.map((keys, layer) => tf.add(keys, tf.matMul(rows.keys[layer]!, byKey))),
+    values: cache.values.map((values, layer) => tf.add(values, tf.matMul(byValue, rows.values[layer]!))),
+  };
+}

@@ -1,0 +1,119 @@
+import type { CachedDecoderOptions, StepInputs, StepOutputs } from "./cached-decoder";
+import type { ConditionTensors } from "./conditioning";
+import type { Decoder, DecodeSession } from "./decoder";
+import { TensorARError } from "./errors";
+import type { CacheShape } from "./kv-cache";
+
+/** float16 travels as its bits. */
+interface StateTensor {
+  readonly dtype: "float32" | "float16";
+  readonly shape: readonly number[];
+  readonly data: Float32Array | Uint16Array;
+}
+
+/**
+ * A step that keeps the cache itself, as `openModel` of `@tensorar/onnx` opens `decoder-resident.onnx` with the state
+ * `mask`, `keys` and `values`.
+ */
+export interface ResidentStep {
+  (inputs: Pick<StepInputs, "condition" | "window" | "position">): Promise<Pick<StepOutputs, "logits" | "states">>;
+  /** Gives `mask` [R, S], `keys` [R, H, Dh, S] and `values` [R, H, S, Dh] their first values. */
+  setState(state: {
+    readonly mask: StateTensor;
+    readonly keys: readonly StateTensor[];
+    readonly values: readonly StateTensor[];
+  }): Promise<void>;
+  /** Names and types of what it takes. */
+  readonly inputs: readonly { readonly name: string; readonly dtype: string }[];
+}
+
+export interface ResidentDecoderOptions<C>
+  extends Pick<
+    CachedDecoderOptions<C>,
+    "tokens" | "windowSize" | "vocabSize" | "factors" | "cache" | "conditioning" | "nextFactor"
+  > {
+  /** C; null where it is as many as the prompt is long. */
+  readonly conditionSlots: number | null;
+  readonly run: ResidentStep;
+}
+
+const HIDDEN = -1e9;
+
+/**
+ * As `cachedDecoder`, with a cache that never leaves the device: only codes go there and only logits come back. Since there is
+ * one cache, a new session ends the one before it.
+ */
+export function residentDecoder<C = number>(options: ResidentDecoderOptions<C>): Decoder<C> {
+  const { tokens, windowSize, vocabSize, factors, conditioning, conditionSlots, run, nextFactor } = options;
+  const int = (shape: number[], data: Int32Array) => ({ dtype: "int32", shape, data }) as const;
+  let newest = 0;
+  return {
+    ...{ tokens, windowSize, vocabSize },
+    ...(factors && { factors }),
+    unconditional: conditioning.unconditional,
+    start(conditions): DecodeSession {
+      const own = ++newest;
+      const R = conditions.length;
+      const condition = conditioning.tensors(conditions);
+      const C = conditionSlots ?? promptLength(condition);
+      let done = 0;
+      let states: StepOutputs["states"];
+      const check = () => {
+        if (own !== newest)
+          throw new TensorARError("residentDecoder: another session has begun and taken the cache; use one at a time");
+      };
+      return {
+        async step(windows) {
+          check();
+          if (done === tokens)
+            throw new TensorARError(`residentDecoder: all ${tokens} tokens are decoded; start a new session`);
+          if (done === 0) await run.setState(emptyState(options, R, C + tokens - 2));
+          const position = Int32Array.of(done === 0 ? 0 : C - 1 + done);
+          const window = int([R, windowSize], windows);
+          const outputs = await run({ condition, window, position: int([1], position) });
+          done++;
+          states = outputs.states;
+          return outputs.logits.data as Float32Array;
+        },
+        async nextFactor(known) {
+          check();
+          if (!nextFactor || !states)
+            throw new TensorARError("residentDecoder: this model has no sub-tokens; draw whole tokens");
+          const { logits } = await nextFactor({ states, known: known.map((data) => int([R, windowSize], data)) });
+          return logits.data as Float32Array;
+        },
+      };
+    },
+  };
+}
+
+function promptLength(condition: ConditionTensors): number {
+  const { mask } = condition as { readonly mask?: { readonly shape: readonly number[] } };
+  const length = mask?.shape[1];
+  if (length === undefined)
+    throw new TensorARError("residentDecoder: conditionSlots is null, but conditions are no prompts; give their slots");
+  return length;
+}
+
+/** @param slots of the condition and of all tokens but the last, which nobody reads; at least one */
+function emptyState(
+  { run, cache: { layers, heads, headDim } }: { readonly run: ResidentStep; readonly cache: CacheShape },
+  R: number,
+  slots: number,
+): Parameters<ResidentStep["setState"]>[0] {
+  const S = Math.max(1, slots);
+  const half = run.inputs.find(({ name }) => name === "keys/0")?.dtype === "float16";
+  const empty = (...shape: number[]): StateTensor[] => {
+    const size = shape.reduce((product, each) => product * each, 1);
+    return Array.from({ length: layers }, () =>
+      half
+        ? { dtype: "float16", shape, data: new Uint16Array(size) }
+        : { dtype: "float32", shape, data: new Float32Array(size) },
+    );
+  };
+  return {
+    mask: { dtype: "float32", shape: [R, S], data: new Float32Array(R * S).fill(HIDDEN) },
+    keys: empty(R, heads, headDim, S),
+    values: empty(R, heads, S, headDim),
+  };
+}
