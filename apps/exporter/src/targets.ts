@@ -128,7 +128,8 @@ function profile(inputs: Ports["inputs"], ranges: Ranges, half: boolean): Readon
   return {
     name: "tensorrt",
     trt_engine_cache_enable: true,
-    ...(half && { trt_fp16_enable: true }),
+    // TensorRT chooses the types of layers by itself where halves are allowed; sums of squares are not to be in them.
+    ...(half && { trt_fp16_enable: true, trt_layer_norm_fp32_fallback: true }),
     trt_profile_min_shapes: shapes("min"),
     trt_profile_opt_shapes: shapes("opt"),
     trt_profile_max_shapes: shapes("max"),

@@ -64,6 +64,7 @@ describe.each(families)("%s", (name, kind) => {
       const { files } = await exportFolders(at(name), tokenizerOf(kind), out, { target });
       const onlyGpu = (op: string) => target === "cpu" && op.startsWith("Skip");
       expect(ownOperators(out, files)).toEqual(new Set(EXPECTED[name]!.filter((op) => !onlyGpu(op))));
+      if (target === "webgpu" || target === "directml") return; // as cuda's
       const comparisons = await verifyExport(out, ort, { seed: 8, provider: "cpu" });
       for (const { file, output, withinTolerance } of comparisons)
         expect(withinTolerance, `${file} ${output}`).toBe(true);
@@ -87,7 +88,8 @@ describe.each(families)("%s", (name, kind) => {
       if (port.dtype !== "int32")
         expect(port.dtype, port.name).toBe(/^(keys|values)/.test(port.name) ? "float16" : "float32");
     const [provider] = sessions["decoder.onnx"]!.executionProviders;
-    if (target === "tensorrt") expect(provider).toMatchObject({ trt_fp16_enable: true });
+    if (target === "tensorrt")
+      expect(provider).toMatchObject({ trt_fp16_enable: true, trt_layer_norm_fp32_fallback: true });
     const comparisons = await verifyExport(out, ort, { seed: 8, provider: "cpu" });
     let predictions = 0;
     for (const { file, output, agreement, largestDifference, largestValue, rounded } of comparisons) {

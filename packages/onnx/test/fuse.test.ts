@@ -196,8 +196,10 @@ test("gradients keep what they read", async () => {
   await compared(fn, ["n", D], [3], "cuda", VARIANCE_TOLERANCE);
 });
 
-test("the model says what it is", () => {
+test("the model says what it is, and other providers are refused", () => {
   const spec = { dtype: "float32", shape: ["n", D] } as const;
+  const other = () => trace((x: tf.Tensor) => rms(x), spec, { fuse: "tensorrt" as "cuda" });
+  expect(other).toThrow(/fuse: "tensorrt"; use cpu, cuda, webgpu, directml, or leave it out/);
   const model = trace((x: tf.Tensor) => rms(x), spec, { fuse: "webgpu" });
   expect(model.outputs).toEqual([{ name: "output", dtype: "float32", shape: ["n", D] }]);
 });

@@ -2,7 +2,7 @@ import "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs-core";
 import * as ort from "onnxruntime-node";
 import { beforeAll, expect, test } from "vitest";
-import { compile, type OnnxModel, type Quantization, serializeModel, trace } from "../src";
+import { compile, fromFloat16, type OnnxModel, type Quantization, serializeModel, toFloat16, trace } from "../src";
 
 /** Half precision keeps 11 bits; a few roundings in a row, and sums in which their errors partly cancel. */
 const ROUNDINGS = 6 * 2 ** -11;
@@ -147,4 +147,17 @@ test("what does not go together is refused", () => {
   expect(quantized({ bits: 8, activations: "float16" })).toThrow(/"float16" do not go with 8 bits/);
   expect(quantized({ bits: 16, activations: "int8" })).toThrow(/"int8" do not go with 16 bits/);
   expect(quantized({ bits: 16, ports: () => true })).toThrow(/ports are float16 only where activations are/);
+});
+
+test("every half is a number that is that half again", () => {
+  const halves = Uint16Array.from({ length: 2 ** 16 }, (_, bits) => bits);
+  const numbers = fromFloat16(halves);
+  expect([...numbers.slice(0, 3)]).toEqual([0, 2 ** -24, 2 ** -23]);
+  expect([0x3c00, 0xc000, 0x7bff, 0x7c00].map((bits) => numbers[bits])).toEqual([
+    1,
+    -2,
+    65504,
+    Number.POSITIVE_INFINITY,
+  ]);
+  for (const [i, back] of toFloat16(numbers).entries()) if (!Number.isNaN(numbers[i])) expect(back).toBe(i);
 });

@@ -1,3 +1,4 @@
+import { TensorARError } from "../../errors";
 import type { Graph } from "../../graph";
 import { shareEqual } from "../cse";
 import { activations } from "./activations";
@@ -7,8 +8,10 @@ import { type Pattern, replaceAll } from "./replace";
 import { rotary, rotaryParts } from "./rotary";
 import { mergedSplits, undoneConcat } from "./splits";
 
+const TARGETS = ["cpu", "cuda", "webgpu", "directml"] as const;
+
 /** Execution providers of ONNX Runtime that run its own operators. */
-export type FusionTarget = "cpu" | "cuda" | "webgpu" | "directml";
+export type FusionTarget = (typeof TARGETS)[number];
 
 /** In this order: a pattern finds what those before it have made. */
 const PATTERNS: readonly Pattern[] = [
@@ -34,8 +37,12 @@ const EXCEPTIONS: Readonly<Partial<Record<FusionTarget, readonly Pattern[]>>> = 
 /**
  * Norms, rotary embeddings and activations as ONNX Runtime's own operators, and attention in as few as can be. Its optimizer finds some of them by itself, on CPU
  * and CUDA more than on DirectML, and on WebGPU none.
+ *
+ * @throws TensorARError for another provider
  */
 export function fuseOperators(graph: Graph, target: FusionTarget): Graph {
+  if (!TARGETS.includes(target))
+    throw new TensorARError(`fuse: "${target}"; use ${TARGETS.join(", ")}, or leave it out`);
   const patterns = PATTERNS.filter((pattern) => !EXCEPTIONS[target]?.includes(pattern));
   return patterns.reduce((fused, pattern) => shareEqual(replaceAll(fused, pattern)), graph);
 }
