@@ -46,11 +46,13 @@ export async function exportFolders(
     ...(whole && { [GENERATION]: wholeGeneration(model, tokenizer, sizes, whole, form) }),
   };
   const files = Object.fromEntries(Object.entries(graphs).map(([file, graph]) => [file, portsOf(graph)]));
+  const inHalf = files[DECODER]!.inputs.some(({ name, dtype }) => name === "keys/0" && dtype === "float16");
   const manifest: ExportManifest = {
     kind: "tensorar-export",
     model: sourcePath(out, modelDir),
     tokenizer: sourcePath(out, tokenizerDir),
     ...sizes,
+    ...(inHalf && { cache: { ...sizes.cache, dtype: "float16" } }),
     weights,
     target: target ?? "cpu",
     ...(whole && { generation: whole }),

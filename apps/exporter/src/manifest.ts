@@ -21,7 +21,7 @@ const schema = z.strictObject({
   tokens: z.int().positive(),
   vocabSize: z.int().positive(),
   /** V_0, V_1 where a token consists of two sub-tokens: `code = c_0 + c_1 · V_0`. */
-  factors: z.array(z.int().positive()).optional(),
+  factors: z.array(z.int().positive()).exactOptional(),
   nullCondition: z.int(),
   /** null: as many as the prompt is long. */
   conditionSlots: z.int().positive().nullable(),
@@ -37,7 +37,11 @@ const schema = z.strictObject({
   ),
   /** Width of the states that the sub-tokens are predicted from. */
   stateWidth: z.int().positive(),
-  cache: z.strictObject({ layers: z.int().positive(), heads: z.int().positive(), headDim: z.int().positive() }),
+  cache: z.strictObject({
+    ...{ layers: z.int().positive(), heads: z.int().positive(), headDim: z.int().positive() },
+    /** float32 unless said; float16 where the graphs compute in it. */
+    dtype: z.literal("float16").exactOptional(),
+  }),
   /** Rows and columns of codes. */
   grid: z.tuple([z.int().positive(), z.int().positive()]),
   imageSize: z.int().positive(),

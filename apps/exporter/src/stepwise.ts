@@ -6,13 +6,13 @@ import { openGraph } from "./open-graph";
 import type { SessionSettings } from "./targets";
 
 /**
- * An export's own steps as the generation loop of `@tensorar/sampler` takes them.
+ * An export's own steps as the generation loop of `@tensorar/sampler` takes them, in float32 whatever the graphs take.
  *
  * @throws TensorARError when ONNX Runtime refuses a file
  */
 export async function openStepwise<C>(
   dir: string,
-  { tokens, windowSize, vocabSize, cache, factors, files }: ExportManifest,
+  { tokens, windowSize, vocabSize, cache: { dtype: _, ...cache }, factors, files }: ExportManifest,
   conditioning: Conditioning<C>,
   runtime: typeof ort,
   sessions: Readonly<Record<string, SessionSettings>>,

@@ -116,8 +116,9 @@ function sourceDir(dir: string, option: "model" | "tokenizer", path: string): st
 
 /** The manifest must describe the sources: they may have been trained again, or be others. */
 function expectSameSizes(dir: string, manifest: SourceSizes, modelDir: string, sizes: SourceSizes): void {
+  const { dtype: _, ...cache } = manifest.cache; // the export's own
   for (const [key, value] of Object.entries(sizes)) {
-    const exported = JSON.stringify(manifest[key as keyof SourceSizes]);
+    const exported = JSON.stringify({ ...manifest, cache }[key as keyof SourceSizes]);
     if (exported !== JSON.stringify(value)) {
       throw new TensorARError(
         `${dir} was not made from ${modelDir}: "${key}" is ${exported} in its config.json, ${JSON.stringify(value)} there; export it again`,

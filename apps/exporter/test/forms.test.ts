@@ -2,10 +2,13 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ModelFolder } from "@tensorar/model/node";
+import { openModel } from "@tensorar/onnx";
+import { cachedDecoder, classLabels, type Decoder, generate, type StepOutputs } from "@tensorar/sampler";
 import * as ort from "onnxruntime-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type ExportManifest, exportFolders, verifyExport } from "../src/index";
 import { eagerBackend } from "../src/runtimes";
+import { openStepwise } from "../src/stepwise";
 import { operatorsOf } from "./operators";
 import { codes, pairs, prompts, rar, text } from "./tiny-families";
 import { backbone, vq, writeModel, writeTinyTokenizer } from "./tiny-folders";
@@ -120,4 +123,40 @@ test.each([
     ["codes", true],
     ["images", true],
   ]);
+});
+
+test("a sampler keeps the cache in halves where the manifest says so, and draws what the export's steps draw", async () => {
+  const out = at("halves for a sampler");
+  const config = await exportFolders(at("llamagen"), at("tokenizer"), out, { target: "cuda", weights: "float16" });
+  expect(config.cache.dtype).toBe("float16");
+  const step = await openModel(join(out, "decoder.onnx"), { runtime: ort, providers: ["cpu"] });
+  const direct = cachedDecoder({
+    ...{ ...config, conditioning: classLabels(config.nullCondition) },
+    run: async (inputs) => (await step(inputs as never)) as unknown as StepOutputs,
+  });
+  const sessions = { "decoder.onnx": { executionProviders: ["cpu"], graphOptimizationLevel: "all" } } as const;
+  const stepwise = await openStepwise(out, config, classLabels(config.nullCondition), ort, sessions);
+  const draw = async (decoder: Decoder) => {
+    const loop = generate(decoder, {
+      ...{ conditions: [0, 2], seed: 4, temperature: 1, topK: 0, topP: 1 },
+      ...{ guidance: { kind: "constant", scale: 2 }, drafts: { kind: "raw" } },
+    });
+    let event = await loop.next();
+    while (!event.done) event = await loop.next();
+    return [...event.value.codes];
+  };
+  const codesDrawn = await draw(direct);
+  expect(codesDrawn).toEqual(await draw(stepwise.decoder)); // which widens and narrows the rows, exactly
+  expect(new Set(codesDrawn).size).toBeGreaterThan(3);
+  const wrong = cachedDecoder({
+    ...{ ...config, cache: { ...config.cache, dtype: "float32" } },
+    conditioning: classLabels(config.nullCondition),
+    run: async () => ({
+      logits: { dtype: "float32", shape: [1, 3, codes], data: new Float32Array(3 * codes) },
+      keys: [{ dtype: "float16", shape: [1, 2, 8, 1], data: new Uint16Array(16) }],
+      values: [{ dtype: "float16", shape: [1, 2, 1, 8], data: new Uint16Array(16) }],
+    }),
+  });
+  await expect(draw(wrong)).rejects.toThrow(/returns rows in float16, the cache is float32; set cache.dtype/);
+  await Promise.all([step.dispose(), stepwise.dispose()]);
 });

@@ -3,11 +3,11 @@ import type { Decoder, DecodeSession } from "./decoder";
 import { TensorARError } from "./errors";
 import { type CacheShape, createCache } from "./kv-cache";
 
-/** A tensor in memory, as it crosses the border to whatever runs the model. */
+/** A tensor in memory, as it crosses the border to whatever runs the model. float16 is held as its bits. */
 export interface TensorData {
-  readonly dtype: "float32" | "int32";
+  readonly dtype: "float32" | "float16" | "int32";
   readonly shape: readonly number[];
-  readonly data: Float32Array | Int32Array;
+  readonly data: Float32Array | Uint16Array | Int32Array;
 }
 
 /** What one decoder step is given: the previous tensor, and the cache as inputs only. */

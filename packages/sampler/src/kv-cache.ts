@@ -1,4 +1,5 @@
 import type { StepInputs, StepOutputs, TensorData } from "./cached-decoder";
+import { TensorARError } from "./errors";
 
 // R rows · H key heads · Dh head width · S slots held · L new slots
 
@@ -6,6 +7,8 @@ export interface CacheShape {
   readonly layers: number;
   readonly heads: number;
   readonly headDim: number;
+  /** What the step takes and returns; default float32. float16 is held as its bits. */
+  readonly dtype?: "float32" | "float16";
 }
 
 /** Keys and values of all slots so far, in the layout that a step reads without rearranging. */
@@ -23,9 +26,13 @@ export interface KvCache {
 const BUCKET = 64;
 const HIDDEN = -1e9;
 
-export function createCache({ layers, heads: H, headDim: Dh }: CacheShape, R: number): KvCache {
+/** float32, or the bits of float16. */
+type Numbers = Float32Array | Uint16Array;
+
+export function createCache({ layers, heads: H, headDim: Dh, dtype = "float32" }: CacheShape, R: number): KvCache {
   let S = BUCKET;
-  const empty = () => Array.from({ length: layers }, () => new Float32Array(R * H * Dh * S));
+  const zeros = (length: number): Numbers => (dtype === "float16" ? new Uint16Array(length) : new Float32Array(length));
+  const empty = () => Array.from({ length: layers }, () => zeros(R * H * Dh * S));
   let keys = empty(); // [R, H, Dh, S]
   let values = empty(); // [R, H, S, Dh]
   let mask = new Float32Array(R * S).fill(HIDDEN); // [R, S]
@@ -41,24 +48,29 @@ export function createCache({ layers, heads: H, headDim: Dh }: CacheShape, R: nu
     copyLines(old.mask, old.S, mask, S);
   };
 
-  const tensor =
+  const cached =
     (shape: readonly number[]) =>
-    (data: Float32Array): TensorData => ({ dtype: "float32", shape, data });
+    (data: Numbers): TensorData => ({ dtype, shape, data });
   return {
     filled: () => filled,
     inputs: () => ({
-      mask: tensor([R, S])(mask),
-      keys: keys.map(tensor([R, H, Dh, S])),
-      values: values.map(tensor([R, H, S, Dh])),
+      mask: { dtype: "float32", shape: [R, S], data: mask },
+      keys: keys.map(cached([R, H, Dh, S])),
+      values: values.map(cached([R, H, S, Dh])),
     }),
     append(rows, added) {
-      const L = rows.keys[0]!.shape[3]!;
+      const [{ dtype: given, shape }] = rows.keys as [TensorData];
+      if (given !== dtype)
+        throw new TensorARError(
+          `cachedDecoder: the step returns rows in ${given}, the cache is ${dtype}; set cache.dtype`,
+        );
+      const L = shape[3]!;
       if (filled + L > S) grow(filled + L);
       rows.keys.forEach(({ data }, layer) => {
-        copyLines(data as Float32Array, L, keys[layer]!.subarray(filled), S);
+        copyLines(data as Numbers, L, keys[layer]!.subarray(filled), S);
       });
       rows.values.forEach(({ data }, layer) => {
-        copyLines(data as Float32Array, L * Dh, values[layer]!.subarray(filled * Dh), S * Dh);
+        copyLines(data as Numbers, L * Dh, values[layer]!.subarray(filled * Dh), S * Dh);
       });
       const shown = added ? (added.data as Float32Array) : new Float32Array(R * L);
       copyLines(shown, L, mask.subarray(filled), S);
@@ -72,7 +84,7 @@ export function createCache({ layers, heads: H, headDim: Dh }: CacheShape, R: nu
 }
 
 /** Copies every line of `length` numbers to the start of a longer line. */
-function copyLines(from: Float32Array, length: number, to: Float32Array, longer: number): void {
+function copyLines(from: Numbers, length: number, to: Numbers, longer: number): void {
   // Lines are short, the width of a head or less: a call for each would cost more than copying it.
   for (let line = 0, at = 0; at < from.length; line++) {
     const start = line * longer;

@@ -1,15 +1,8 @@
-import type { CachedDecoderOptions, StepInputs, StepOutputs } from "./cached-decoder";
+import type { CachedDecoderOptions, StepInputs, StepOutputs, TensorData } from "./cached-decoder";
 import type { ConditionTensors } from "./conditioning";
 import type { Decoder, DecodeSession } from "./decoder";
 import { TensorARError } from "./errors";
 import type { CacheShape } from "./kv-cache";
-
-/** float16 travels as its bits. */
-interface StateTensor {
-  readonly dtype: "float32" | "float16";
-  readonly shape: readonly number[];
-  readonly data: Float32Array | Uint16Array;
-}
 
 /**
  * A step that keeps the cache itself, as `openModel` of `@tensorar/onnx` opens `decoder-resident.onnx` with the state
@@ -19,9 +12,9 @@ export interface ResidentStep {
   (inputs: Pick<StepInputs, "condition" | "window" | "position">): Promise<Pick<StepOutputs, "logits" | "states">>;
   /** Gives `mask` [R, S], `keys` [R, H, Dh, S] and `values` [R, H, S, Dh] their first values. */
   setState(state: {
-    readonly mask: StateTensor;
-    readonly keys: readonly StateTensor[];
-    readonly values: readonly StateTensor[];
+    readonly mask: TensorData;
+    readonly keys: readonly TensorData[];
+    readonly values: readonly TensorData[];
   }): Promise<void>;
   /** Names and types of what it takes. */
   readonly inputs: readonly { readonly name: string; readonly dtype: string }[];
@@ -103,7 +96,7 @@ function emptyState(
 ): Parameters<ResidentStep["setState"]>[0] {
   const S = Math.max(1, slots);
   const half = run.inputs.find(({ name }) => name === "keys/0")?.dtype === "float16";
-  const empty = (...shape: number[]): StateTensor[] => {
+  const empty = (...shape: number[]): TensorData[] => {
     const size = shape.reduce((product, each) => product * each, 1);
     return Array.from({ length: layers }, () =>
       half

@@ -19,7 +19,7 @@ beforeAll(async () => {
 beforeEach(() => tf.engine().startScope());
 afterEach(() => tf.engine().endScope());
 
-const toTensor = ({ data, shape, dtype }: TensorData) => tf.tensor(data.slice(), [...shape], dtype);
+const toTensor = ({ data, shape, dtype }: TensorData) => tf.tensor(data.slice(), [...shape], dtype as "float32");
 const toData = (tensor: tf.Tensor): TensorData => ({
   dtype: tensor.dtype as "float32",
   shape: tensor.shape,

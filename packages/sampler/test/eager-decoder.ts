@@ -19,7 +19,7 @@ function mapped<A extends object, B>(
 
 const toTensors = <T>(inputs: object): T =>
   mapped(inputs as Nested<TensorData>, isData, ({ data, shape, dtype }) =>
-    tf.tensor(data.slice(), [...shape], dtype),
+    tf.tensor(data.slice(), [...shape], dtype as "float32"),
   ) as T;
 
 const toData = <T>(outputs: object): T =>
