@@ -65,6 +65,22 @@ test.each([
   },
 );
 
+test.each([
+  [4, 256, 32],
+  [8, 256, 128],
+  [8, 192, 64],
+  [8, 96, 32],
+  [8, 40, 32],
+] as const)("%i bits, rows of %i: blocks of %i where nothing is said", (bits, K, block) => {
+  const weight = tf.tensor(wave(8 * K, 0.37), [8, K]);
+  const { nodes } = trace(
+    product(weight),
+    { x: { dtype: "float32", shape: ["batch", K] } },
+    { quantize: { bits } },
+  ).graph;
+  expect(nodes.find(({ op }) => op === "MatMulNBits")!.attributes.block_size).toBe(block);
+});
+
 test("activations in 8 bits stay near", async () => {
   const [N, K] = [32, 64];
   const weight = tf.tensor(wave(N * K, 0.37), [N, K]);

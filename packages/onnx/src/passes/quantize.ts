@@ -10,7 +10,10 @@ import { rewrite } from "./rewrite";
  */
 export interface Quantization {
   readonly bits: 4 | 8 | 16;
-  /** Neighbours along a row that share a factor: 16, 32, 64, 128 or 256. Default 32. */
+  /**
+   * Neighbours along a row that share a factor: 16, 32, 64, 128 or 256. Default: 32 for 4 bits; for 8, of which fewer factors
+   * cost little, 128 or 64 where rows are a multiple of that, else 32.
+   */
   readonly blockSize?: number;
   /**
    * What products are computed in. For 4 and 8 bits: "int8", the default, rounds activations to 8 bits as well, which ONNX
@@ -34,33 +37,37 @@ const ACCURACY = { float32: 1, int8: 4 } as const;
  *
  * @throws TensorARError when a size is not one that ONNX Runtime takes, or a weight is not finite
  */
-export function quantizeWeights(graph: Graph, { bits, blockSize = 32, activations, keep, ports }: Quantization): Graph {
+export function quantizeWeights(graph: Graph, { bits, blockSize, activations, keep, ports }: Quantization): Graph {
   if (bits !== 4 && bits !== 8 && bits !== 16) throw new TensorARError(`quantize: ${bits} bits; use 4, 8 or 16`);
   if (activations === (bits === 16 ? "int8" : "float16"))
     throw new TensorARError(`quantize: activations "${activations}" do not go with ${bits} bits; leave them out`);
   if (ports && activations !== "float16")
     throw new TensorARError('quantize: ports are float16 only where activations are; add activations: "float16"');
   if (bits === 16) return activations === "float16" ? computeInHalf(graph, { keep, ports }) : halveWeights(graph, keep);
-  if (![16, 32, 64, 128, 256].includes(blockSize))
+  if (blockSize !== undefined && ![16, 32, 64, 128, 256].includes(blockSize))
     throw new TensorARError(`quantize: blockSize ${blockSize}; use 16, 32, 64, 128 or 256`);
   const stored = new Map<Value, { codes: Value; scales: Value }>();
   return rewrite(graph, (node, g) => {
     const [x, weight] = node.inputs as [Value, Value];
     if (node.op !== "Gemm" || node.attributes.transA !== 0 || node.attributes.transB !== 1) return undefined;
     if (weight.source.kind !== "weight" || weight.dtype !== "float32" || keep?.(weight.source.name)) return undefined;
-    if (!stored.has(weight)) stored.set(weight, quantized(weight, bits, blockSize));
-    const { codes, scales } = stored.get(weight)!;
     const [N, K] = weight.shape as [number, number];
+    const block = blockSize ?? usualBlock(bits, K);
+    if (!stored.has(weight)) stored.set(weight, quantized(weight, bits, block));
+    const { codes, scales } = stored.get(weight)!;
     const attributes = {
       K,
       N,
       bits,
-      block_size: blockSize,
+      block_size: block,
       accuracy_level: ACCURACY[activations === "float32" ? "float32" : "int8"],
     };
     return [g.op("MatMulNBits", [x, codes, scales], node.outputs[0]!, attributes)];
   });
 }
+
+const usualBlock = (bits: 4 | 8, K: number): number =>
+  (bits === 8 ? [128, 64].find((size) => K % size === 0) : undefined) ?? 32;
 
 /**
  * Weight `[N, K]` as codes `[N, blocks, blockSize · bits / 8]` and factors `[N · blocks]`: weight = (code - zero) · factor
