@@ -1,6 +1,6 @@
 import { TensorARError } from "./errors";
 import { exponential } from "./exponential";
-import { type Kept, keptLogits } from "./filter";
+import { createFilter } from "./filter";
 
 /** How a code is drawn from one row of logits. Applied in this order, as in LlamaGen `autoregressive/models/generate.py`. */
 export interface SamplingOptions {
@@ -29,68 +29,85 @@ export interface Categorical {
   sample(logits: Float32Array, offset: number, options: SamplingOptions, uniform: number, where: string): number;
 }
 
+/** Codes whose weights are added up before one of them is looked for: their sum is all that is kept of them. */
+const BLOCK = 256;
+
 /** @param vocabSize V */
 export function createCategorical(vocabSize: number): Categorical {
   const weights = new Float64Array(vocabSize);
-  const scratch = new Float32Array(vocabSize);
+  const sums = new Float64Array(Math.ceil(vocabSize / BLOCK));
+  const filter = createFilter(vocabSize);
 
-  const compute: Categorical["weights"] = (logits, offset, { temperature, topK, topP }, where) => {
-    const row = logits.subarray(offset, offset + vocabSize);
-    const largest = largestOf(row, where);
-    const filtered = (topK > 0 && topK < vocabSize) || topP < 1;
-    const total = filtered
-      ? weighKept(row, keptLogits(row, largest, { temperature, topK, topP }, scratch), largest, temperature, weights)
-      : weighAll(row, largest, temperature, weights);
-    return { weights, total };
+  const prepare = (logits: Float32Array, offset: number, options: SamplingOptions, where: string): Row => {
+    const { temperature, topK, topP } = options;
+    const values = logits.subarray(offset, offset + vocabSize);
+    const largest = largestOf(values, where);
+    if ((topK === 0 || topK >= vocabSize) && topP >= 1)
+      return { values, codes: undefined, count: vocabSize, largest, temperature };
+    const codes = filter.keptCodes(values, largest, options);
+    return { values, codes, count: codes.length, largest, temperature };
   };
 
   return {
-    weights: compute,
+    weights(logits, offset, options, where) {
+      const row = prepare(logits, offset, options, where);
+      weights.fill(0);
+      return { weights, total: weigh(row, 0, row.count, weights) };
+    },
     sample(logits, offset, options, uniform, where) {
-      const { total } = compute(logits, offset, options, where);
-      let rest = uniform * total;
-      let last = 0;
-      for (let code = 0; code < vocabSize; code++) {
-        const weight = weights[code]!;
-        if (weight === 0) continue;
-        last = code;
-        rest -= weight;
-        if (rest < 0) return code;
+      const row = prepare(logits, offset, options, where);
+      const blocks = Math.ceil(row.count / BLOCK);
+      let total = 0;
+      for (let block = 0; block < blocks; block++) {
+        sums[block] = weigh(row, block * BLOCK, Math.min(row.count, (block + 1) * BLOCK));
+        total += sums[block]!;
       }
-      return last; // rounding left a remainder above 0
+      let rest = uniform * total;
+      let last = 0; // of the blocks with any weight, if rounding leaves a remainder
+      for (let block = 0; block < blocks; block++) {
+        if (sums[block] === 0) continue;
+        last = block;
+        if (rest < sums[block]!) break;
+        rest -= sums[block]!;
+      }
+      return codeAt(row, last * BLOCK, Math.min(row.count, (last + 1) * BLOCK), rest);
     },
   };
 }
 
-/** Weights of all codes; returns their sum. */
-function weighAll(row: Float32Array, largest: number, temperature: number, weights: Float64Array): number {
-  let total = 0;
-  for (let code = 0; code < row.length; code++) {
-    const weight = exponential((row[code]! - largest) / temperature);
-    weights[code] = weight;
-    total += weight;
-  }
-  return total;
+/** One row of logits, and what is kept of it. */
+interface Row {
+  readonly values: Float32Array;
+  /** Ascending; undefined: all. */
+  readonly codes: Int32Array | undefined;
+  readonly count: number;
+  readonly largest: number;
+  readonly temperature: number;
 }
 
-/** As {@link weighAll}, with 0 for what is not kept. */
-function weighKept(
-  row: Float32Array,
-  { threshold, ties }: Kept,
-  largest: number,
-  temperature: number,
-  weights: Float64Array,
-): number {
-  let [total, left] = [0, ties];
-  weights.fill(0);
-  for (let code = 0; code < row.length; code++) {
-    const logit = row[code]!;
-    if (logit < threshold || (logit === threshold && left-- <= 0)) continue;
-    const weight = exponential((logit - largest) / temperature);
-    weights[code] = weight;
-    total += weight;
+/** Sum of the weights of the kept codes number `from … to - 1`; each goes to its code's place in `out` where that is given. */
+function weigh({ values, codes, largest, temperature }: Row, from: number, to: number, out?: Float64Array): number {
+  let sum = 0;
+  for (let i = from; i < to; i++) {
+    const code = codes ? codes[i]! : i;
+    const weight = exponential((values[code]! - largest) / temperature);
+    if (out) out[code] = weight;
+    sum += weight;
   }
-  return total;
+  return sum;
+}
+
+/** The code at this weight among the kept ones number `from … to - 1`; the last that has any if rounding leaves a remainder. */
+function codeAt(row: Row, from: number, to: number, at: number): number {
+  let [rest, last] = [at, from];
+  for (let i = from; i < to; i++) {
+    const weight = weigh(row, i, i + 1);
+    if (weight === 0) continue;
+    last = i;
+    rest -= weight;
+    if (rest < 0) break;
+  }
+  return row.codes ? row.codes[last]! : last;
 }
 
 function largestOf(row: Float32Array, where: string): number {

@@ -1,11 +1,5 @@
 import { exponential } from "./exponential";
 
-/** Which logits top-k and top-p keep: all above the threshold, and the first `ties` of those that equal it. */
-export interface Kept {
-  readonly threshold: number;
-  readonly ties: number;
-}
-
 /** What a filter needs to know of one row. */
 export interface FilterOptions {
   readonly temperature: number;
@@ -13,32 +7,58 @@ export interface FilterOptions {
   readonly topP: number;
 }
 
-/**
- * Threshold of top-k and top-p.
- * @param largest the largest of `row`
- * @param scratch [V], overwritten
- */
-export function keptLogits(
-  row: Float32Array,
-  largest: number,
-  { temperature, topK, topP }: FilterOptions,
-  scratch: Float32Array,
-): Kept {
-  const V = row.length;
-  const threshold = topK > 0 && topK < V ? kthLargest(row, topK, scratch) : Number.NEGATIVE_INFINITY;
-  if (topP >= 1) return { threshold, ties: V };
-  const count = collect(row, threshold, scratch);
-  return nucleus(scratch.subarray(0, count), largest, temperature, topP);
+/** Finds the codes that top-k and top-p keep, reusing its scratch memory. */
+export interface Filter {
+  /**
+   * @param row [V]
+   * @param largest the largest of `row`
+   * @returns the codes that are kept, ascending; valid until the next call
+   */
+  keptCodes(row: Float32Array, largest: number, options: FilterOptions): Int32Array;
 }
 
-/** Copies the values that reach the threshold to the start of `out`; returns how many. */
-function collect(row: Float32Array, threshold: number, out: Float32Array): number {
-  let count = 0;
-  for (let i = 0; i < row.length; i++) {
-    const value = row[i]!;
-    out[count] = value; // and overwritten by the next one if it is too small: no branch to mispredict
-    count += value >= threshold ? 1 : 0;
+/** @param vocabSize V */
+export function createFilter(vocabSize: number): Filter {
+  const scratch = new Float32Array(vocabSize);
+  const codes = new Int32Array(vocabSize);
+  return {
+    keptCodes(row, largest, { temperature, topK, topP }) {
+      const K = topK > 0 && topK < vocabSize ? topK : vocabSize;
+      let count = collect(row, likelyThreshold(row, K, scratch), codes);
+      if (count < K) count = collect(row, Number.NEGATIVE_INFINITY, codes);
+      const candidates = codes.subarray(0, count);
+      const values = scratch.subarray(0, candidates.length);
+      for (let i = 0; i < candidates.length; i++) values[i] = row[candidates[i]!]!;
+      const threshold = K < vocabSize ? select(values, values.length - K) : Number.NEGATIVE_INFINITY;
+      const kept = reaching(row, candidates, { threshold, ties: vocabSize });
+      if (topP >= 1) return kept;
+      for (let i = 0; i < kept.length; i++) values[i] = row[kept[i]!]!;
+      return reaching(row, kept, nucleus(values.subarray(0, kept.length), largest, temperature, topP));
+    },
+  };
+}
+
+/** What is kept: all above the threshold, and the first `ties` of those that equal it. */
+interface Kept {
+  readonly threshold: number;
+  readonly ties: number;
+}
+
+/** Those of some codes that are kept, moved to the front. */
+function reaching(row: Float32Array, codes: Int32Array, { threshold, ties }: Kept): Int32Array {
+  let [count, left] = [0, ties];
+  for (let i = 0; i < codes.length; i++) {
+    const code = codes[i]!;
+    const value = row[code]!;
+    if (value > threshold || (value === threshold && left-- > 0)) codes[count++] = code;
   }
+  return codes.subarray(0, count);
+}
+
+/** Writes the codes whose values reach the threshold to `out`; returns how many. */
+function collect(row: Float32Array, threshold: number, out: Int32Array): number {
+  let count = 0;
+  for (let code = 0; code < row.length; code++) if (row[code]! >= threshold) out[count++] = code;
   return count;
 }
 
@@ -46,21 +66,16 @@ function collect(row: Float32Array, threshold: number, out: Float32Array): numbe
 const STRIDE = 16;
 
 /**
- * The K-th largest of many values. A sample says about where it lies, so that what is searched in earnest is little more than
- * the K largest. Source: Floyd & Rivest 1975, "Expected time bounds for selection", in its plainest form.
+ * A value that K of the row or some more reach, by what a sample of it says, so that what is searched in earnest is little more
+ * than the K largest. Source: Floyd & Rivest 1975, "Expected time bounds for selection", in its plainest form.
  */
-function kthLargest(row: Float32Array, K: number, scratch: Float32Array): number {
+function likelyThreshold(row: Float32Array, K: number, scratch: Float32Array): number {
   const sampled = Math.floor(row.length / STRIDE);
   const expected = K / STRIDE;
   const rank = Math.ceil(expected + 4 * Math.sqrt(expected) + 4); // of the sample: rarely too high
-  if (rank < sampled / 2) {
-    for (let i = 0; i < sampled; i++) scratch[i] = row[i * STRIDE]!;
-    const below = select(scratch.subarray(0, sampled), sampled - rank);
-    const count = collect(row, below, scratch);
-    if (count >= K) return select(scratch.subarray(0, count), count - K);
-  }
-  scratch.set(row);
-  return select(scratch, row.length - K);
+  if (rank >= sampled / 2) return Number.NEGATIVE_INFINITY;
+  for (let i = 0; i < sampled; i++) scratch[i] = row[i * STRIDE]!;
+  return select(scratch.subarray(0, sampled), sampled - rank);
 }
 
 /**

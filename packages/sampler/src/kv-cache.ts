@@ -85,7 +85,10 @@ export function createCache({ layers, heads: H, headDim: Dh, dtype = "float32" }
 
 /** Copies every line of `length` numbers to the start of a longer line. */
 function copyLines(from: Numbers, length: number, to: Numbers, longer: number): void {
-  // Lines are short, the width of a head or less: a call for each would cost more than copying it.
+  if (length === 1) {
+    for (let line = 0, at = 0; line < from.length; line++, at += longer) to[at] = from[line]!;
+    return;
+  }
   for (let line = 0, at = 0; at < from.length; line++) {
     const start = line * longer;
     for (let i = 0; i < length; i++, at++) to[start + i] = from[at]!;
