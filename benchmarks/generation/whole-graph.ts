@@ -36,7 +36,7 @@ export async function wholeGraph(): Promise<Row> {
     const pixels = hostWeights(vqShapes(VQ16));
     await saveTokenizer(tokenizerDir, { kind: "vq", imageSize: 256, config: VQ16, tensors: pixels }, "float32");
     const { cache, tokens, vocabSize, nullCondition } = await exportFolders(modelDir, tokenizerDir, out, {
-      whole: { topK: 0, topP: 1 },
+      ...{ target: "cpu", whole: { topK: 0, topP: 1 } },
     });
     const [whole, step, images] = await Promise.all(
       ["generation.onnx", "decoder.onnx", "image-decoder.onnx"].map((file) =>
@@ -50,7 +50,7 @@ export async function wholeGraph(): Promise<Row> {
     const int = (...data: number[]) => ({ dtype: "int32", shape: [data.length], data: Int32Array.from(data) }) as const;
     const float = (shape: number[], value: number) =>
       ({ dtype: "float32", shape, data: Float32Array.of(value) }) as const;
-    const inputs = { condition: int(7), seed: int(1), index: int(0), scale: float([1], 2), temperature: float([], 1) };
+    const inputs = { condition: int(7), seed: int(1), index: int(0), scale: float([1], 2), temperature: float([1], 1) };
     const stepwise = async () => {
       const options = { seed: 1, temperature: 1, topK: 0, topP: 1, drafts: { kind: "raw" } } as const;
       const loop = generate(decoder, { ...options, conditions: [7], guidance: { kind: "constant", scale: 2 } });
