@@ -11,5 +11,6 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 120_000,
     pool: "forks",
+    env: { ORT_DISABLE_TELEMETRY: "1" },
   },
 });

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import "./no-telemetry";
 import { availableParallelism } from "node:os";
 import { writeFileAtomic } from "@tensorar/checkpoint/node";
 import type { PerFactor } from "@tensorar/sampler";

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import "./no-telemetry";
 import { Command } from "commander";
 import { addCommand } from "./command";
 import { codesCommand } from "./commands/codes";
