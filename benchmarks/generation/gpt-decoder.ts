@@ -30,7 +30,7 @@ export async function openDecoder(model: Model, quantize?: Quantization, runtime
       window: { dtype: "int32", shape: ["batch", windowSize] },
       position: { dtype: "int32", shape: [1] },
       mask: { dtype: "float32", shape: ["batch", "slots"] },
-      keys: layers({ dtype: "float32", shape: ["batch", cache.heads, cache.headDim, "slots"] } as const),
+      keys: layers({ dtype: "float32", shape: ["batch", cache.heads, "slots", cache.headDim] } as const),
       values: layers({ dtype: "float32", shape: ["batch", cache.heads, "slots", cache.headDim] } as const),
     },
     { runtime, weights: params, threads: 2, fuse: "cpu", ...(quantize && { quantize }) },

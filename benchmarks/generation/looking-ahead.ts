@@ -19,7 +19,7 @@ function slotSpecs(model: Model) {
     windows: { dtype: "int32", shape: ["batch", "new", model.windowSize] },
     positions: { dtype: "int32", shape: ["new"] },
     mask: { dtype: "float32", shape: ["batch", "slots"] },
-    keys: each({ dtype: "float32", shape: ["batch", heads, headDim, "slots"] } as const),
+    keys: each({ dtype: "float32", shape: ["batch", heads, "slots", headDim] } as const),
     values: each({ dtype: "float32", shape: ["batch", heads, "slots", headDim] } as const),
   } as const;
 }
@@ -48,7 +48,7 @@ export async function lookingAhead(gpt: Model["backbone"]): Promise<Row> {
       L,
     ),
     mask: float(R, S),
-    keys: each(float(R, heads, headDim, S)),
+    keys: each(float(R, heads, S, headDim)),
     values: each(float(R, heads, S, headDim)),
   });
   const [one, four] = [feeds(1), feeds(4)];

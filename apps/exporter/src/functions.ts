@@ -69,7 +69,7 @@ export function stepInputs(sizes: StepSizes) {
     condition: conditionInputs(sizes),
     position: int(1),
     mask: float("batch", "slots"),
-    keys: perLayer(float("batch", heads, headDim, "slots")),
+    keys: perLayer(float("batch", heads, "slots", headDim)),
     values: perLayer(float("batch", heads, "slots", headDim)),
   };
 }

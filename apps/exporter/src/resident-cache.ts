@@ -6,7 +6,7 @@ import * as tf from "@tensorflow/tfjs-core";
 export interface CacheTensors {
   /** [R, S], or of the new slots [R, L]; none there where conditions are never padded */
   readonly mask?: tf.Tensor | undefined;
-  /** [R, H, Dh, S or L], one per layer */
+  /** [R, H, S or L, Dh], one per layer */
   readonly keys: readonly tf.Tensor[];
   /** [R, H, S or L, Dh], one per layer */
   readonly values: readonly tf.Tensor[];
@@ -27,12 +27,12 @@ export function withNewSlots(
 ): CacheTensors & { readonly mask: tf.Tensor } {
   const slots = tf.range(0, cache.mask.shape[1]!, 1, "int32"); // [S]
   const places = tf.cast(tf.equal(tf.expandDims(positions, 1), tf.expandDims(slots, 0)), "float32"); // [L, S]
-  const byKey = tf.reshape(places, [1, 1, ...places.shape]);
-  const byValue = tf.transpose(byKey, [0, 1, 3, 2]); // [1, 1, S, L]
+  const placed = tf.reshape(tf.transpose(places), [1, 1, ...places.shape.toReversed()]); // [1, 1, S, L]
+  const added = (cached: tf.Tensor, fresh: tf.Tensor) => tf.add(cached, tf.matMul(placed, fresh));
   const shown = tf.add(cache.mask, tf.mul(tf.sum(places, 0, true), -HIDDEN)); // [R, S]
   return {
     mask: rows.mask ? tf.add(shown, tf.matMul(rows.mask, places)) : shown,
-    keys: cache.keys.map((keys, layer) => tf.add(keys, tf.matMul(rows.keys[layer]!, byKey))),
-    values: cache.values.map((values, layer) => tf.add(values, tf.matMul(byValue, rows.values[layer]!))),
+    keys: cache.keys.map((keys, layer) => added(keys, rows.keys[layer]!)),
+    values: cache.values.map((values, layer) => added(values, rows.values[layer]!)),
   };
 }

@@ -135,7 +135,7 @@ function loopSpecs({ backbone, windowSize: k }: TensorARModel<Condition>, sizes:
         positions: int(L),
         ...(padded && { own: float("batch", 2, L) }),
         mask: padded ? float("batch", 2, "slots") : float(1, 1, "slots"),
-        keys: each(float("batch", 2, H, Dh, "slots")),
+        keys: each(float("batch", 2, H, "slots", Dh)),
         values: each(float("batch", 2, H, "slots", Dh)),
       },
       fixed: { uniforms: float("batch", T, F * k), condition: rows },
@@ -175,7 +175,7 @@ function firstState(
       codes: tf.cast(zeros(backbone.tokens), "int32"),
       ...{ x: apart(x), positions, ...(padded && { own: apart(mask) }) },
       mask: padded ? tf.add(zeros(2, 1), HIDDEN) : tf.fill([1, 1, 1], HIDDEN),
-      ...{ keys: perLayer(2, H, Dh, 1), values: perLayer(2, H, 1, Dh) },
+      ...{ keys: perLayer(2, H, 1, Dh), values: perLayer(2, H, 1, Dh) },
     },
     fixed: { uniforms: generationUniforms(seed, index, sizes), condition: both },
   };
@@ -212,7 +212,7 @@ function nextState(
     positions: tf.add(tf.slice(state.positions, [length - 1], [1]), tf.scalar(1, "int32")),
     ...(own && { own: tf.mul(tf.slice(own, [0, 0, 0], [-1, -1, 1]), 0) }),
     mask: tf.concat([state.mask, added], 2),
-    keys: state.keys.map((keys, layer) => tf.concat([keys, apart(outputs.keys[layer]!)], 4)),
+    keys: state.keys.map((keys, layer) => tf.concat([keys, apart(outputs.keys[layer]!)], 3)),
     values: state.values.map((values, layer) => tf.concat([values, apart(outputs.values[layer]!)], 3)),
   };
 }

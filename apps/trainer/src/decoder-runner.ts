@@ -44,7 +44,7 @@ export async function openDecoder<C>(
   const past: Record<string, Nested<InputSpec>> = {
     condition,
     mask: { dtype: "float32", shape: ["batch", "slots"] },
-    keys: layers({ dtype: "float32", shape: ["batch", cache.heads, cache.headDim, "slots"] }),
+    keys: layers({ dtype: "float32", shape: ["batch", cache.heads, "slots", cache.headDim] }),
     values: layers({ dtype: "float32", shape: ["batch", cache.heads, "slots", cache.headDim] }),
   };
   const step = ahead

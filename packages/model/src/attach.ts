@@ -65,7 +65,7 @@ export interface TensorARModel<C extends Condition = tf.Tensor> {
   decode(params: Params, inputs: DecodeInputs<C>): DecodeOutputs;
   /**
    * Several slots of the generation loop at once, as speculative sampling feeds them: logits [R, L, k, V], states
-   * [R, L, k, D], rows of the cache [R, Hkv, Dh, L] and [R, Hkv, L, Dh]. The caller owns the results.
+   * [R, L, k, D], rows of the cache [R, Hkv, L, Dh] and [R, Hkv, L, Dh]. The caller owns the results.
    */
   decodeSlots(params: Params, inputs: DecodeSlotsInputs<C>): DecodeOutputs;
   /**

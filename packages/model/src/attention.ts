@@ -4,7 +4,7 @@ import * as tf from "@tensorflow/tfjs-core";
 
 /** Keys and values of earlier slots, only read. */
 export interface LayerCache {
-  /** [R, Hkv, Dh, S] */
+  /** [R, Hkv, S, Dh] */
   readonly keys: tf.Tensor;
   /** [R, Hkv, S, Dh] */
   readonly values: tf.Tensor;
@@ -71,7 +71,7 @@ export function attention(
 /** Softmax over cached and own scores together, then the weighted values: [R, Hkv, G·L, Dh]. */
 function mixWithCache(queries: tf.Tensor, own: tf.Tensor, values: tf.Tensor, cache: LayerCache): tf.Tensor {
   const mask = tf.expandDims(tf.expandDims(cache.mask, 1), 1); // [R, 1, 1, S]
-  const past = tf.add(tf.matMul(queries, cache.keys), mask); // [R, Hkv, G·L, S]
+  const past = tf.add(tf.matMul(queries, cache.keys, false, true), mask); // [R, Hkv, G·L, S]
   const probabilities = tf.softmax(tf.concat([past, own], -1));
   const [pastShare, ownShare] = tf.split(probabilities, [past.shape[3]!, own.shape[3]!], -1) as [tf.Tensor, tf.Tensor];
   return tf.add(tf.matMul(pastShare, cache.values), tf.matMul(ownShare, values));

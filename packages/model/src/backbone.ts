@@ -5,7 +5,7 @@ import type { ParameterShapes, Params } from "./parameters";
 
 /** What the trunk reads of earlier calls; S may grow from call to call. */
 export interface TrunkCache {
-  /** One per layer: [R, Hkv, Dh, S]. */
+  /** One per layer: [R, Hkv, S, Dh]. */
   readonly keys: readonly tf.Tensor[];
   /** One per layer: [R, Hkv, S, Dh]. */
   readonly values: readonly tf.Tensor[];
@@ -16,7 +16,7 @@ export interface TrunkCache {
 export interface TrunkOutput {
   /** [R, L, D], after the final norm. */
   readonly hidden: tf.Tensor;
-  /** New rows, one per layer: [R, Hkv, Dh, L]. */
+  /** New rows, one per layer: [R, Hkv, L, Dh]. */
   readonly keys: tf.Tensor[];
   /** New rows, one per layer: [R, Hkv, L, Dh]. */
   readonly values: tf.Tensor[];

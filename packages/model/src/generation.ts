@@ -16,7 +16,7 @@ export interface DecodeInputs<C extends Condition = tf.Tensor> {
   readonly position: tf.Tensor;
   /** float32 [R, S]: 0 where a cached slot is filled, -1e9 where not. */
   readonly mask: tf.Tensor;
-  /** One per layer: [R, Hkv, Dh, S]. */
+  /** One per layer: [R, Hkv, S, Dh]. */
   readonly keys: readonly tf.Tensor[];
   /** One per layer: [R, Hkv, S, Dh]. */
   readonly values: readonly tf.Tensor[];
@@ -35,7 +35,7 @@ export interface DecodeOutputs {
   readonly logits: tf.Tensor;
   /** [R, k, D]: what `nextFactor` of the model needs; with factors only. */
   readonly states?: tf.Tensor;
-  /** New rows of the cache, one per layer: [R, Hkv, Dh, L]. */
+  /** New rows of the cache, one per layer: [R, Hkv, L, Dh]. */
   readonly keys: tf.Tensor[];
   /** [R, Hkv, L, Dh] */
   readonly values: tf.Tensor[];

@@ -126,5 +126,5 @@ function llamaBlock(
   const normed = rmsNorm(middle, weight("post_attention_layernorm"), rms_norm_eps);
   const inner = swiglu(linear(normed, weight("mlp.gate_proj")), linear(normed, weight("mlp.up_proj")));
   const hidden = tf.add(middle, linear(inner, weight("mlp.down_proj"))) as tf.Tensor2D;
-  return { hidden, keys: tf.transpose(keys, [0, 1, 3, 2]), values };
+  return { hidden, keys, values };
 }

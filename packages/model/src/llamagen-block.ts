@@ -62,7 +62,7 @@ function selfAttention(
   const mixed = attention(queries, keys, values, { cache, own }); // [R, H, L, Dh]
   const rows = tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [-1, config.dim]);
   const output = linear(rows, weight("attention.wo.weight")) as tf.Tensor2D;
-  return { output, keys: tf.transpose(keys, [0, 1, 3, 2]), values };
+  return { output, keys, values };
 }
 
 function feedForward(weight: BlockWeights, x: tf.Tensor2D): tf.Tensor2D {

@@ -210,5 +210,5 @@ function selfAttention(
   const keys = layerNorm(k, block("attn.k_norm.weight"), block("attn.k_norm.bias"), EPSILON);
   const mixed = attention(queries, keys, values, { own, cache });
   const rows = tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [-1, width]);
-  return { output: affine(block, "attn.proj", rows), keys: tf.transpose(keys, [0, 1, 3, 2]), values };
+  return { output: affine(block, "attn.proj", rows), keys, values };
 }

@@ -18,7 +18,7 @@ export class CachedDecode {
     const { layers, heads, headDim } = model.backbone.cache;
     const buffers = (shape: [number, number, number, number]) =>
       Array.from({ length: layers }, () => tf.buffer(shape, "float32") as Buffer4);
-    this.#keys = buffers([rows, heads, headDim, slots]);
+    this.#keys = buffers([rows, heads, slots, headDim]);
     this.#values = buffers([rows, heads, slots, headDim]);
   }
 
@@ -35,7 +35,7 @@ export class CachedDecode {
         values: this.#values.map((buffer) => buffer.toTensor()),
       });
       for (const [layer, rows] of keys.entries()) {
-        this.#write(this.#keys[layer]!, rows, ([r, h, d]) => [r, h, d, this.#slot]);
+        this.#write(this.#keys[layer]!, rows, ([r, h, , d]) => [r, h, this.#slot, d]);
       }
       for (const [layer, rows] of values.entries()) {
         this.#write(this.#values[layer]!, rows, ([r, h, , d]) => [r, h, this.#slot, d]);
@@ -47,7 +47,7 @@ export class CachedDecode {
 
   /** [R, Hkv, S, Dh]; the caller's. */
   keys(layer: number): tf.Tensor {
-    return tf.transpose(this.#keys[layer]!.toTensor(), [0, 1, 3, 2]);
+    return this.#keys[layer]!.toTensor();
   }
 
   /** [R, Hkv, S, Dh]; the caller's. */

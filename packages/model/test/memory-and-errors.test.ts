@@ -52,7 +52,7 @@ const decodeInputs = {
   window: tf.zeros([R, k], "int32"),
   position: tf.tensor1d([2], "int32"),
   mask: tf.zeros([R, 5]),
-  keys: layers([R, cache.heads, cache.headDim, 5]),
+  keys: layers([R, cache.heads, 5, cache.headDim]),
   values: layers([R, cache.heads, 5, cache.headDim]),
 };
 const scalars = { learningRate: tf.scalar(0.1), step: tf.scalar(1) };

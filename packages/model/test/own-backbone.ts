@@ -47,7 +47,7 @@ export const ownBackbone: Backbone = {
       h = tf.add(h, product(joined, params[`${layer}.proj.weight`]!));
       const inner = tf.square(tf.relu(product(norm(h), params[`${layer}.up.weight`]!)));
       h = tf.add(h, product(inner, params[`${layer}.down.weight`]!));
-      rows.keys.push(tf.transpose(k, [0, 1, 3, 2])); // [R, H, Dh, L]
+      rows.keys.push(k); // [R, H, L, Dh]
       rows.values.push(v);
     }
     return { hidden: norm(h), ...rows };

@@ -23,8 +23,6 @@ interface Inputs extends Readonly<Record<"queries" | "keys" | "values" | "mask",
   readonly newValues: tf.Tensor;
 }
 
-const flip = (x: tf.Tensor) => tf.transpose(x, [0, 1, 3, 2]);
-
 interface Change {
   /** Added to the scores of new slots. */
   readonly own?: (positions: tf.Tensor) => tf.Tensor;
@@ -36,7 +34,7 @@ interface Change {
 
 /** As a step returns it whose cache grows. */
 const grown = ({ keys, values, newKeys, newValues }: Inputs) => ({
-  keys: tf.concat([keys, flip(newKeys)], 3),
+  keys: tf.concat([keys, newKeys], 2),
   values: tf.concat([values, newValues], 2),
 });
 
@@ -46,7 +44,7 @@ function attention(
   { own, shares, queriesOfNew, next = grown }: Change = {},
 ): Record<string, tf.Tensor> {
   const { queries, keys, values, mask, newKeys, newValues } = inputs;
-  const past = tf.add(tf.matMul(queries, keys), tf.expandDims(tf.expandDims(mask, 1), 1));
+  const past = tf.add(tf.matMul(queries, keys, false, true), tf.expandDims(tf.expandDims(mask, 1), 1));
   const asked = queriesOfNew ? queriesOfNew(queries) : queries;
   const fresh = tf.matMul(asked, newKeys, false, true);
   const seen = own ? tf.add(fresh, own(queries)) : fresh;
@@ -61,7 +59,7 @@ async function products(change: Change | undefined, length: number | "new", grou
   const L = typeof length === "string" ? length : group * length; // heads that share keys are more rows
   const float = (...shape: (number | string)[]) => ({ dtype: "float32", shape }) as const;
   const specs = {
-    ...{ queries: float("rows", H, L, W), keys: float("rows", H, W, "slots"), values: float("rows", H, "slots", W) },
+    ...{ queries: float("rows", H, L, W), keys: float("rows", H, "slots", W), values: float("rows", H, "slots", W) },
     ...{ mask: float("rows", "slots"), newKeys: float("rows", H, length, W), newValues: float("rows", H, length, W) },
   };
   const fn = (inputs: Inputs) => attention(inputs, change);
@@ -74,7 +72,7 @@ async function products(change: Change | undefined, length: number | "new", grou
     const l = typeof length === "string" ? 3 : length;
     const hidden = Array.from({ length: R * S }, (_, i) => (i % 3 === 1 ? -1e9 : 0));
     const inputs: Inputs = {
-      ...{ queries: random(1, R, H, group * l, W), keys: random(2, R, H, W, S), values: random(3, R, H, S, W) },
+      ...{ queries: random(1, R, H, group * l, W), keys: random(2, R, H, S, W), values: random(3, R, H, S, W) },
       ...{ mask: tf.tensor2d(hidden, [R, S]), newKeys: random(4, R, H, l, W), newValues: random(5, R, H, l, W) },
     };
     const [eager, actual] = [
@@ -111,7 +109,7 @@ test("a cache with more axes in front, as a loop keeps it", async () => {
     const { queries, keys, values, newKeys, newValues } = given;
     const [rows, fresh] = [flat(newKeys), flat(newValues)];
     const next = () => ({
-      keys: tf.concat([keys, apart(flip(rows))], 4),
+      keys: tf.concat([keys, apart(rows)], 3),
       values: tf.concat([values, apart(fresh)], 3),
     });
     const flattened = {
@@ -125,13 +123,13 @@ test("a cache with more axes in front, as a loop keeps it", async () => {
   };
   const float = (...shape: (number | string)[]) => ({ dtype: "float32", shape }) as const;
   const row = float("batch", 2, H, 1, W);
-  const cache = { keys: float("batch", 2, H, W, "slots"), values: float("batch", 2, H, "slots", W) };
+  const cache = { keys: float("batch", 2, H, "slots", W), values: float("batch", 2, H, "slots", W) };
   const specs = { ...cache, mask: float(1, "slots"), queries: row, newKeys: row, newValues: row };
   const form = await compile(fn as never, specs, { runtime: ort, fuse: "cpu" });
   expect(form.model.graph.nodes.filter(({ op }) => op === "MatMul")).toHaveLength(2);
   const random = (seed: number, ...shape: number[]) => tf.randomNormal(shape, 0, 1, "float32", seed);
   const inputs: Inputs = {
-    ...{ keys: random(2, 3, 2, H, W, 5), values: random(3, 3, 2, H, 5, W), mask: tf.tensor2d([[0, -1e9, 0, 0, -1e9]]) },
+    ...{ keys: random(2, 3, 2, H, 5, W), values: random(3, 3, 2, H, 5, W), mask: tf.tensor2d([[0, -1e9, 0, 0, -1e9]]) },
     ...{ queries: random(1, 3, 2, H, 1, W), newKeys: random(4, 3, 2, H, 1, W), newValues: random(5, 3, 2, H, 1, W) },
   };
   const eager = fn(inputs);
@@ -141,13 +139,10 @@ test("a cache with more axes in front, as a loop keeps it", async () => {
 });
 
 test.each<[string, Change]>([
-  [
-    "only the new rows are returned",
-    { next: ({ newKeys, newValues }) => ({ keys: flip(newKeys), values: newValues }) },
-  ],
+  ["only the new rows are returned", { next: ({ newKeys, newValues }) => ({ keys: newKeys, values: newValues }) }],
   [
     "keys are joined with others",
-    { next: (inputs) => ({ ...grown(inputs), keys: tf.concat([inputs.keys, tf.exp(flip(inputs.newKeys))], 3) }) },
+    { next: (inputs) => ({ ...grown(inputs), keys: tf.concat([inputs.keys, tf.exp(inputs.newKeys)], 2) }) },
   ],
   [
     "values are joined along another axis",
@@ -155,7 +150,7 @@ test.each<[string, Change]>([
   ],
   [
     "new slots come first",
-    { next: (inputs) => ({ ...grown(inputs), keys: tf.concat([flip(inputs.newKeys), inputs.keys], 3) }) },
+    { next: (inputs) => ({ ...grown(inputs), keys: tf.concat([inputs.newKeys, inputs.keys], 2) }) },
   ],
   ["new slots are asked something else", { queriesOfNew: (x) => tf.mul(x, 2) }],
   ["shares are changed", { shares: tf.sqrt }],

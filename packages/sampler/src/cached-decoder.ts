@@ -20,7 +20,7 @@ export interface StepInputs {
   readonly position: TensorData;
   /** float32 [R, S]: 0 where a slot of the cache is filled, -1e9 where not */
   readonly mask: TensorData;
-  /** float32 [R, H, Dh, S], one per layer */
+  /** float32 [R, H, S, Dh], one per layer */
   readonly keys: TensorData[];
   /** float32 [R, H, S, Dh], one per layer */
   readonly values: TensorData[];
@@ -40,7 +40,7 @@ export interface StepOutputs {
   readonly logits: TensorData;
   /** float32 [R, k, D], with factors */
   readonly states?: TensorData;
-  /** float32 [R, H, Dh, 1], one per layer */
+  /** float32 [R, H, 1, Dh], one per layer */
   readonly keys: readonly TensorData[];
   /** float32 [R, H, 1, Dh], one per layer */
   readonly values: readonly TensorData[];
@@ -54,7 +54,7 @@ export interface PrefillOutputs {
   readonly logits: TensorData;
   /** float32 [R, k, D], with factors */
   readonly states?: TensorData;
-  /** float32 [R, H, Dh, C], one per layer */
+  /** float32 [R, H, C, Dh], one per layer */
   readonly keys: readonly TensorData[];
   /** float32 [R, H, C, Dh], one per layer */
   readonly values: readonly TensorData[];

@@ -33,7 +33,7 @@ export function createCache({ layers, heads: H, headDim: Dh, dtype = "float32" }
   let S = BUCKET;
   const zeros = (length: number): Numbers => (dtype === "float16" ? new Uint16Array(length) : new Float32Array(length));
   const empty = () => Array.from({ length: layers }, () => zeros(R * H * Dh * S));
-  let keys = empty(); // [R, H, Dh, S]
+  let keys = empty(); // [R, H, S, Dh]
   let values = empty(); // [R, H, S, Dh]
   let mask = new Float32Array(R * S).fill(HIDDEN); // [R, S]
   let filled = 0;
@@ -42,8 +42,10 @@ export function createCache({ layers, heads: H, headDim: Dh, dtype = "float32" }
     const old = { S, keys, values, mask };
     S = BUCKET * Math.ceil(needed / BUCKET);
     [keys, values] = [empty(), empty()];
-    for (const [layer, from] of old.keys.entries()) copyLines(from, old.S, keys[layer]!, S);
-    for (const [layer, from] of old.values.entries()) copyLines(from, old.S * Dh, values[layer]!, S * Dh);
+    for (let layer = 0; layer < layers; layer++) {
+      copyLines(old.keys[layer]!, old.S * Dh, keys[layer]!, S * Dh);
+      copyLines(old.values[layer]!, old.S * Dh, values[layer]!, S * Dh);
+    }
     mask = new Float32Array(R * S).fill(HIDDEN);
     copyLines(old.mask, old.S, mask, S);
   };
@@ -55,7 +57,7 @@ export function createCache({ layers, heads: H, headDim: Dh, dtype = "float32" }
     filled: () => filled,
     inputs: () => ({
       mask: { dtype: "float32", shape: [R, S], data: mask },
-      keys: keys.map(cached([R, H, Dh, S])),
+      keys: keys.map(cached([R, H, S, Dh])),
       values: values.map(cached([R, H, S, Dh])),
     }),
     append(rows, added) {
@@ -64,14 +66,12 @@ export function createCache({ layers, heads: H, headDim: Dh, dtype = "float32" }
         throw new TensorARError(
           `cachedDecoder: the step returns rows in ${given}, the cache is ${dtype}; set cache.dtype`,
         );
-      const L = shape[3]!;
+      const L = shape[2]!;
       if (filled + L > S) grow(filled + L);
-      rows.keys.forEach(({ data }, layer) => {
-        copyLines(data as Numbers, L, keys[layer]!.subarray(filled), S);
-      });
-      rows.values.forEach(({ data }, layer) => {
-        copyLines(data as Numbers, L * Dh, values[layer]!.subarray(filled * Dh), S * Dh);
-      });
+      for (let layer = 0; layer < layers; layer++) {
+        copyLines(rows.keys[layer]!.data as Numbers, L * Dh, keys[layer]!.subarray(filled * Dh), S * Dh);
+        copyLines(rows.values[layer]!.data as Numbers, L * Dh, values[layer]!.subarray(filled * Dh), S * Dh);
+      }
       const shown = added ? (added.data as Float32Array) : new Float32Array(R * L);
       copyLines(shown, L, mask.subarray(filled), S);
       filled += L;
@@ -85,10 +85,7 @@ export function createCache({ layers, heads: H, headDim: Dh, dtype = "float32" }
 
 /** Copies every line of `length` numbers to the start of a longer line. */
 function copyLines(from: Numbers, length: number, to: Numbers, longer: number): void {
-  if (length === 1) {
-    for (let line = 0, at = 0; line < from.length; line++, at += longer) to[at] = from[line]!;
-    return;
-  }
+  // Those of a step are short, as wide as a head: a call for each would cost more than copying it.
   for (let line = 0, at = 0; at < from.length; line++) {
     const start = line * longer;
     for (let i = 0; i < length; i++, at++) to[start + i] = from[at]!;

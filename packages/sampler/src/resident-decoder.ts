@@ -10,7 +10,7 @@ import type { CacheShape } from "./kv-cache";
  */
 export interface ResidentStep {
   (inputs: Pick<StepInputs, "condition" | "window" | "position">): Promise<Pick<StepOutputs, "logits" | "states">>;
-  /** Gives `mask` [R, S], `keys` [R, H, Dh, S] and `values` [R, H, S, Dh] their first values. */
+  /** Gives `mask` [R, S], and `keys` and `values` [R, H, S, Dh] their first values. */
   setState(state: {
     readonly mask: TensorData;
     readonly keys: readonly TensorData[];
@@ -106,7 +106,7 @@ function emptyState(
   };
   return {
     mask: { dtype: "float32", shape: [R, S], data: new Float32Array(R * S).fill(HIDDEN) },
-    keys: empty(R, heads, headDim, S),
+    keys: empty(R, heads, S, headDim),
     values: empty(R, heads, S, headDim),
   };
 }

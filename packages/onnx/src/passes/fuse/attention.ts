@@ -18,7 +18,8 @@ export const joinedAttention: Pattern = (node, uses) => {
     at: node,
     emit: (g, current) => {
       const seen = joinedMask(g, current(mask), own && current(own), scores);
-      const compared = g.op("MatMul", [current(queries), joined(g, current, keys)], scores);
+      const turned = g.transpose(joined(g, current, keys), SWAPPED);
+      const compared = g.op("MatMul", [current(queries), turned], scores);
       const shares = g.unary("Softmax", g.op("Add", [compared, seen], scores), { axis: -1 });
       const mixed = g.op("MatMul", [shares, joined(g, current, values)], node.outputs[0]!);
       return new Map([[node.outputs[0]!, mixed]]);
@@ -58,8 +59,9 @@ function recognise(node: Node, uses: Uses): Attention | undefined {
     const [ofCached, ofFresh] = (scores?.inputs ?? []).map((each) => maskedProduct(each!, uses));
     if (!ofCached?.mask || !ofFresh || ofCached.queries !== ofFresh.queries) continue;
     const { mask, queries } = ofCached;
-    const keys = jointOf(ofCached.keys, ofFresh.keys, -1, uses);
-    const values = jointOf(cached!.inputs[1]!, fresh.inputs[1]!, -2, uses);
+    const [pastKeys, newKeys] = [turned(ofCached.keys), turned(ofFresh.keys)];
+    const keys = pastKeys && newKeys && jointOf(pastKeys, newKeys, uses);
+    const values = jointOf(cached!.inputs[1]!, fresh.inputs[1]!, uses);
     const hasMask = ofFresh.mask !== undefined || scores!.inputs[1]!.shape.at(-1) === 1;
     const isOfSlots = hasMask && mask.shape.length === 4 && mask.shape[1] === 1 && mask.shape[2] === 1;
     if (!keys || !values || !isOfSlots || scores!.attributes.axis !== 3) continue;
@@ -83,15 +85,26 @@ function maskedProduct(value: Value, uses: Uses) {
 /** What lies behind a reshape: the same elements in the same order. */
 const behind = (value: Value): Value => nodeOf(value, "Reshape")?.inputs[0] ?? value;
 
-/** Where the graph joins these two, along this axis counted from the last. */
-function jointOf(cached: Value, fresh: Value, axis: -1 | -2, uses: Uses): Joint | undefined {
+const SWAPPED = [0, 1, 3, 2];
+
+/** Keys [R, H, S, Dh] whose transposition this is; that of a single slot is a reshape. */
+function turned(value: Value): Value | undefined {
+  const transpose = nodeOf(value, "Transpose");
+  if (transpose) return String(transpose.attributes.perm) === String(SWAPPED) ? transpose.inputs[0]! : undefined;
+  const [rows, heads, width, slots] = value.shape;
+  if (nodeOf(value, "Reshape") === undefined || slots !== 1) return undefined;
+  return { ...value, shape: [rows!, heads!, 1, width!] };
+}
+
+/** Where the graph joins these two along the slots. */
+function jointOf(cached: Value, fresh: Value, uses: Uses): Joint | undefined {
   for (const whole of new Set([cached, behind(cached)])) {
     for (const node of uses.readers(whole)) {
       const [first, piece] = node.inputs;
       if (node.op !== "Concat" || node.inputs.length !== 2 || first !== whole || !piece) continue;
       const along = (node.attributes.axis as number) - whole.shape.length;
       const same = behind(piece) === behind(fresh) && sameEnd(piece, fresh) && sameEnd(whole, cached);
-      if (along !== axis || !same) continue;
+      if (along !== -2 || !same) continue;
       const shape = [cached.shape[0]!, ...node.outputs[0]!.shape.slice(-3)];
       return { whole, piece, node, shape };
     }
