@@ -3,6 +3,7 @@ import { compile, type Quantization } from "@tensorar/onnx";
 import { cachedDecoder, classLabels, type Decoder, type StepOutputs } from "@tensorar/sampler";
 import * as tf from "@tensorflow/tfjs-core";
 import * as ort from "onnxruntime-node";
+import { median } from "../lib/measure";
 import { matmulWeights, timingWeights } from "../lib/weights";
 
 export type Model = ReturnType<typeof attachTensorAR>;
@@ -44,11 +45,15 @@ export async function openDecoder(model: Model, quantize?: Quantization, runtime
   return { decoder, dispose: () => step.dispose() };
 }
 
-/** Decodes the first `count` tokens of `batch` images; milliseconds a step. */
+/** Decodes the first `count` tokens of `batch` images; milliseconds of a step, the median over all, as the peer takes it. */
 export async function decodeImages(decoder: Decoder, batch: number, count: number): Promise<number> {
   const session = decoder.start(new Int32Array(batch).fill(7));
   const windows = new Int32Array(batch * decoder.windowSize);
-  const start = performance.now();
-  for (let slot = 0; slot < count; slot++) await session.step(windows.fill(slot % 100));
-  return (performance.now() - start) / count;
+  const times: number[] = [];
+  for (let slot = 0; slot < count; slot++) {
+    const start = performance.now();
+    await session.step(windows.fill(slot % 100));
+    times.push(performance.now() - start);
+  }
+  return median(times);
 }
