@@ -18,7 +18,7 @@ const PER_STEP = STEPS / Math.LN2;
 const LEAST = -708;
 
 /**
- * e^x for x ≤ 0, with a relative error below 10⁻¹³; 0 below -708. Several times as fast as `Math.exp`, which has to care for
+ * e^x for x ≤ 0, with a relative error below 10⁻¹³; 0 below -708. Over twice as fast as `Math.exp`, which has to care for
  * the last bit, and the same in every JavaScript engine, whose own last bits differ.
  * Source: Tang 1989, "Table-driven implementation of the exponential function in IEEE floating-point arithmetic".
  */
