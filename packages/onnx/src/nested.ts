@@ -29,29 +29,47 @@ export function flatten<T>(nested: Nested<T>, isLeaf: (value: unknown) => value 
   return entries;
 }
 
-/** What lies at a name; undefined where nothing does. A single leaf at the top is named `alone`. */
-export function leafAt(nested: unknown, name: string, alone: string): unknown {
-  if (!name.includes("/"))
-    return (nested as Readonly<Record<string, unknown>>)[name] ?? (name === alone ? nested : undefined);
-  let at = nested;
-  for (const key of name.split("/")) {
-    if (typeof at !== "object" || at === null) return undefined;
-    at = (at as Readonly<Record<string, unknown>>)[key];
+/**
+ * Calls `visit` with each leaf, and with what lies in its place in `given`: undefined where nothing does.
+ * @returns whether `given` holds nothing besides
+ */
+export function visitTogether<T>(
+  nested: Nested<T>,
+  given: unknown,
+  isLeaf: (value: unknown) => value is T,
+  visit: (leaf: T, given: unknown) => void,
+): boolean {
+  if (isLeaf(nested)) {
+    visit(nested, given);
+    return true;
   }
-  return at;
+  const children = Object(given) as Readonly<Record<string | number, unknown>>;
+  let nothingElse = true;
+  const descend = (child: Nested<T>, below: unknown): void => {
+    nothingElse = visitTogether(child, below, isLeaf, visit) && nothingElse;
+  };
+  if (Array.isArray(nested)) for (let i = 0; i < nested.length; i++) descend(nested[i], children[i]);
+  else for (const key in nested) descend((nested as Readonly<Record<string, Nested<T>>>)[key]!, children[key]);
+  return nothingElse && sizeOf(children) <= sizeOf(nested as object);
 }
 
-/** How many leaves there are. @throws as {@link flatten} */
-export function countLeaves<T>(nested: Nested<T>, isLeaf: (value: unknown) => value is T): number {
-  if (isLeaf(nested)) return 1;
-  if (typeof nested !== "object" || nested === null)
-    throw new TensorARError(`${describe(nested)} is given where a tensor, an array or a record of tensors is expected`);
-  let count = 0;
-  for (const key in nested) count += countLeaves((nested as Readonly<Record<string, Nested<T>>>)[key]!, isLeaf);
-  return count;
+const sizeOf = (level: object): number => (Array.isArray(level) ? level.length : Object.keys(level).length);
+
+/** The same nesting with each leaf replaced by what `leaf` makes of it. */
+export function mapLeaves<T, U>(
+  nested: Nested<T>,
+  isLeaf: (value: unknown) => value is T,
+  leaf: (value: T) => U,
+): Nested<U> {
+  if (isLeaf(nested)) return leaf(nested);
+  if (Array.isArray(nested)) return nested.map((child) => mapLeaves(child, isLeaf, leaf));
+  const mapped: Record<string, Nested<U>> = {};
+  for (const key in nested)
+    mapped[key] = mapLeaves((nested as Readonly<Record<string, Nested<T>>>)[key]!, isLeaf, leaf);
+  return mapped;
 }
 
-/** The same nesting with each leaf replaced by what `leaf` makes of it, called in the order of `flatten`. */
+/** As {@link mapLeaves}, with the names of the leaves, in the order of `flatten`. */
 export function mapNested<T, U>(
   nested: Nested<T>,
   isLeaf: (value: unknown) => value is T,

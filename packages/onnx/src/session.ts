@@ -3,7 +3,7 @@ import type { Env, InferenceSession, Tensor, TensorConstructor } from "onnxrunti
 import { TensorARError } from "./errors";
 import type { Value } from "./graph";
 import { outputPaths, type Port } from "./model";
-import { countLeaves, flatten, leafAt, mapNested, type Nested, unflatten } from "./nested";
+import { flatten, mapLeaves, type Nested, unflatten, visitTogether } from "./nested";
 import { serializeModel } from "./serialize";
 import { checkFeed, type Feed, fromRuntime, hostTensor, isFeed, type TensorData } from "./tensordata";
 
@@ -161,6 +161,15 @@ const givenKeys = (inputs: Nested<Feed>): string =>
 
 const isName = (value: unknown): value is string => typeof value === "string";
 
+const isPort = (value: unknown): value is Port => typeof (value as Port).name === "string";
+
+/** Ports by the key paths that their names are. */
+const nestPorts = (ports: readonly Port[]): Nested<Port> =>
+  unflatten(
+    ports.map((port) => [port.name, port] as const),
+    "",
+  );
+
 const topKeys = (names: readonly string[]): string =>
   [...new Set(names.map((name) => `"${name.split("/")[0]}"`))].join(", ");
 
@@ -185,7 +194,8 @@ class Executor {
   #reader: InferenceSession | undefined;
   #disposed = false;
   readonly #stateOutputs: ReadonlySet<string>;
-  readonly #callInputs: readonly Port[];
+  readonly #callInputs: Nested<Port>;
+  readonly #stateInputs: Nested<Port>;
   /** Names of the outputs that a call returns, nested as it returns them. */
   readonly #results: Nested<string>;
 
@@ -199,7 +209,8 @@ class Executor {
   ) {
     this.#stateOutputs = new Set(cells.map(({ output }) => output));
     const state = new Set(cells.map(({ input }) => input.name));
-    this.#callInputs = signature.inputs.filter(({ name }) => !state.has(name));
+    this.#callInputs = nestPorts(signature.inputs.filter(({ name }) => !state.has(name)));
+    this.#stateInputs = nestPorts(cells.map(({ input }) => input));
     const returned = signature.outputs.flatMap(({ name }, i) =>
       this.#stateOutputs.has(name) ? [] : [[signature.paths[i]!, name] as const],
     );
@@ -236,26 +247,31 @@ class Executor {
     }
     const results = await this.session.run(feeds, this.#fetches());
     this.#advance(results);
-    return mapNested(this.#results, isName, "output", (name) => fromRuntime(results[name] as Tensor));
+    return mapLeaves(this.#results, isName, (name) => fromRuntime(results[name] as Tensor));
   }
 
   /** Runtime tensors for exactly these ports, checked. */
-  async #feeds(inputs: Nested<Feed>, ports: readonly Port[]): Promise<Record<string, Tensor>> {
+  async #feeds(inputs: Nested<Feed>, ports: Nested<Port>): Promise<Record<string, Tensor>> {
     const feeds: Record<string, Tensor> = {};
-    for (const port of ports) {
-      const feed = leafAt(inputs, port.name, "input");
+    const onBackend: { readonly port: Port; readonly tensor: tf.Tensor }[] = [];
+    const given = isFeed(inputs) ? { input: inputs } : inputs;
+    const nothingElse = visitTogether(ports, given, isPort, (port, feed) => {
       if (!isFeed(feed))
         throw new TensorARError(`input "${port.name}" is missing; the call gives ${givenKeys(inputs)}`);
-      const host = feed instanceof tf.Tensor ? await hostTensor(feed) : feed;
-      checkFeed(port, host);
-      feeds[port.name] = new this.runtime.Tensor(host.dtype as "float32", host.data as Float32Array, host.shape);
-    }
-    if (countLeaves(inputs, isFeed) > ports.length) {
+      if (feed instanceof tf.Tensor) onBackend.push({ port, tensor: feed });
+      else feeds[port.name] = this.#wrap(port, feed);
+    });
+    for (const { port, tensor } of onBackend) feeds[port.name] = this.#wrap(port, await hostTensor(tensor));
+    if (!nothingElse) {
       const unknown = flatten(inputs, isFeed, "input").find(([name]) => !(name in feeds))!;
-      const known = topKeys(ports.map(({ name }) => name));
-      throw new TensorARError(`"${unknown[0]}" is no input of this call; inputs are ${known}`);
+      throw new TensorARError(`"${unknown[0]}" is no input of this call; inputs are ${topKeys(Object.keys(feeds))}`);
     }
     return feeds;
+  }
+
+  #wrap(port: Port, { dtype, shape, data }: TensorData): Tensor {
+    checkFeed(port, { dtype, shape, data });
+    return new this.runtime.Tensor(dtype as "float32", data as Float32Array, shape);
   }
 
   /** All outputs; those that replace state are written into the buffers of the state before last. */
@@ -277,10 +293,7 @@ class Executor {
   }
 
   async #setState(state: Nested<Feed>): Promise<void> {
-    const feeds = await this.#feeds(
-      state,
-      this.cells.map(({ input }) => input),
-    );
+    const feeds = await this.#feeds(state, this.#stateInputs);
     for (const cell of this.cells) {
       const { type, data, dims } = feeds[cell.input.name]!;
       const copy = () => new this.runtime.Tensor(type as "float32", (data as Float32Array).slice(), dims);
