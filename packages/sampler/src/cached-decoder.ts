@@ -102,7 +102,7 @@ export function cachedDecoder<C = number>(options: CachedDecoderOptions<C>): Dec
     start(conditions): DecodeSession {
       const R = conditions.length;
       const condition = conditioning.tensors(conditions);
-      const cache = createCache(options.cache, R);
+      const cache = createCache(options.cache, R, tokens);
       let done = 0;
       let states: TensorData | undefined;
       let ahead = 0; // slots before the last look ahead

@@ -15,7 +15,7 @@ export interface CacheShape {
 export interface KvCache {
   /** Slots that hold something. */
   filled(): number;
-  /** Cache and mask for the next step. */
+  /** Cache and mask for the next step: the same objects as before until they are too short. */
   inputs(): Pick<StepInputs, "mask" | "keys" | "values">;
   /** Stores the rows of the next L slots. @param mask [R, L]: what is added to their scores; 0 unless given */
   append(rows: Pick<StepOutputs, "keys" | "values">, mask?: TensorData): void;
@@ -29,37 +29,55 @@ const HIDDEN = -1e9;
 /** float32, or the bits of float16. */
 type Numbers = Float32Array | Uint16Array;
 
-export function createCache({ layers, heads: H, headDim: Dh, dtype = "float32" }: CacheShape, R: number): KvCache {
-  let S = BUCKET;
+/**
+ * @param R rows
+ * @param slots as many will likely be filled in all; room for them is set aside, memory that is not written costs nothing
+ */
+export function createCache(
+  { layers, heads: H, headDim: Dh, dtype = "float32" }: CacheShape,
+  R: number,
+  slots: number,
+): KvCache {
   const zeros = (length: number): Numbers => (dtype === "float16" ? new Uint16Array(length) : new Float32Array(length));
-  const empty = () => Array.from({ length: layers }, () => zeros(R * H * Dh * S));
-  let keys = empty(); // [R, H, S, Dh]
-  let values = empty(); // [R, H, S, Dh]
+  const lines = R * H; // of each array
+  let S = BUCKET;
+  let room = inBuckets(slots);
+  const arrays = Array.from({ length: 2 * layers }, () => zeros(lines * room * Dh)); // keys, then values
   let mask = new Float32Array(R * S).fill(HIDDEN); // [R, S]
   let filled = 0;
 
+  const views = () => {
+    const tensors = arrays.map(
+      (array): TensorData => ({ dtype, shape: [R, H, S, Dh], data: array.subarray(0, lines * S * Dh) }),
+    );
+    return {
+      mask: { dtype: "float32", shape: [R, S], data: mask } as TensorData,
+      keys: tensors.slice(0, layers),
+      values: tensors.slice(layers),
+    };
+  };
+  let inputs = views();
+
   const grow = (needed: number) => {
-    const old = { S, keys, values, mask };
-    S = BUCKET * Math.ceil(needed / BUCKET);
-    [keys, values] = [empty(), empty()];
-    for (let layer = 0; layer < layers; layer++) {
-      copyLines(old.keys[layer]!, old.S * Dh, keys[layer]!, S * Dh);
-      copyLines(old.values[layer]!, old.S * Dh, values[layer]!, S * Dh);
+    const longer = inBuckets(needed);
+    if (longer > room) {
+      room = longer + inBuckets(slots);
+      for (const [i, array] of arrays.entries()) {
+        arrays[i] = zeros(lines * room * Dh);
+        arrays[i].set(array.subarray(0, lines * S * Dh));
+      }
     }
-    mask = new Float32Array(R * S).fill(HIDDEN);
-    copyLines(old.mask, old.S, mask, S);
+    for (const array of arrays) spreadLines(array, { lines, from: S * Dh, to: longer * Dh, length: filled * Dh });
+    const old = mask;
+    mask = new Float32Array(R * longer).fill(HIDDEN);
+    copyLines(old, S, mask, longer);
+    S = longer;
+    inputs = views();
   };
 
-  const cached =
-    (shape: readonly number[]) =>
-    (data: Numbers): TensorData => ({ dtype, shape, data });
   return {
     filled: () => filled,
-    inputs: () => ({
-      mask: { dtype: "float32", shape: [R, S], data: mask },
-      keys: keys.map(cached([R, H, S, Dh])),
-      values: values.map(cached([R, H, S, Dh])),
-    }),
+    inputs: () => inputs,
     append(rows, added) {
       const [{ dtype: given, shape }] = rows.keys as [TensorData];
       if (given !== dtype)
@@ -69,8 +87,8 @@ export function createCache({ layers, heads: H, headDim: Dh, dtype = "float32" }
       const L = shape[2]!;
       if (filled + L > S) grow(filled + L);
       for (let layer = 0; layer < layers; layer++) {
-        copyLines(rows.keys[layer]!.data as Numbers, L * Dh, keys[layer]!.subarray(filled * Dh), S * Dh);
-        copyLines(rows.values[layer]!.data as Numbers, L * Dh, values[layer]!.subarray(filled * Dh), S * Dh);
+        copyLines(rows.keys[layer]!.data as Numbers, L * Dh, arrays[layer]!.subarray(filled * Dh), S * Dh);
+        copyLines(rows.values[layer]!.data as Numbers, L * Dh, arrays[layers + layer]!.subarray(filled * Dh), S * Dh);
       }
       const shown = added ? (added.data as Float32Array) : new Float32Array(R * L);
       copyLines(shown, L, mask.subarray(filled), S);
@@ -81,6 +99,19 @@ export function createCache({ layers, heads: H, headDim: Dh, dtype = "float32" }
       filled = count;
     },
   };
+}
+
+const inBuckets = (slots: number): number => BUCKET * Math.ceil(slots / BUCKET);
+
+/**
+ * Moves lines of `length` numbers apart that began `from` numbers from each other, so that they begin `to` from each other. What
+ * lies between is left as it is: the mask hides it, and numbers that were in a cache are finite.
+ */
+function spreadLines(
+  array: Numbers,
+  { lines, from, to, length }: Readonly<Record<"lines" | "from" | "to" | "length", number>>,
+): void {
+  for (let line = lines - 1; line > 0; line--) array.copyWithin(line * to, line * from, line * from + length);
 }
 
 /** Copies every line of `length` numbers to the start of a longer line. */
