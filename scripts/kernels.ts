@@ -2,8 +2,12 @@ import { writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { main } from "assemblyscript/asc";
 
-const root = fileURLToPath(new URL("..", import.meta.url));
-const TARGET = "src/generated/kernels.ts";
+/** Folders of the packages whose inner loops are written in AssemblyScript. */
+export const WITH_KERNELS = ["packages/metrics", "packages/sampler"];
+
+/** What is committed of a package's kernels. */
+export const GENERATED = "src/generated/kernels.ts";
+
 // No runtime, no data, no heap: all of the memory is the caller's.
 const OPTIONS = [
   "-O3",
@@ -17,8 +21,9 @@ const OPTIONS = [
   "1",
 ];
 
-/** What `src/generated/kernels.ts` must hold: the kernels of `assembly`, compiled. */
-export async function generatedKernels(): Promise<string> {
+/** What a package's `src/generated/kernels.ts` must hold: the kernels of its `assembly`, compiled. */
+export async function generatedKernels(folder: string): Promise<string> {
+  const root = fileURLToPath(new URL(`../${folder}`, import.meta.url));
   let bytes: Uint8Array | null = null;
   const { error, stderr } = await main(
     ["assembly/kernels.ts", "--baseDir", root, "--outFile", "kernels.wasm", ...OPTIONS],
@@ -28,10 +33,10 @@ export async function generatedKernels(): Promise<string> {
       },
     },
   );
-  if (error || !bytes) throw new Error(`assembly/kernels.ts does not compile: ${error?.message}\n${stderr}`);
+  if (error || !bytes) throw new Error(`${folder}/assembly/kernels.ts does not compile: ${error?.message}\n${stderr}`);
   const text = Buffer.from(bytes).toString("base64");
   return [
-    '// Generated from assembly/kernels.ts by "npm run kernels" in packages/metrics. Do not edit.',
+    '// Generated from assembly/kernels.ts by "npm run kernels". Do not edit.',
     "",
     "/** The WebAssembly module of the kernels, base64. */",
     "export const KERNELS =",
@@ -40,4 +45,6 @@ export async function generatedKernels(): Promise<string> {
   ].join("\n");
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await writeFile(`${root}/${TARGET}`, await generatedKernels());
+if (process.argv[1] === fileURLToPath(import.meta.url))
+  for (const folder of WITH_KERNELS)
+    await writeFile(new URL(`../${folder}/${GENERATED}`, import.meta.url), await generatedKernels(folder));

@@ -1,6 +1,5 @@
 import { TensorARError } from "./errors";
-import { exponential } from "./exponential";
-import { createFilter } from "./filter";
+import { createWorkspace } from "./kernels";
 
 /** How a code is drawn from one row of logits. Applied in this order, as in LlamaGen `autoregressive/models/generate.py`. */
 export interface SamplingOptions {
@@ -25,108 +24,142 @@ export interface Categorical {
     options: SamplingOptions,
     where: string,
   ): { weights: Float64Array; total: number };
-  /** The code at `uniform` in [0, 1) of the cumulative distribution. */
+  /** The code at `uniform` in [0, 1) of the cumulative distribution. @throws as `weights` */
   sample(logits: Float32Array, offset: number, options: SamplingOptions, uniform: number, where: string): number;
+  /** The code of the largest logit; the first of several. @throws as `weights` */
+  likeliest(logits: Float32Array, offset: number, where: string): number;
 }
 
 /** Codes whose weights are added up before one of them is looked for: their sum is all that is kept of them. */
 const BLOCK = 256;
 
-/** @param vocabSize V */
-export function createCategorical(vocabSize: number): Categorical {
-  const weights = new Float64Array(vocabSize);
-  const sums = new Float64Array(Math.ceil(vocabSize / BLOCK));
-  const filter = createFilter(vocabSize);
+/** 2^(j / 64) for j = 0 … 63. Of roots and products, since those round alike in every engine. */
+const POWERS = Float64Array.from({ length: 64 }, (_, j) => {
+  let [power, root] = [1, 2];
+  for (let bit = 5; bit >= 0; bit--) {
+    root = Math.sqrt(root);
+    if ((j >> bit) & 1) power *= root;
+  }
+  return power;
+});
 
-  const prepare = (logits: Float32Array, offset: number, options: SamplingOptions, where: string): Row => {
+/** @param vocabSize V @throws TensorARError without WebAssembly and its SIMD */
+export function createCategorical(vocabSize: number): Categorical {
+  const V = vocabSize;
+  const padded = 4 * Math.ceil(V / 4);
+  const at = layOut({
+    powers: 8 * POWERS.length,
+    values: 4 * padded,
+    kept: 4 * padded,
+    codes: 4 * V,
+    weights: 8 * padded,
+  });
+  const { kernels, memory } = createWorkspace(at.end);
+  new Float64Array(memory, at.powers).set(POWERS);
+  const values = new Float32Array(memory, at.values, padded).fill(Number.NEGATIVE_INFINITY);
+  const codes = new Int32Array(memory, at.codes, V);
+  const weights = new Float64Array(memory, at.weights, padded);
+  const scattered = new Float64Array(V);
+  const sums = new Float64Array(Math.ceil(V / BLOCK));
+
+  const read = (logits: Float32Array, offset: number, where: string): number => {
+    const row = logits.subarray(offset, offset + V);
+    values.set(row);
+    const largest = kernels.largest(at.values, V);
+    if (Number.isFinite(largest)) return largest;
+    const remedy = "check the model's weights and inputs";
+    throw new TensorARError(
+      Number.isNaN(largest)
+        ? `${where}: logit of code ${row.findIndex(Number.isNaN)} is NaN; ${remedy}`
+        : `${where}: the largest logit is ${largest}; ${remedy}`,
+    );
+  };
+
+  /** Weights of the numbers at an address: from their sum on in `weights`. */
+  const weigh = (from: number, count: number, { largest, temperature }: Kept): number =>
+    kernels.weigh(from, count, largest, 1 / temperature, at.powers, at.weights);
+
+  const filter = (logits: Float32Array, offset: number, options: SamplingOptions, where: string): Kept => {
     const { temperature, topK, topP } = options;
-    const values = logits.subarray(offset, offset + vocabSize);
-    const largest = largestOf(values, where);
-    if ((topK === 0 || topK >= vocabSize) && topP >= 1)
-      return { values, codes: undefined, count: vocabSize, largest, temperature };
-    const codes = filter.keptCodes(values, largest, options);
-    return { values, codes, count: codes.length, largest, temperature };
+    const largest = read(logits, offset, where);
+    const K = topK > 0 && topK < V ? topK : V;
+    const all = { from: at.values, count: V, largest, temperature, filtered: false };
+    if (K === V && topP >= 1) return all;
+    const threshold = K < V ? kernels.thresholdOf(at.values, V, K, largest) : Number.NEGATIVE_INFINITY;
+    const keep = (threshold: number, ties: number): Kept => {
+      const count = kernels.keep(at.values, V, threshold, ties, at.kept, at.codes);
+      return { ...all, from: at.kept, count, filtered: true };
+    };
+    const kept = keep(threshold, V);
+    if (topP >= 1) return kept;
+    const wanted = topP * weigh(kept.from, kept.count, kept);
+    const fewest = kernels.nucleus(at.kept, at.weights, kept.count, wanted, largest);
+    return keep(fewest, kernels.tiesNeeded(at.kept, at.weights, kept.count, wanted, fewest));
   };
 
   return {
     weights(logits, offset, options, where) {
-      const row = prepare(logits, offset, options, where);
-      weights.fill(0);
-      return { weights, total: weigh(row, 0, row.count, weights) };
+      const kept = filter(logits, offset, options, where);
+      const total = weigh(kept.from, kept.count, kept);
+      if (!kept.filtered) return { weights: weights.subarray(0, V), total };
+      scattered.fill(0);
+      for (let i = 0; i < kept.count; i++) scattered[codes[i]!] = weights[i]!;
+      return { weights: scattered, total };
     },
     sample(logits, offset, options, uniform, where) {
-      const row = prepare(logits, offset, options, where);
-      const blocks = Math.ceil(row.count / BLOCK);
+      const kept = filter(logits, offset, options, where);
+      const weighBlock = (first: number): number =>
+        weigh(kept.from + 4 * first, Math.min(BLOCK, kept.count - first), kept);
       let total = 0;
-      for (let block = 0; block < blocks; block++) {
-        sums[block] = weigh(row, block * BLOCK, Math.min(row.count, (block + 1) * BLOCK));
+      for (let first = 0, block = 0; first < kept.count; first += BLOCK, block++) {
+        sums[block] = weighBlock(first);
         total += sums[block]!;
       }
-      let rest = uniform * total;
-      let last = 0; // of the blocks with any weight, if rounding leaves a remainder
-      for (let block = 0; block < blocks; block++) {
+      // In both loops `last` is the last with any weight, for when rounding leaves a remainder.
+      let [rest, last] = [uniform * total, 0];
+      for (let first = 0, block = 0; first < kept.count; first += BLOCK, block++) {
         if (sums[block] === 0) continue;
-        last = block;
+        last = first;
         if (rest < sums[block]!) break;
         rest -= sums[block]!;
       }
-      return codeAt(row, last * BLOCK, Math.min(row.count, (last + 1) * BLOCK), rest);
+      weighBlock(last);
+      const end = Math.min(BLOCK, kept.count - last);
+      let index = last;
+      for (let i = 0; i < end; i++) {
+        if (weights[i] === 0) continue;
+        index = last + i;
+        rest -= weights[i]!;
+        if (rest < 0) break;
+      }
+      return kept.filtered ? codes[index]! : index;
     },
+    likeliest: (logits, offset, where) => values.indexOf(read(logits, offset, where)),
   };
 }
 
-/** One row of logits, and what is kept of it. */
-interface Row {
-  readonly values: Float32Array;
-  /** Ascending; undefined: all. */
-  readonly codes: Int32Array | undefined;
+/** What is kept of one row. */
+interface Kept {
+  /** Address of the values. */
+  readonly from: number;
   readonly count: number;
   readonly largest: number;
   readonly temperature: number;
+  /** Whether some were left out, so that value i is that of `codes[i]`. */
+  readonly filtered: boolean;
 }
 
-/** Sum of the weights of the kept codes number `from … to - 1`; each goes to its code's place in `out` where that is given. */
-function weigh({ values, codes, largest, temperature }: Row, from: number, to: number, out?: Float64Array): number {
-  let sum = 0;
-  for (let i = from; i < to; i++) {
-    const code = codes ? codes[i]! : i;
-    const weight = exponential((values[code]! - largest) / temperature);
-    if (out) out[code] = weight;
-    sum += weight;
-  }
-  return sum;
-}
-
-/** The code at this weight among the kept ones number `from … to - 1`; the last that has any if rounding leaves a remainder. */
-function codeAt(row: Row, from: number, to: number, at: number): number {
-  let [rest, last] = [at, from];
-  for (let i = from; i < to; i++) {
-    const weight = weigh(row, i, i + 1);
-    if (weight === 0) continue;
-    last = i;
-    rest -= weight;
-    if (rest < 0) break;
-  }
-  return row.codes ? row.codes[last]! : last;
-}
-
-function largestOf(row: Float32Array, where: string): number {
-  let largest = Number.NEGATIVE_INFINITY;
-  for (let i = 0; i < row.length; i++) {
-    const value = row[i]!;
-    if (Number.isNaN(value))
-      throw new TensorARError(`${where}: logit of code ${i} is NaN; check the model's weights and inputs`);
-    if (value > largest) largest = value;
-  }
-  if (!Number.isFinite(largest))
-    throw new TensorARError(`${where}: the largest logit is ${largest}; check the model's weights and inputs`);
-  return largest;
-}
-
-/** Index of the largest of V logits; the first of several. @throws as {@link Categorical.weights} */
-export function argmax(logits: Float32Array, offset: number, vocabSize: number, where: string): number {
-  const row = logits.subarray(offset, offset + vocabSize);
-  return row.indexOf(largestOf(row, where));
+/** Addresses of arrays of so many bytes, one after the other, each at a multiple of 16. */
+function layOut<Name extends string>(sizes: Readonly<Record<Name, number>>): Readonly<Record<Name | "end", number>> {
+  let end = 0;
+  const at = Object.fromEntries(
+    Object.entries<number>(sizes).map(([name, size]) => {
+      const start = end;
+      end += 16 * Math.ceil(size / 16);
+      return [name, start];
+    }),
+  );
+  return { ...at, end } as Record<Name | "end", number>;
 }
 
 /** @throws TensorARError naming the option that is out of range */

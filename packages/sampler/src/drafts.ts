@@ -1,5 +1,5 @@
 import { createStream } from "@tensorar/noise";
-import { argmax, type Categorical } from "./categorical";
+import type { Categorical } from "./categorical";
 import { TensorARError } from "./errors";
 
 /**
@@ -56,6 +56,7 @@ export function sampleDrafts(
   },
   out: Int32Array,
 ): void {
+  if (out.length < 2) return; // windows of one, and the last position
   const stream = createStream(address.seed, streamPurpose("draft", address.factor), address.image, address.position);
   const temperature = "temperature" in drafts ? (drafts.temperature ?? 1) : 1;
   const options = { temperature, topK: 0, topP: 1 };
@@ -63,7 +64,7 @@ export function sampleDrafts(
     const row = offset + entry * vocabSize;
     out[entry] =
       drafts.kind === "argmax"
-        ? argmax(logits, row, vocabSize, address.where)
+        ? categorical.likeliest(logits, row, address.where)
         : categorical.sample(logits, row, options, stream.uniform(), address.where);
   }
 }

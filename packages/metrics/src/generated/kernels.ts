@@ -1,4 +1,4 @@
-// Generated from assembly/kernels.ts by "npm run kernels" in packages/metrics. Do not edit.
+// Generated from assembly/kernels.ts by "npm run kernels". Do not edit.
 
 /** The WebAssembly module of the kernels, base64. */
 export const KERNELS =
