@@ -58,7 +58,7 @@ export async function wholeGraph(): Promise<Row> {
       while (!event.done) event = await loop.next();
       await images!({ codes: { dtype: "int32", shape: [1, tokens], data: event.value.codes } });
     };
-    const { a, b } = await measurePair(() => whole!(inputs), stepwise, { warmup: 1, runs: 3 });
+    const { a, b } = await measurePair(() => whole!(inputs), stepwise, { warmup: 1, runs: 6 });
     await Promise.all([whole, step, images].map((each) => each!.dispose()));
     return costRow("one guided image of GPT-B, whole-generation graph (peer: stepwise)", a / 1000, "s", {
       peer: b / 1000,

@@ -1,6 +1,6 @@
 import type { TensorData } from "@tensorar/checkpoint";
 import type * as ort from "onnxruntime-node";
-import { DECODER, IMAGE_DECODER, type Named } from "./functions";
+import { DECODER, IMAGE_DECODER, type Named, RESIDENT } from "./functions";
 import { readManifest } from "./manifest";
 import { openGraph } from "./open-graph";
 import { availableSessions } from "./providers";
@@ -27,23 +27,35 @@ export interface BenchOptions {
 
 const WARM_UP_RUNS = 2;
 
-/** Times both graphs of an export: one decoder step with a half-filled cache, one decoding of images. */
+/** What is timed of an export. */
+interface Case {
+  readonly file: string;
+  inputs(batch: number): Named<TensorData>;
+  /** Names of the inputs that stay in the runtime. */
+  readonly state?: readonly string[];
+}
+
+/** Times the graphs of an export: one decoder step with a half-filled cache, also with the cache kept by it, and one decoding of images. */
 export async function benchExport(dir: string, runtime: typeof ort, options: BenchOptions): Promise<Timing[]> {
   const manifest = await readManifest(dir);
   const { threads, batches, runs, onRun, provider } = options;
   const sessions = await availableSessions(runtime, manifest, provider);
-  const graphs: [file: string, inputsOf: (batch: number) => Named<TensorData>][] = [
-    [DECODER, (batch) => decoderInputs(manifest, batch, Math.floor(manifest.tokens / 2), 0)],
-    [IMAGE_DECODER, (batch) => imageInputs(manifest, batch, 0)],
+  const step = (batch: number) => decoderInputs(manifest, batch, Math.floor(manifest.tokens / 2), 0);
+  const cases: Case[] = [
+    { file: DECODER, inputs: step },
+    { file: IMAGE_DECODER, inputs: (batch) => imageInputs(manifest, batch, 0) },
+    ...(manifest.files[RESIDENT] ? [{ file: RESIDENT, inputs: step, state: ["mask", "keys", "values"] }] : []),
   ];
-  const total = graphs.length * batches.length * (WARM_UP_RUNS + runs);
+  const total = cases.length * batches.length * (WARM_UP_RUNS + runs);
   const timings: Timing[] = [];
   let done = 0;
-  for (const [file, inputsOf] of graphs) {
-    const graph = await openGraph(dir, file, runtime, sessions, threads);
+  for (const { file, inputs: inputsOf, state = [] } of cases) {
+    const graph = await openGraph(dir, file, runtime, sessions, { threads, state });
     try {
       for (const batch of batches) {
-        const inputs = inputsOf(batch);
+        const all = Object.entries(inputsOf(batch));
+        const inputs = Object.fromEntries(all.filter(([name]) => !state.includes(name)));
+        if (state.length > 0) await graph.setState(Object.fromEntries(all.filter(([name]) => state.includes(name))));
         const times: number[] = [];
         for (let i = -WARM_UP_RUNS; i < runs; i++) {
           const begun = performance.now();

@@ -5,10 +5,11 @@ import { writeFileAtomic } from "@tensorar/checkpoint/node";
 import type { PerFactor } from "@tensorar/sampler";
 import { Command, Option } from "commander";
 import { benchExport } from "./bench";
-import type { Ramp } from "./draw-graph";
+import type { Drafts, Ramp } from "./draw-graph";
 import { TensorARError } from "./errors";
 import { exportFolders } from "./export";
 import { listOf, positive, positiveNumber, several, share, wholeNumber } from "./flags";
+import type { WholeOptions } from "./generation-steps";
 import type { ExportManifest } from "./manifest";
 import { comparePrecision, type PrecisionOptions, type RoundedWeights } from "./precision";
 import { progressLine } from "./progress";
@@ -17,7 +18,6 @@ import { formatTable } from "./table";
 import { TARGETS, type Target } from "./targets";
 import { writeTriton } from "./triton";
 import { type VerifyOptions, verifyExport } from "./verify";
-import type { WholeOptions } from "./whole-generation";
 
 const providerOption = () =>
   new Option("--provider <runtime>", "runtime to run on (default: the one that the export was made for)").choices(
@@ -30,6 +30,8 @@ interface Drawing {
   readonly guidance: Ramp["kind"];
   readonly interval?: number;
   readonly power?: number;
+  readonly drafts: Drafts["kind"];
+  readonly draftTemperature?: number;
 }
 
 const ROUNDED = ["float16", "int8", "int4"] as const satisfies readonly RoundedWeights[];
@@ -54,16 +56,28 @@ interface ExportFlags extends Drawing {
 const oneOrAll = (values: readonly number[] | undefined, usual: number): PerFactor<number> =>
   values === undefined ? usual : values.length === 1 ? values[0]! : values;
 
-function wholeOptions({ topK, topP, guidance: kind, interval, power }: Drawing): WholeOptions {
-  const filters = { topK: oneOrAll(topK, 0), topP: oneOrAll(topP, 1) };
-  if (kind === "constant") return filters;
+function wholeOptions({ topK, topP, ...drawing }: Drawing): WholeOptions {
+  return {
+    ...{ topK: oneOrAll(topK, 0), topP: oneOrAll(topP, 1) },
+    ...{ guidance: rampOf(drawing), drafts: draftsOf(drawing) },
+  };
+}
+
+function rampOf({ guidance: kind, interval, power }: Drawing): Ramp {
+  if (kind === "constant") return { kind };
   if (kind === "interval") {
     if (interval === undefined)
       throw new TensorARError("--guidance interval needs --interval, the last decode step that is guided");
-    return { ...filters, guidance: { kind, interval } };
+    return { kind, interval };
   }
   if (power === undefined) throw new TensorARError("--guidance power-cosine needs --power");
-  return { ...filters, guidance: { kind, power } };
+  return { kind, power };
+}
+
+function draftsOf({ drafts: kind, draftTemperature: temperature }: Drawing): Drafts {
+  if (kind === "raw" || kind === "renoise") return { kind, ...(temperature !== undefined && { temperature }) };
+  if (temperature === undefined) return { kind };
+  throw new TensorARError("--draft-temperature belongs to --drafts raw or renoise; leave it out");
 }
 
 const saveJson = async (path: string | undefined, value: unknown): Promise<void> => {
@@ -95,6 +109,12 @@ program
   )
   .option("--interval <n>", "with --guidance interval: last decode step that is guided", wholeNumber(0))
   .option("--power <x>", "with --guidance power-cosine: its power", positiveNumber)
+  .addOption(
+    new Option("--drafts <policy>", "with --whole: how drafts are fed back, as `tensorar sample` does it")
+      .choices(["raw", "renoise", "argmax", "noise"])
+      .default("raw"),
+  )
+  .option("--draft-temperature <x>", "with --drafts raw or renoise: temperature of the drafts", positiveNumber)
   .action(async ({ model, tokenizer, out, weights, target, triton, whole, ...drawing }: ExportFlags) => {
     const options = { weights, ...(target && { target }), ...(whole && { whole: wholeOptions(drawing) }) };
     await eagerBackend();

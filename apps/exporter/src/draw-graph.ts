@@ -1,5 +1,5 @@
 import { sampleFromLogits } from "@tensorar/model";
-import { type Guidance, scaleAt } from "@tensorar/sampler";
+import { type DraftPolicy, type Guidance, scaleAt } from "@tensorar/sampler";
 import * as tf from "@tensorflow/tfjs-core";
 
 // How `generate` of @tensorar/sampler draws codes, as tensors. B images · k window · V codes
@@ -11,6 +11,9 @@ export interface Filter {
   /** Keep the most likely codes up to this probability; 1 keeps all. */
   readonly topP: number;
 }
+
+/** What becomes of drafts, see `DraftPolicy` of `@tensorar/sampler`; rates of `renoise` are those that the model was trained with. */
+export type Drafts = DraftPolicy extends infer P ? (P extends DraftPolicy ? Omit<P, "rates"> : never) : never;
 
 /** Guidance whose scale is given with every image. */
 export type Ramp = Guidance extends infer G ? (G extends Guidance ? Omit<G, "scale"> : never) : never;
@@ -38,22 +41,49 @@ export function scalesAt(ramp: Ramp, scale: tf.Tensor, step: tf.Tensor, tokens: 
 export function guided(logits: tf.Tensor, scale: tf.Tensor, now: tf.Tensor): tf.Tensor {
   const [conditional, without] = tf.unstack(logits, 1) as [tf.Tensor, tf.Tensor];
   const perImage = (x: tf.Tensor) => tf.reshape(x, [-1, 1, 1]);
-  const guides = perImage(tf.cast(tf.greater(scale, 1), "float32"));
   const mixed = tf.add(without, tf.mul(tf.sub(conditional, without), perImage(now)));
-  return tf.add(tf.mul(mixed, guides), tf.mul(conditional, tf.sub(1, guides))); // exact: one of the two is 0
+  return tf.where(perImage(tf.greater(scale, 1)), mixed, conditional);
 }
 
 /**
- * Entry 0 with temperature and filters, drafts as they are: [B, k, V] → int32 [B, k].
+ * Entry 0 with temperature and filters, drafts as their policy says: [B, k, V] → int32 [B, k].
  * @param uniforms [B, k]
  * @param temperature [B]
  */
-export function draw(logits: tf.Tensor, uniforms: tf.Tensor, temperature: tf.Tensor, filter: Filter): tf.Tensor {
+export function draw(
+  logits: tf.Tensor,
+  uniforms: tf.Tensor,
+  temperature: tf.Tensor,
+  filter: Filter,
+  drafts: Drafts,
+): tf.Tensor {
   const [, k, V] = logits.shape as [number, number, number];
   const first = tf.div(tf.slice(logits, [0, 0, 0], [-1, 1, V]), tf.reshape(temperature, [-1, 1, 1])); // [B, 1, V]
   const kept = nucleus(mostLikely(first, filter.topK), filter.topP);
-  const rows = k === 1 ? kept : tf.concat([kept, tf.slice(logits, [0, 1, 0], [-1, k - 1, V])], 1);
-  return sampleFromLogits(rows, uniforms);
+  if (k === 1) return sampleFromLogits(kept, uniforms);
+  const others = tf.slice(logits, [0, 1, 0], [-1, k - 1, V]); // [B, k-1, V]
+  if (drafts.kind === "argmax") {
+    const final = sampleFromLogits(kept, tf.slice(uniforms, [0, 0], [-1, 1]));
+    return tf.concat([final, tf.argMax(others, 2)], 1);
+  }
+  const flattened = "temperature" in drafts ? tf.div(others, drafts.temperature ?? 1) : others;
+  return sampleFromLogits(tf.concat([kept, flattened], 1), uniforms);
+}
+
+/**
+ * Codes that are fed back: [B, k], each draft replaced by its noise where its chance, [B, k-1], is below its rate.
+ * @param rates β(0) … β(k-1)
+ */
+export function disturbed(
+  codes: tf.Tensor,
+  noise: { readonly chances: tf.Tensor; readonly codes: tf.Tensor },
+  rates: readonly number[],
+): tf.Tensor {
+  const drafts = tf.slice(codes, [0, 1], [-1, rates.length - 1]);
+  const replaced = tf.less(noise.chances, tf.tensor2d([...rates.slice(1)], [1, rates.length - 1]));
+  const chosen = tf.cast(replaced, "int32");
+  const fed = tf.add(drafts, tf.mul(chosen, tf.sub(noise.codes, drafts)));
+  return tf.concat([tf.slice(codes, [0, 0], [-1, 1]), fed], 1);
 }
 
 function mostLikely(logits: tf.Tensor, topK: number): tf.Tensor {

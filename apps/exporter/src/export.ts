@@ -6,10 +6,11 @@ import { type ComposedModel, type OnnxModel, saveModel, saveModels } from "@tens
 import * as tf from "@tensorflow/tfjs-core";
 import { TensorARError } from "./errors";
 import { DECODER, GENERATION, IMAGE_DECODER, imageDecoder, modelFunctions, RESIDENT } from "./functions";
+import type { WholeOptions } from "./generation-steps";
 import type { ExportManifest } from "./manifest";
 import { loadSources, type SourceSizes, type Sources, sourcePath } from "./sources";
-import { graphForm, sessionSettings, type Target } from "./targets";
-import { checkWhole, type WholeOptions, wholeGeneration } from "./whole-generation";
+import { graphForm, preparesWeights, sessionSettings, type Target } from "./targets";
+import { checkWhole, wholeGeneration } from "./whole-generation";
 
 export interface ExportOptions {
   /** Number format of the decoder's matrices; default float32. */
@@ -43,7 +44,9 @@ export async function exportFolders(
   const graphs: Record<string, OnnxModel | ComposedModel> = {
     ...tracedModel(model, sizes, form, target === "webgpu"),
     [IMAGE_DECODER]: tracedImageDecoder(tokenizer, sizes, form),
-    ...(whole && { [GENERATION]: wholeGeneration(model, tokenizer, sizes, whole, form) }),
+    ...(whole && {
+      [GENERATION]: wholeGeneration(model, tokenizer, sizes, whole, { ...form, ownWeights: preparesWeights(target) }),
+    }),
   };
   const files = Object.fromEntries(Object.entries(graphs).map(([file, graph]) => [file, portsOf(graph)]));
   const inHalf = files[DECODER]!.inputs.some(({ name, dtype }) => name === "keys/0" && dtype === "float16");

@@ -70,6 +70,14 @@ const schema = z.strictObject({
           z.strictObject({ kind: z.literal("power-cosine"), power: z.number().positive() }),
         ])
         .exactOptional(),
+      drafts: z
+        .discriminatedUnion("kind", [
+          z.strictObject({ kind: z.literal("raw"), temperature: z.number().positive().exactOptional() }),
+          z.strictObject({ kind: z.literal("renoise"), temperature: z.number().positive().exactOptional() }),
+          z.strictObject({ kind: z.literal("argmax") }),
+          z.strictObject({ kind: z.literal("noise") }),
+        ])
+        .exactOptional(),
     })
     .exactOptional(),
   /** Inputs and outputs of each graph, by the names in the file. */

@@ -12,6 +12,8 @@ import type { SessionSettings } from "./targets";
  */
 export interface OpenGraph {
   run(inputs: Named<TensorData>): Promise<Named<TensorData>>;
+  /** First values of the inputs that are its state. */
+  setState(state: Named<TensorData>): Promise<void>;
   dispose(): Promise<void>;
 }
 
@@ -19,6 +21,7 @@ export interface OpenGraph {
  * Opens a graph with the settings of `sessions`, if it has any for this file; its outputs are returned to the host whatever
  * they say.
  *
+ * @param options.state inputs that are outputs too, and stay in the runtime from call to call
  * @throws TensorARError when ONNX Runtime refuses the file; calls throw it when the graph refuses its inputs
  */
 export async function openGraph(
@@ -26,19 +29,24 @@ export async function openGraph(
   file: string,
   runtime: typeof ort,
   sessions: Readonly<Record<string, SessionSettings>>,
-  threads?: number,
+  { threads, state = [] }: { readonly threads?: number; readonly state?: readonly string[] } = {},
 ): Promise<OpenGraph> {
   const path = join(dir, file);
-  const refuse = (cause: unknown): never => {
-    throw new TensorARError(`${path}: ${(cause as Error).message}; export it again`, { cause });
-  };
+  const refuse =
+    (remedy: string) =>
+    (cause: unknown): never => {
+      throw new TensorARError(`${path}: ${(cause as Error).message}; ${remedy}`, { cause });
+    };
+  const refuseCall = refuse("export it again");
   const { executionProviders, keepOnDevice: _, ...session } = sessions[file] ?? {};
   const options = {
     ...(threads !== undefined && { threads }),
     ...(executionProviders && { providers: executionProviders as ort.InferenceSession.ExecutionProviderConfig[] }),
-    session,
+    ...{ session, state },
   };
-  const graph = await openModel(path, { runtime, ...options }).catch(refuse);
+  const graph = await openModel(path, { runtime, ...options }).catch(
+    refuse("export it again, with a --target and --weights that this machine runs"),
+  );
   const types = new Map(graph.inputs.map(({ name, dtype }) => [name.split("/")[0]!, dtype]));
   const taken = (inputs: Named<TensorData>) =>
     Object.fromEntries(
@@ -49,9 +57,10 @@ export async function openGraph(
   return {
     // Every graph of an export takes and returns a record, one level deep or two.
     run: async (inputs) => {
-      const outputs = (await graph(taken(inputs) as never).catch(refuse)) as Named<TensorData>;
+      const outputs = (await graph(taken(inputs) as never).catch(refuseCall)) as Named<TensorData>;
       return Object.fromEntries(Object.entries(outputs).map(([name, value]) => [name, mapTensors(value, widened)]));
     },
+    setState: (values) => graph.setState(taken(values)).catch(refuseCall),
     dispose: () => graph.dispose(),
   };
 }

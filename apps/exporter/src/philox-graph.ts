@@ -37,12 +37,15 @@ function carry(limbs: readonly tf.Tensor[]): tf.Tensor[] {
   });
 }
 
-/** The 64-bit products of both words with their constants: the low and the high words of them. */
-function timesConstants(words: tf.Tensor): { readonly low: tf.Tensor; readonly high: tf.Tensor } {
-  // Every half times every byte of the constant stays below 2^24: [2 halves, 2 halves of the constant, 2 words, …]
+/** The 64-bit products of words `[2 halves, words, …]` with a constant each: the low and the high words of them. */
+function timesConstants(
+  words: tf.Tensor,
+  constants: readonly number[],
+): { readonly low: tf.Tensor; readonly high: tf.Tensor } {
+  // Every half times every byte of the constant stays below 2^24: [2 halves, 2 halves of the constant, words, …]
   const x = tf.expandDims(words, 1);
   const byByte = (byte: number): tf.Tensor => {
-    const bytes = halvesOf(MULTIPLIERS).map((halves) => halves.map((half) => Math.floor(half / 256 ** byte) % 256));
+    const bytes = halvesOf(constants).map((halves) => halves.map((half) => Math.floor(half / 256 ** byte) % 256));
     return tf.mul(x, tf.expandDims(table(bytes, words.rank), 0));
   };
   const [even, odd] = [byByte(0), byByte(1)]; // the second counts 2^8 times as much
@@ -79,11 +82,51 @@ function philox(
   let roundKey = key;
   for (let round = 0; round < ROUNDS; round++) {
     if (round > 0) roundKey = plusConstants(roundKey, WEYL);
-    const { low, high } = timesConstants(state.even);
+    const { low, high } = timesConstants(state.even, MULTIPLIERS);
     const swap = (x: tf.Tensor) => tf.reverse(x, 1);
     state = { even: xor(xor(swap(high), state.odd), roundKey), odd: swap(low) };
   }
   return state;
+}
+
+/** A block of four words of the stream of this purpose, at each position. */
+interface Block {
+  readonly purpose: string;
+  /** Its number in the stream. */
+  readonly block: number;
+}
+
+/** Halves of the words of these blocks, for every image and position: int32 [4, B, T, blocks] each. */
+function randomWords(
+  seed: tf.Tensor,
+  index: tf.Tensor,
+  tokens: number,
+  blocks: readonly Block[],
+): { readonly low: tf.Tensor; readonly high: tf.Tensor } {
+  const streams = blocks.map(({ purpose, block }) => ({ block, ...streamAddress("randomWords", 0, purpose, [0, 0]) }));
+  const shape = [1, tokens, streams.length];
+  const zero = tf.add(tf.reshape(tf.mul(seed, int(0)), [-1, 1, 1]), tf.zeros(shape, "int32")); // [B, T, blocks]
+  /** Numbers below 2^31 as a word: [2, B, T, blocks] */
+  const word = (x: tf.Tensor): tf.Tensor => tf.stack([tf.add(zero, lowest(x, 16)), tf.add(zero, shifted(x, 16))]);
+  const constants = (values: readonly number[]): tf.Tensor =>
+    tf.stack(halvesOf(values).map((halves) => tf.add(zero, tf.tensor3d(halves, [1, 1, values.length], "int32"))));
+  const results = philox(
+    tf.stack(
+      [constants(streams.map(({ block }) => block)), word(tf.reshape(tf.range(0, tokens, 1, "int32"), [1, -1, 1]))],
+      1,
+    ),
+    tf.stack([word(tf.reshape(index, [-1, 1, 1])), constants(streams.map(({ counter3 }) => counter3))], 1),
+    tf.stack([word(tf.reshape(seed, [-1, 1, 1])), constants(streams.map(({ key1 }) => key1))], 1),
+  );
+  const words = tf.stack([results.even, results.odd], 2); // [2, 2, 2, B, T, blocks]: words 0, 1, 2, 3
+  const [low, high] = tf.unstack(tf.reshape(words, [2, WORDS, -1, tokens, streams.length])) as [tf.Tensor, tf.Tensor];
+  return { low, high };
+}
+
+/** Uniform numbers in [0, 1) of words given by their halves, cut to 24 bits. */
+function uniformsOf({ low, high }: ReturnType<typeof randomWords>): tf.Tensor {
+  const bits = tf.add(tf.mul(high, int(256)), shifted(low, 8)); // the highest 24
+  return tf.mul(tf.cast(bits, "float32"), 2 ** -24);
 }
 
 /**
@@ -100,33 +143,14 @@ export function generationUniforms(
   index: tf.Tensor,
   { tokens, windowSize, factors }: { readonly tokens: number; readonly windowSize: number; readonly factors: number },
 ): tf.Tensor {
-  // Streams, side by side on the last axis. Of each factor: that of the final token, and as many blocks as the drafts need.
+  // Of each factor: the stream of the final token, and as many blocks as the drafts need.
   const blocks = Math.ceil((windowSize - 1) / WORDS);
   const streams = Array.from({ length: factors }, (_, factor) => [
     { purpose: streamPurpose("token", factor), block: 0 },
     ...Array.from({ length: blocks }, (_, block) => ({ purpose: streamPurpose("draft", factor), block })),
-  ])
-    .flat()
-    .map(({ purpose, block }) => ({ block, ...streamAddress("generationUniforms", 0, purpose, [0, 0]) }));
-  const shape = [1, tokens, streams.length];
-  const zero = tf.add(tf.reshape(tf.mul(seed, int(0)), [-1, 1, 1]), tf.zeros(shape, "int32")); // [B, T, streams]
-  /** Numbers below 2^31 as a word: [2, B, T, streams] */
-  const word = (x: tf.Tensor): tf.Tensor => tf.stack([tf.add(zero, lowest(x, 16)), tf.add(zero, shifted(x, 16))]);
-  const constants = (values: readonly number[]): tf.Tensor =>
-    tf.stack(halvesOf(values).map((halves) => tf.add(zero, tf.tensor3d(halves, [1, 1, values.length], "int32"))));
-  const results = philox(
-    tf.stack(
-      [constants(streams.map(({ block }) => block)), word(tf.reshape(tf.range(0, tokens, 1, "int32"), [1, -1, 1]))],
-      1,
-    ),
-    tf.stack([word(tf.reshape(index, [-1, 1, 1])), constants(streams.map(({ counter3 }) => counter3))], 1),
-    tf.stack([word(tf.reshape(seed, [-1, 1, 1])), constants(streams.map(({ key1 }) => key1))], 1),
-  );
-  const words = tf.stack([results.even, results.odd], 2); // [2, 2, 2, B, T, streams]: words 0, 1, 2, 3
-  const [low, high] = tf.unstack(tf.reshape(words, [2, WORDS, -1, tokens, streams.length])) as [tf.Tensor, tf.Tensor];
-  const bits = tf.add(tf.mul(high, int(256)), shifted(low, 8)); // the highest 24
-  const numbers = tf.mul(tf.cast(bits, "float32"), 2 ** -24); // [4, B, T, streams]
-  const all = tf.unstack(tf.transpose(numbers, [3, 1, 2, 0])); // [B, T, 4] each: the words of a stream in order
+  ]).flat();
+  const numbers = uniformsOf(randomWords(seed, index, tokens, streams)); // [4, B, T, streams]
+  const all = tf.unstack(tf.transpose(numbers, [3, 1, 2, 0])); // [B, T, 4] each: the words of a block in order
   const parts = Array.from({ length: factors }, (_, factor) => {
     const [first, ...rest] = all.slice(factor * (1 + blocks), (factor + 1) * (1 + blocks)) as [
       tf.Tensor,
@@ -136,4 +160,33 @@ export function generationUniforms(
     return rest.length === 0 ? [final] : [final, tf.slice(tf.concat(rest, 2), [0, 0, 0], [-1, -1, windowSize - 1])];
   }).flat();
   return parts.length === 1 ? parts[0]! : tf.concat(parts, 2); // [B, T, factors · k]
+}
+
+/**
+ * What `generate` replaces drafts by: for each draft that is fed back, the number that says whether, cut to 24 bits, and the code.
+ * Traceable.
+ *
+ * @param seed int32 [B], 0 or more
+ * @param index int32 [B]: images of their runs
+ * @returns float32 and int32 [B, T, k-1]
+ */
+export function draftNoise(
+  seed: tf.Tensor,
+  index: tf.Tensor,
+  sizes: { readonly tokens: number; readonly windowSize: number; readonly vocabSize: number },
+): { readonly chances: tf.Tensor; readonly codes: tf.Tensor } {
+  const { tokens, windowSize, vocabSize } = sizes;
+  const count = Math.ceil((2 * (windowSize - 1)) / WORDS);
+  const blocks = Array.from({ length: count }, (_, block) => ({ purpose: "draft-noise", block }));
+  const words = randomWords(seed, index, tokens, blocks); // [4, B, T, blocks]
+  /** Of two words an entry the first or the second: [B, T, k-1] */
+  const ofEntries = (x: tf.Tensor, which: number): tf.Tensor => {
+    const pairs = tf.reshape(tf.transpose(x, [1, 2, 3, 0]), [-1, tokens, (count * WORDS) / 2, 2]);
+    return tf.squeeze(tf.slice(pairs, [0, 0, 0, which], [-1, -1, windowSize - 1, 1]), [3]);
+  };
+  const nth = (which: number) => ({ low: ofEntries(words.low, which), high: ofEntries(words.high, which) });
+  const { low, high } = nth(1);
+  const scaled = timesConstants(tf.expandDims(tf.stack([low, high]), 1), [vocabSize]).high; // [2, 1, B, T, k-1]
+  const [below, above] = tf.unstack(tf.squeeze(scaled, [1])) as [tf.Tensor, tf.Tensor];
+  return { chances: uniformsOf(nth(0)), codes: tf.add(below, tf.mul(above, int(2 ** 16))) };
 }

@@ -1,10 +1,11 @@
-import { mkdir, readdir, readFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, readFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { writeFileAtomic, writeFolderAtomic } from "@tensorar/checkpoint/node";
 import { TensorARError } from "./errors";
 import { GENERATION } from "./functions";
 import { fileSharer } from "./link";
 import { type ExportManifest, readManifest } from "./manifest";
+import { preparesWeights } from "./targets";
 
 type Ports = ExportManifest["files"]["decoder.onnx"];
 type Port = Ports["inputs"][number];
@@ -23,7 +24,8 @@ const LARGEST_BATCH = 32;
  * model for each step, named after its file (`decoder`, `image_decoder`, …), and the loop is the client's.
  *
  * Where every input and output begins with the batch, Triton batches requests dynamically; a decoder step's `position` does not.
- * Files are hard links to the export's where the file system allows it: weights that graphs share exist once.
+ * Files are hard links to the export's where the file system allows it: weights that graphs share exist once. A loop that holds
+ * its own weights, as for CPUs, takes no links: then they are copies.
  *
  * @throws TensorARError when the folder holds no export, or `out` exists
  */
@@ -33,7 +35,7 @@ export async function writeTriton(exported: string, out: string): Promise<string
   const graphs = Object.entries(served).flatMap(([file, ports]) => (ports ? [{ file, ports }] : []));
   const weights = (await readdir(exported)).filter((each) => /\.data(_\d+)?$/.test(each));
   const folder = resolve(out);
-  const share = fileSharer();
+  const share = files[GENERATION] && preparesWeights(target) ? copyFile : fileSharer();
   await mkdir(dirname(folder), { recursive: true });
   await writeFolderAtomic(folder, async (temporary) => {
     for (const { file, ports } of graphs) {

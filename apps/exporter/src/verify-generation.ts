@@ -1,6 +1,6 @@
 import type { TensorData } from "@tensorar/checkpoint";
 import type { ModelFolder } from "@tensorar/model/node";
-import { type Generated, generate } from "@tensorar/sampler";
+import { type DraftPolicy, type Generated, generate } from "@tensorar/sampler";
 import type * as ort from "onnxruntime-node";
 import { GENERATION, IMAGE_DECODER } from "./functions";
 import type { ExportManifest } from "./manifest";
@@ -30,7 +30,8 @@ export async function generateBothWays(
   sessions: Readonly<Record<string, SessionSettings>>,
   { batch, seed }: { readonly batch: number; readonly seed: number },
 ): Promise<{ readonly whole: GeneratedImages; readonly stepwise: GeneratedImages }> {
-  const { topK, topP, guidance = { kind: "constant" } } = manifest.generation!;
+  const { topK, topP, guidance = { kind: "constant" }, drafts = { kind: "raw" } } = manifest.generation!;
+  const policy: DraftPolicy = drafts.kind === "renoise" ? { ...drafts, rates: manifest.noiseRates } : drafts;
   const factors = manifest.factors?.length ?? 1;
   const { conditioning, conditions } = randomConditions(folder, manifest, batch, seed);
   const rows = Array.from({ length: batch }, (_, row) => row);
@@ -60,7 +61,7 @@ export async function generateBothWays(
   try {
     const loop = generate(decoder, {
       ...{ conditions, seed: seeds, scales, guidance: { ...guidance, scale: 1 } },
-      ...{ temperature: TEMPERATURE, topK, topP, drafts: { kind: "raw" } },
+      ...{ temperature: TEMPERATURE, topK, topP, drafts: policy },
     });
     let event = await loop.next();
     while (!event.done) event = await loop.next();

@@ -12,7 +12,7 @@ import {
 } from "@tensorar/sampler";
 import * as ort from "onnxruntime-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { exportFolders, verifyExport } from "../src/index";
+import { benchExport, exportFolders, verifyExport } from "../src/index";
 import { openGraph } from "../src/open-graph";
 import { randomConditions } from "../src/random-conditions";
 import { eagerBackend } from "../src/runtimes";
@@ -87,5 +87,7 @@ test.each([
     expect(comparisons.some(({ file }) => file === "decoder-resident.onnx")).toBe(true);
     for (const { file, output, withinTolerance } of comparisons)
       expect(withinTolerance, `${file} ${output}`).toBe(true);
+    const timings = await benchExport(out, ort, { threads: 1, batches: [1, 2], runs: 1, provider: "cpu" });
+    expect(timings.filter(({ file }) => file === "decoder-resident.onnx").map(({ batch }) => batch)).toEqual([1, 2]);
   },
 );

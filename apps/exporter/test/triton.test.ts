@@ -36,6 +36,7 @@ beforeAll(async () => {
   await exportFolders(at("pairs"), at("tokenizer of pairs"), at("export of pairs"));
   const whole = { topK: 0, topP: 1 };
   await exportFolders(at("classes"), at("tokenizer"), at("whole"), { target: "cuda", whole });
+  await exportFolders(at("classes"), at("tokenizer"), at("whole for cpu"), { target: "cpu", whole });
 });
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
@@ -89,6 +90,14 @@ test("all of generation is one model, whose requests are batched", async () => {
   expect(await writeTriton(at("whole"), repository)).toEqual(["generation"]);
   expect(await readdir(repository)).toEqual(["generation"]);
   await expectServed(repository, "generation", true);
+});
+
+test("all of generation for the processor opens from there too, from a copy of its weights", async () => {
+  const repository = at("cpu repository");
+  await writeTriton(at("whole for cpu"), repository);
+  await expectServed(repository, "generation", true);
+  const paths = [join(repository, "generation", "1"), at("whole for cpu")].map((dir) => join(dir, "decoder.onnx.data"));
+  expect(new Set(paths.map((path) => statSync(path).ino)).size).toBe(2);
 });
 
 /** Files of weights in a repository of pairs, whose two graphs share theirs. */

@@ -9,7 +9,7 @@ import type * as tf from "@tensorflow/tfjs-core";
 import * as ort from "onnxruntime-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type ExportOptions, exportFolders, readManifest, verifyExport } from "../src/index";
-import { generationUniforms } from "../src/philox-graph";
+import { draftNoise, generationUniforms } from "../src/philox-graph";
 import { eagerBackend } from "../src/runtimes";
 import { generateBothWays } from "../src/verify-generation";
 import { pairs, prompts, rar, text } from "./tiny-families";
@@ -60,6 +60,34 @@ test.each([
   await run.dispose();
 });
 
+test.each([
+  [2, 16384],
+  [3, 13],
+  [4, 262144],
+  [9, 99991],
+])("noise is that of the sampler's stream, window %i, %i codes", async (windowSize, vocabSize) => {
+  const tokens = 5;
+  const run = await compile(
+    ({ seed, index }: { seed: tf.Tensor; index: tf.Tensor }) =>
+      draftNoise(seed, index, { tokens, windowSize, vocabSize }) as { chances: tf.Tensor; codes: tf.Tensor },
+    { seed: { dtype: "int32", shape: ["batch"] }, index: { dtype: "int32", shape: ["batch"] } },
+    { runtime: ort },
+  );
+  const [seeds, indices] = [[0, 12345, 2 ** 31 - 1], [0, 70000, 3]]; // biome-ignore format: one row
+  const { chances, codes } = await run({ seed: ints(...seeds!), index: ints(...indices!) });
+  const pairs = seeds!.flatMap((seed, row) =>
+    Array.from({ length: tokens }, (_, position) => {
+      const stream = createStream(seed, "draft-noise", indices![row]!, position);
+      return Array.from({ length: windowSize - 1 }, () => [stream.uniform(), stream.uniform()] as const);
+    }),
+  );
+  const numbers = pairs.flat();
+  expect(chances.shape).toEqual([seeds!.length, tokens, windowSize - 1]);
+  expect([...(chances.data as Float32Array)]).toEqual(numbers.map(([u]) => Math.floor(u * 2 ** 24) / 2 ** 24));
+  expect([...(codes.data as Int32Array)]).toEqual(numbers.map(([, u]) => Math.floor(u * vocabSize)));
+  await run.dispose();
+});
+
 /** Exports with these options and draws the same images in one graph and step by step. */
 async function draw(model: string, tokenizer: string, name: string, options: ExportOptions) {
   await exportFolders(model, tokenizer, at(name), options);
@@ -89,6 +117,10 @@ describe("the same seeds draw the same codes as step by step:", () => {
     { windowSize: 3, topK: 4, topP: 1 },
     { windowSize: 3, topK: 0, topP: 0.7 },
     { windowSize: 2, topK: 7, topP: 0.9, guidance: { kind: "interval", interval: 5 } },
+    { windowSize: 3, topK: 0, topP: 1, drafts: { kind: "raw", temperature: 0.6 } },
+    { windowSize: 4, topK: 0, topP: 1, drafts: { kind: "renoise", temperature: 1.3 } },
+    { windowSize: 3, topK: 4, topP: 1, drafts: { kind: "argmax" } },
+    { windowSize: 5, topK: 0, topP: 1, drafts: { kind: "noise" } },
   ] as const)("classes, %j", async ({ windowSize, ...whole }) => {
     const model = `model ${JSON.stringify({ windowSize, whole })}`.replaceAll(/[^\w ]/g, "-");
     await writeTinyModel(at(model), windowSize);
@@ -102,6 +134,8 @@ describe("the same seeds draw the same codes as step by step:", () => {
     ["janus", prompts, { topK: 0, topP: 1 }],
     ["magvit2", pairs, { topK: [3, 0], topP: [1, 0.8] }],
     ["magvit2", pairs, { topK: 0, topP: 1, guidance: powerCosine }],
+    ["magvit2", pairs, { topK: 0, topP: 1, drafts: { kind: "renoise" } }],
+    ["magvit2", pairs, { topK: [3, 0], topP: 1, drafts: { kind: "argmax" } }],
   ] as const)("%s", async (kind, config, whole) => {
     const name = `${kind} ${JSON.stringify(whole).length}`;
     await writeModel(at(name), 3, kind, config);

@@ -1,9 +1,14 @@
 import * as tf from "@tensorflow/tfjs-core";
 
-// R rows · H query heads · Hkv key heads (H = Hkv · G) · L new slots · S cached slots · Dh head width
+// R rows · H query heads · Hkv key heads (H = Hkv · G) · L new slots · S cached slots, Sr of them recent · Dh head width
 
 /** Keys and values of earlier slots, only read. */
-export interface LayerCache {
+export interface LayerCache extends LayerSlots {
+  /** The last of them, which are joined with the new slots: a copy, but one product with both. */
+  readonly recent?: LayerSlots | undefined;
+}
+
+export interface LayerSlots {
   /** [R, Hkv, S, Dh] */
   readonly keys: tf.Tensor;
   /** [R, Hkv, S, Dh] */
@@ -61,11 +66,25 @@ export function attention(
   const keyHeads = keys.shape[1]!;
   const group = heads / keyHeads;
   const grouped = group === 1 ? queries : tf.reshape(queries, [-1, keyHeads, group * length, headDim]);
+  const late = cache?.recent ? withRecent(cache.recent, keys, values, own) : { keys, values, own };
 
-  const scores = tf.matMul(grouped, keys, false, true); // [R, Hkv, G·L, L]
-  const seen = own === undefined ? scores : tf.add(scores, own);
-  const mixed = cache === undefined ? tf.matMul(tf.softmax(seen), values) : mixWithCache(grouped, seen, values, cache);
+  const scores = tf.matMul(grouped, late.keys, false, true); // [R, Hkv, G·L, L]
+  const seen = late.own === undefined ? scores : tf.add(scores, late.own);
+  const mixed =
+    cache === undefined ? tf.matMul(tf.softmax(seen), late.values) : mixWithCache(grouped, seen, late.values, cache);
   return group === 1 ? mixed : tf.reshape(mixed, [-1, heads, length, headDim]);
+}
+
+/** New slots after recent ones: Sr + L of them. */
+function withRecent(recent: LayerSlots, keys: tf.Tensor, values: tf.Tensor, own: tf.Tensor | undefined) {
+  const shown = tf.expandDims(tf.expandDims(recent.mask, 1), 1); // [R, 1, 1, Sr]
+  const noScore = (x: tf.Tensor) => tf.mul(tf.slice(x, [0, 0, 0, 0], [-1, -1, -1, 1]), 0); // [.., .., .., 1]
+  const fresh = own === undefined ? noScore(shown) : own.rank === 4 ? own : tf.expandDims(tf.expandDims(own, 0), 0);
+  return {
+    keys: tf.concat([recent.keys, keys], 2), // [R, Hkv, Sr + L, Dh]
+    values: tf.concat([recent.values, values], 2),
+    own: tf.concat([tf.add(shown, noScore(fresh)), tf.add(fresh, noScore(shown))], 3), // [R, 1, G·L or 1, Sr + L]
+  };
 }
 
 /** Softmax over cached and own scores together, then the weighted values: [R, Hkv, G·L, Dh]. */

@@ -4,7 +4,16 @@ import type { ParameterShapes, Params } from "./parameters";
 // R rows · L slots · C condition slots · D width · V codes · Hkv key heads · Dh head width · S cached slots
 
 /** What the trunk reads of earlier calls; S may grow from call to call. */
-export interface TrunkCache {
+export interface TrunkCache extends TrunkSlots {
+  /**
+   * The last of the cached slots, apart from the others: they are joined with the new ones, a copy of them, where the others are
+   * only read. For loops inside a graph. What runs a layer hands it on to `attention`.
+   */
+  readonly recent?: TrunkSlots | undefined;
+}
+
+/** Keys and values of slots of all layers. */
+export interface TrunkSlots {
   /** One per layer: [R, Hkv, S, Dh]. */
   readonly keys: readonly tf.Tensor[];
   /** One per layer: [R, Hkv, S, Dh]. */

@@ -1,7 +1,16 @@
 export { type AdamWOptions, type AdamWState, adamW, initAdamW } from "./adamw";
 export { attachTensorAR, type ForwardInputs, type TensorARModel, type TrainingInputs } from "./attach";
-export { attention, type LayerCache, ownScores } from "./attention";
-export type { Backbone, Condition, ConditionSpec, Factors, TrunkCache, TrunkInputs, TrunkOutput } from "./backbone";
+export { attention, type LayerCache, type LayerSlots, ownScores } from "./attention";
+export type {
+  Backbone,
+  Condition,
+  ConditionSpec,
+  Factors,
+  TrunkCache,
+  TrunkInputs,
+  TrunkOutput,
+  TrunkSlots,
+} from "./backbone";
 export { layerCaches } from "./cache";
 export { checkTensors } from "./check-tensors";
 export { emaUpdate } from "./ema";

@@ -161,6 +161,40 @@ describe("attention", () => {
       expectClose("attention", actual.dataSync(), expected.dataSync(), { atol: 2e-6, rtol: 2e-6 });
     },
   );
+
+  test.each([
+    { held: 2, recent: 2, masked: false },
+    { held: 1, recent: 3, masked: true },
+    { held: 2, recent: 1, masked: false },
+    { held: 1, recent: 1, masked: true },
+  ])("recent slots count as the others of the cache do: %j", ({ held, recent, masked }) => {
+    const { queries, keys, values } = inputs();
+    const past = held + recent;
+    const parts = (x: tf.Tensor) => tf.split(x, [held, recent, L - past], 2) as [tf.Tensor, tf.Tensor, tf.Tensor];
+    const [oldKeys, recentKeys, newKeys] = parts(keys);
+    const [oldValues, recentValues, newValues] = parts(values);
+    const hidden = tf.tensor2d([0, -1e9], [R, 1]); // the second row's first recent slot is not seen
+    const shown = tf.concat([hidden, tf.zeros([R, recent - 1])], 1);
+    const mask = masked ? tf.zeros([R, L - past]) : undefined;
+    const own = ownScores(tf.range(past, L, 1, "int32"), { mask, group: H / Hkv });
+    const actual = attention(parts(queries)[2], newKeys, newValues, {
+      cache: {
+        ...{ keys: oldKeys, values: oldValues, mask: tf.zeros([R, held]) },
+        recent: { keys: recentKeys, values: recentValues, mask: shown },
+      },
+      own,
+    });
+    const expected = attention(parts(queries)[2], newKeys, newValues, {
+      cache: {
+        keys: tf.concat([oldKeys, recentKeys], 2),
+        values: tf.concat([oldValues, recentValues], 2),
+        mask: tf.concat([tf.zeros([R, held]), shown], 1),
+      },
+      own,
+    });
+    expect(actual.shape).toEqual(expected.shape);
+    expectClose("attention", actual.dataSync(), expected.dataSync(), { atol: 2e-6, rtol: 2e-6 });
+  });
 });
 
 type Buffer = tf.TensorBuffer<tf.Rank>;

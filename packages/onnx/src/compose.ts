@@ -58,7 +58,7 @@ export function expectSameNames(
   wanted: readonly string[],
 ): void {
   if ([...given].sort().join() === [...wanted].sort().join()) return;
-  throw new TensorARError(`${where}: ${what} is ${given.join(", ") || "empty"}, the body's is ${wanted.join(", ")}`);
+  throw new TensorARError(`${where}: ${what} is ${given.join(", ") || "empty"}; ${wanted.join(", ")} is needed`);
 }
 
 /**

@@ -2,7 +2,7 @@ export { type ChoiceParts, composeChoice } from "./choice";
 export { compile, openModel } from "./compile";
 export { TensorARError } from "./errors";
 export { fromFloat16, toFloat16 } from "./float16";
-export { composeLoop, type LoopParts } from "./loop";
+export { composeLoop, type LoopParts, type Settle } from "./loop";
 export type { ComposedModel, OnnxModel, Port } from "./model";
 export type { Nested } from "./nested";
 export type { FusionTarget } from "./passes/fuse";

@@ -1,9 +1,23 @@
 import { create } from "@bufbuild/protobuf";
-import { controlNode, expectSameNames, plainNode, sharedInitializers, suffixes, wholeInputs } from "./compose";
+import { controlNode, expectSameNames, sharedInitializers, suffixes, wholeInputs } from "./compose";
 import { TensorARError } from "./errors";
-import { type GraphProto, GraphProtoSchema } from "./generated/onnx_pb";
-import { ONNX_TYPES } from "./graph";
-import type { ComposedModel, OnnxModel, Port } from "./model";
+import { GraphProtoSchema } from "./generated/onnx_pb";
+import {
+  BEGIN,
+  bodyGraph,
+  EMPTY,
+  ENDED,
+  FINAL,
+  FIXED,
+  HELD,
+  INITIAL,
+  NEXT,
+  NEXT_HELD,
+  roundGraph,
+  STATE,
+  STEP,
+} from "./loop-graphs";
+import type { ComposedModel, OnnxModel } from "./model";
 import { type Initializer, tensor, valueInfo, type WrittenGraph, writeScope } from "./serialize";
 
 /**
@@ -21,10 +35,25 @@ export interface LoopParts {
   readonly after: OnnxModel;
   /** How often the body runs. */
   readonly trips: number;
+  /** Moves what is large out of the state now and then, since a runtime copies the state at every step. */
+  readonly settle?: Settle;
 }
 
-const STEP = "step";
-const [INITIAL, STATE, NEXT, FINAL, FIXED] = ["initial/", "state/", "state.next/", "final/", "fixed/"] as const;
+/**
+ * What is done after every so many steps, and after the last: `part` takes `{ held: { … }, ended: { … } }`, as much of the state
+ * as it needs, and returns the next `{ held: { … } }` and `{ begin: { … } }`, the state to go on with where that is another. Then
+ * `before` also returns `{ empty: { … } }`, the first `held`, and `body` may read as much of `{ held: { … } }` as it needs.
+ */
+export interface Settle {
+  readonly every: number;
+  readonly part: OnnxModel;
+  /**
+   * Puts what only `body` reads into its own graph. ONNX Runtime on CPU prepares the weights of products when it loads them, but
+   * looks for them no further out than the next graph, and such a product takes half the time. Files of weights must not be links
+   * then: of graphs inside of others, ONNX refuses them.
+   */
+  readonly ownWeights?: boolean;
+}
 
 /**
  * One model that runs a traced function over and over: nothing leaves the runtime between the steps. Sizes of the state may
@@ -32,34 +61,36 @@ const [INITIAL, STATE, NEXT, FINAL, FIXED] = ["initial/", "state/", "state.next/
  *
  * @throws TensorARError when the parts do not fit one another
  */
-export function composeLoop(name: string, { before, body, after, trips }: LoopParts): ComposedModel {
+export function composeLoop(name: string, loopParts: LoopParts): ComposedModel {
+  const { before, body, after, trips, settle } = loopParts;
   if (!(Number.isInteger(trips) && trips > 0)) throw new TensorARError(`composeLoop: ${trips} trips; use 1 or more`);
-  const state = suffixes(body.inputs, STATE);
-  expectSameNames("composeLoop", "the first state of before", suffixes(before.outputs, INITIAL), state);
-  expectSameNames("composeLoop", "the next state of body", suffixes(body.outputs, NEXT), state);
-  expectKnown(
-    "after",
-    suffixes(after.inputs, FINAL),
-    state,
-    (unknown) => `final/${unknown}, which body has no state for`,
-  );
-  for (const [part, { inputs }] of Object.entries({ body, after })) {
-    const fixed = suffixes(before.outputs, FIXED);
-    expectKnown(part, suffixes(inputs, FIXED), fixed, (unknown) => `fixed/${unknown}, which before does not return`);
-  }
+  const { state, held } = namesOf(loopParts);
   const parts = {
     before: writeScope(before, "before/"),
     body: writeScope(body, "body/"),
+    ...(settle && { settle: writeScope(settle.part, "settle/") }),
     after: writeScope(after, "after/"),
   };
+  const whole = (value: string, number: number): Initializer => ({
+    ...{ tensor: tensor(value, "int64", []), bytes: new Uint8Array(BigInt64Array.of(BigInt(number)).buffer) },
+  });
   const constants: Initializer[] = [
-    { tensor: tensor("trips", "int64", []), bytes: new Uint8Array(BigInt64Array.of(BigInt(trips)).buffer) },
+    whole("trips", trips),
     { tensor: tensor("one", "int64", [1]), bytes: new Uint8Array(BigInt64Array.of(1n).buffer) },
+    ...(settle ? [whole("every", settle.every), whole("rounds", Math.ceil(trips / settle.every))] : []),
   ];
-  const first = state.map((each) => INITIAL + each);
-  const last = state.map((each) => FINAL + each);
-  const loop = controlNode("Loop", ["trips", "", ...first], last, { body: bodyGraph(body, parts.body, state) });
-  const inputs = wholeInputs([before, body, after], [STEP, STATE, FINAL, FIXED]);
+  const first = [...state.map((each) => INITIAL + each), ...held.map((each) => EMPTY + each)];
+  const last = [...state.map((each) => FINAL + each), ...held.map((each) => `settled/${each}`)];
+  const steps = bodyGraph(body, parts.body, state, settle && "round/start");
+  const loop = settle
+    ? controlNode("Loop", ["rounds", "", ...first], last, {
+        body: roundGraph(steps, body, settle.part, parts.settle!, state, held),
+      })
+    : controlNode("Loop", ["trips", "", ...first], last, { body: steps });
+  const inputs = wholeInputs(
+    [before, body, ...(settle ? [settle.part] : []), after],
+    [STEP, STATE, FINAL, FIXED, HELD, ENDED],
+  );
   const proto = create(GraphProtoSchema, {
     name,
     node: [...parts.before.proto.node, loop, ...parts.after.proto.node],
@@ -67,36 +98,72 @@ export function composeLoop(name: string, { before, body, after, trips }: LoopPa
     output: after.outputs.map(valueInfo),
   });
   const initializers = sharedInitializers([constants, ...Object.values(parts).map((part) => part.initializers)]);
-  return { name, inputs, outputs: after.outputs, written: { proto, initializers } };
+  const owned = settle?.ownWeights
+    ? ownedBy(parts.body, [parts.before, parts.settle!, parts.after])
+    : new Set<string>();
+  return {
+    ...{ name, inputs, outputs: after.outputs },
+    written: {
+      proto,
+      initializers: initializers.map((each) => (owned.has(each.tensor.name) ? { ...each, owner: steps } : each)),
+    },
+  };
+}
+
+/** Names of tensors that only this part reads. */
+function ownedBy(part: WrittenGraph, others: readonly WrittenGraph[]): ReadonlySet<string> {
+  const weights = ({ initializers }: WrittenGraph) => initializers.map(({ tensor }) => tensor.name);
+  const elsewhere = new Set(others.flatMap(weights));
+  return new Set(weights(part).filter((name) => !elsewhere.has(name)));
+}
+
+/** What the state consists of, and what is held. @throws TensorARError when the parts do not fit one another */
+function namesOf({ before, body, after, settle }: LoopParts): { readonly state: string[]; readonly held: string[] } {
+  const state = suffixes(body.inputs, STATE);
+  expectSameNames("composeLoop", "the first state of before", suffixes(before.outputs, INITIAL), state);
+  expectSameNames("composeLoop", "the next state of body", suffixes(body.outputs, NEXT), state);
+  expectKnown(
+    "after",
+    suffixes(after.inputs, FINAL),
+    state,
+    (unknown) => `takes final/${unknown}, which body has no state for`,
+  );
+  for (const [part, { inputs }] of Object.entries({ body, after, ...(settle && { settle: settle.part }) })) {
+    const fixed = suffixes(before.outputs, FIXED);
+    expectKnown(
+      part,
+      suffixes(inputs, FIXED),
+      fixed,
+      (unknown) => `takes fixed/${unknown}, which before does not return`,
+    );
+  }
+  return { state, held: settle ? heldNames(settle, before, body, state) : [] };
+}
+
+function heldNames({ every, part }: Settle, before: OnnxModel, body: OnnxModel, state: readonly string[]): string[] {
+  if (!(Number.isInteger(every) && every > 0))
+    throw new TensorARError(`composeLoop: settle every ${every} steps; use 1 or more`);
+  const held = suffixes(part.inputs, HELD);
+  expectSameNames("composeLoop", 'what before returns as "empty"', suffixes(before.outputs, EMPTY), held);
+  expectSameNames("composeLoop", 'what settle returns as "held"', suffixes(part.outputs, NEXT_HELD), held);
+  expectKnown(
+    "body",
+    suffixes(body.inputs, HELD),
+    held,
+    (unknown) => `takes held/${unknown}, which settle does not hold`,
+  );
+  const noState = (unknown: string) => `${unknown}, which body has no state for`;
+  expectKnown("settle", suffixes(part.inputs, ENDED), state, (unknown) => `takes ended/${noState(unknown)}`);
+  expectKnown("settle", suffixes(part.outputs, BEGIN), state, (unknown) => `returns begin/${noState(unknown)}`);
+  return held;
 }
 
 function expectKnown(
   part: string,
-  taken: readonly string[],
+  names: readonly string[],
   known: readonly string[],
   what: (unknown: string) => string,
 ): void {
-  const unknown = taken.find((suffix) => !known.includes(suffix));
-  if (unknown !== undefined) throw new TensorARError(`composeLoop: ${part} takes ${what(unknown)}`);
-}
-
-/** The body with the counter and the condition that a loop has; what else it reads lies outside of it. */
-function bodyGraph(body: OnnxModel, { proto }: WrittenGraph, state: readonly string[]): GraphProto {
-  const ports = new Map([...body.inputs, ...body.outputs].map((port) => [port.name, port]));
-  const scalar = (name: string, dtype: Port["dtype"]): Port => ({ name, dtype, shape: [] });
-  const counting = [
-    plainNode("Cast", ["iteration"], ["body/step"], ["to", ONNX_TYPES.int32]),
-    plainNode("Reshape", ["body/step", "one"], [STEP]),
-    plainNode("Identity", ["again"], ["again.next"]),
-  ];
-  return create(GraphProtoSchema, {
-    name: "body",
-    node: [...counting, ...proto.node],
-    input: [
-      valueInfo(scalar("iteration", "int64")),
-      valueInfo(scalar("again", "bool")),
-      ...state.map((each) => valueInfo(ports.get(STATE + each)!)),
-    ],
-    output: [valueInfo(scalar("again.next", "bool")), ...state.map((each) => valueInfo(ports.get(NEXT + each)!))],
-  });
+  const unknown = names.find((suffix) => !known.includes(suffix));
+  if (unknown !== undefined) throw new TensorARError(`composeLoop: ${part} ${what(unknown)}`);
 }

@@ -5,7 +5,7 @@ import { TensorARError } from "./errors";
 import type { Graph, Value } from "./graph";
 import { KERNELS } from "./kernels";
 import { flatten, mapNested, type Nested } from "./nested";
-import { isSpec, isTensor, type Spec, type TensorSpec } from "./specs";
+import { isSpec, isTensor, multipleOf, type Spec, type TensorSpec } from "./specs";
 
 /** The backend, registered with its kernels at the first trace. Its priority keeps tfjs from ever choosing it by itself. */
 function recordingBackend(): RecordingBackend {
@@ -55,6 +55,11 @@ function explain(error: unknown): unknown {
   });
 }
 
+function sizeIn(sizeOf: ReadonlyMap<string, number>, dim: string): number {
+  const { factor, name } = multipleOf(dim);
+  return factor * sizeOf.get(name)!;
+}
+
 /** Runs `fn` once on symbolic tensors, with `sizeOf` giving every symbolic dimension a size, and returns what it did. */
 export function record(
   fn: (inputs: never) => unknown,
@@ -69,7 +74,7 @@ export function record(
         name,
         {
           dtype,
-          shape: shape.map((dim) => (typeof dim === "number" ? dim : sizeOf.get(dim)!)),
+          shape: shape.map((dim) => (typeof dim === "number" ? dim : sizeIn(sizeOf, dim))),
           source: { kind: "input", name },
         },
       ]),

@@ -32,8 +32,10 @@ export async function saveModel(
   options: SaveOptions = {},
 ): Promise<void> {
   const written = writeGraph(model);
-  const chunks = encodeModel(written);
-  if (totalLength(chunks) > (options.externalDataThreshold ?? LARGEST_FILE))
+  const largest = options.externalDataThreshold ?? LARGEST_FILE;
+  const weights = totalLength(written.initializers.flatMap(({ bytes }) => bytes ?? []));
+  const chunks = weights > largest ? undefined : encodeModel(written);
+  if (chunks === undefined || totalLength(chunks) > largest)
     await saveWithWeights({ [path]: written }, `${path}.data`, options);
   else await replaceFile(path, (file) => writeChunks(file, chunks));
 }
@@ -86,7 +88,8 @@ async function saveWithWeights(
       const place = plan.get(initializer);
       if (!place) return initializer;
       const { shard, offset, length } = place;
-      return { tensor: external(initializer.tensor, { location: basename(pathOf(shard)), offset, length }) };
+      const tensor = external(initializer.tensor, { location: basename(pathOf(shard)), offset, length });
+      return { tensor, ...(initializer.owner && { owner: initializer.owner }) };
     });
     await replaceFile(path, (file) => writeChunks(file, encodeModel({ proto, initializers: moved })));
   }

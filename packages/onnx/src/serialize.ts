@@ -60,6 +60,8 @@ export function serializeModel(model: OnnxModel | ComposedModel): Uint8Array {
 export interface Initializer {
   readonly tensor: TensorProto;
   readonly bytes?: Uint8Array;
+  /** The graph of a loop or a choice that it is part of; default: the whole. */
+  readonly owner?: GraphProto;
 }
 
 /** A graph ready to be encoded; its message has no initializers. */
@@ -83,11 +85,13 @@ export const writeScope = (model: OnnxModel, prefix: string): WrittenGraph => ne
  * The fields of a protobuf message may come in any order.
  */
 export function encodeModel({ proto, initializers }: WrittenGraph): Uint8Array[] {
-  const tensors = initializers.flatMap(({ tensor, bytes }) =>
-    field(GraphProtoSchema.field.initializer.number, [
-      toBinary(TensorProtoSchema, tensor),
-      ...(bytes ? field(TensorProtoSchema.field.rawData.number, [bytes]) : []),
-    ]),
+  const tensors = initializers.flatMap(({ tensor, bytes, owner }) =>
+    owner
+      ? []
+      : field(GraphProtoSchema.field.initializer.number, [
+          toBinary(TensorProtoSchema, tensor),
+          ...(bytes ? field(TensorProtoSchema.field.rawData.number, [bytes]) : []),
+        ]),
   );
   const model = create(ModelProtoSchema, {
     irVersion: BigInt(IR_VERSION),
@@ -97,8 +101,21 @@ export function encodeModel({ proto, initializers }: WrittenGraph): Uint8Array[]
       ...(usesDomain(proto, RUNTIME_DOMAIN) ? [{ domain: RUNTIME_DOMAIN, version: 1n }] : []),
     ],
   });
-  const graph = [toBinary(GraphProtoSchema, proto), ...tensors];
+  const graph = [toBinary(GraphProtoSchema, withOwned(proto, initializers)), ...tensors];
   return [toBinary(ModelProtoSchema, model), ...field(ModelProtoSchema.field.graph.number, graph)];
+}
+
+/** The graph with the tensors of the graphs inside of it in those. */
+function withOwned(graph: GraphProto, initializers: readonly Initializer[]): GraphProto {
+  const owned = initializers.filter(({ owner }) => owner === graph);
+  return {
+    ...graph,
+    initializer: owned.map(({ tensor, bytes }) => (bytes ? { ...tensor, rawData: bytes } : tensor)),
+    node: graph.node.map((node) => ({
+      ...node,
+      attribute: node.attribute.map((each) => (each.g ? { ...each, g: withOwned(each.g, initializers) } : each)),
+    })),
+  };
 }
 
 /** Whether operators of a domain are used, in the graphs of loops and choices too. */

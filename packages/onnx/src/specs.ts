@@ -2,7 +2,10 @@ import * as tf from "@tensorflow/tfjs-core";
 import { TensorARError } from "./errors";
 import { type Entries, flatten, type Nested } from "./nested";
 
-/** Type and shape of an input; a string names a symbolic dimension, whose size is given at every call. */
+/**
+ * Type and shape of an input. A string names a symbolic dimension, whose size is given at every call, or is a multiple of one that
+ * another input has: `"batch"`, `"2*batch"`.
+ */
 export interface TensorSpec {
   readonly dtype: "float32" | "int32" | "bool";
   readonly shape: readonly (number | string)[];
@@ -21,6 +24,14 @@ export const isTensor = (value: unknown): value is tf.Tensor => value instanceof
 export const isSpec = (value: unknown): value is Spec =>
   typeof value === "object" && value !== null && "dtype" in value && "shape" in value && Array.isArray(value.shape);
 
+const MULTIPLE = /^(?:([1-9]\d*)\*)?([A-Za-z_]\w*)$/;
+
+/** The symbolic dimension that a size is a multiple of. */
+export function multipleOf(size: string): { readonly factor: number; readonly name: string } {
+  const [, factor = "1", name] = MULTIPLE.exec(size)!;
+  return { factor: Number(factor), name: name! };
+}
+
 /** The specs by name, checked. */
 export function flattenSpecs(specs: Nested<Spec>): Entries<TensorSpec> {
   return flatten(specs, isSpec, "input").map(([name, { dtype, shape }]) => {
@@ -28,7 +39,7 @@ export function flattenSpecs(specs: Nested<Spec>): Entries<TensorSpec> {
       throw new TensorARError(`input "${name}" has dtype "${dtype}"; use "float32", "int32" or "bool"`);
     }
     for (const dim of shape) {
-      const valid = typeof dim === "number" ? Number.isInteger(dim) && dim >= 0 : /^[A-Za-z_]\w*$/.test(dim);
+      const valid = typeof dim === "number" ? Number.isInteger(dim) && dim >= 0 : MULTIPLE.test(dim);
       if (!valid)
         throw new TensorARError(
           `input "${name}" has dimension ${JSON.stringify(dim)}; use a size or a name like "batch"`,

@@ -7,7 +7,7 @@ import { optimize } from "./passes";
 import type { FusionTarget } from "./passes/fuse";
 import { type Quantization, quantizeWeights } from "./passes/quantize";
 import { record } from "./record";
-import { flattenSpecs, isTensor, type Spec, type TensorSpec, type TracedFunction } from "./specs";
+import { flattenSpecs, isTensor, multipleOf, type Spec, type TensorSpec, type TracedFunction } from "./specs";
 import { type Samples, sampleSizes, unify } from "./unify";
 
 export interface TraceOptions {
@@ -63,10 +63,18 @@ const MOST_DIMENSIONS = 4;
 
 function findDimensions(entries: readonly (readonly [string, TensorSpec])[]): Graph["dimensions"] {
   const found = new Map<string, { name: string; input: string; axis: number }>();
+  const multiples: string[] = [];
   for (const [input, { shape }] of entries) {
-    for (const [axis, name] of shape.entries()) {
-      if (typeof name === "string" && !found.has(name)) found.set(name, { name, input, axis });
+    for (const [axis, dim] of shape.entries()) {
+      if (typeof dim !== "string") continue;
+      const { factor, name } = multipleOf(dim);
+      if (factor > 1) multiples.push(dim);
+      else if (!found.has(name)) found.set(name, { name, input, axis });
     }
+  }
+  const lone = multiples.find((dim) => !found.has(multipleOf(dim).name));
+  if (lone !== undefined) {
+    throw new TensorARError(`no input has "${multipleOf(lone).name}" for a size, which "${lone}" is a multiple of`);
   }
   if (found.size > MOST_DIMENSIONS) {
     throw new TensorARError(

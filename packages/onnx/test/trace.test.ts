@@ -2,7 +2,7 @@ import "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs-core";
 import * as ort from "onnxruntime-node";
 import { beforeAll, expect, test } from "vitest";
-import { compile, type TensorData } from "../src";
+import { compile, openModel, serializeModel, type TensorData, trace } from "../src";
 
 beforeAll(async () => {
   await tf.setBackend("cpu");
@@ -60,6 +60,34 @@ test("a training step", async () => {
     Array.from(w.dataSync()).map((v) => expect.closeTo(v, 4)),
   );
   await f.dispose();
+});
+
+test("a size that is a multiple of another one's fits it", async () => {
+  const inputs = {
+    pairs: { dtype: "float32", shape: ["2*batch", 3] },
+    x: { dtype: "float32", shape: ["batch", 3] },
+  } as const;
+  const model = trace(
+    ({ pairs, x }: { pairs: tf.Tensor; x: tf.Tensor }) => ({
+      y: tf.add(tf.sum(tf.reshape(pairs, [-1, 2, 3]), 1), x),
+      z: tf.concat([pairs, x], 0),
+    }),
+    inputs,
+  );
+  expect([...model.inputs, ...model.outputs].map(({ shape }) => shape[0])).toEqual([
+    "2*batch",
+    "batch",
+    "batch",
+    "3*batch",
+  ]);
+  const run = await openModel(serializeModel(model), { runtime: ort });
+  const { y } = (await run({ pairs: tf.ones([4, 3]), x: tf.ones([2, 3]) } as never)) as never as {
+    y: { data: Float32Array };
+  };
+  expect([...y.data]).toEqual([3, 3, 3, 3, 3, 3]);
+  await run.dispose();
+  const lone = () => trace(({ x }: { x: tf.Tensor }) => x, { x: { dtype: "float32", shape: ["2*batch"] } });
+  expect(lone).toThrow(/no input has "batch" for a size, which "2\*batch" is a multiple of/);
 });
 
 test("an output that is a constant of a symbolic size", async () => {

@@ -1,5 +1,5 @@
 import { TensorARError } from "./errors";
-import { createWorkspace } from "./kernels";
+import { createWorkspace, type Kernels } from "./kernels";
 
 /** How a code is drawn from one row of logits. Applied in this order, as in LlamaGen `autoregressive/models/generate.py`. */
 export interface SamplingOptions {
@@ -16,7 +16,7 @@ export interface Categorical {
   /**
    * Unnormalised weights of the codes that are kept, 0 elsewhere.
    * @returns [V], valid until the next call, and their sum
-   * @throws TensorARError when a logit is NaN or all are -Infinity; `where` says whose row it is
+   * @throws TensorARError when a logit is NaN, all are -Infinity, or the row ends early; `where` says whose row it is
    */
   weights(
     logits: Float32Array,
@@ -43,27 +43,48 @@ const POWERS = Float64Array.from({ length: 64 }, (_, j) => {
   return power;
 });
 
+/** Memory of the kernels for rows of V logits. */
+interface Scratch {
+  readonly kernels: Kernels;
+  /** Addresses, in bytes. */
+  readonly at: Readonly<Record<"powers" | "values" | "kept" | "codes" | "weights", number>>;
+  /** The row, then -Infinity up to a multiple of four. */
+  readonly values: Float32Array;
+  readonly codes: Int32Array;
+  readonly weights: Float64Array;
+}
+
+/** By V. Shared, since a row is done with before the next one comes: an engine has room for few memories. */
+const scratches = new Map<number, Scratch>();
+
+function scratchOf(V: number): Scratch {
+  const found = scratches.get(V);
+  if (found) return found;
+  const padded = 4 * Math.ceil(V / 4);
+  const sizes = { powers: 8 * POWERS.length, values: 4 * padded, kept: 4 * padded, codes: 4 * V, weights: 8 * padded };
+  const { end, ...at } = layOut(sizes);
+  const { kernels, memory } = createWorkspace(end);
+  new Float64Array(memory, at.powers).set(POWERS);
+  const scratch = {
+    ...{ kernels, at },
+    values: new Float32Array(memory, at.values, padded).fill(Number.NEGATIVE_INFINITY),
+    codes: new Int32Array(memory, at.codes, V),
+    weights: new Float64Array(memory, at.weights, padded),
+  };
+  scratches.set(V, scratch);
+  return scratch;
+}
+
 /** @param vocabSize V @throws TensorARError without WebAssembly and its SIMD */
 export function createCategorical(vocabSize: number): Categorical {
   const V = vocabSize;
-  const padded = 4 * Math.ceil(V / 4);
-  const at = layOut({
-    powers: 8 * POWERS.length,
-    values: 4 * padded,
-    kept: 4 * padded,
-    codes: 4 * V,
-    weights: 8 * padded,
-  });
-  const { kernels, memory } = createWorkspace(at.end);
-  new Float64Array(memory, at.powers).set(POWERS);
-  const values = new Float32Array(memory, at.values, padded).fill(Number.NEGATIVE_INFINITY);
-  const codes = new Int32Array(memory, at.codes, V);
-  const weights = new Float64Array(memory, at.weights, padded);
-  const scattered = new Float64Array(V);
+  const { kernels, at, values, codes, weights } = scratchOf(V);
   const sums = new Float64Array(Math.ceil(V / BLOCK));
+  let scattered: Float64Array | undefined;
 
   const read = (logits: Float32Array, offset: number, where: string): number => {
     const row = logits.subarray(offset, offset + V);
+    if (row.length < V) throw new TensorARError(`${where}: a row of ${row.length} logits for ${V} codes`);
     values.set(row);
     const largest = kernels.largest(at.values, V);
     if (Number.isFinite(largest)) return largest;
@@ -75,9 +96,11 @@ export function createCategorical(vocabSize: number): Categorical {
     );
   };
 
-  /** Weights of the numbers at an address: from their sum on in `weights`. */
-  const weigh = (from: number, count: number, { largest, temperature }: Kept): number =>
-    kernels.weigh(from, count, largest, 1 / temperature, at.powers, at.weights);
+  /** Puts weights of the values at an address into `weights`; returns their sum. */
+  const weigh = (from: number, count: number, { largest, temperature }: Kept): number => {
+    const scale = Math.min(1 / temperature, Number.MAX_VALUE); // no infinity, whose product with 0 would be NaN
+    return kernels.weigh(from, count, largest, scale, at.powers, at.weights);
+  };
 
   const filter = (logits: Float32Array, offset: number, options: SamplingOptions, where: string): Kept => {
     const { temperature, topK, topP } = options;
@@ -101,9 +124,11 @@ export function createCategorical(vocabSize: number): Categorical {
     weights(logits, offset, options, where) {
       const kept = filter(logits, offset, options, where);
       const total = weigh(kept.from, kept.count, kept);
-      if (!kept.filtered) return { weights: weights.subarray(0, V), total };
-      scattered.fill(0);
-      for (let i = 0; i < kept.count; i++) scattered[codes[i]!] = weights[i]!;
+      scattered ??= new Float64Array(V);
+      if (kept.filtered) {
+        scattered.fill(0);
+        for (let i = 0; i < kept.count; i++) scattered[codes[i]!] = weights[i]!;
+      } else scattered.set(weights.subarray(0, V));
       return { weights: scattered, total };
     },
     sample(logits, offset, options, uniform, where) {

@@ -84,6 +84,8 @@ export function disturbDrafts(
   const stream = createStream(address.seed, "draft-noise", address.image, address.position);
   for (let entry = 1; entry < fed.length; entry++) {
     const rate = drafts.kind === "noise" ? 1 : drafts.rates[entry]!;
-    if (stream.uniform() < rate) fed[entry] = stream.below(vocabSize);
+    // Both are taken whatever happens, so that an entry's numbers do not hang on those before it. V / 2^32 is no bias to see.
+    const [chance, code] = [stream.uniform(), Math.floor(stream.uniform() * vocabSize)];
+    if (chance < rate) fed[entry] = code;
   }
 }

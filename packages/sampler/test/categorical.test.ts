@@ -59,6 +59,23 @@ test("logits too large for exp, and logits of -Infinity", () => {
   expect(Array.from(categorical.weights(logits, 0, everything, "row").weights)).toEqual([1, 0, 1]);
 });
 
+test("the smallest temperature there is leaves the largest logit alone", () => {
+  const { weights } = createCategorical(3).weights(
+    Float32Array.of(1, 2, 2),
+    0,
+    { ...everything, temperature: 5e-324 },
+    "row",
+  );
+  expect(Array.from(weights)).toEqual([0, 1, 1]);
+});
+
+test("two samplers of as many codes do not disturb each other", () => {
+  const [one, other] = [createCategorical(4), createCategorical(4)];
+  const { weights } = one.weights(Float32Array.of(0, 0, -1000, -1000), 0, everything, "row");
+  other.weights(Float32Array.of(-1000, -1000, 0, 0), 0, everything, "row");
+  expect(Array.from(weights)).toEqual([1, 1, 0, 0]);
+});
+
 test("logits that say nothing are refused with their place", () => {
   const categorical = createCategorical(3);
   const sample = (logits: number[]) =>
@@ -66,6 +83,7 @@ test("logits that say nothing are refused with their place", () => {
   expect(() => sample([0, Number.NaN, 1])).toThrow(/image 7, token 2: logit of code 1 is NaN/);
   expect(() => sample([-1, -1, -1].map(() => Number.NEGATIVE_INFINITY))).toThrow(/largest logit is -Infinity/);
   expect(() => sample([0, Number.POSITIVE_INFINITY, 1])).toThrow(/largest logit is Infinity/);
+  expect(() => sample([0, 1])).toThrow(/image 7, token 2: a row of 2 logits for 3 codes/);
 });
 
 test("the K-th largest is found whatever the order and the ties", () => {

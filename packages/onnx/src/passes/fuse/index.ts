@@ -2,7 +2,6 @@ import { TensorARError } from "../../errors";
 import type { Graph } from "../../graph";
 import { shareEqual } from "../cse";
 import { activations } from "./activations";
-import { joinedAttention } from "./attention";
 import { norms, skipNorms } from "./norms";
 import { type Pattern, replaceAll } from "./replace";
 import { rotary, rotaryParts } from "./rotary";
@@ -14,16 +13,7 @@ const TARGETS = ["cpu", "cuda", "webgpu", "directml"] as const;
 export type FusionTarget = (typeof TARGETS)[number];
 
 /** In this order: a pattern finds what those before it have made. */
-const PATTERNS: readonly Pattern[] = [
-  norms,
-  skipNorms,
-  activations,
-  rotary,
-  rotaryParts,
-  undoneConcat,
-  mergedSplits,
-  joinedAttention,
-];
+const PATTERNS: readonly Pattern[] = [norms, skipNorms, activations, rotary, rotaryParts, undoneConcat, mergedSplits];
 
 /**
  * What a provider is better off without. All four have kernels of every operator, in float32 and float16. Source: ONNX
@@ -35,8 +25,8 @@ const PATTERNS: readonly Pattern[] = [
 const EXCEPTIONS: Readonly<Partial<Record<FusionTarget, readonly Pattern[]>>> = { cpu: [skipNorms] };
 
 /**
- * Norms, rotary embeddings and activations as ONNX Runtime's own operators, and attention in as few as can be. Its optimizer finds some of them by itself, on CPU
- * and CUDA more than on DirectML, and on WebGPU none.
+ * Norms, rotary embeddings and activations as ONNX Runtime's own operators. Its optimizer finds some of them by itself, on CPU and
+ * CUDA more than on DirectML, and on WebGPU none.
  *
  * @throws TensorARError for another provider
  */
