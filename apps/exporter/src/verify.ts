@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { TensorData } from "@tensorar/checkpoint";
-import type { TensorSpec, Tensors } from "@tensorar/onnx";
+import type { TensorSpec } from "@tensorar/onnx";
 import * as tf from "@tensorflow/tfjs-core";
 import type * as ort from "onnxruntime-node";
 import { TensorARError } from "./errors";
@@ -15,12 +15,13 @@ import {
   type Named,
   NEXT_FACTOR,
   RESIDENT,
-  toTensor,
 } from "./functions";
 import { readManifest } from "./manifest";
 import { openGraph } from "./open-graph";
+import { addGaps, type Gap, isWithinTolerance, newGap, widen } from "./output-gaps";
 import { availableSessions } from "./providers";
 import { decoderInputs, factorRandom, imageInputs } from "./random-inputs";
+import { runEagerly } from "./run-eagerly";
 import { loadSources, type SourceSizes } from "./sources";
 import type { SessionSettings, Target } from "./targets";
 import { generateBothWays } from "./verify-generation";
@@ -171,103 +172,4 @@ function compareGenerated(
       ...{ agreement: null, rounded: false, withinTolerance: within },
     };
   });
-}
-
-/** The same nesting of tfjs tensors that the function takes; the inputs must be made for it. */
-const toTensors = <Inputs>(inputs: Named<TensorData>): Tensors<Inputs> =>
-  Object.fromEntries(
-    Object.entries(inputs).map(([key, value]) => {
-      if (isList(value)) return [key, value.map(toTensor)];
-      if (isData(value)) return [key, toTensor(value)];
-      return [key, Object.fromEntries(Object.entries(value).map(([name, each]) => [name, toTensor(each)]))];
-    }),
-  ) as Tensors<Inputs>;
-
-const isList = <T>(value: object): value is readonly T[] => Array.isArray(value);
-const isData = (value: object): value is TensorData => "data" in value;
-/** Outputs are single tensors or lists. */
-const listOf = <T extends object>(value: Named<T>[string]): readonly T[] => (isList<T>(value) ? value : [value as T]);
-
-function runEagerly<Inputs extends Named<TensorSpec>>(
-  fn: ExportedFunction<Inputs>,
-  inputs: Named<TensorData>,
-): Map<string, Float32Array[]> {
-  const results = new Map<string, Float32Array[]>();
-  tf.tidy(() => {
-    for (const [output, value] of Object.entries(fn.run(toTensors<Inputs>(inputs))))
-      results.set(
-        output,
-        listOf(value).map((tensor) => Float32Array.from(tensor.dataSync())),
-      );
-  });
-  return results;
-}
-
-interface Gap {
-  largestDifference: number;
-  largestValue: number;
-  /** Rows of logits, and those whose likeliest code is the same. */
-  predictions: number;
-  agreeing: number;
-}
-
-/**
- * float32 sums in another order differ by a few units in the last place of the largest term, and layers add up: 1e-4 of
- * the largest value is an order of magnitude above what correct exports showed and far below any mistake. Where an output
- * is near 0 throughout, the terms that cancelled were of size 1.
- */
-const RELATIVE_TOLERANCE = 1e-4;
-const ABSOLUTE_TOLERANCE = 1e-5;
-
-const isWithinTolerance = ({ largestDifference, largestValue }: Gap): boolean =>
-  largestDifference <= ABSOLUTE_TOLERANCE + RELATIVE_TOLERANCE * largestValue;
-
-const LOGITS = "logits";
-
-const likeliest = (logits: Float32Array, row: number, codes: number): number => {
-  let best = 0;
-  for (let code = 1; code < codes; code++) if (logits[row + code]! > logits[row + best]!) best = code;
-  return best;
-};
-
-const newGap = (): Gap => ({ largestDifference: 0, largestValue: 0, predictions: 0, agreeing: 0 });
-
-/** Widens a gap by the values of one output. */
-function widen(gap: Gap, expected: ArrayLike<number>, actual: ArrayLike<number>): void {
-  for (let i = 0; i < expected.length; i++) {
-    gap.largestDifference = Math.max(gap.largestDifference, Math.abs(actual[i]! - expected[i]!)); // NaN stays
-    gap.largestValue = Math.max(gap.largestValue, Math.abs(expected[i]!));
-  }
-}
-
-/** Widens the gap of every output by what these two runs show. */
-function addGaps(
-  gaps: Map<string, Gap>,
-  file: string,
-  eager: Map<string, Float32Array[]>,
-  exported: Named<TensorData>,
-): void {
-  for (const [output, expected] of eager) {
-    const given = exported[output];
-    if (given === undefined) throw new TensorARError(`${file}: there is no output "${output}"; export it again`);
-    const actual = listOf(given);
-    const gap = gaps.get(output) ?? newGap();
-    gaps.set(output, gap);
-    for (const [part, values] of expected.entries()) {
-      const found = actual[part]?.data as Float32Array | undefined;
-      if (found?.length !== values.length) {
-        throw new TensorARError(
-          `${file}: output "${output}" has ${found?.length ?? 0} values, expected ${values.length}; export it again`,
-        );
-      }
-      widen(gap, values, found);
-      if (output === LOGITS) {
-        const codes = actual[part]!.shape.at(-1)!;
-        for (let row = 0; row < values.length; row += codes) {
-          gap.predictions++;
-          if (likeliest(values, row, codes) === likeliest(found, row, codes)) gap.agreeing++;
-        }
-      }
-    }
-  }
 }

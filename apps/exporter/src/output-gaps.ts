@@ -1,0 +1,74 @@
+import type { TensorData } from "@tensorar/checkpoint";
+import { TensorARError } from "./errors";
+import type { Named } from "./functions";
+import { listOf } from "./run-eagerly";
+
+/** How far an output is from what it should be. */
+export interface Gap {
+  largestDifference: number;
+  largestValue: number;
+  /** Rows of logits, and those whose likeliest code is the same. */
+  predictions: number;
+  agreeing: number;
+}
+
+/**
+ * float32 sums in another order differ by a few units in the last place of the largest term, and layers add up: 1e-4 of
+ * the largest value is an order of magnitude above what correct exports showed and far below any mistake. Where an output
+ * is near 0 throughout, the terms that cancelled were of size 1.
+ */
+const RELATIVE_TOLERANCE = 1e-4;
+const ABSOLUTE_TOLERANCE = 1e-5;
+
+export const isWithinTolerance = ({ largestDifference, largestValue }: Gap): boolean =>
+  largestDifference <= ABSOLUTE_TOLERANCE + RELATIVE_TOLERANCE * largestValue;
+
+const LOGITS = "logits";
+
+const likeliest = (logits: Float32Array, row: number, codes: number): number => {
+  let best = 0;
+  for (let code = 1; code < codes; code++) if (logits[row + code]! > logits[row + best]!) best = code;
+  return best;
+};
+
+export const newGap = (): Gap => ({ largestDifference: 0, largestValue: 0, predictions: 0, agreeing: 0 });
+
+/** Widens a gap by the values of one output. */
+export function widen(gap: Gap, expected: ArrayLike<number>, actual: ArrayLike<number>): void {
+  for (let i = 0; i < expected.length; i++) {
+    gap.largestDifference = Math.max(gap.largestDifference, Math.abs(actual[i]! - expected[i]!)); // NaN stays
+    gap.largestValue = Math.max(gap.largestValue, Math.abs(expected[i]!));
+  }
+}
+
+/** Widens the gap of every output by what these two runs show. */
+export function addGaps(
+  gaps: Map<string, Gap>,
+  file: string,
+  eager: Map<string, Float32Array[]>,
+  exported: Named<TensorData>,
+): void {
+  for (const [output, expected] of eager) {
+    const given = exported[output];
+    if (given === undefined) throw new TensorARError(`${file}: there is no output "${output}"; export it again`);
+    const actual = listOf(given);
+    const gap = gaps.get(output) ?? newGap();
+    gaps.set(output, gap);
+    for (const [part, values] of expected.entries()) {
+      const found = actual[part]?.data as Float32Array | undefined;
+      if (found?.length !== values.length) {
+        throw new TensorARError(
+          `${file}: output "${output}" has ${found?.length ?? 0} values, expected ${values.length}; export it again`,
+        );
+      }
+      widen(gap, values, found);
+      if (output === LOGITS) {
+        const codes = actual[part]!.shape.at(-1)!;
+        for (let row = 0; row < values.length; row += codes) {
+          gap.predictions++;
+          if (likeliest(values, row, codes) === likeliest(found, row, codes)) gap.agreeing++;
+        }
+      }
+    }
+  }
+}
