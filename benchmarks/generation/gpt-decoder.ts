@@ -1,4 +1,4 @@
-import type { attachTensorAR } from "@tensorar/model";
+import { type attachTensorAR, packRows } from "@tensorar/model";
 import { compile, type Quantization } from "@tensorar/onnx";
 import { cachedDecoder, classLabels, type Decoder, type StepOutputs } from "@tensorar/sampler";
 import * as tf from "@tensorflow/tfjs-core";
@@ -25,7 +25,7 @@ export async function openDecoder(model: Model, quantize?: Quantization, runtime
   const params = timingWeights(model.shapes);
   const layers = <Value>(value: Value): Value[] => Array.from({ length: cache.layers }, () => value);
   const step = await compile(
-    (inputs) => ({ ...model.decode(params, inputs) }),
+    (inputs) => packRows(model.decode(params, inputs)),
     {
       condition: { dtype: "int32", shape: ["batch"] },
       window: { dtype: "int32", shape: ["batch", windowSize] },

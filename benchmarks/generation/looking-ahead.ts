@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url";
-import { attachTensorAR } from "@tensorar/model";
+import { attachTensorAR, packRows } from "@tensorar/model";
 import { loadModel, modelOf } from "@tensorar/model/node";
 import { compile } from "@tensorar/onnx";
 import { cachedDecoder, classLabels, generate, type StepOutputs, speculate } from "@tensorar/sampler";
@@ -31,7 +31,7 @@ export async function lookingAhead(gpt: Model["backbone"]): Promise<Row> {
   const { layers, heads, headDim } = gpt.cache;
   const [R, S, k] = [2, 128, model.windowSize];
   const each = <Value>(value: Value): Value[] => Array.from({ length: layers }, () => value);
-  const run = await compile((inputs) => ({ ...model.decodeSlots(params, inputs) }), slotSpecs(model), {
+  const run = await compile((inputs) => packRows(model.decodeSlots(params, inputs)), slotSpecs(model), {
     ...{ runtime: ort, weights: params, threads: 2 },
   });
   tf.dispose(params);
@@ -72,7 +72,7 @@ export async function* speculating(): AsyncGenerator<Row> {
       tf.tensor(data as Float32Array, [...shape]),
     ]),
   );
-  const run = await compile((inputs) => ({ ...model.decodeSlots(params, inputs) }), slotSpecs(model), {
+  const run = await compile((inputs) => packRows(model.decodeSlots(params, inputs)), slotSpecs(model), {
     ...{ runtime: ort, weights: params, threads: 2 },
   });
   tf.dispose(params);

@@ -1,6 +1,6 @@
 import { basename } from "node:path";
 import type { TensorData } from "@tensorar/checkpoint";
-import type { Condition, TensorARModel } from "@tensorar/model";
+import { type Condition, packRows, type TensorARModel } from "@tensorar/model";
 import { type ModelFolder, modelOf } from "@tensorar/model/node";
 import {
   type ComposedModel,
@@ -99,7 +99,7 @@ export function modelFunctions(folder: ModelFolder, sizes: StepSizes & Pick<Expo
         )
       : beginningStep(file, finish, model, sizes, weights);
   const functions: Record<string, ExportedFunction> = {
-    [DECODER]: step(DECODER, (outputs) => ({ ...outputs })) as never,
+    [DECODER]: step(DECODER, (outputs) => ({ ...packRows(outputs) })) as never,
     [RESIDENT]: step(RESIDENT, (outputs, cache, positions) => ({
       ...outputs,
       ...withNewSlots(cache, outputs, positions),

@@ -23,7 +23,7 @@ const QUANTIZATION: Readonly<Record<ExportManifest["weights"], Quantization | un
 };
 
 /** What travels with the cache, or is passed from one part of a graph to the next: cached rows, and embedded slots. */
-const isTraffic = (name: string): boolean => /(^|\/)((keys|values)\/\d+|x)$/.test(name);
+const isTraffic = (name: string): boolean => /(^|\/)((keys|values)\/\d+|rows|x)$/.test(name);
 
 /** How graphs are written, in which numbers and by which operators: without a target, by standard ones that any runtime takes. */
 export function graphForm(
@@ -96,7 +96,7 @@ function settingsOf(
 ): SessionSettings {
   const all = { graphOptimizationLevel: "all" } as const;
   const outputsOf = (names: RegExp) => outputs.map(({ name }) => name).filter((name) => names.test(name));
-  const rows = outputsOf(/^(keys|values)/);
+  const rows = outputsOf(/^rows$/);
   const keepOnDevice = rows.length > 0 ? { keepOnDevice: rows } : {};
   switch (target) {
     case "cpu":

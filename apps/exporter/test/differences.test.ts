@@ -58,7 +58,7 @@ describe("verify tells", () => {
       `error: ${exported} differs from the eager model in decoder.onnx logits (seed 1); export it again\n`,
     );
     expect(stdout).toMatch(/decoder\.onnx logits .*DIFFERENT/);
-    expect(stdout).toMatch(/decoder\.onnx keys .*equal/);
+    expect(stdout).toMatch(/decoder\.onnx rows .*equal/);
     expect(different(JSON.parse(readFileSync(at("damaged.json"), "utf8")))).toEqual(["decoder.onnx logits"]);
   });
 

@@ -89,7 +89,7 @@ describe.each(families)("%s", (name, kind) => {
     const { inputs, outputs } = files["decoder.onnx"];
     for (const port of [...inputs, ...outputs])
       if (port.dtype !== "int32")
-        expect(port.dtype, port.name).toBe(/^(keys|values)/.test(port.name) ? "float16" : "float32");
+        expect(port.dtype, port.name).toBe(/^(keys|values|rows)/.test(port.name) ? "float16" : "float32");
     const [provider] = sessions["decoder.onnx"]!.executionProviders;
     if (target === "tensorrt")
       expect(provider).toMatchObject({ trt_fp16_enable: true, trt_layer_norm_fp32_fallback: true });
@@ -153,8 +153,7 @@ test("a sampler keeps the cache in halves where the manifest says so, and draws 
     conditioning: classLabels(config.nullCondition),
     run: async () => ({
       logits: { dtype: "float32", shape: [1, 3, codes], data: new Float32Array(3 * codes) },
-      keys: [{ dtype: "float16", shape: [1, 2, 8, 1], data: new Uint16Array(16) }],
-      values: [{ dtype: "float16", shape: [1, 2, 1, 8], data: new Uint16Array(16) }],
+      rows: { dtype: "float16", shape: [2, 1, 1, 2, 1, 8], data: new Uint16Array(32) },
     }),
   });
   await expect(draw(wrong)).rejects.toThrow(/returns rows in float16, the cache is float32; set cache.dtype/);

@@ -1,5 +1,5 @@
 import type { TensorData } from "@tensorar/checkpoint";
-import type { ConditionSpec } from "@tensorar/model";
+import { type ConditionSpec, packRows } from "@tensorar/model";
 import { type ModelFolder, modelOf } from "@tensorar/model/node";
 import {
   type Conditioning,
@@ -50,7 +50,7 @@ export async function openDecoder<C>(
   const step = ahead
     ? {
         runSlots: await prepare<SlotsInputs, StepOutputs>(
-          (inputs: Parameters<typeof model.decodeSlots>[1]) => model.decodeSlots(params, inputs),
+          (inputs: Parameters<typeof model.decodeSlots>[1]) => packRows(model.decodeSlots(params, inputs)),
           {
             ...past,
             windows: { dtype: "int32", shape: ["batch", "new", windowSize] },
@@ -60,7 +60,7 @@ export async function openDecoder<C>(
       }
     : {
         run: await prepare<StepInputs, StepOutputs>(
-          (inputs: Parameters<typeof model.decode>[1]) => model.decode(params, inputs),
+          (inputs: Parameters<typeof model.decode>[1]) => packRows(model.decode(params, inputs)),
           {
             ...past,
             window: { dtype: "int32", shape: ["batch", windowSize] },
@@ -72,7 +72,7 @@ export async function openDecoder<C>(
     conditionSlots === 1
       ? undefined
       : await prepare<Pick<StepInputs, "condition">, PrefillOutputs>(
-          (inputs: Parameters<typeof model.prefill>[1]) => model.prefill(params, inputs),
+          (inputs: Parameters<typeof model.prefill>[1]) => packRows(model.prefill(params, inputs)),
           { condition },
         );
   const nextFactors = await Promise.all(

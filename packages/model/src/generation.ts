@@ -64,6 +64,21 @@ export interface AdvanceInputs<C extends Condition = tf.Tensor> extends Omit<Emb
   readonly cache?: TrunkCache | undefined;
 }
 
+/**
+ * Outputs with the new rows of all layers as one tensor, keys before values, in place of a list of each: what is given to a cache
+ * outside of a graph, since every output of a graph costs a copy and a call of its own.
+ *
+ * @returns `rows` [2, layers, R, Hkv, L, Dh] and the other outputs
+ */
+export function packRows<Outputs extends Pick<DecodeOutputs, "keys" | "values">>({
+  keys,
+  values,
+  ...others
+}: Outputs): Omit<Outputs, "keys" | "values"> & { readonly rows: tf.Tensor } {
+  const rows = tf.reshape(tf.concat([...keys, ...values], 0), [2, keys.length, -1, ...keys[0]!.shape.slice(1)]);
+  return { ...others, rows };
+}
+
 /** The condition's slots, 0 … C-1. */
 export function embedPrefix<C extends Condition>(backbone: Backbone<C>, params: Params, condition: C): EmbeddedSlots {
   const x = backbone.embedCondition(params, condition); // [R, C, D]

@@ -15,13 +15,14 @@ export { layerCaches } from "./cache";
 export { checkTensors } from "./check-tensors";
 export { emaUpdate } from "./ema";
 export { ShapeError, TensorARError } from "./errors";
-export type {
-  AdvanceInputs,
-  DecodeInputs,
-  DecodeOutputs,
-  DecodeSlotsInputs,
-  EmbeddedSlots,
-  PrefillOutputs,
+export {
+  type AdvanceInputs,
+  type DecodeInputs,
+  type DecodeOutputs,
+  type DecodeSlotsInputs,
+  type EmbeddedSlots,
+  type PrefillOutputs,
+  packRows,
 } from "./generation";
 export { lossAndGradients, type Measures } from "./gradients";
 export { janus, type PromptCondition } from "./janus";

@@ -40,10 +40,8 @@ export interface StepOutputs {
   readonly logits: TensorData;
   /** float32 [R, k, D], with factors */
   readonly states?: TensorData;
-  /** float32 [R, H, 1, Dh], one per layer */
-  readonly keys: readonly TensorData[];
-  /** float32 [R, H, 1, Dh], one per layer */
-  readonly values: readonly TensorData[];
+  /** float32 [2, layers, R, H, L, Dh]: keys, then values */
+  readonly rows: TensorData;
   /** float32 [R, C]: from a step that runs all slots of the condition the first time, as {@link PrefillOutputs.mask}. */
   readonly mask?: TensorData;
 }
@@ -54,10 +52,8 @@ export interface PrefillOutputs {
   readonly logits: TensorData;
   /** float32 [R, k, D], with factors */
   readonly states?: TensorData;
-  /** float32 [R, H, C, Dh], one per layer */
-  readonly keys: readonly TensorData[];
-  /** float32 [R, H, C, Dh], one per layer */
-  readonly values: readonly TensorData[];
+  /** float32 [2, layers, R, H, C, Dh]: keys, then values */
+  readonly rows: TensorData;
   /** float32 [R, C]: 0, or -1e9 where a slot is padding */
   readonly mask: TensorData;
 }
@@ -121,7 +117,7 @@ export function cachedDecoder<C = number>(options: CachedDecoderOptions<C>): Dec
                 });
           done++;
           states = outputs.states;
-          if (done < tokens) cache.append(outputs, outputs.mask);
+          if (done < tokens) cache.append(outputs.rows, outputs.mask);
           return outputs.logits.data as Float32Array;
         },
         ...(runSlots && {
@@ -135,7 +131,7 @@ export function cachedDecoder<C = number>(options: CachedDecoderOptions<C>): Dec
               ...cache.inputs(),
             });
             ahead = first;
-            cache.append(outputs);
+            cache.append(outputs.rows);
             return outputs.logits.data as Float32Array;
           },
           keep(count: number) {

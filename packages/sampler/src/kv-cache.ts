@@ -1,4 +1,4 @@
-import type { StepInputs, StepOutputs, TensorData } from "./cached-decoder";
+import type { StepInputs, TensorData } from "./cached-decoder";
 import { TensorARError } from "./errors";
 
 // R rows · H key heads · Dh head width · S slots held · L new slots
@@ -17,8 +17,12 @@ export interface KvCache {
   filled(): number;
   /** Cache and mask for the next step: the same objects as before until they are too short. */
   inputs(): Pick<StepInputs, "mask" | "keys" | "values">;
-  /** Stores the rows of the next L slots. @param mask [R, L]: what is added to their scores; 0 unless given */
-  append(rows: Pick<StepOutputs, "keys" | "values">, mask?: TensorData): void;
+  /**
+   * Stores the rows of the next L slots.
+   * @param rows [2, layers, R, H, L, Dh]
+   * @param mask [R, L]: what is added to their scores; 0 unless given
+   */
+  append(rows: TensorData, mask?: TensorData): void;
   /** Forgets all slots from this one on. */
   truncate(filled: number): void;
 }
@@ -70,7 +74,7 @@ export function createCache(
     for (const array of arrays) spreadLines(array, { lines, from: S * Dh, to: longer * Dh, length: filled * Dh });
     const old = mask;
     mask = new Float32Array(R * longer).fill(HIDDEN);
-    copyLines(old, S, mask, longer);
+    copyLines(old, 0, { lines: R, length: S }, mask, 0, longer);
     S = longer;
     inputs = views();
   };
@@ -79,19 +83,18 @@ export function createCache(
     filled: () => filled,
     inputs: () => inputs,
     append(rows, added) {
-      const [{ dtype: given, shape }] = rows.keys as [TensorData];
-      if (given !== dtype)
+      if (rows.dtype !== dtype)
         throw new TensorARError(
-          `cachedDecoder: the step returns rows in ${given}, the cache is ${dtype}; set cache.dtype`,
+          `cachedDecoder: the step returns rows in ${rows.dtype}, the cache is ${dtype}; set cache.dtype`,
         );
-      const L = shape[2]!;
+      const L = rows.shape[4]!;
       if (filled + L > S) grow(filled + L);
-      for (let layer = 0; layer < layers; layer++) {
-        copyLines(rows.keys[layer]!.data as Numbers, L * Dh, arrays[layer]!.subarray(filled * Dh), S * Dh);
-        copyLines(rows.values[layer]!.data as Numbers, L * Dh, arrays[layers + layer]!.subarray(filled * Dh), S * Dh);
-      }
+      const data = rows.data as Numbers;
+      const length = L * Dh;
+      for (let i = 0; i < arrays.length; i++)
+        copyLines(data, i * lines * length, { lines, length }, arrays[i]!, filled * Dh, S * Dh);
       const shown = added ? (added.data as Float32Array) : new Float32Array(R * L);
-      copyLines(shown, L, mask.subarray(filled), S);
+      copyLines(shown, 0, { lines: R, length: L }, mask, filled, S);
       filled += L;
     },
     truncate(count) {
@@ -114,11 +117,18 @@ function spreadLines(
   for (let line = lines - 1; line > 0; line--) array.copyWithin(line * to, line * from, line * from + length);
 }
 
-/** Copies every line of `length` numbers to the start of a longer line. */
-function copyLines(from: Numbers, length: number, to: Numbers, longer: number): void {
+/** Copies lines of `length` numbers that follow each other from `start` on to places from `at` on, `apart` numbers from each other. */
+function copyLines(
+  from: Numbers,
+  start: number,
+  { lines, length }: { readonly lines: number; readonly length: number },
+  to: Numbers,
+  at: number,
+  apart: number,
+): void {
   // Those of a step are short, as wide as a head: a call for each would cost more than copying it.
-  for (let line = 0, at = 0; at < from.length; line++) {
-    const start = line * longer;
-    for (let i = 0; i < length; i++, at++) to[start + i] = from[at]!;
+  for (let line = 0, source = start; line < lines; line++) {
+    const target = at + line * apart;
+    for (let i = 0; i < length; i++, source++) to[target + i] = from[source]!;
   }
 }

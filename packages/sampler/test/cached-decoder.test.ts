@@ -5,6 +5,7 @@ import {
   type LlamaGenConfig,
   llamaGen,
   type Params,
+  packRows,
   type TensorARModel,
 } from "@tensorar/model";
 import { createStream, slideWindows } from "@tensorar/noise";
@@ -39,7 +40,8 @@ function eagerDecoder(model: TensorARModel, params: Params, seen: number[] = [])
       keys: keys.map(toTensor),
       values: values.map(toTensor),
     });
-    return { logits: toData(outputs.logits), keys: outputs.keys.map(toData), values: outputs.values.map(toData) };
+    const { logits, rows } = packRows(outputs);
+    return { logits: toData(logits), rows: toData(rows) };
   };
   const conditioning = classLabels(nullCondition);
   return cachedDecoder({ tokens, windowSize: model.windowSize, vocabSize, conditioning, cache, run });

@@ -1,4 +1,4 @@
-import type { Condition, Params, TensorARModel } from "@tensorar/model";
+import { type Condition, type Params, packRows, type TensorARModel } from "@tensorar/model";
 import * as tf from "@tensorflow/tfjs-core";
 import { type Conditioning, cachedDecoder, type Decoder, type TensorData } from "../src";
 
@@ -41,10 +41,12 @@ export function eagerDecoder<C>(
   return cachedDecoder({
     ...{ tokens, windowSize, vocabSize, cache, conditioning },
     ...(factors && { factors: factors.sizes }),
-    ...(conditionSlots !== 1 && { prefill: async (inputs) => toData(model.prefill(params, toTensors(inputs))) }),
+    ...(conditionSlots !== 1 && {
+      prefill: async (inputs) => toData(packRows(model.prefill(params, toTensors(inputs)))),
+    }),
     ...(ahead
-      ? { runSlots: async (inputs) => toData(model.decodeSlots(params, toTensors(inputs))) }
-      : { run: async (inputs) => toData(model.decode(params, toTensors(inputs))) }),
+      ? { runSlots: async (inputs) => toData(packRows(model.decodeSlots(params, toTensors(inputs)))) }
+      : { run: async (inputs) => toData(packRows(model.decode(params, toTensors(inputs)))) }),
     nextFactor: async (inputs) => toData({ logits: model.nextFactor(params, toTensors(inputs)) }),
   });
 }
