@@ -70,6 +70,8 @@ export async function* generate<C = number>(
     requests.some(({ scale = guidance.scale }) => isGuided({ ...guidance, scale })),
   );
   const session = decoder.start(guided ? withTwins(decoder, conditions) : conditions);
+  // Made at once: between two steps, whose caches are cold, one would take several times as long. [factors][N][T]
+  const uniforms = factors.map((_, factor) => requests.map((request) => tokenUniforms(request, factor, T)));
   const codes = new Int32Array(N * T).fill(PAD);
   const trace = options.trace ? new Int32Array(N * T * k).fill(PAD) : undefined;
   const windows = new Int32Array((guided ? 2 * N : N) * k); // valid codes: models may look the ignored first one up
@@ -90,7 +92,7 @@ export async function* generate<C = number>(
       for (let row = 0; row < N; row++) {
         const { seed, image } = requests[row]!;
         const address = { seed, image, position, factor, where: `image ${image}, token ${position}` };
-        const uniform = createStream(seed, streamPurpose("token", factor), image, position).uniform();
+        const uniform = uniforms[factor]![row]![position]!;
         const inside = drawn.subarray(row * k, row * k + entries);
         inside[0] = categorical.sample(logits, row * k * size, sampling, uniform, address.where);
         sampleDrafts(drafts, categorical, logits, row * k * size, size, address, inside);
@@ -129,6 +131,12 @@ function requestsOf<C>({ conditions, seed, firstIndex = 0, scales }: GenerateOpt
     ...(scales && { scale: scales[row]! }),
   }));
 }
+
+/** The numbers that the final tokens of an image are drawn with. */
+const tokenUniforms = ({ seed, image }: Request, factor: number, tokens: number): Float64Array =>
+  Float64Array.from({ length: tokens }, (_, position) =>
+    createStream(seed, streamPurpose("token", factor), image, position).uniform(),
+  );
 
 interface Factor {
   /** V_f */
