@@ -9,7 +9,7 @@ import { DECODER, GENERATION, IMAGE_DECODER, imageDecoder, modelFunctions, RESID
 import type { WholeOptions } from "./generation-steps";
 import type { ExportManifest } from "./manifest";
 import { loadSources, type SourceSizes, type Sources, sourcePath } from "./sources";
-import { graphForm, preparesWeights, sessionSettings, type Target } from "./targets";
+import { graphForm, sessionSettings, type Target } from "./targets";
 import { checkWhole, wholeGeneration } from "./whole-generation";
 
 export interface ExportOptions {
@@ -44,9 +44,7 @@ export async function exportFolders(
   const graphs: Record<string, OnnxModel | ComposedModel> = {
     ...tracedModel(model, sizes, form, target === "webgpu"),
     [IMAGE_DECODER]: tracedImageDecoder(tokenizer, sizes, form),
-    ...(whole && {
-      [GENERATION]: wholeGeneration(model, tokenizer, sizes, whole, { ...form, ownWeights: preparesWeights(target) }),
-    }),
+    ...(whole && { [GENERATION]: wholeGeneration(model, tokenizer, sizes, whole, form) }),
   };
   const files = Object.fromEntries(Object.entries(graphs).map(([file, graph]) => [file, portsOf(graph)]));
   const inHalf = files[DECODER]!.inputs.some(({ name, dtype }) => name === "keys/0" && dtype === "float16");

@@ -31,7 +31,7 @@ export interface Slots {
   readonly values: readonly tf.Tensor[];
 }
 
-/** Its slots are the recent ones. */
+/** Its slots are all of the cache, or the recent ones. */
 export interface State extends Slots {
   readonly codes: tf.Tensor;
   /** [rows, L, D]: slots to run next */
@@ -44,8 +44,8 @@ export interface State extends Slots {
 
 export interface BodyInputs extends Readonly<Record<"step" | "scale" | "temperature", tf.Tensor>> {
   readonly state: State;
-  /** Slots before the recent ones. */
-  readonly held: Slots;
+  /** Slots before those of the state, where it holds but the recent ones. */
+  readonly held?: Slots;
   readonly fixed: {
     readonly uniforms: tf.Tensor;
     /** [B, T, k-1] each, where drafts are replaced */
@@ -72,12 +72,15 @@ export interface FirstInputs {
 export function firstState(
   { backbone, windowSize, embedPrefix }: TensorARModel<Condition>,
   params: Record<string, tf.Tensor>,
-  unconditional: (condition: Condition) => Condition,
-  rates: readonly number[] | undefined,
+  loop: {
+    readonly unconditional: (condition: Condition) => Condition;
+    readonly rates: readonly number[] | undefined;
+    readonly settles: boolean;
+  },
   { condition, seed, index }: FirstInputs,
-): { initial: State; empty: Slots; fixed: BodyInputs["fixed"] } {
+): { initial: State; empty?: Slots; fixed: BodyInputs["fixed"] } {
   const { layers, heads: H, headDim: Dh } = backbone.cache;
-  const none = unconditional(condition);
+  const none = loop.unconditional(condition);
   const both = mapParts(condition, (part: tf.Tensor, name) =>
     rowsOf(part, name === undefined ? (none as tf.Tensor) : (none as Record<string, tf.Tensor>)[name]!),
   );
@@ -98,10 +101,10 @@ export function firstState(
       ...{ x, positions, ...(padded && { own: mask }) },
       ...dummy(),
     },
-    empty: dummy(),
+    ...(loop.settles && { empty: dummy() }),
     fixed: {
       uniforms: generationUniforms(seed, index, { tokens, windowSize, factors: factors?.sizes.length ?? 1 }),
-      ...(rates && { noise: draftNoise(seed, index, { tokens, windowSize, vocabSize }) }),
+      ...(loop.rates && { noise: draftNoise(seed, index, { tokens, windowSize, vocabSize }) }),
       condition: both,
     },
   };
@@ -121,7 +124,7 @@ export function nextState(
   const outputs = model.advance(params, {
     ...{ x: state.x, positions: state.positions, mask: own },
     condition: fixed.condition as Condition,
-    cache: { ...held, recent: state },
+    cache: held ? { ...held, recent: state } : state,
   });
   const ofStep = (x: tf.Tensor) => tf.squeeze(tf.gather(x, inputs.step as tf.Tensor1D, 1), [1]); // [B, T, …] → [B, …]
   const uniforms = ofStep(fixed.uniforms); // [B, F · k]

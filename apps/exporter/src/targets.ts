@@ -38,9 +38,6 @@ export function graphForm(
   };
 }
 
-/** Whether ONNX Runtime prepares weights for products there when it loads them. */
-export const preparesWeights = (target: Target | undefined): boolean => target === undefined || target === "cpu";
-
 /** What a session of a graph is opened with: ONNX Runtime's own names. */
 export interface SessionSettings {
   /** In order of preference: a name, or a name with options. */

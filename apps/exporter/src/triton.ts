@@ -5,7 +5,6 @@ import { TensorARError } from "./errors";
 import { GENERATION } from "./functions";
 import { fileSharer } from "./link";
 import { type ExportManifest, readManifest } from "./manifest";
-import { preparesWeights } from "./targets";
 
 type Ports = ExportManifest["files"]["decoder.onnx"];
 type Port = Ports["inputs"][number];
@@ -35,7 +34,7 @@ export async function writeTriton(exported: string, out: string): Promise<string
   const graphs = Object.entries(served).flatMap(([file, ports]) => (ports ? [{ file, ports }] : []));
   const weights = (await readdir(exported)).filter((each) => /\.data(_\d+)?$/.test(each));
   const folder = resolve(out);
-  const share = files[GENERATION] && preparesWeights(target) ? copyFile : fileSharer();
+  const share = files[GENERATION] && target === "cpu" ? copyFile : fileSharer();
   await mkdir(dirname(folder), { recursive: true });
   await writeFolderAtomic(folder, async (temporary) => {
     for (const { file, ports } of graphs) {

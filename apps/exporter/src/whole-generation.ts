@@ -1,13 +1,6 @@
 import type { Condition, TensorARModel } from "@tensorar/model";
 import { type ModelFolder, modelOf } from "@tensorar/model/node";
-import {
-  type ComposedModel,
-  composeLoop,
-  type Settle,
-  type TensorSpec,
-  type TraceOptions,
-  trace,
-} from "@tensorar/onnx";
+import { type ComposedModel, composeLoop, type TensorSpec, type TraceOptions, trace } from "@tensorar/onnx";
 import { createTokenizer, type TokenizerKind } from "@tensorar/tokenizer";
 import type { TokenizerFolder } from "@tensorar/tokenizer/node";
 import * as tf from "@tensorflow/tfjs-core";
@@ -48,8 +41,9 @@ const ROWS = "2*batch";
  * width, 3]. Codes are those of `generate` of `@tensorar/sampler` with these settings, up to float32.
  *
  * The first step runs the condition's slots, every other one the slot of the tensor before it, with the same nodes and weights.
- * The cache grows, so a step reads only what is filled. A loop copies its state at every step: that holds the recent slots only,
- * which join the others after every √T steps, when least is copied in all. The first slot of both is a dummy that the mask hides.
+ * The cache grows, so a step reads only what is filled; its first slot is a dummy that the mask hides. A loop copies its state at
+ * every step: for ONNX Runtime's own providers, that holds the recent slots only, which join the others after every √T steps,
+ * when least is copied in all. A loop inside of a loop is nothing that every runtime takes, so for others it holds all.
  *
  * @throws TensorARError for models that can't be guided
  */
@@ -58,7 +52,7 @@ export function wholeGeneration(
   tokenizerFolder: TokenizerFolder<TokenizerKind>,
   sizes: SourceSizes,
   options: WholeOptions,
-  { ownWeights, ...form }: Pick<TraceOptions, "fuse" | "quantize"> & Pick<Settle, "ownWeights">,
+  form: Pick<TraceOptions, "fuse" | "quantize">,
 ): ComposedModel {
   const model = modelOf(folder) as unknown as TensorARModel<Condition>;
   const { tokens: T } = model.backbone;
@@ -67,9 +61,10 @@ export function wholeGeneration(
   const pixels = tensorsOf(tokenizerFolder.tensors);
   const tokenizer = createTokenizer(tokenizerFolder);
   const unconditional = unconditionalOf(folder);
-  const specs = loopSpecs(model, sizes, rates);
+  const settles = form.fuse !== undefined;
+  const specs = loopSpecs(model, sizes, rates, settles);
   const ofModel = { weights: params, ...form };
-  const before = (inputs: FirstInputs) => firstState(model, params, unconditional, rates, inputs);
+  const before = (inputs: FirstInputs) => firstState(model, params, { unconditional, rates, settles }, inputs);
   const body = (inputs: BodyInputs) => ({ state: nextState(model, params, options, rates, inputs) });
   const settle = ({ ended, held }: { ended: Slots; held: Slots }) => settled(ended, held);
   const after = ({ final: { codes } }: { final: { codes: tf.Tensor } }) => ({
@@ -85,10 +80,12 @@ export function wholeGeneration(
         ...(form.fuse && { fuse: form.fuse }),
       }),
       trips: T,
-      settle: {
-        ...{ every: Math.ceil(Math.sqrt(T)), part: trace(settle as never, specs.settle as never, form) },
-        ...(ownWeights && { ownWeights }),
-      },
+      ...(settles && {
+        settle: {
+          ...{ every: Math.ceil(Math.sqrt(T)), ownWeights: form.fuse === "cpu" },
+          part: trace(settle as never, specs.settle as never, form),
+        },
+      }),
     });
   } finally {
     tf.dispose([params, pixels]);
@@ -111,6 +108,7 @@ function loopSpecs(
   { backbone, windowSize: k }: TensorARModel<Condition>,
   sizes: SourceSizes,
   rates: readonly number[] | undefined,
+  settles: boolean,
 ) {
   const { tokens: T, width, conditionSlots, factors } = backbone;
   const { layers, heads: H, headDim: Dh } = backbone.cache;
@@ -138,7 +136,7 @@ function loopSpecs(
         ...(padded && { own: float(ROWS, L) }),
         ...slots(ROWS, "recent"),
       },
-      held: slots(ROWS, "held"),
+      ...(settles && { held: slots(ROWS, "held") }),
       fixed: {
         uniforms: float("batch", T, F * k),
         ...(rates && { noise: { chances: float("batch", T, k - 1), codes: int("batch", T, k - 1) } }),
