@@ -263,8 +263,9 @@ class Executor {
     });
     for (const { port, tensor } of onBackend) feeds[port.name] = this.#wrap(port, await hostTensor(tensor));
     if (!nothingElse) {
-      const unknown = flatten(inputs, isFeed, "input").find(([name]) => !(name in feeds))!;
-      throw new TensorARError(`"${unknown[0]}" is no input of this call; inputs are ${topKeys(Object.keys(feeds))}`);
+      const unknown = flatten(inputs, isFeed, "input").find(([name]) => !(name in feeds));
+      if (unknown)
+        throw new TensorARError(`"${unknown[0]}" is no input of this call; inputs are ${topKeys(Object.keys(feeds))}`);
     }
     return feeds;
   }
