@@ -77,7 +77,9 @@ test("parts that do not fit are refused by the names that differ", () => {
     chosen: { a: float(2) },
   } as const);
   const parts = { when: "which", zero: part("a"), other: part("a"), after };
-  expect(() => composeChoice("bad", { ...parts, other: part("b") })).toThrow(/other returns as "chosen" is b; a is needed/);
+  expect(() => composeChoice("bad", { ...parts, other: part("b") })).toThrow(
+    /other returns as "chosen" is b; a is needed/,
+  );
   expect(() => composeChoice("bad", { ...parts, when: "x" })).toThrow(/"x" is no input int32 \[1\]/);
 });
 
