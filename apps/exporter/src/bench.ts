@@ -35,7 +35,10 @@ interface Case {
   readonly state?: readonly string[];
 }
 
-/** Times the graphs of an export: one decoder step with a half-filled cache, also with the cache kept by it, and one decoding of images. */
+/**
+ * Times the graphs of an export: one decoder step with a half-filled cache, the same where it keeps the cache, and one decoding of
+ * images.
+ */
 export async function benchExport(dir: string, runtime: typeof ort, options: BenchOptions): Promise<Timing[]> {
   const manifest = await readManifest(dir);
   const { threads, batches, runs, onRun, provider } = options;

@@ -8,6 +8,7 @@ export interface LayerCache extends LayerSlots {
   readonly recent?: LayerSlots | undefined;
 }
 
+/** Keys and values of some slots of a layer. */
 export interface LayerSlots {
   /** [R, Hkv, S, Dh] */
   readonly keys: tf.Tensor;

@@ -17,7 +17,7 @@ import {
   STATE,
   STEP,
 } from "./loop-graphs";
-import type { ComposedModel, OnnxModel } from "./model";
+import type { ComposedModel, OnnxModel, Port } from "./model";
 import { type Initializer, tensor, valueInfo, type WrittenGraph, writeScope } from "./serialize";
 
 /**
@@ -122,21 +122,10 @@ function namesOf({ before, body, after, settle }: LoopParts): { readonly state: 
   const state = suffixes(body.inputs, STATE);
   expectSameNames("composeLoop", "the first state of before", suffixes(before.outputs, INITIAL), state);
   expectSameNames("composeLoop", "the next state of body", suffixes(body.outputs, NEXT), state);
-  expectKnown(
-    "after",
-    suffixes(after.inputs, FINAL),
-    state,
-    (unknown) => `takes final/${unknown}, which body has no state for`,
-  );
-  for (const [part, { inputs }] of Object.entries({ body, after, ...(settle && { settle: settle.part }) })) {
-    const fixed = suffixes(before.outputs, FIXED);
-    expectKnown(
-      part,
-      suffixes(inputs, FIXED),
-      fixed,
-      (unknown) => `takes fixed/${unknown}, which before does not return`,
-    );
-  }
+  expectKnown("after takes", FINAL, after.inputs, state, "body has no state for");
+  const fixed = suffixes(before.outputs, FIXED);
+  for (const [part, { inputs }] of Object.entries({ body, after, ...(settle && { settle: settle.part }) }))
+    expectKnown(`${part} takes`, FIXED, inputs, fixed, "before does not return");
   return { state, held: settle ? heldNames(settle, before, body, state) : [] };
 }
 
@@ -146,24 +135,20 @@ function heldNames({ every, part }: Settle, before: OnnxModel, body: OnnxModel, 
   const held = suffixes(part.inputs, HELD);
   expectSameNames("composeLoop", 'what before returns as "empty"', suffixes(before.outputs, EMPTY), held);
   expectSameNames("composeLoop", 'what settle returns as "held"', suffixes(part.outputs, NEXT_HELD), held);
-  expectKnown(
-    "body",
-    suffixes(body.inputs, HELD),
-    held,
-    (unknown) => `takes held/${unknown}, which settle does not hold`,
-  );
-  const noState = (unknown: string) => `${unknown}, which body has no state for`;
-  expectKnown("settle", suffixes(part.inputs, ENDED), state, (unknown) => `takes ended/${noState(unknown)}`);
-  expectKnown("settle", suffixes(part.outputs, BEGIN), state, (unknown) => `returns begin/${noState(unknown)}`);
+  expectKnown("body takes", HELD, body.inputs, held, "settle does not hold");
+  expectKnown("settle takes", ENDED, part.inputs, state, "body has no state for");
+  expectKnown("settle returns", BEGIN, part.outputs, state, "body has no state for");
   return held;
 }
 
+/** @throws TensorARError where one of the ports with this prefix is not known by what follows it */
 function expectKnown(
-  part: string,
-  names: readonly string[],
+  what: string,
+  prefix: string,
+  ports: readonly Port[],
   known: readonly string[],
-  what: (unknown: string) => string,
+  lack: string,
 ): void {
-  const unknown = names.find((suffix) => !known.includes(suffix));
-  if (unknown !== undefined) throw new TensorARError(`composeLoop: ${part} ${what(unknown)}`);
+  const unknown = suffixes(ports, prefix).find((suffix) => !known.includes(suffix));
+  if (unknown !== undefined) throw new TensorARError(`composeLoop: ${what} ${prefix}${unknown}, which ${lack}`);
 }

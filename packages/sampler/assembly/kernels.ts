@@ -116,7 +116,6 @@ export function weigh(values: usize, count: i32, largest: f64, scale: f64, power
 }
 
 /** e^x for x ≤ 0. */
-// @ts-expect-error: a decorator of AssemblyScript
 function exponential(exponent: v128, powers: usize): v128 {
   const x = f64x2.pmax(exponent, f64x2.splat(LEAST));
   const rounded = f64x2.add(f64x2.mul(x, f64x2.splat(PER_STEP)), f64x2.splat(ROUNDING));
