@@ -42,7 +42,17 @@ export function createCache(
   R: number,
   slots: number,
 ): KvCache {
-  const zeros = (length: number): Numbers => (dtype === "float16" ? new Uint16Array(length) : new Float32Array(length));
+  const zeros = (length: number): Numbers => {
+    try {
+      return dtype === "float16" ? new Uint16Array(length) : new Float32Array(length);
+    } catch (cause) {
+      throw new TensorARError(
+        `cachedDecoder: no memory for a cache of ${R} rows and ${room} slots, ${2 * layers} arrays of ${length} numbers; make ` +
+          "fewer images at a time",
+        { cause },
+      );
+    }
+  };
   const lines = R * H; // of each array
   let S = BUCKET;
   let room = inBuckets(slots);
@@ -83,11 +93,18 @@ export function createCache(
     filled: () => filled,
     inputs: () => inputs,
     append(rows, added) {
-      if (rows.dtype !== dtype)
+      if (rows?.dtype !== dtype)
         throw new TensorARError(
-          `cachedDecoder: the step returns rows in ${rows.dtype}, the cache is ${dtype}; set cache.dtype`,
+          rows
+            ? `cachedDecoder: the step returns rows in ${rows.dtype}, the cache is ${dtype}; set cache.dtype`
+            : 'cachedDecoder: the step returns no "rows"; use packRows of @tensorar/model, or export the model again',
         );
       const L = rows.shape[4]!;
+      const wanted = [2, layers, R, H, L, Dh];
+      if (String(rows.shape) !== String(wanted))
+        throw new TensorARError(
+          `cachedDecoder: the step returns rows [${rows.shape.join(", ")}]; [${wanted.join(", ")}] fit its cache`,
+        );
       if (filled + L > S) grow(filled + L);
       const data = rows.data as Numbers;
       const length = L * Dh;

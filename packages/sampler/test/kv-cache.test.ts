@@ -1,0 +1,66 @@
+import { createStream } from "@tensorar/noise";
+import { expect, test } from "vitest";
+import type { TensorData } from "../src";
+import { createCache } from "../src/kv-cache";
+
+const [layers, heads, headDim, R] = [2, 3, 4, 2];
+
+/** Rows [2, layers, R, heads, L, headDim]: number i of slot s of line n is their own. */
+function rowsOf(
+  first: number,
+  L: number,
+): { rows: TensorData; numberAt(line: number, slot: number, i: number): number } {
+  const numberAt = (line: number, slot: number, i: number) => 1 + line + 100 * (slot + 1000 * i);
+  const lines = 2 * layers * R * heads;
+  const data = Float32Array.from({ length: lines * L * headDim }, (_, at) => {
+    const [line, slot] = [Math.floor(at / (L * headDim)), first + (Math.floor(at / headDim) % L)];
+    return numberAt(line, slot, at % headDim);
+  });
+  return { rows: { dtype: "float32", shape: [2, layers, R, heads, L, headDim], data }, numberAt };
+}
+
+test("every slot is where the shape says, however the cache grows, also past what was set aside", () => {
+  const random = createStream(4, "appends");
+  const cache = createCache({ layers, heads, headDim }, R, 70);
+  let [filled, growths, S] = [0, 0, 0];
+  while (filled < 600) {
+    const L = 1 + random.below(90);
+    cache.append(rowsOf(filled, L).rows);
+    filled += L;
+    if (random.uniform() < 0.3) {
+      filled -= random.below(Math.min(filled, 100));
+      cache.truncate(filled);
+    }
+    expect(cache.filled()).toBe(filled);
+    const { mask, keys, values } = cache.inputs();
+    if (mask.shape[1]! > S) growths++;
+    S = mask.shape[1]!;
+    expect(mask.shape).toEqual([R, S]);
+    for (let i = 0; i < R * S; i++) if (mask.data[i] !== (i % S < filled ? 0 : -1e9)) throw new Error(`mask ${i}`);
+    const { numberAt } = rowsOf(0, 0);
+    for (const [array, { shape, data }] of [...keys, ...values].entries()) {
+      expect(shape).toEqual([R, heads, S, headDim]);
+      expect(data).toHaveLength(R * heads * S * headDim);
+      for (let line = 0; line < R * heads; line++)
+        for (let slot = 0; slot < filled; slot++)
+          for (let i = 0; i < headDim; i++)
+            if (data[(line * S + slot) * headDim + i] !== numberAt(array * R * heads + line, slot, i))
+              throw new Error(`array ${array}, line ${line}, slot ${slot}, number ${i} of ${filled} slots`);
+    }
+    expect(cache.inputs()).toBe(cache.inputs());
+  }
+  expect(growths).toBeGreaterThan(4);
+});
+
+test("rows that are missing, of another shape or another type are refused with what would fit", () => {
+  const cache = createCache({ layers, heads, headDim }, R, 70);
+  const { rows } = rowsOf(0, 1);
+  expect(() => cache.append(undefined as never)).toThrow(/the step returns no "rows"; use packRows/);
+  expect(() => cache.append({ ...rows, shape: [2, 1, R, heads, 2, headDim] })).toThrow(
+    /rows \[2, 1, 2, 3, 2, 4\]; \[2, 2, 2, 3, 2, 4\] fit/,
+  );
+  expect(() => cache.append({ ...rows, dtype: "float16" })).toThrow(/rows in float16, the cache is float32/);
+  expect(() => createCache({ layers, heads: 2 ** 16, headDim: 2 ** 10 }, 2 ** 10, 64)).toThrow(
+    /no memory for a cache of 1024 rows and 64 slots, .* make fewer images at a time/,
+  );
+});
