@@ -11,6 +11,7 @@ import type { ExportManifest } from "./manifest";
 import { loadSources, type SourceSizes, type Sources, sourcePath } from "./sources";
 import { graphForm, sessionSettings, type Target } from "./targets";
 import { checkWhole, wholeGeneration } from "./whole-generation";
+import { writing } from "./writing";
 
 export interface ExportOptions {
   /** Number format of the decoder's matrices; default float32. */
@@ -123,16 +124,4 @@ async function saveTogether(graphs: Readonly<Record<string, OnnxModel | Composed
 const portsOf = ({ inputs, outputs }: OnnxModel | ComposedModel): ExportManifest["files"][typeof DECODER] => {
   const plain = ({ name, dtype, shape }: OnnxModel["inputs"][number]) => ({ name, dtype, shape: [...shape] });
   return { inputs: inputs.map(plain), outputs: outputs.map(plain) };
-};
-
-/** The system's refusal as a message for the user. */
-const writing = async (path: string, work: Promise<unknown>): Promise<void> => {
-  try {
-    await work;
-  } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException;
-    if (code === undefined) throw cause;
-    const remedy = code === "ENOSPC" ? "the disk is full; free space, or use another disk" : "choose another --out";
-    throw new TensorARError(`cannot write "${path}": ${message}; ${remedy}`, { cause });
-  }
 };

@@ -5,6 +5,7 @@ import { TensorARError } from "./errors";
 import { GENERATION } from "./functions";
 import { fileSharer } from "./link";
 import { type ExportManifest, readManifest } from "./manifest";
+import { writing } from "./writing";
 
 type Ports = ExportManifest["files"]["decoder.onnx"];
 type Port = Ports["inputs"][number];
@@ -26,7 +27,7 @@ const LARGEST_BATCH = 32;
  * Files are hard links to the export's where the file system allows it: weights that graphs share exist once. A loop that holds
  * its own weights, as for CPUs, takes no links: then they are copies.
  *
- * @throws TensorARError when the folder holds no export, or `out` exists
+ * @throws TensorARError when the folder holds no export, `out` exists, or the system refuses
  */
 export async function writeTriton(exported: string, out: string): Promise<string[]> {
   const { files, target } = await readManifest(exported);
@@ -35,8 +36,8 @@ export async function writeTriton(exported: string, out: string): Promise<string
   const weights = (await readdir(exported)).filter((each) => /\.data(_\d+)?$/.test(each));
   const folder = resolve(out);
   const share = files[GENERATION] && target === "cpu" ? copyFile : fileSharer();
-  await mkdir(dirname(folder), { recursive: true });
-  await writeFolderAtomic(folder, async (temporary) => {
+  await writing(dirname(folder), mkdir(dirname(folder), { recursive: true }));
+  const repository = writeFolderAtomic(folder, async (temporary) => {
     for (const { file, ports } of graphs) {
       const name = modelName(file);
       const version = join(temporary, name, VERSION);
@@ -48,6 +49,7 @@ export async function writeTriton(exported: string, out: string): Promise<string
       await writeFileAtomic(join(temporary, name, "config.pbtxt"), configText(name, ports, target));
     }
   });
+  await writing(folder, repository);
   return graphs.map(({ file }) => modelName(file));
 }
 
