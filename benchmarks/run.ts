@@ -3,7 +3,7 @@ import { readdirSync } from "node:fs";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { writeFileAtomic } from "@tensorar/checkpoint/node";
+import { writeFileAtomic } from "@tensorar/core/node";
 import { type Machine, machine } from "./lib/machine";
 import type { Row } from "./lib/row";
 import { describeMachine, formatTable } from "./lib/table";

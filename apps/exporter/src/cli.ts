@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 import "./no-telemetry";
 import { availableParallelism } from "node:os";
-import { writeFileAtomic } from "@tensorar/checkpoint/node";
+import { TensorARError } from "@tensorar/core";
+import { writeFileAtomic } from "@tensorar/core/node";
 import type { PerFactor } from "@tensorar/sampler";
 import { Command, Option } from "commander";
 import { benchExport } from "./bench";
 import type { Drafts, Ramp } from "./draw-graph";
-import { TensorARError } from "./errors";
 import { exportFolders } from "./export";
 import { listOf, positive, positiveNumber, several, share, wholeNumber } from "./flags";
 import type { WholeOptions } from "./generation-steps";
@@ -251,7 +251,7 @@ program
 try {
   await program.parseAsync();
 } catch (error) {
-  if (!(error instanceof Error && error.name === "TensorARError")) throw error;
+  if (!(error instanceof TensorARError)) throw error;
   console.error(`error: ${error.message}`);
   process.exitCode = 1;
 }

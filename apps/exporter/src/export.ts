@@ -1,10 +1,10 @@
 import { mkdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { writeFileAtomic, writeFolderAtomic } from "@tensorar/checkpoint/node";
+import { TensorARError } from "@tensorar/core";
+import { writeFileAtomic, writeFolderAtomic } from "@tensorar/core/node";
 import type { ModelFolder } from "@tensorar/model/node";
 import { type ComposedModel, type OnnxModel, saveModel, saveModels } from "@tensorar/onnx";
 import * as tf from "@tensorflow/tfjs-core";
-import { TensorARError } from "./errors";
 import { DECODER, GENERATION, IMAGE_DECODER, imageDecoder, modelFunctions, RESIDENT } from "./functions";
 import type { WholeOptions } from "./generation-steps";
 import type { ExportManifest } from "./manifest";

@@ -1,7 +1,7 @@
 import { join } from "node:path";
-import { readJson } from "@tensorar/checkpoint/node";
+import { TensorARError } from "@tensorar/core";
+import { readJson } from "@tensorar/core/node";
 import { z } from "zod";
-import { TensorARError } from "./errors";
 import { type SessionSettings, TARGETS } from "./targets";
 
 const port = z.strictObject({

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import type { TensorData } from "@tensorar/checkpoint";
+import { TensorARError } from "@tensorar/core";
 import { fromFloat16, openModel, toFloat16 } from "@tensorar/onnx";
 import type * as ort from "onnxruntime-node";
-import { TensorARError } from "./errors";
 import type { Named } from "./functions";
 import type { SessionSettings } from "./targets";
 

@@ -1,5 +1,5 @@
 import type { TensorData } from "@tensorar/checkpoint";
-import { TensorARError } from "./errors";
+import { TensorARError } from "@tensorar/core";
 import type { Named } from "./functions";
 import { listOf } from "./run-eagerly";
 

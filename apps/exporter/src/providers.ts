@@ -1,7 +1,7 @@
+import { TensorARError } from "@tensorar/core";
 import { compile } from "@tensorar/onnx";
 import type * as tf from "@tensorflow/tfjs-core";
 import type * as ort from "onnxruntime-node";
-import { TensorARError } from "./errors";
 import type { ExportManifest } from "./manifest";
 import { type SessionSettings, sessionSettings, type Target } from "./targets";
 

@@ -1,10 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { toFloat32 } from "@tensorar/checkpoint";
 import { readSafetensors } from "@tensorar/checkpoint/node";
+import { TensorARError } from "@tensorar/core";
 import type { ModelFolder } from "@tensorar/model/node";
 import { type Caption, captionFeatures, classLabels, promptTokens } from "@tensorar/sampler";
 import { z } from "zod";
-import { TensorARError } from "./errors";
 import { ONLY } from "./functions";
 import type { Conditions } from "./random-conditions";
 import type { SourceSizes } from "./sources";

@@ -1,5 +1,5 @@
+import { TensorARError } from "@tensorar/core";
 import * as tf from "@tensorflow/tfjs-core";
-import { TensorARError } from "./errors";
 
 export async function onnxRuntime(): Promise<typeof import("onnxruntime-node")> {
   try {

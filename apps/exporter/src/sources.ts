@@ -1,9 +1,9 @@
 import { relative, resolve } from "node:path";
+import { TensorARError } from "@tensorar/core";
 import type { ConditionSpec, JanusConfig } from "@tensorar/model";
 import { loadModel, type ModelFolder, modelOf } from "@tensorar/model/node";
 import { createTokenizer, TOKENIZER_KINDS, type TokenizerKind } from "@tensorar/tokenizer";
 import { loadTokenizer, type TokenizerFolder } from "@tensorar/tokenizer/node";
-import { TensorARError } from "./errors";
 import { ONLY } from "./functions";
 import type { ExportManifest } from "./manifest";
 

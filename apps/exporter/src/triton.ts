@@ -1,7 +1,7 @@
 import { copyFile, mkdir, readdir, readFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { writeFileAtomic, writeFolderAtomic } from "@tensorar/checkpoint/node";
-import { TensorARError } from "./errors";
+import { TensorARError } from "@tensorar/core";
+import { writeFileAtomic, writeFolderAtomic } from "@tensorar/core/node";
 import { GENERATION } from "./functions";
 import { fileSharer } from "./link";
 import { type ExportManifest, readManifest } from "./manifest";

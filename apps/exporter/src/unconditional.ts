@@ -1,7 +1,7 @@
+import { TensorARError } from "@tensorar/core";
 import type { Condition } from "@tensorar/model";
 import { type ModelFolder, modelOf } from "@tensorar/model/node";
 import * as tf from "@tensorflow/tfjs-core";
-import { TensorARError } from "./errors";
 
 // B images · P prompt tokens
 

@@ -1,10 +1,10 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { TensorData } from "@tensorar/checkpoint";
+import { TensorARError } from "@tensorar/core";
 import type { TensorSpec } from "@tensorar/onnx";
 import * as tf from "@tensorflow/tfjs-core";
 import type * as ort from "onnxruntime-node";
-import { TensorARError } from "./errors";
 import {
   DECODER,
   type ExportedFunction,

@@ -1,10 +1,10 @@
+import { TensorARError } from "@tensorar/core";
 import type { Condition, TensorARModel } from "@tensorar/model";
 import { type ModelFolder, modelOf } from "@tensorar/model/node";
 import { type ComposedModel, composeLoop, type TensorSpec, type TraceOptions, trace } from "@tensorar/onnx";
 import { createTokenizer, type TokenizerKind } from "@tensorar/tokenizer";
 import type { TokenizerFolder } from "@tensorar/tokenizer/node";
 import * as tf from "@tensorflow/tfjs-core";
-import { TensorARError } from "./errors";
 import { conditionInputs, mapParts, tensorsOf, withoutUnusedInputs } from "./functions";
 import {
   type BodyInputs,

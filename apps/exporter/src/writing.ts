@@ -1,4 +1,4 @@
-import { TensorARError } from "./errors";
+import { TensorARError } from "@tensorar/core";
 
 /** The system's refusal as a message for the user. */
 export const writing = async (path: string, work: Promise<unknown>): Promise<void> => {

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import "./no-telemetry";
+import { TensorARError } from "@tensorar/core";
 import { Command } from "commander";
 import { addCommand } from "./command";
 import { codesCommand } from "./commands/codes";
@@ -39,7 +40,7 @@ try {
   await program.parseAsync();
 } catch (error) {
   // Bad input of any package carries this name and a message that says what to do; anything else is a bug and keeps its stack.
-  if (error instanceof Error && error.name === "TensorARError") {
+  if (error instanceof TensorARError) {
     console.error(`error: ${error.message}`);
     process.exitCode = interrupt.signal.aborted ? 130 : 1;
   } else {

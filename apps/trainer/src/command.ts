@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
+import { TensorARError } from "@tensorar/core";
 import { type Command, Option } from "commander";
 import { z } from "zod";
-import { TensorARError } from "./errors";
 
 /**
  * A command is a flat zod schema and a function. The schema is the only place where a setting appears: flags

@@ -1,6 +1,6 @@
+import { TensorARError } from "@tensorar/core";
 import { PAD } from "@tensorar/noise";
 import { type Decoder, type DraftPolicy, type Guidance, generate, type PerFactor, speculate } from "@tensorar/sampler";
-import { TensorARError } from "./errors";
 import { startProgress } from "./progress";
 
 export interface SamplingOptions {

@@ -1,4 +1,4 @@
-import { quote, TensorARError } from "./errors";
+import { quote, TensorARError } from "@tensorar/core";
 import type { DType, TensorData } from "./tensor";
 
 /** Type and shape of a tensor. */

@@ -1,3 +1,4 @@
+export { TensorARError } from "@tensorar/core";
 export {
   bfloat16ToFloat32,
   castTensor,
@@ -8,7 +9,6 @@ export {
   toFloat32,
 } from "./cast";
 export type { CheckpointFile, TensorInfo } from "./checkpoint-file";
-export { TensorARError } from "./errors";
 export { parseSafetensors, serializeSafetensors } from "./safetensors/codec";
 export type { DType, TensorData, TensorRecord, TypedArray } from "./tensor";
 export { openTorchBytes, type TorchFile, type TorchOptions } from "./torch/open";

@@ -1,7 +1,5 @@
-export { writeFileAtomic, writeFolderAtomic } from "./files/atomic";
 export { openCheckpoint, readCheckpoint } from "./files/checkpoint";
 export { type ConvertOptions, type ConvertProgress, convertToSafetensors } from "./files/convert";
-export { readJson } from "./files/json";
 export { openSafetensors, readSafetensors, type SafetensorsFile, writeSafetensors } from "./files/safetensors";
 export { openTorch } from "./files/torch";
 export { type NpzFile, openNpz } from "./npz/open";

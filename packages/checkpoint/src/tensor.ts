@@ -1,4 +1,4 @@
-import { quote, TensorARError } from "./errors";
+import { quote, TensorARError } from "@tensorar/core";
 
 /** Element types, by their usual names. */
 export type DType =

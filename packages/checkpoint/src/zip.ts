@@ -1,4 +1,4 @@
-import { quote, TensorARError } from "./errors";
+import { quote, TensorARError } from "@tensorar/core";
 import type { ByteSource } from "./source";
 
 // The part of the ZIP format that torch.save and numpy.savez write: entries that are stored, or deflated where the caller

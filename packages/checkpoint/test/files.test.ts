@@ -6,9 +6,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { writeFileAtomic, writeFolderAtomic } from "@tensorar/core/node";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { serializeSafetensors, TensorARError, type TensorData } from "../src/index";
-import { openSafetensors, readSafetensors, writeFileAtomic, writeFolderAtomic, writeSafetensors } from "../src/node";
+import { openSafetensors, readSafetensors, writeSafetensors } from "../src/node";
 import { fileOf, randomTensors } from "./tensors";
 
 const root = mkdtempSync(join(tmpdir(), "tensorar-checkpoint-"));

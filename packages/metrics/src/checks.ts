@@ -1,4 +1,4 @@
-import { TensorARError } from "./errors";
+import { TensorARError } from "@tensorar/core";
 
 /** Throws unless `value` is an integer in `[low, high]`; `where` is the function that was called. */
 export function expectInteger(where: string, name: string, value: number, low: number, high: number): void {

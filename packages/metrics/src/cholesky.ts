@@ -1,4 +1,4 @@
-import { TensorARError } from "./errors";
+import { TensorARError } from "@tensorar/core";
 import { createWorkspace, type Kernels, type Span } from "./kernels";
 import { packRows } from "./matrix";
 

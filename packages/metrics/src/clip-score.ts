@@ -1,4 +1,4 @@
-import { TensorARError } from "./errors";
+import { TensorARError } from "@tensorar/core";
 import { checkPair, type FeatureSet } from "./feature-set";
 
 /**

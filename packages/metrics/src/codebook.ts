@@ -1,5 +1,5 @@
+import { TensorARError } from "@tensorar/core";
 import { expectInteger } from "./checks";
-import { TensorARError } from "./errors";
 
 export interface CodebookUsage {
   /** Codes that occur at least once, 1 … vocabSize. */

@@ -1,5 +1,5 @@
+import { TensorARError } from "@tensorar/core";
 import { expectFinite, expectInteger, expectLength } from "./checks";
-import { TensorARError } from "./errors";
 import { tridiagonalise } from "./tridiagonal";
 
 // QL takes 1 to 2 an eigenvalue, but dozens for the first where many are far below the roundings of the largest.

@@ -1,7 +1,7 @@
+import { TensorARError } from "@tensorar/core";
 import { expectFinite, expectLength } from "./checks";
 import { checkEntries, checkVariances, pivotedCholesky } from "./cholesky";
 import { symmetricEigenvalues } from "./eigen";
-import { TensorARError } from "./errors";
 import { addRowProducts, type Operand } from "./matrix";
 
 /** Mean and covariance of a set of features, as `Moments.result` gives them. */

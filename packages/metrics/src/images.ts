@@ -1,5 +1,5 @@
+import { TensorARError } from "@tensorar/core";
 import { expectInteger, expectLength } from "./checks";
-import { TensorARError } from "./errors";
 
 /** 8-bit RGB images, what every feature network of this package takes. */
 export interface RgbImages {

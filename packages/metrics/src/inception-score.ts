@@ -1,5 +1,5 @@
+import { TensorARError } from "@tensorar/core";
 import { countRows, expectFinite, expectInteger } from "./checks";
-import { TensorARError } from "./errors";
 
 // Probabilities that a network wrote in float32 or float16 sum to 1 this closely.
 const SUM_TOLERANCE = 1e-2;

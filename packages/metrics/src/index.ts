@@ -1,3 +1,4 @@
+export { TensorARError } from "@tensorar/core";
 export { clipScore, clipScores } from "./clip-score";
 export {
   type CodebookCounts,
@@ -8,7 +9,6 @@ export {
   mergeCodebookCounts,
 } from "./codebook";
 export { symmetricEigenvalues } from "./eigen";
-export { TensorARError } from "./errors";
 export { type FeatureSet, mergeFeatures } from "./feature-set";
 export { frechetDistance, type Gaussian } from "./frechet";
 export { type ColorEmbeddings, colorClassifier, colorPrompts, embedColors, GENEVAL_COLORS } from "./geneval/colors";

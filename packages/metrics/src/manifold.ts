@@ -1,5 +1,5 @@
+import { TensorARError } from "@tensorar/core";
 import { expectInteger } from "./checks";
-import { TensorARError } from "./errors";
 import { checkPair, type FeatureSet } from "./feature-set";
 
 export interface ManifoldScores {

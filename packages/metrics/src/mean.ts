@@ -1,5 +1,5 @@
+import { TensorARError } from "@tensorar/core";
 import { expectInteger } from "./checks";
-import { TensorARError } from "./errors";
 
 /** Sum and number of values: all that their mean needs, and it adds up over parts. */
 export interface MeanSums {

@@ -1,5 +1,5 @@
+import { TensorARError } from "@tensorar/core";
 import { countRows, expectFinite, expectInteger } from "./checks";
-import { TensorARError } from "./errors";
 import { addRowProducts, mirrorLower } from "./matrix";
 
 /** What a Gaussian fit needs of a set of features. */

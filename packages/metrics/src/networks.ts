@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { castTensor, type TensorData } from "@tensorar/checkpoint";
 import { openCheckpoint } from "@tensorar/checkpoint/node";
-import { TensorARError } from "./errors";
+import { TensorARError } from "@tensorar/core";
 import { inceptionShapes } from "./inception/layout";
 import { lpipsShapes } from "./lpips/layout";
 

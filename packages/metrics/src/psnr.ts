@@ -1,5 +1,5 @@
+import { TensorARError } from "@tensorar/core";
 import { expectLength } from "./checks";
-import { TensorARError } from "./errors";
 
 /**
  * Peak signal-to-noise ratio of two images, or of two sets of images taken as one, in dB: `10 log10(peak² / MSE)`.

@@ -1,5 +1,5 @@
+import { TensorARError } from "@tensorar/core";
 import { expectInteger, expectLength } from "./checks";
-import { TensorARError } from "./errors";
 
 const PAD = -1;
 

@@ -1,5 +1,5 @@
+import { TensorARError } from "@tensorar/core";
 import { expectFinite, expectInteger, expectLength } from "./checks";
-import { TensorARError } from "./errors";
 
 export interface ImagePairs {
   readonly count: number;

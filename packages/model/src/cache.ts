@@ -1,6 +1,6 @@
+import { ShapeError } from "@tensorar/core";
 import type { LayerCache, LayerSlots } from "./attention";
 import type { TrunkCache, TrunkSlots } from "./backbone";
-import { ShapeError } from "./errors";
 
 /** What each layer reads of earlier calls. @throws ShapeError when the cache has another number of layers */
 export function layerCaches(cache: TrunkCache | undefined, layers: number): (LayerCache | undefined)[] {

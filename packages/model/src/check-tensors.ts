@@ -1,5 +1,5 @@
 import type { TensorData } from "@tensorar/checkpoint";
-import { ShapeError, TensorARError } from "./errors";
+import { ShapeError, TensorARError } from "@tensorar/core";
 import type { ParameterShapes } from "./parameters";
 
 /**

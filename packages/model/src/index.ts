@@ -1,3 +1,4 @@
+export { ShapeError, TensorARError } from "@tensorar/core";
 export { type AdamWOptions, type AdamWState, adamW, initAdamW } from "./adamw";
 export { attachTensorAR, type ForwardInputs, type TensorARModel, type TrainingInputs } from "./attach";
 export { attention, type LayerCache, type LayerSlots, ownScores } from "./attention";
@@ -14,7 +15,6 @@ export type {
 export { layerCaches } from "./cache";
 export { checkTensors } from "./check-tensors";
 export { emaUpdate } from "./ema";
-export { ShapeError, TensorARError } from "./errors";
 export {
   type AdvanceInputs,
   type DecodeInputs,

@@ -1,4 +1,4 @@
-import { TensorARError } from "./errors";
+import { TensorARError } from "@tensorar/core";
 import type { ParameterShapes } from "./parameters";
 
 /** What Janus-Pro generates images with. The keys of the original's `config.json` where it has them. */

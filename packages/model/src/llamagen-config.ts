@@ -1,4 +1,4 @@
-import { TensorARError } from "./errors";
+import { TensorARError } from "@tensorar/core";
 import { initialise, type ParameterShapes, type Params } from "./parameters";
 
 /**

@@ -1,5 +1,5 @@
+import { TensorARError } from "@tensorar/core";
 import * as tf from "@tensorflow/tfjs-core";
-import { TensorARError } from "./errors";
 import { crossEntropy } from "./ops/cross-entropy";
 import { expectShape } from "./shapes";
 import { joinTokens, splitTokens } from "./sub-tokens";

@@ -1,11 +1,12 @@
 import { join } from "node:path";
 import { castTensor, type FloatDType, type TensorData } from "@tensorar/checkpoint";
-import { readJson, readSafetensors, writeFileAtomic, writeSafetensors } from "@tensorar/checkpoint/node";
+import { readSafetensors, writeSafetensors } from "@tensorar/checkpoint/node";
+import { TensorARError } from "@tensorar/core";
+import { readJson, writeFileAtomic } from "@tensorar/core/node";
 import { z } from "zod";
 import { attachTensorAR, type TensorARModel } from "./attach";
 import type { Backbone, Condition } from "./backbone";
 import { checkTensors } from "./check-tensors";
-import { TensorARError } from "./errors";
 import { janus } from "./janus";
 import type { JanusConfig } from "./janus-config";
 import { llamaGen } from "./llamagen";

@@ -1,5 +1,5 @@
+import { TensorARError } from "@tensorar/core";
 import type { Backbone } from "./backbone";
-import { TensorARError } from "./errors";
 import { inputEncoderInitial, inputEncoderShapes } from "./input-encoder";
 import { outputDecoderInitial, outputDecoderShapes } from "./output-decoder";
 import type { Initial, ParameterShapes } from "./parameters";

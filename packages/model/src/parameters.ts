@@ -1,6 +1,6 @@
+import { ShapeError, TensorARError } from "@tensorar/core";
 import { createStream } from "@tensorar/noise";
 import * as tf from "@tensorflow/tfjs-core";
-import { ShapeError, TensorARError } from "./errors";
 
 /** Parameters by the names of the original checkpoint, in PyTorch's layouts (linear weights are `[out, in]`). */
 export type Params = Record<string, tf.Tensor>;

@@ -1,5 +1,5 @@
+import { ShapeError } from "@tensorar/core";
 import type * as tf from "@tensorflow/tfjs-core";
-import { ShapeError } from "./errors";
 
 /**
  * Checks a tensor's shape against letters and numbers: a number must match, a letter names an axis of any size.

@@ -1,6 +1,6 @@
+import { ShapeError } from "@tensorar/core";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Backbone, Condition } from "./backbone";
-import { ShapeError } from "./errors";
 import { inputEncoder } from "./input-encoder";
 import type { ModuleSizes } from "./modules";
 import { outputDecoder } from "./output-decoder";

@@ -1,5 +1,5 @@
+import { TensorARError } from "@tensorar/core";
 import { expectInteger } from "./checks";
-import { TensorARError } from "./errors";
 
 /** Most indices an address may hold. */
 const MAX_INDICES = 2;

@@ -1,6 +1,6 @@
+import { TensorARError } from "@tensorar/core";
 import { MAX_UINT32, streamAddress } from "./address";
 import { expectInteger, expectLength } from "./checks";
-import { TensorARError } from "./errors";
 import { philoxInto } from "./philox";
 import { checkRates } from "./schedule";
 import { scaleWord } from "./stream";

@@ -1,6 +1,6 @@
+export { TensorARError } from "@tensorar/core";
 export { type StreamAddress, streamAddress } from "./address";
 export { type CorruptOptions, corruptWindows } from "./corrupt";
-export { TensorARError } from "./errors";
 export { philox4x32, type Uint32x2, type Uint32x4 } from "./philox";
 export { type NoiseSchedule, noiseRates } from "./schedule";
 export { createStream, fillUniform, permutation, type RandomStream } from "./stream";

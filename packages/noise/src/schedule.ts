@@ -1,5 +1,5 @@
+import { TensorARError } from "@tensorar/core";
 import { expectInteger } from "./checks";
-import { TensorARError } from "./errors";
 
 /**
  * How the noise rate β(j) rises over the entries `j = 0 … k-1` of a tensor.

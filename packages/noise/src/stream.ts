@@ -1,6 +1,6 @@
+import { TensorARError } from "@tensorar/core";
 import { MAX_UINT32, type StreamAddress, streamAddress } from "./address";
 import { expectInteger } from "./checks";
-import { TensorARError } from "./errors";
 import { multiplyHigh, philoxInto } from "./philox";
 
 /** An endless sequence of random numbers; every call takes the next ones. */

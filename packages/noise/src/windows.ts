@@ -1,5 +1,5 @@
+import { TensorARError } from "@tensorar/core";
 import { expectInteger, expectLength } from "./checks";
-import { TensorARError } from "./errors";
 
 /** Marks the entries of a window that lie past the last token. */
 export const PAD = -1;

@@ -1,7 +1,7 @@
+import { TensorARError } from "@tensorar/core";
 import * as tf from "@tensorflow/tfjs-core";
 import { at, callee } from "./callsite";
 import { sameShape } from "./dims";
-import { TensorARError } from "./errors";
 import { Builder, constant, type ElementType, fill, type TypedArray, type Value } from "./graph";
 
 export const BACKEND_NAME = "onnx";

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
+import { TensorARError } from "@tensorar/core";
 import { controlNode, expectSameNames, plainNode, sharedInitializers, suffixes, wholeInputs } from "./compose";
-import { TensorARError } from "./errors";
 import { type GraphProto, GraphProtoSchema } from "./generated/onnx_pb";
 import type { ComposedModel, OnnxModel } from "./model";
 import { type Initializer, tensor, valueInfo, type WrittenGraph, writeScope } from "./serialize";

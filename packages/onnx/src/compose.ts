@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { TensorARError } from "./errors";
+import { TensorARError } from "@tensorar/core";
 import {
   AttributeProto_AttributeType,
   AttributeProtoSchema,

@@ -1,6 +1,6 @@
+export { TensorARError } from "@tensorar/core";
 export { type ChoiceParts, composeChoice } from "./choice";
 export { compile, openModel } from "./compile";
-export { TensorARError } from "./errors";
 export { fromFloat16, toFloat16 } from "./float16";
 export { composeLoop, type LoopParts, type Settle } from "./loop";
 export type { ComposedModel, OnnxModel, Port } from "./model";

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
+import { TensorARError } from "@tensorar/core";
 import { controlNode, expectSameNames, sharedInitializers, suffixes, wholeInputs } from "./compose";
-import { TensorARError } from "./errors";
 import { GraphProtoSchema } from "./generated/onnx_pb";
 import {
   BEGIN,

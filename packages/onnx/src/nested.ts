@@ -1,4 +1,4 @@
-import { TensorARError } from "./errors";
+import { TensorARError } from "@tensorar/core";
 
 /** A leaf, or records and arrays of leaves to any depth. Leaves are named by their key path: `params/layers.0/weight`. */
 export type Nested<T> = T | readonly Nested<T>[] | { readonly [key: string]: Nested<T> };

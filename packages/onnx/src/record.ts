@@ -1,7 +1,7 @@
+import { TensorARError } from "@tensorar/core";
 import * as tf from "@tensorflow/tfjs-core";
 import { BACKEND_NAME, Recording, RecordingBackend, type Weights } from "./backend";
 import { at, withDeepStacks } from "./callsite";
-import { TensorARError } from "./errors";
 import type { Graph, Value } from "./graph";
 import { KERNELS } from "./kernels";
 import { flatten, mapNested, type Nested } from "./nested";

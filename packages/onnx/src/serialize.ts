@@ -1,6 +1,6 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import { TensorARError } from "./errors";
+import { TensorARError } from "@tensorar/core";
 import { toFloat16 } from "./float16";
 import {
   type AttributeProto,

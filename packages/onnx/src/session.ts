@@ -1,6 +1,6 @@
+import { TensorARError } from "@tensorar/core";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Env, InferenceSession, Tensor, TensorConstructor } from "onnxruntime-common";
-import { TensorARError } from "./errors";
 import type { Value } from "./graph";
 import { outputPaths, type Port } from "./model";
 import { flatten, mapLeaves, type Nested, unflatten, visitTogether } from "./nested";

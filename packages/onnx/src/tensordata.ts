@@ -1,6 +1,6 @@
+import { TensorARError } from "@tensorar/core";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor } from "onnxruntime-common";
-import { TensorARError } from "./errors";
 import type { Port } from "./model";
 
 export type DType =

@@ -1,5 +1,5 @@
+import { TensorARError } from "@tensorar/core";
 import type * as tf from "@tensorflow/tfjs-core";
-import { TensorARError } from "./errors";
 import type { Graph } from "./graph";
 import { makeModel, type OnnxModel } from "./model";
 import { flatten, type Nested } from "./nested";

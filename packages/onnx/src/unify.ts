@@ -1,6 +1,6 @@
+import { TensorARError } from "@tensorar/core";
 import { at } from "./callsite";
 import { type Dim, evaluate, interpolate, isSymbolic, type Shape } from "./dims";
-import { TensorARError } from "./errors";
 import { constant, type Graph, type Literal, makeNode, type Node, type SymbolicScalar, type Value } from "./graph";
 
 /**

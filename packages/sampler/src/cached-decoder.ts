@@ -1,6 +1,6 @@
+import { TensorARError } from "@tensorar/core";
 import type { Conditioning, ConditionTensors } from "./conditioning";
 import type { Decoder, DecodeSession } from "./decoder";
-import { TensorARError } from "./errors";
 import { type CacheShape, createCache } from "./kv-cache";
 
 /** A tensor in memory, as it crosses the border to whatever runs the model. float16 is held as its bits. */

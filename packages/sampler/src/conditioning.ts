@@ -1,5 +1,5 @@
+import { TensorARError } from "@tensorar/core";
 import type { TensorData } from "./cached-decoder";
-import { TensorARError } from "./errors";
 
 /** A condition as the step takes it: one tensor [R, ...], or several by name. */
 export type ConditionTensors = TensorData | Readonly<Record<string, TensorData>>;

@@ -1,6 +1,6 @@
+import { TensorARError } from "@tensorar/core";
 import { createStream } from "@tensorar/noise";
 import type { Categorical } from "./categorical";
-import { TensorARError } from "./errors";
 
 /**
  * What becomes of the drafts of entries 1 … k-1 before they are fed back. The paper feeds them back as sampled; a model

@@ -1,8 +1,8 @@
+import { TensorARError } from "@tensorar/core";
 import { createStream, PAD } from "@tensorar/noise";
 import { type Categorical, checkSampling, createCategorical, type SamplingOptions } from "./categorical";
 import type { Decoder } from "./decoder";
 import { checkDrafts, type DraftPolicy, disturbDrafts, sampleDrafts, streamPurpose } from "./drafts";
-import { TensorARError } from "./errors";
 import { checkGuidance, type Guidance, isGuided, mixGuided, scaleAt } from "./guidance";
 
 // N images · R rows, N or 2N with guidance · T tokens · k window · V codes

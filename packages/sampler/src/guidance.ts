@@ -1,4 +1,4 @@
-import { TensorARError } from "./errors";
+import { TensorARError } from "@tensorar/core";
 
 /** Classifier-free guidance: `unconditional + s · (conditional - unconditional)`, applied to all k rows of logits. */
 export type Guidance =

@@ -1,3 +1,4 @@
+export { TensorARError } from "@tensorar/core";
 export {
   type CachedDecoderOptions,
   cachedDecoder,
@@ -19,7 +20,6 @@ export {
 } from "./conditioning";
 export type { Decoder, DecodeSession } from "./decoder";
 export { type DraftPolicy, streamPurpose } from "./drafts";
-export { TensorARError } from "./errors";
 export { type Generated, type GenerateOptions, type GenerateStep, generate, type PerFactor } from "./generate";
 export { type Guidance, scaleAt } from "./guidance";
 export type { CacheShape } from "./kv-cache";

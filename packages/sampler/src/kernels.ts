@@ -1,4 +1,4 @@
-import { TensorARError } from "./errors";
+import { TensorARError } from "@tensorar/core";
 import { KERNELS } from "./generated/kernels";
 
 /** The functions of `assembly/kernels.ts`, where each is described. Addresses in bytes, counts in numbers. */

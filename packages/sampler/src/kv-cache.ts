@@ -1,5 +1,5 @@
+import { TensorARError } from "@tensorar/core";
 import type { StepInputs, TensorData } from "./cached-decoder";
-import { TensorARError } from "./errors";
 
 // R rows · H key heads · Dh head width · S slots held · L new slots
 

@@ -1,7 +1,7 @@
+import { TensorARError } from "@tensorar/core";
 import type { CachedDecoderOptions, StepInputs, StepOutputs, TensorData } from "./cached-decoder";
 import type { ConditionTensors } from "./conditioning";
 import type { Decoder, DecodeSession } from "./decoder";
-import { TensorARError } from "./errors";
 import type { CacheShape } from "./kv-cache";
 
 /**

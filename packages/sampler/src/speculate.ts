@@ -1,8 +1,8 @@
+import { TensorARError } from "@tensorar/core";
 import { createStream, PAD } from "@tensorar/noise";
 import { type Categorical, checkSampling, createCategorical, type SamplingOptions } from "./categorical";
 import type { Decoder } from "./decoder";
 import { disturbDrafts } from "./drafts";
-import { TensorARError } from "./errors";
 import type { GenerateStep } from "./generate";
 import { checkGuidance, type Guidance, isGuided, mixGuided, scaleAt } from "./guidance";
 

@@ -1,6 +1,6 @@
 import type { TensorData } from "@tensorar/checkpoint";
+import { TensorARError } from "@tensorar/core";
 import type { VqConfig } from "./config";
-import { TensorARError } from "./errors";
 import { createTokenizer, type TokenizerSpec } from "./tokenizer";
 
 type Tensors = Readonly<Record<string, Pick<TensorData, "shape">>>;

@@ -1,4 +1,4 @@
-import { TensorARError } from "./errors";
+import { TensorARError } from "@tensorar/core";
 
 /** What the value of a key must be. */
 interface Rule {

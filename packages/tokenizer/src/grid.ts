@@ -1,5 +1,5 @@
+import { ShapeError } from "@tensorar/core";
 import { isPositiveInteger } from "./config-rules";
-import { ShapeError } from "./errors";
 
 /** Pixels: a side of a square image, or `[height, width]`. */
 export type ImageSize = number | readonly [height: number, width: number];

@@ -1,7 +1,7 @@
+export { ShapeError, TensorARError } from "@tensorar/core";
 export { checkTokenizerTensors, checkVqTensors } from "./check-tensors";
 export { downsampleOf, gridOf, type VqConfig } from "./config";
 export type { Encoding } from "./encoding";
-export { ShapeError, TensorARError } from "./errors";
 export type { ImageSize } from "./grid";
 export { initTokenizer, initVq } from "./init";
 export type { ParameterShapes } from "./layers";

@@ -1,5 +1,5 @@
+import { TensorARError } from "@tensorar/core";
 import type * as tf from "@tensorflow/tfjs-core";
-import { TensorARError } from "./errors";
 
 /** Parameters by the names of the original checkpoint, in PyTorch's layouts (convolutions are OIHW). */
 export type Params = Readonly<Record<string, tf.Tensor>>;

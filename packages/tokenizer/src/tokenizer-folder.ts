@@ -1,9 +1,10 @@
 import { join } from "node:path";
 import { castTensor, type FloatDType, type TensorData } from "@tensorar/checkpoint";
-import { readJson, readSafetensors, writeFileAtomic, writeSafetensors } from "@tensorar/checkpoint/node";
+import { readSafetensors, writeSafetensors } from "@tensorar/checkpoint/node";
+import { TensorARError } from "@tensorar/core";
+import { readJson, writeFileAtomic } from "@tensorar/core/node";
 import { z } from "zod";
 import { checkTokenizerTensors } from "./check-tensors";
-import { TensorARError } from "./errors";
 import { createTokenizer, TOKENIZER_KINDS, type TokenizerKind, type TokenizerSpec } from "./tokenizer";
 
 const schema = z.strictObject({

@@ -1,4 +1,4 @@
-import { TensorARError } from "./errors";
+import { TensorARError } from "@tensorar/core";
 
 /** Codes that the original remembers. */
 export const USAGE_WINDOW = 65_536;

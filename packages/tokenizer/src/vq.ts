@@ -1,7 +1,7 @@
+import { TensorARError } from "@tensorar/core";
 import * as tf from "@tensorflow/tfjs-core";
 import { downsampleOf, type FullVqConfig, resolveConfig, type VqConfig } from "./config";
 import type { Encoding } from "./encoding";
-import { TensorARError } from "./errors";
 import { checkCodes, gridOfImages } from "./grid";
 import { runLayer, runLayers } from "./network";
 import { straightThrough } from "./ops/gradients";

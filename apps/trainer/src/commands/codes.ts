@@ -1,3 +1,4 @@
+import { TensorARError } from "@tensorar/core";
 import { codebookUsage } from "@tensorar/metrics";
 import { TOKENIZER_KINDS } from "@tensorar/tokenizer";
 import { loadTokenizer } from "@tensorar/tokenizer/node";
@@ -5,7 +6,6 @@ import { z } from "zod";
 import type { CommandDefinition } from "../command";
 import { openDataset } from "../data/dataset";
 import { chooseEngine } from "../engine/choose-engine";
-import { TensorARError } from "../errors";
 import { saveCodes } from "../folders/codes-folder";
 import { startProgress } from "../progress";
 import { openTokenizer } from "../tokenizer-runner";

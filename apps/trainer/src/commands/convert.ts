@@ -1,6 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { writeFileAtomic } from "@tensorar/checkpoint/node";
+import { TensorARError } from "@tensorar/core";
+import { writeFileAtomic } from "@tensorar/core/node";
 import { createTokenizer, type TokenizerSpec } from "@tensorar/tokenizer";
 import { z } from "zod";
 import type { CommandDefinition } from "../command";
@@ -8,7 +9,6 @@ import { copyPromptTokenizer, takesPrompts } from "../conditions/prompts";
 import { convertTensors } from "../conversion/convert-tensors";
 import { FAMILIES, FAMILY_NAMES, type Family } from "../conversion/families";
 import { localSource } from "../conversion/local-source";
-import { TensorARError } from "../errors";
 import { readChecked } from "../folders/checked-json";
 
 const schema = z.strictObject({

@@ -1,3 +1,4 @@
+import { TensorARError } from "@tensorar/core";
 import { z } from "zod";
 import type { CommandDefinition } from "../command";
 import { csvSource } from "../data/csv-source";
@@ -6,7 +7,6 @@ import { folderSource } from "../data/folder-source";
 import { prepareDataset } from "../data/prepare";
 import type { ImageSource } from "../data/source";
 import { webDatasetSource } from "../data/webdataset-source";
-import { TensorARError } from "../errors";
 import { startProgress } from "../progress";
 
 const schema = z.strictObject({

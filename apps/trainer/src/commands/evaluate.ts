@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { writeFileAtomic } from "@tensorar/checkpoint/node";
+import { TensorARError } from "@tensorar/core";
+import { writeFileAtomic } from "@tensorar/core/node";
 import { refinementStatistics } from "@tensorar/metrics";
 import { loadModel } from "@tensorar/model/node";
 import { TOKENIZER_KINDS } from "@tensorar/tokenizer";
@@ -11,7 +12,6 @@ import type { CommandDefinition } from "../command";
 import { trainingConditions } from "../conditions/training-conditions";
 import { chooseEngine } from "../engine/choose-engine";
 import type { Engine } from "../engine/engine";
-import { TensorARError } from "../errors";
 import { calibrate } from "../evaluation/calibration";
 import { compareStatistics } from "../evaluation/compare";
 import { compareFeatures, type Distances, featuresOf, type ImageSet } from "../evaluation/features";

@@ -1,3 +1,4 @@
+import { TensorARError } from "@tensorar/core";
 import { loadModel, type ModelDescription, type ModelFolder, modelOf, saveModel } from "@tensorar/model/node";
 import { type NoiseSchedule, noiseRates } from "@tensorar/noise";
 import { z } from "zod";
@@ -5,7 +6,6 @@ import type { CommandDefinition } from "../command";
 import { copyPromptTokenizer, takesPrompts } from "../conditions/prompts";
 import { trainingConditions } from "../conditions/training-conditions";
 import { chooseEngine } from "../engine/choose-engine";
-import { TensorARError } from "../errors";
 import { type Codes, loadCodes } from "../folders/codes-folder";
 import { hostParams } from "../folders/host-params";
 import { arTask } from "../training/ar-task";

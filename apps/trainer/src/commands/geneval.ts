@@ -1,9 +1,9 @@
 import { join } from "node:path";
-import { writeFileAtomic } from "@tensorar/checkpoint/node";
+import { TensorARError } from "@tensorar/core";
+import { writeFileAtomic } from "@tensorar/core/node";
 import { GENEVAL_COLORS, type GenEvalPrompt } from "@tensorar/metrics";
 import { z } from "zod";
 import type { CommandDefinition } from "../command";
-import { TensorARError } from "../errors";
 import { openColors, readColorsFile } from "../geneval/colors-file";
 import { classesOf, openDetector, readDetectorFile } from "../geneval/detector-file";
 import { type PromptedImage, promptedImages, readPrompts } from "../geneval/images";

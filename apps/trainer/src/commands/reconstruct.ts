@@ -1,7 +1,9 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { TensorData } from "@tensorar/checkpoint";
-import { writeFileAtomic, writeNpz } from "@tensorar/checkpoint/node";
+import { writeNpz } from "@tensorar/checkpoint/node";
+import { TensorARError } from "@tensorar/core";
+import { writeFileAtomic } from "@tensorar/core/node";
 import { createCodebookCounts, createMean, createMoments, psnr, ssim } from "@tensorar/metrics";
 import { lpips } from "@tensorar/metrics/features";
 import { loadLpips } from "@tensorar/metrics/node";
@@ -12,7 +14,6 @@ import { z } from "zod";
 import type { CommandDefinition } from "../command";
 import { chooseEngine } from "../engine/choose-engine";
 import type { Engine } from "../engine/engine";
-import { TensorARError } from "../errors";
 import { type ImageBatch, openImages } from "../evaluation/image-stream";
 import { type InceptionRunner, openInception } from "../evaluation/inception-runner";
 import { measuresOf, mergeSums, type ReconstructionSums, writeSums } from "../evaluation/reconstruction";

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { writeFileAtomic } from "@tensorar/checkpoint/node";
+import { writeFileAtomic } from "@tensorar/core/node";
 import { z } from "zod";
 import type { CommandDefinition } from "../command";
 import { chooseEngine } from "../engine/choose-engine";

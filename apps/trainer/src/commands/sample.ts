@@ -1,6 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { writeNpz } from "@tensorar/checkpoint/node";
+import { TensorARError } from "@tensorar/core";
 import { loadModel, type ModelFolder, modelOf } from "@tensorar/model/node";
 import { type DraftPolicy, type Guidance, type PerFactor, PRESETS } from "@tensorar/sampler";
 import { createTokenizer, TOKENIZER_KINDS } from "@tensorar/tokenizer";
@@ -10,7 +11,6 @@ import type { CommandDefinition } from "../command";
 import { samplingConditions } from "../conditions/sampling-conditions";
 import { openDecoder } from "../decoder-runner";
 import { chooseEngine } from "../engine/choose-engine";
-import { TensorARError } from "../errors";
 import { saveSamples } from "../folders/samples-folder";
 import { imageGrid, savePng } from "../images/grid";
 import { sampleCodes } from "../sampling";

@@ -1,9 +1,9 @@
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import { TensorARError } from "@tensorar/core";
 import { z } from "zod";
 import { ENGINE_NAMES } from "../engine/engine";
-import { TensorARError } from "../errors";
 
 /** Settings that several commands share; each is described once. */
 export const engineSettings = {

@@ -1,8 +1,8 @@
 import { toFloat32 } from "@tensorar/checkpoint";
 import { readSafetensors } from "@tensorar/checkpoint/node";
+import { TensorARError } from "@tensorar/core";
 import type { ConditionSpec } from "@tensorar/model";
 import type { Caption } from "@tensorar/sampler";
-import { TensorARError } from "../errors";
 
 /**
  * Captions as features of a text encoder: a safetensors file with `caption` [N, C, width] and `mask` [N, C].

@@ -1,7 +1,7 @@
 import { copyFile, readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { TensorARError } from "@tensorar/core";
 import { type Backbone, type Condition, janusPrompt } from "@tensorar/model";
-import { TensorARError } from "../errors";
 import { openTextTokenizer, TOKENIZER_FILES } from "../text/tokenizer";
 
 /** Whether images are conditioned on tokenized text. */

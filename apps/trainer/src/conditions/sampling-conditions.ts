@@ -1,6 +1,6 @@
+import { TensorARError } from "@tensorar/core";
 import { type ModelFolder, modelOf } from "@tensorar/model/node";
 import { type Caption, type Conditioning, captionFeatures, classLabels, promptTokens } from "@tensorar/sampler";
-import { TensorARError } from "../errors";
 import { loadCaptions } from "./captions";
 import { openPromptTokenizer, readLines } from "./prompts";
 import { padIdOf } from "./training-conditions";

@@ -1,6 +1,6 @@
 import type { FloatDType } from "@tensorar/checkpoint";
 import { convertToSafetensors, openCheckpoint } from "@tensorar/checkpoint/node";
-import { TensorARError } from "../errors";
+import { TensorARError } from "@tensorar/core";
 import { startProgress } from "../progress";
 
 const LISTED = 4;

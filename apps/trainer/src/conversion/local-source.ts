@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { downloadFileToCacheDir, listFiles } from "@huggingface/hub";
-import { TensorARError } from "../errors";
+import { TensorARError } from "@tensorar/core";
 import { startProgress } from "../progress";
 
 const SCHEME = "hf://";

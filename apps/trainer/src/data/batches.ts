@@ -1,5 +1,5 @@
+import { TensorARError } from "@tensorar/core";
 import { permutation } from "@tensorar/noise";
-import { TensorARError } from "../errors";
 
 export interface BatchAddress {
   /** Items to draw from. */

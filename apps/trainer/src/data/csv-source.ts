@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { basename, dirname, extname, resolve } from "node:path";
+import { TensorARError } from "@tensorar/core";
 import { parse } from "csv-parse/sync";
-import { TensorARError } from "../errors";
 import type { ImageSource, SourceEntry } from "./source";
 
 /** The one class of a file without a column "class". */

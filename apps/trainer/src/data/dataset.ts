@@ -1,6 +1,6 @@
 import { open, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { TensorARError } from "../errors";
+import { TensorARError } from "@tensorar/core";
 import { readChecked } from "../folders/checked-json";
 import { CHANNELS, type DatasetInfo, datasetInfo, FILES, type SampleLine, sampleLine } from "./format";
 import { splitByName } from "./split";

@@ -1,5 +1,5 @@
+import { TensorARError } from "@tensorar/core";
 import sharp from "sharp";
-import { TensorARError } from "../errors";
 import type { ImageSource, SourceEntry } from "./source";
 
 /** A decoded image with its class and caption. */

@@ -1,6 +1,6 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { basename, extname, join, relative, resolve, sep } from "node:path";
-import { TensorARError } from "../errors";
+import { TensorARError } from "@tensorar/core";
 import type { ImageSource, SourceEntry } from "./source";
 
 const EXTENSIONS = [".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif", ".tif", ".tiff"];

@@ -1,7 +1,7 @@
 import { type FileHandle, mkdir, open, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { writeFolderAtomic } from "@tensorar/checkpoint/node";
-import { TensorARError } from "../errors";
+import { TensorARError } from "@tensorar/core";
+import { writeFolderAtomic } from "@tensorar/core/node";
 import { type DecodeOptions, decodeSource, type SkippedImage } from "./decode";
 import { CHANNELS, type DatasetInfo, FILES, type SampleLine } from "./format";
 import type { ImageSource } from "./source";

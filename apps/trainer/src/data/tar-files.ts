@@ -3,8 +3,8 @@ import { open } from "node:fs/promises";
 import { pipeline } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import { createGunzip } from "node:zlib";
+import { TensorARError } from "@tensorar/core";
 import { extract } from "tar-stream";
-import { TensorARError } from "../errors";
 
 export interface TarFile {
   readonly path: string;

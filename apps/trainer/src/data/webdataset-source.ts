@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
-import { TensorARError } from "../errors";
+import { TensorARError } from "@tensorar/core";
 import type { ImageSource, SourceEntry } from "./source";
 import { readTar, type TarFile } from "./tar-files";
 

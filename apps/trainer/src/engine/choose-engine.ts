@@ -1,7 +1,7 @@
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { TensorARError } from "@tensorar/core";
 import * as tf from "@tensorflow/tfjs-core";
-import { TensorARError } from "../errors";
 import { eagerEngine } from "./eager-engine";
 import { ENGINE_NAMES, type Engine, type EngineName } from "./engine";
 import { onnxEngine } from "./onnx-engine";

@@ -1,6 +1,6 @@
 import type { TensorData } from "@tensorar/checkpoint";
+import { TensorARError } from "@tensorar/core";
 import * as tf from "@tensorflow/tfjs-core";
-import { TensorARError } from "../errors";
 import type { Engine, Nested, Runnable } from "./engine";
 import { mapNested } from "./nested";
 

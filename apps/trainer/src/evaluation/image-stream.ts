@@ -2,10 +2,10 @@ import { existsSync } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { extname, join } from "node:path";
 import { type NpzFile, openNpz } from "@tensorar/checkpoint/node";
+import { TensorARError } from "@tensorar/core";
 import sharp from "sharp";
 import { openDataset } from "../data/dataset";
 import { readTar } from "../data/tar-files";
-import { TensorARError } from "../errors";
 import { loadSamples } from "../folders/samples-folder";
 
 /** Images of one size that come together. */

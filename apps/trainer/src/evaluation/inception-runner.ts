@@ -1,9 +1,9 @@
 import type { TensorData } from "@tensorar/checkpoint";
+import { TensorARError } from "@tensorar/core";
 import { inceptionFeatures } from "@tensorar/metrics/features";
 import { loadInception } from "@tensorar/metrics/node";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Engine, Runnable } from "../engine/engine";
-import { TensorARError } from "../errors";
 import { tensorsOf } from "../tokenizer-runner";
 import type { ImageBatch } from "./image-stream";
 

@@ -1,3 +1,4 @@
+import { TensorARError } from "@tensorar/core";
 import {
   createInceptionScore,
   createMoments,
@@ -7,7 +8,6 @@ import {
   type Moments,
   softmax,
 } from "@tensorar/metrics";
-import { TensorARError } from "../errors";
 import { startProgress } from "../progress";
 import type { ImageStream } from "./image-stream";
 import type { InceptionRunner } from "./inception-runner";

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { type NpzFile, openNpz, writeNpz } from "@tensorar/checkpoint/node";
+import { TensorARError } from "@tensorar/core";
 import {
   codebookUsageOf,
   frechetDistance,
@@ -10,7 +11,6 @@ import {
   mergeMeans,
   mergeMoments,
 } from "@tensorar/metrics";
-import { TensorARError } from "../errors";
 
 /** What a tokenizer loses, as means over images. */
 export interface Measures {

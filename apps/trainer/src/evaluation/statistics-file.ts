@@ -1,4 +1,5 @@
 import { type NpzFile, openNpz, writeNpz } from "@tensorar/checkpoint/node";
+import { TensorARError } from "@tensorar/core";
 import {
   type FeatureSet,
   type Gaussian,
@@ -7,7 +8,6 @@ import {
   mergeInceptionScores,
   mergeMoments,
 } from "@tensorar/metrics";
-import { TensorARError } from "../errors";
 import type { InceptionStatistics } from "./inception-statistics";
 
 /**
@@ -118,7 +118,7 @@ function mergedScore(paths: readonly string[], parts: readonly InceptionStatisti
   try {
     return { score: mergeInceptionScores(parts.map(({ score }) => score!)), notes: [] };
   } catch (cause) {
-    if ((cause as Error).name !== "TensorARError") throw cause;
+    if (!(cause instanceof TensorARError)) throw cause;
     const remedy = "tell each part the number of its first image with --first-image";
     return { score: undefined, notes: [`no Inception Score: ${(cause as Error).message} (${remedy})`] };
   }

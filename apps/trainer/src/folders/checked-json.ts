@@ -1,6 +1,6 @@
-import { readJson } from "@tensorar/checkpoint/node";
+import { TensorARError } from "@tensorar/core";
+import { readJson } from "@tensorar/core/node";
 import { z } from "zod";
-import { TensorARError } from "../errors";
 
 /**
  * A JSON file checked against a schema.

@@ -1,9 +1,10 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { TensorData } from "@tensorar/checkpoint";
-import { readSafetensors, writeFileAtomic, writeSafetensors } from "@tensorar/checkpoint/node";
+import { readSafetensors, writeSafetensors } from "@tensorar/checkpoint/node";
+import { TensorARError } from "@tensorar/core";
+import { writeFileAtomic } from "@tensorar/core/node";
 import { z } from "zod";
-import { TensorARError } from "../errors";
 import { readChecked } from "./checked-json";
 
 const schema = z.strictObject({

@@ -1,8 +1,9 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { readSafetensors, writeFileAtomic, writeSafetensors } from "@tensorar/checkpoint/node";
+import { readSafetensors, writeSafetensors } from "@tensorar/checkpoint/node";
+import { TensorARError } from "@tensorar/core";
+import { writeFileAtomic } from "@tensorar/core/node";
 import { z } from "zod";
-import { TensorARError } from "../errors";
 import { readChecked } from "./checked-json";
 
 const schema = z.strictObject({

@@ -1,11 +1,11 @@
 import { dirname, extname, resolve } from "node:path";
 import { castTensor, type TensorData } from "@tensorar/checkpoint";
 import { openCheckpoint, openNpz } from "@tensorar/checkpoint/node";
+import { TensorARError } from "@tensorar/core";
 import { type ColorEmbeddings, embedColors, type FeatureSet, GENEVAL_COLORS } from "@tensorar/metrics";
 import { type Extractor, userExtractor, userTextEncoder } from "@tensorar/metrics/features";
 import * as runtime from "onnxruntime-node";
 import { z } from "zod";
-import { TensorARError } from "../errors";
 import { readChecked } from "../folders/checked-json";
 import { openTextTokenizer } from "../text/tokenizer";
 import { preprocessingSchema } from "./detector-file";

@@ -1,9 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
+import { TensorARError } from "@tensorar/core";
 import { cocoClasses, type Detector, userDetector } from "@tensorar/metrics/features";
 import * as runtime from "onnxruntime-node";
 import { z } from "zod";
-import { TensorARError } from "../errors";
 import { readChecked } from "../folders/checked-json";
 import { within } from "./within";
 

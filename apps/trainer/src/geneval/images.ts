@@ -1,9 +1,9 @@
 import { existsSync } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { TensorARError } from "@tensorar/core";
 import { type GenEvalPrompt, parseGenEval } from "@tensorar/metrics";
 import type { RgbImages } from "@tensorar/metrics/features";
-import { TensorARError } from "../errors";
 import { decodeRgb } from "../evaluation/image-stream";
 import { loadSamples } from "../folders/samples-folder";
 

@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { readJson, writeFileAtomic } from "@tensorar/checkpoint/node";
+import { TensorARError } from "@tensorar/core";
+import { readJson, writeFileAtomic } from "@tensorar/core/node";
 import {
   countGenEval,
   type Detection,
@@ -13,7 +14,6 @@ import {
   mergeGenEval,
 } from "@tensorar/metrics";
 import { z } from "zod";
-import { TensorARError } from "../errors";
 import { readChecked } from "../folders/checked-json";
 import { readJsonLines, toJsonLines } from "../folders/json-lines";
 

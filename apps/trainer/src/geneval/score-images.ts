@@ -1,6 +1,6 @@
+import { TensorARError } from "@tensorar/core";
 import { type ColorsOf, colorClassifier, genEvalConfidence, scoreGenEval } from "@tensorar/metrics";
 import type { Detector, RgbImages } from "@tensorar/metrics/features";
-import { TensorARError } from "../errors";
 import { appendJsonLine } from "../folders/json-lines";
 import { startProgress } from "../progress";
 import type { ColorNetwork } from "./colors-file";

@@ -1,6 +1,6 @@
-import { writeFileAtomic } from "@tensorar/checkpoint/node";
+import { TensorARError } from "@tensorar/core";
+import { writeFileAtomic } from "@tensorar/core/node";
 import sharp from "sharp";
-import { TensorARError } from "../errors";
 import { expectImages, type ImageShape, toPixels } from "./pixels";
 
 export interface GridOptions extends ImageShape {

@@ -1,4 +1,4 @@
-import { TensorARError } from "../errors";
+import { TensorARError } from "@tensorar/core";
 
 /**
  * Pixels as models take them.

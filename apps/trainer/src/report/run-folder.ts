@@ -1,6 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { TensorARError } from "../errors";
+import { TensorARError } from "@tensorar/core";
 import type { Calibration } from "../evaluation/calibration";
 import { loadSamples, type Samples } from "../folders/samples-folder";
 import { type LogEntry, readLog } from "../training/run-log";

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { Tokenizer } from "@huggingface/tokenizers";
+import { TensorARError } from "@tensorar/core";
 import { z } from "zod";
-import { TensorARError } from "../errors";
 import { readChecked } from "../folders/checked-json";
 
 /** Files of a tokenizer of text, as Hugging Face repositories hold them. */

@@ -1,8 +1,9 @@
 import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { TensorData } from "@tensorar/checkpoint";
-import { readSafetensors, writeFileAtomic, writeFolderAtomic, writeSafetensors } from "@tensorar/checkpoint/node";
-import { TensorARError } from "../errors";
+import { readSafetensors, writeSafetensors } from "@tensorar/checkpoint/node";
+import { TensorARError } from "@tensorar/core";
+import { writeFileAtomic, writeFolderAtomic } from "@tensorar/core/node";
 
 /** Training state: records of tensors by purpose (`params`, `firstMoment`, …), each keyed by parameter name. */
 export type TrainingState = Record<string, Record<string, TensorData>>;

@@ -1,7 +1,7 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { writeFileAtomic } from "@tensorar/checkpoint/node";
-import { TensorARError } from "../errors";
+import { TensorARError } from "@tensorar/core";
+import { writeFileAtomic } from "@tensorar/core/node";
 
 /**
  * Writes the run's recipe to `recipe.json`, or checks that a resumed run has the recipe that it began with.

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { writeFileAtomic } from "@tensorar/checkpoint/node";
+import { writeFileAtomic } from "@tensorar/core/node";
 import { appendJsonLine, readJsonLines, toJsonLines } from "../folders/json-lines";
 
 /** One line of `log.jsonl`: measurements after `step` steps. */

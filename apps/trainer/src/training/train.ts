@@ -1,8 +1,8 @@
 import { mkdir } from "node:fs/promises";
 import type { TensorData } from "@tensorar/checkpoint";
+import { TensorARError } from "@tensorar/core";
 import type * as tf from "@tensorflow/tfjs-core";
 import type { Engine, InputSpec, Nested } from "../engine/engine";
-import { TensorARError } from "../errors";
 import { startProgress } from "../progress";
 import { loadNewestCheckpoint, saveCheckpoint, type TrainingState } from "./checkpoint";
 import { appendLog, type LogEntry, rewindLog } from "./run-log";

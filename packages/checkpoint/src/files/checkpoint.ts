@@ -1,12 +1,12 @@
 import { stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { quote, TensorARError } from "@tensorar/core";
+import { fileError } from "@tensorar/core/node";
 import { type CheckpointFile, findTensor, stripped, WRAPPER_PREFIXES } from "../checkpoint-file";
-import { quote, TensorARError } from "../errors";
 import { PREFIX_BYTES } from "../safetensors/header";
 import type { ByteSource } from "../source";
 import type { TensorRecord } from "../tensor";
 import { isZip, openTorchSource, type TorchOptions } from "../torch/open";
-import { fileError } from "./errors";
 import { openSafetensorsSource, readAll } from "./safetensors";
 import { withSource } from "./source";
 

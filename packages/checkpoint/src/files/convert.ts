@@ -1,10 +1,10 @@
+import { TensorARError } from "@tensorar/core";
+import { replaceFile } from "@tensorar/core/node";
 import { castTensor, type FloatDType } from "../cast";
 import type { TensorInfo } from "../checkpoint-file";
-import { TensorARError } from "../errors";
 import { planFile } from "../safetensors/layout";
 import { bytesOf, type DType } from "../tensor";
 import type { TorchOptions } from "../torch/open";
-import { replaceFile, writeFully } from "./atomic";
 import { openCheckpoint } from "./checkpoint";
 
 export interface ConvertOptions extends TorchOptions {
@@ -49,13 +49,13 @@ export async function convertToSafetensors(
     const infos = new Map([...sources].map(([name, old]) => [name, castInfo(file.info(old), options.dtype)]));
     const { head, names, fileBytes } = planFile(infos, options.metadata ?? file.metadata);
     let bytesWritten = head.byteLength;
-    await replaceFile(target, async (handle) => {
-      await writeFully(handle, head);
+    await replaceFile(target, async (put) => {
+      await put(head);
       for (const name of names) {
         const { dtype } = infos.get(name)!;
         for await (const piece of file.stream(sources.get(name)!)) {
           const cast = piece.dtype === dtype ? piece : castTensor(piece, dtype as FloatDType);
-          await writeFully(handle, bytesOf(cast));
+          await put(bytesOf(cast));
           bytesWritten += cast.data.byteLength;
           options.onProgress?.({ name, bytesWritten, bytesTotal: fileBytes });
         }

@@ -1,9 +1,9 @@
+import { replaceFile } from "@tensorar/core/node";
 import { type CheckpointFile, findTensor, PIECE_BYTES } from "../checkpoint-file";
 import { type Header, headerLength, PREFIX_BYTES, parseHeader } from "../safetensors/header";
 import { layOut } from "../safetensors/layout";
 import type { ByteSource } from "../source";
 import { bytesOf, bytesPerElement, type TensorData, type TensorRecord, tensorFromBytes } from "../tensor";
-import { replaceFile, writeFully } from "./atomic";
 import { withSource } from "./source";
 
 /** An open safetensors file whose header is checked; tensors are read one at a time. */
@@ -52,9 +52,9 @@ export async function writeSafetensors(
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   const layout = layOut(tensors, metadata);
-  await replaceFile(path, async (handle) => {
-    await writeFully(handle, layout.head);
-    for (const tensor of layout.tensors) await writeFully(handle, bytesOf(tensor));
+  await replaceFile(path, async (put) => {
+    await put(layout.head);
+    for (const tensor of layout.tensors) await put(bytesOf(tensor));
   });
 }
 

@@ -1,7 +1,7 @@
 import { open } from "node:fs/promises";
-import { TensorARError } from "../errors";
+import { TensorARError } from "@tensorar/core";
+import { fileError } from "@tensorar/core/node";
 import type { ByteSource } from "../source";
-import { fileError } from "./errors";
 
 /** Large ranges are read in parts, a few at a time: copying out of the page cache takes more than one core. */
 const PART_BYTES = 2 ** 22;

@@ -1,4 +1,4 @@
-import { quote, TensorARError } from "../errors";
+import { quote, TensorARError } from "@tensorar/core";
 import { bytesPerElement, type DType } from "../tensor";
 
 // Format: numpy/lib/format.py, "Format Version 1.0" … "3.0".

@@ -1,6 +1,6 @@
 import { Readable } from "node:stream";
 import { crc32, createInflateRaw } from "node:zlib";
-import { quote, TensorARError } from "../errors";
+import { quote, TensorARError } from "@tensorar/core";
 import { withSource } from "../files/source";
 import type { ByteSource } from "../source";
 import { bytesPerElement, type DType, type TensorData, tensorFromBytes } from "../tensor";

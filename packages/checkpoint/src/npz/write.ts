@@ -1,7 +1,6 @@
-import type { FileHandle } from "node:fs/promises";
 import { crc32 } from "node:zlib";
-import { TensorARError } from "../errors";
-import { replaceFile } from "../files/atomic";
+import { TensorARError } from "@tensorar/core";
+import { type PutBytes, replaceFile } from "@tensorar/core/node";
 import { bytesOf, type DType, type TensorData, type TypedArray } from "../tensor";
 import { dataBytes, encodeHeader } from "./header";
 
@@ -37,56 +36,44 @@ interface Written {
  * @throws TensorARError when pieces do not add up to their shape, or the system refuses; an old file stays as it was then
  */
 export async function writeNpz(path: string, arrays: Readonly<Record<string, TensorData | RowStream>>): Promise<void> {
-  await replaceFile(path, async (handle) => {
+  await replaceFile(path, async (put) => {
     const written: Written[] = [];
     let at = 0;
     for (const [name, array] of Object.entries(arrays)) {
-      const entry = await writeArray(handle, at, name, array, `${path}: array "${name}"`);
+      const entry = await writeArray(put, at, name, array, `${path}: array "${name}"`);
       written.push(entry.written);
       at = entry.end;
     }
     const directory = Buffer.concat(written.map(centralHeader));
-    await writeAt(handle, directory, at);
-    await writeAt(handle, endRecords(written.length, directory.length, at), at + directory.length);
+    await put(directory, at);
+    await put(endRecords(written.length, directory.length, at), at + directory.length);
   });
 }
 
-async function writeArray(
-  handle: FileHandle,
-  offset: number,
-  name: string,
-  array: TensorData | RowStream,
-  where: string,
-) {
+async function writeArray(put: PutBytes, offset: number, name: string, array: TensorData | RowStream, where: string) {
   const file = new TextEncoder().encode(`${name}.npy`);
   const header = encodeHeader(array);
   const begin = offset + localHeader({ name: file, crc: 0, bytes: 0n, offset: 0n }).length;
   const expected = dataBytes(array, where);
   let at = begin;
   let crc = 0;
-  const put = async (bytes: Uint8Array) => {
+  const append = async (bytes: Uint8Array) => {
     if (bytes.length === 0) return; // of which zlib makes a checksum of its own
-    await writeAt(handle, bytes, at);
+    await put(bytes, at);
     crc = crc32(bytes, crc);
     at += bytes.length;
   };
-  await put(header);
+  await append(header);
   for await (const data of "rows" in array ? array.rows : [array.data])
-    await put(bytesOf({ ...array, data } as TensorData));
+    await append(bytesOf({ ...array, data } as TensorData));
   const given = at - begin - header.length;
   if (given !== expected)
     throw new TensorARError(
       `${where}: ${given} bytes of elements for a shape of [${array.shape}], which takes ${expected}`,
     );
   const written: Written = { name: file, crc: crc >>> 0, bytes: BigInt(at - begin), offset: BigInt(offset) };
-  await writeAt(handle, localHeader(written), offset);
+  await put(localHeader(written), offset);
   return { written, end: at };
-}
-
-/** A single call may write less than it is given. */
-async function writeAt(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  for (let done = 0; done < bytes.length; )
-    done += (await handle.write(bytes, done, bytes.length - done, position + done)).bytesWritten;
 }
 
 /** Fixed fields as numbers of 2, 4 or 8 bytes, then other bytes. */

@@ -1,4 +1,4 @@
-import { quote, TensorARError } from "../errors";
+import { quote, TensorARError } from "@tensorar/core";
 import { bytesPerElement, type DType, elementCount } from "../tensor";
 
 // Format: https://huggingface.co/docs/safetensors#format. A file is the length of the header (8 bytes, little-endian),

@@ -1,5 +1,5 @@
+import { quote, TensorARError } from "@tensorar/core";
 import type { TensorInfo } from "../checkpoint-file";
-import { quote, TensorARError } from "../errors";
 import { bytesPerElement, checkTensor, elementCount, type TensorData, type TensorRecord } from "../tensor";
 import { checkName, MAX_HEADER_BYTES, METADATA_NAME, PREFIX_BYTES, STORED_DTYPES } from "./header";
 

@@ -1,4 +1,4 @@
-import { quote, TensorARError } from "../errors";
+import { quote, TensorARError } from "@tensorar/core";
 import type { ByteSource } from "../source";
 import { bytesPerElement } from "../tensor";
 import { openZip, type ZipArchive, type ZipEntry } from "../zip";

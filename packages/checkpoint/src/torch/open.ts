@@ -1,3 +1,4 @@
+import { TensorARError } from "@tensorar/core";
 import {
   type CheckpointFile,
   findTensor,
@@ -6,7 +7,6 @@ import {
   WRAPPER_PREFIXES,
   withoutPrefixes,
 } from "../checkpoint-file";
-import { TensorARError } from "../errors";
 import { type ByteSource, memorySource } from "../source";
 import { bytesPerElement, elementCount, type TensorData, tensorFromBytes } from "../tensor";
 import { openArchive } from "./archive";

@@ -1,4 +1,4 @@
-import { quote, TensorARError } from "../errors";
+import { quote, TensorARError } from "@tensorar/core";
 import { FORBIDDEN_NAMES } from "../safetensors/header";
 import { Dict, kindOf, List, StoredTensor, Tuple, type Value } from "./pickle/values";
 

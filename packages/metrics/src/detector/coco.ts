@@ -1,4 +1,4 @@
-import { TensorARError } from "../errors";
+import { TensorARError } from "@tensorar/core";
 
 /** The 80 classes of COCO under the names that GenEval's prompts use, which says "computer mouse" and "tv remote". */
 const NAMES =

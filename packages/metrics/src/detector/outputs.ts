@@ -1,4 +1,4 @@
-import { TensorARError } from "../errors";
+import { TensorARError } from "@tensorar/core";
 import { findOutput, isOpen, type RuntimeSession, type RuntimeTensor } from "../runtime/session";
 
 /** Where a detector's outputs hold what. Boxes are in pixels of the network's input unless said otherwise. */

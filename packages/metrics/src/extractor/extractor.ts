@@ -1,5 +1,5 @@
+import { TensorARError } from "@tensorar/core";
 import { expectInteger } from "../checks";
-import { TensorARError } from "../errors";
 import type { FeatureSet } from "../feature-set";
 import { expectRgb, type RgbImages } from "../images";
 import { checkImageInput, type ImageInput } from "../runtime/image-input";

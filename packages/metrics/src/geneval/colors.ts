@@ -1,5 +1,5 @@
+import { TensorARError } from "@tensorar/core";
 import { expectFinite, expectLength } from "../checks";
-import { TensorARError } from "../errors";
 import { roundHalfToEven } from "../extractor/preprocess";
 import type { FeatureSet } from "../feature-set";
 import type { RgbImages } from "../images";

@@ -1,4 +1,4 @@
-import { TensorARError } from "../errors";
+import { TensorARError } from "@tensorar/core";
 
 /** The six tasks, as prompts are tagged. */
 export const GENEVAL_TASKS = ["single_object", "two_object", "counting", "colors", "position", "color_attr"] as const;

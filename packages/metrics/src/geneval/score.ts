@@ -1,4 +1,4 @@
-import { TensorARError } from "../errors";
+import { TensorARError } from "@tensorar/core";
 import type { GenEvalPrompt, GenEvalTask, Position } from "./prompts";
 
 /** An object that a detector found. */

@@ -1,5 +1,5 @@
+import { TensorARError } from "@tensorar/core";
 import { expectInteger } from "../checks";
-import { TensorARError } from "../errors";
 import { GENEVAL_TASKS, type GenEvalTask } from "./prompts";
 import type { GenEvalResult } from "./score";
 

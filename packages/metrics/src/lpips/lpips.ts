@@ -1,5 +1,5 @@
+import { TensorARError } from "@tensorar/core";
 import * as tf from "@tensorflow/tfjs-core";
-import { TensorARError } from "../errors";
 import type { Params } from "../inception/inception";
 import { SLICES } from "./layout";
 

@@ -1,4 +1,4 @@
-import { TensorARError } from "../errors";
+import { TensorARError } from "@tensorar/core";
 import type { Preprocessing } from "../extractor/preprocess";
 import { isOpen, type RuntimeValue } from "./session";
 

@@ -1,4 +1,4 @@
-import { TensorARError } from "../errors";
+import { TensorARError } from "@tensorar/core";
 
 /** Tensors of ONNX Runtime, as far as they are used here. */
 export interface RuntimeTensor {

@@ -1,4 +1,4 @@
-import { TensorARError } from "../errors";
+import { TensorARError } from "@tensorar/core";
 import { toFloat16 } from "../float16";
 import { type Graph, makeNode, type Value } from "../graph";
 import { rewrite } from "./rewrite";

@@ -1,4 +1,4 @@
-import { TensorARError } from "../errors";
+import { TensorARError } from "@tensorar/core";
 import type { Graph, Value } from "../graph";
 import { computeInHalf } from "./half-compute";
 import { halveWeights } from "./halves";

@@ -1,5 +1,5 @@
+import { ShapeError } from "@tensorar/core";
 import * as tf from "@tensorflow/tfjs-core";
-import { ShapeError } from "../errors";
 import { withGradient } from "../ops/with-gradient";
 
 // Source of this file: `LFQ` and `entropy_loss` of src/Open_MAGVIT2/modules/vqvae/lookup_free_quantize.py in

@@ -1,6 +1,6 @@
+import { ShapeError } from "@tensorar/core";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Encoding } from "../encoding";
-import { ShapeError } from "../errors";
 import { checkCodes, gridOfImages } from "../grid";
 import { runLayers } from "../network";
 import type { Params } from "../parameters";

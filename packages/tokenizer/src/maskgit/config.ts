@@ -1,5 +1,5 @@
+import { TensorARError } from "@tensorar/core";
 import { baseWidth, checkKeys, multipliers, nonNegative, only, positiveInteger } from "../config-rules";
-import { TensorARError } from "../errors";
 
 /**
  * Configuration of the MaskGIT-VQGAN tokenizer, with the original's keys: those that `PretrainedTokenizer` in

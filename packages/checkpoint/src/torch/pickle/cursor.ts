@@ -1,4 +1,4 @@
-import { TensorARError } from "../../errors";
+import { TensorARError } from "@tensorar/core";
 
 /** The bytes at hand end before the pickle does: it was cut off, or more of the file must be read. */
 export class PickleEndsEarly extends TensorARError {}

@@ -1,4 +1,4 @@
-import { quote, TensorARError } from "../../errors";
+import { quote, TensorARError } from "@tensorar/core";
 import { bytesPerElement, type DType, elementCount } from "../../tensor";
 import {
   Dict,

@@ -1,4 +1,4 @@
-import { quote, TensorARError } from "../../errors";
+import { quote, TensorARError } from "@tensorar/core";
 import { Cursor } from "./cursor";
 import { callGlobal, globalNamed, isCount, setItem } from "./globals";
 import { nameOfCode, OP } from "./opcodes";

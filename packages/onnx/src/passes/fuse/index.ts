@@ -1,4 +1,4 @@
-import { TensorARError } from "../../errors";
+import { TensorARError } from "@tensorar/core";
 import type { Graph } from "../../graph";
 import { shareEqual } from "../cse";
 import { activations } from "./activations";

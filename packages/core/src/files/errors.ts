@@ -18,5 +18,5 @@ export function fileError(action: string, path: string, cause: unknown): TensorA
   if (cause instanceof TensorARError) return cause;
   const { code = "", message = String(cause) } = cause as NodeJS.ErrnoException;
   const remedy = REMEDIES[code] ?? "check the disk and try again";
-  return new TensorARError(`cannot ${action} "${path}": ${message}; ${remedy}`, { cause });
+  return new TensorARError(`cannot ${action} "${path}": ${message}; ${remedy}`, { cause, code: "io" });
 }

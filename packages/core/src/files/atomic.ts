@@ -4,8 +4,8 @@ import { basename, dirname, join } from "node:path";
 import { TensorARError } from "../errors";
 import { fileError } from "./errors";
 
-/** Bytes of one read or write call; the system takes less than 2^31. */
-export const MAX_TRANSFER_BYTES = 2 ** 30;
+/** Bytes of one write call; the system takes less than 2^31. */
+const MAX_TRANSFER_BYTES = 2 ** 30;
 
 /**
  * Replaces or creates a file so that a crash leaves the old contents or the new, never a part. The contents go to a
@@ -16,37 +16,51 @@ export const MAX_TRANSFER_BYTES = 2 ** 30;
  */
 export async function writeFileAtomic(path: string, contents: Uint8Array | string): Promise<void> {
   const bytes = typeof contents === "string" ? new TextEncoder().encode(contents) : contents;
-  await replaceFile(path, (handle) => writeFully(handle, bytes));
+  await replaceFile(path, (put) => put(bytes));
 }
 
-/** {@link writeFileAtomic} for contents that `write` streams into the temporary file. */
-export async function replaceFile(path: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
+/** Writes all of `bytes`, at `position` or, without one, after what was written so far. */
+export type PutBytes = (bytes: Uint8Array, position?: number) => Promise<void>;
+
+/**
+ * {@link writeFileAtomic} for contents that `write` puts piece by piece into the temporary file.
+ *
+ * @throws TensorARError when the system refuses, and whatever `write` throws, as it is: where making the contents fails,
+ *   the disk is not to blame. The old file is then as it was.
+ */
+export async function replaceFile(path: string, write: (put: PutBytes) => Promise<void>): Promise<void> {
   const temporary = join(dirname(path), `.${basename(path)}.${uniqueSuffix()}.tmp`);
+  const explain = (cause: unknown) => {
+    throw fileError("write", path, cause);
+  };
+  const handle = await open(temporary, "wx").catch(explain);
   try {
-    const handle = await open(temporary, "wx");
     try {
-      await write(handle);
-      await handle.sync();
+      await write(putInto(handle, explain));
+      await handle.sync().catch(explain);
     } finally {
-      await handle.close();
+      await handle.close().catch(explain);
     }
-    await rename(temporary, path);
+    await rename(temporary, path).catch(explain);
   } catch (cause) {
     await rm(temporary, { force: true }).catch(() => undefined); // the first error is the one to report
-    throw fileError("write", path, cause);
+    throw cause;
   }
   await syncFolder(dirname(path));
 }
 
 const uniqueSuffix = () => `${process.pid}-${randomBytes(6).toString("hex")}`;
 
-/** Writes all of `bytes` at the handle's position; a single call may write less. */
-export async function writeFully(handle: FileHandle, bytes: Uint8Array): Promise<void> {
-  let written = 0;
-  while (written < bytes.byteLength) {
-    const length = Math.min(bytes.byteLength - written, MAX_TRANSFER_BYTES);
-    written += (await handle.write(bytes, written, length)).bytesWritten;
-  }
+/** A single call of the system may write less than it is given. */
+function putInto(handle: FileHandle, explain: (cause: unknown) => never): PutBytes {
+  let end = 0;
+  return async (bytes, position = end) => {
+    for (let done = 0; done < bytes.byteLength; ) {
+      const length = Math.min(bytes.byteLength - done, MAX_TRANSFER_BYTES);
+      done += (await handle.write(bytes, done, length, position + done).catch(explain)).bytesWritten;
+    }
+    end = Math.max(end, position + bytes.byteLength);
+  };
 }
 
 /**
@@ -82,7 +96,10 @@ async function expectAbsent(path: string): Promise<void> {
     () => true,
     () => false,
   );
-  if (exists) throw new TensorARError(`cannot create the folder "${path}": it exists; choose a new name or remove it`);
+  if (!exists) return;
+  throw new TensorARError(`cannot create the folder "${path}": it exists; choose a new name or remove it`, {
+    code: "exists",
+  });
 }
 
 async function syncTree(folder: string): Promise<void> {
