@@ -1,2 +1,3 @@
 export { type ErrorCode, quote, ShapeError, TensorARError, type TensorARErrorOptions } from "./errors";
+export { RECOGNIZED_BYTES, type Recognized, recognize } from "./recognize";
 export { decodeText, parseJson, splitLines } from "./text";
