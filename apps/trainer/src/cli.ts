@@ -3,17 +3,17 @@ import "./no-telemetry";
 import { TensorARError } from "@tensorar/core";
 import { Command } from "commander";
 import { addCommand } from "./command";
-import { codesCommand } from "./commands/codes";
-import { convertCommand } from "./commands/convert";
-import { dataCommand } from "./commands/data";
-import { evaluateCommand } from "./commands/evaluate";
-import { finetuneCommand } from "./commands/finetune";
-import { genevalCommand } from "./commands/geneval";
-import { pretrainCommand } from "./commands/pretrain";
-import { reconstructCommand } from "./commands/reconstruct";
-import { reportCommand } from "./commands/report";
-import { sampleCommand } from "./commands/sample";
-import { tokenizerCommand } from "./commands/tokenizer";
+import { codesCommand } from "./declarations/codes";
+import { convertCommand } from "./declarations/convert";
+import { dataCommand } from "./declarations/data";
+import { evaluateCommand } from "./declarations/evaluate";
+import { finetuneCommand } from "./declarations/finetune";
+import { genevalCommand } from "./declarations/geneval";
+import { pretrainCommand } from "./declarations/pretrain";
+import { reconstructCommand } from "./declarations/reconstruct";
+import { reportCommand } from "./declarations/report";
+import { sampleCommand } from "./declarations/sample";
+import { tokenizerCommand } from "./declarations/tokenizer";
 
 const interrupt = new AbortController();
 process.once("SIGINT", () => {

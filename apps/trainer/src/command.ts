@@ -3,6 +3,11 @@ import { TensorARError } from "@tensorar/core";
 import { type Command, Option } from "commander";
 import { z } from "zod";
 
+/** What a command does, apart from its declaration: it is loaded when it runs, so that help appears at once. */
+export interface CommandBody<Settings> {
+  run(settings: Settings, signal: AbortSignal): Promise<void>;
+}
+
 /**
  * A command is a flat zod schema and a function. The schema is the only place where a setting appears: flags
  * (`batchSize` → `--batch-size`), help, defaults, the keys of a `--config` file and validation all come from it.
@@ -15,7 +20,7 @@ export interface CommandDefinition<Shape extends z.ZodRawShape> {
   readonly argument?: keyof Shape & string;
   /** Settings that stand for others, such as a preset: what those are unless they are given. */
   readonly defaults?: (given: Record<string, unknown>) => Record<string, unknown>;
-  readonly run: (config: z.infer<z.ZodObject<Shape, z.core.$strict>>, signal: AbortSignal) => Promise<void>;
+  readonly load: () => Promise<CommandBody<z.infer<z.ZodObject<Shape, z.core.$strict>>>>;
 }
 
 interface JsonProperty {
@@ -126,6 +131,8 @@ export function addCommand<Shape extends z.ZodRawShape>(
     const source = typeof config === "string" ? `${config} and flags` : "flags";
     const settings = { ...fromFile, ...given };
     const complete = { ...definition.defaults?.(settings), ...settings };
-    await definition.run(parseSettings(definition.schema, source, complete), signal);
+    const parsed = parseSettings(definition.schema, source, complete);
+    const body = await definition.load();
+    await body.run(parsed, signal);
   });
 }

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parseSettings } from "../src/command";
-import { sampleCommand } from "../src/commands/sample";
+import { sampleCommand } from "../src/declarations/sample";
 import { runCli } from "./run-cli";
 import { writeTinyCodes } from "./tiny-codes";
 

@@ -16,7 +16,7 @@ import {
   tinyImageEncoder,
   tinyTextEncoder,
 } from "../../../packages/metrics/test/tiny-detector";
-import { genevalCommand } from "../src/commands/geneval";
+import { genevalCommand } from "../src/declarations/geneval";
 import { saveSamples } from "../src/folders/samples-folder";
 import { runCli } from "./run-cli";
 
@@ -198,7 +198,7 @@ async function command(out: string, ...args: string[]): Promise<string> {
   );
   try {
     const settings = genevalCommand.schema.parse(settingsOf(["--out", join(dir, out), ...args]));
-    await genevalCommand.run(settings, new AbortController().signal);
+    await (await genevalCommand.load()).run(settings, new AbortController().signal);
     return lines.join("\n");
   } finally {
     for (const spy of spies) spy.mockRestore();

@@ -2,27 +2,15 @@ import { TensorARError } from "@tensorar/core";
 import { codebookUsage } from "@tensorar/metrics";
 import { TOKENIZER_KINDS } from "@tensorar/tokenizer";
 import { loadTokenizer } from "@tensorar/tokenizer/node";
-import { z } from "zod";
-import type { CommandDefinition } from "../command";
+import type { CommandBody } from "../command";
 import { openDataset } from "../data/dataset";
+import type { Settings } from "../declarations/codes";
 import { chooseEngine } from "../engine/choose-engine";
 import { saveCodes } from "../folders/codes-folder";
 import { startProgress } from "../progress";
 import { openTokenizer } from "../tokenizer-runner";
-import { engineSettings } from "./settings";
 
-const schema = z.strictObject({
-  data: z.string().describe("prepared data set"),
-  tokenizer: z.string().describe("tokenizer folder"),
-  out: z.string().describe("folder to write the codes to"),
-  batchSize: z.int().positive().default(64).describe("images at a time"),
-  ...engineSettings,
-});
-
-export const codesCommand: CommandDefinition<typeof schema.shape> = {
-  name: "codes",
-  description: "encode a data set with a tokenizer",
-  schema,
+export const command: CommandBody<Settings> = {
   async run(settings, signal) {
     const dataset = await openDataset(settings.data);
     const folder = await loadTokenizer(settings.tokenizer, TOKENIZER_KINDS);

@@ -4,43 +4,15 @@ import { TensorARError } from "@tensorar/core";
 import { writeFileAtomic } from "@tensorar/core/node";
 import { createTokenizer, type TokenizerSpec } from "@tensorar/tokenizer";
 import { z } from "zod";
-import type { CommandDefinition } from "../command";
+import type { CommandBody } from "../command";
 import { copyPromptTokenizer, takesPrompts } from "../conditions/prompts";
 import { convertTensors } from "../conversion/convert-tensors";
-import { FAMILIES, FAMILY_NAMES, type Family } from "../conversion/families";
+import { FAMILIES, type Family } from "../conversion/families";
 import { localSource } from "../conversion/local-source";
+import type { Settings } from "../declarations/convert";
 import { readChecked } from "../folders/checked-json";
 
-const schema = z.strictObject({
-  from: z.enum(FAMILY_NAMES).describe("original repository"),
-  checkpoint: z
-    .string()
-    .optional()
-    .describe("the model's weights: .pt, .pth, .bin, .safetensors, an index, a folder, hf://OWNER/NAME[/FILE]"),
-  model: z
-    .string()
-    .optional()
-    .describe("which of its models that is, such as GPT-B; or a JSON file with its configuration"),
-  tokenizer: z.string().optional().describe("the tokenizer's weights"),
-  tokenizerModel: z
-    .string()
-    .optional()
-    .describe("which of its tokenizers that is, or a JSON file; the usual one when left out"),
-  imageSize: z.int().positive().optional().describe("pixels; taken from the checkpoint's file name when left out"),
-  precision: z
-    .enum(["float32", "float16", "bfloat16"])
-    .optional()
-    .describe("number format of the new files; as it was when left out"),
-  out: z.string().describe("folder to write: the model, and the tokenizer in tokenizer/"),
-});
-
-type Settings = z.infer<typeof schema>;
-
-export const convertCommand: CommandDefinition<typeof schema.shape> = {
-  name: "convert",
-  description: "turn checkpoints of original repositories into folders that all commands take",
-  schema,
-  argument: "checkpoint",
+export const command: CommandBody<Settings> = {
   async run(settings) {
     const family: Family = FAMILIES[settings.from];
     if (settings.checkpoint === undefined && settings.tokenizer === undefined)

@@ -7,9 +7,9 @@ import { refinementStatistics } from "@tensorar/metrics";
 import { loadModel } from "@tensorar/model/node";
 import { TOKENIZER_KINDS } from "@tensorar/tokenizer";
 import { loadTokenizer } from "@tensorar/tokenizer/node";
-import { z } from "zod";
-import type { CommandDefinition } from "../command";
+import type { CommandBody } from "../command";
 import { trainingConditions } from "../conditions/training-conditions";
+import type { Settings } from "../declarations/evaluate";
 import { chooseEngine } from "../engine/choose-engine";
 import type { Engine } from "../engine/engine";
 import { calibrate } from "../evaluation/calibration";
@@ -23,48 +23,6 @@ import { loadCodes } from "../folders/codes-folder";
 import { loadSamples } from "../folders/samples-folder";
 import { type EvaluationResults, evaluationPage, measureRows, type Shown } from "../report/evaluation-page";
 import { openTokenizer } from "../tokenizer-runner";
-import { engineSettings, seedSetting } from "./settings";
-
-const schema = z.strictObject({
-  samples: z
-    .string()
-    .describe(
-      "images to score: samples, a folder or tar of images, or .npz; or .npz with statistics, several with commas",
-    ),
-  reference: z.string().describe("images to compare with: a prepared data set or as above, or .npz with statistics"),
-  inception: z
-    .string()
-    .optional()
-    .describe(
-      "weights of FID's Inception-v3 (pt_inception-2015-12-05-6726825d.pth or safetensors), for FID and the like",
-    ),
-  tokenizer: z
-    .string()
-    .optional()
-    .describe("tokenizer folder whose encoder makes features; not FID, but needs no weights"),
-  neighbours: z
-    .int()
-    .positive()
-    .default(10_000)
-    .describe("with --inception: images of each set whose neighbours are compared, for precision, recall and KID"),
-  batchSize: z.int().positive().default(32).describe("with --inception: images at a time"),
-  saveStatistics: z.string().optional().describe("with --inception: .npz to write the samples' statistics to"),
-  firstImage: z
-    .int()
-    .nonnegative()
-    .default(0)
-    .describe("with --save-statistics: where the samples are a part, the number of images in the parts before it"),
-  model: z.string().optional().describe("with --codes: the model, to score its predictions on held-out images"),
-  codes: z.string().optional().describe("with --model: the folder of codes"),
-  captions: z.string().optional().describe("with --codes: features of their captions, as in `finetune`"),
-  images: z.int().positive().default(512).describe("held-out images scored with --model and --codes"),
-  out: z.string().optional().describe("JSON file for the results"),
-  report: z.string().optional().describe("HTML file for the results, with pictures"),
-  ...seedSetting,
-  ...engineSettings,
-});
-
-type Settings = z.infer<typeof schema>;
 
 /** Images of a stream, all of them, of one size. */
 async function wholeSet(path: string, size: number): Promise<ImageSet> {
@@ -141,17 +99,14 @@ async function refinementOf(dir: string) {
   return { ...refinementStatistics(trace, { images: count, tokens: codes.length / count, windowSize }), grid };
 }
 
-async function calibration(modelDir: string, codesDir: string, engine: Engine, settings: z.infer<typeof schema>) {
+async function calibration(modelDir: string, codesDir: string, engine: Engine, settings: Settings) {
   const model = await loadModel(modelDir);
   const codes = await loadCodes(codesDir);
   const conditions = await trainingConditions(model, modelDir, codes, settings.captions);
   return calibrate(model, codes, conditions, engine, settings.images, settings.seed);
 }
 
-export const evaluateCommand: CommandDefinition<typeof schema.shape> = {
-  name: "evaluate",
-  description: "compare samples with real images, and score a model's predictions by refinement depth",
-  schema,
+export const command: CommandBody<Settings> = {
   async run(settings, signal) {
     const { model, codes, inception, tokenizer } = settings;
     if ((model === undefined) !== (codes === undefined))

@@ -1,53 +1,19 @@
 import { TensorARError } from "@tensorar/core";
 import { loadModel, type ModelDescription, type ModelFolder, modelOf, saveModel } from "@tensorar/model/node";
 import { type NoiseSchedule, noiseRates } from "@tensorar/noise";
-import { z } from "zod";
-import type { CommandDefinition } from "../command";
+import type { CommandBody } from "../command";
 import { copyPromptTokenizer, takesPrompts } from "../conditions/prompts";
 import { trainingConditions } from "../conditions/training-conditions";
+import type { Settings } from "../declarations/finetune";
 import { chooseEngine } from "../engine/choose-engine";
 import { type Codes, loadCodes } from "../folders/codes-folder";
 import { hostParams } from "../folders/host-params";
 import { arTask } from "../training/ar-task";
 import { pinRecipe } from "../training/recipe";
+import { recipeOf, refuseOverwrite } from "../training/recipe-of";
 import { train } from "../training/train";
-import { recipeOf, refuseOverwrite, trainingSettings } from "./settings";
 
-const schema = z.strictObject({
-  base: z.string().describe("folder of the base model"),
-  codes: z.string().describe("folder of codes"),
-  out: z.string().describe("run folder"),
-  windowSize: z
-    .int()
-    .positive()
-    .default(4)
-    .describe("k, tokens in one tensor; 1 goes on training the base model, which is the control"),
-  depth: z.int().positive().default(1).describe("depth of both query transformers"),
-  structure: z.enum(["maps", "gated"]).default("gated").describe("how the output decoder tells its k states apart"),
-  noise: z
-    .enum(["linear", "sine", "sqrt", "exponential", "none"])
-    .default("exponential")
-    .describe("schedule of the noise rates β(j)"),
-  noiseRate: z.number().positive().optional().describe("rate of the exponential schedule"),
-  inputs: z
-    .enum(["noise", "self"])
-    .default("noise")
-    .describe("training windows: noised truth (the paper), or mixed with the model's own drafts"),
-  selfShare: z
-    .number()
-    .min(0)
-    .max(1)
-    .default(0.5)
-    .describe("with --inputs self: share of entries taken from own drafts"),
-  classDropout: z.number().min(0).max(1).default(0.1).describe("share of conditions replaced by none"),
-  captions: z
-    .string()
-    .optional()
-    .describe("for models conditioned on captions: safetensors file with their features, one for every image"),
-  ...trainingSettings,
-});
-
-function scheduleOf(noise: z.infer<typeof schema>["noise"], rate: number | undefined): NoiseSchedule {
+function scheduleOf(noise: Settings["noise"], rate: number | undefined): NoiseSchedule {
   if (noise === "exponential") return rate === undefined ? { kind: noise } : { kind: noise, rate };
   if (rate !== undefined)
     throw new TensorARError(
@@ -74,10 +40,7 @@ export function checkFit(base: ModelFolder, baseDir: string, codes: Codes, codes
   }
 }
 
-export const finetuneCommand: CommandDefinition<typeof schema.shape> = {
-  name: "finetune",
-  description: "attach TensorAR to a base model and train both",
-  schema,
+export const command: CommandBody<Settings> = {
   async run(settings, signal) {
     const codes = await loadCodes(settings.codes);
     const base = await loadModel(settings.base);

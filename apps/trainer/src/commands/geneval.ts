@@ -2,39 +2,16 @@ import { join } from "node:path";
 import { TensorARError } from "@tensorar/core";
 import { writeFileAtomic } from "@tensorar/core/node";
 import { GENEVAL_COLORS, type GenEvalPrompt } from "@tensorar/metrics";
-import { z } from "zod";
-import type { CommandDefinition } from "../command";
+import type { CommandBody } from "../command";
+import type { Settings } from "../declarations/geneval";
 import { openColors, readColorsFile } from "../geneval/colors-file";
 import { classesOf, openDetector, readDetectorFile } from "../geneval/detector-file";
 import { type PromptedImage, promptedImages, readPrompts } from "../geneval/images";
 import { type GenEvalReport, mergeResults, openResults, reportOf, writeResults } from "../geneval/results";
 import { scoreImages } from "../geneval/score-images";
 import { genEvalPage, genEvalTable } from "../report/geneval-page";
-import { engineSettings } from "./settings";
 
-const schema = z.strictObject({
-  images: z
-    .string()
-    .optional()
-    .describe("folder of images, DIR/00000/samples/0000.png as GenEval has them, or samples"),
-  prompts: z
-    .string()
-    .optional()
-    .describe("GenEval's evaluation_metadata.jsonl; with metadata.jsonl beside the images it may be left out"),
-  detector: z.string().optional().describe("JSON file that describes a detector in an ONNX file"),
-  colors: z.string().optional().describe("JSON file that describes a network like CLIP, for prompts with colours"),
-  out: z.string().describe("folder to write results and a page with pictures to"),
-  resume: z.boolean().default(false).describe("score only images that --out holds no result of"),
-  merge: z.array(z.string()).optional().describe("in place of --images: folders of results of parts, to put together"),
-  threads: engineSettings.threads,
-});
-
-type Settings = z.infer<typeof schema>;
-
-export const genevalCommand: CommandDefinition<typeof schema.shape> = {
-  name: "geneval",
-  description: "score images by GenEval: whether they show the objects that their prompts name",
-  schema,
+export const command: CommandBody<Settings> = {
   async run(settings, signal) {
     const { merge, images } = settings;
     if ((merge === undefined) === (images === undefined))

@@ -1,30 +1,17 @@
 import { initLlamaGen, type LlamaGenConfig } from "@tensorar/model";
 import { type ModelDescription, modelOf, saveModel } from "@tensorar/model/node";
-import { z } from "zod";
-import type { CommandDefinition } from "../command";
+import type { CommandBody } from "../command";
 import { classConditions } from "../conditions/training-conditions";
+import type { Settings } from "../declarations/pretrain";
 import { chooseEngine } from "../engine/choose-engine";
 import { loadCodes } from "../folders/codes-folder";
 import { hostParams } from "../folders/host-params";
 import { arTask } from "../training/ar-task";
 import { pinRecipe } from "../training/recipe";
+import { recipeOf, refuseOverwrite } from "../training/recipe-of";
 import { train } from "../training/train";
-import { recipeOf, refuseOverwrite, trainingSettings } from "./settings";
 
-const schema = z.strictObject({
-  codes: z.string().describe("folder of codes (written by `tensorar codes`)"),
-  out: z.string().describe("run folder"),
-  width: z.int().positive().default(256).describe("D"),
-  layers: z.int().positive().default(3).describe("decoder blocks"),
-  heads: z.int().positive().default(4).describe("attention heads"),
-  classDropout: z.number().min(0).max(1).default(0.1).describe("share of labels replaced by the null class"),
-  ...trainingSettings,
-});
-
-export const pretrainCommand: CommandDefinition<typeof schema.shape> = {
-  name: "pretrain",
-  description: "train a base model (LlamaGen's class-conditional decoder) on codes",
-  schema,
+export const command: CommandBody<Settings> = {
   async run(settings, signal) {
     const codes = await loadCodes(settings.codes);
     const backbone: LlamaGenConfig = {

@@ -10,8 +10,8 @@ import { loadLpips } from "@tensorar/metrics/node";
 import { TOKENIZER_KINDS } from "@tensorar/tokenizer";
 import { loadTokenizer } from "@tensorar/tokenizer/node";
 import * as tf from "@tensorflow/tfjs-core";
-import { z } from "zod";
-import type { CommandDefinition } from "../command";
+import type { CommandBody } from "../command";
+import type { Settings } from "../declarations/reconstruct";
 import { chooseEngine } from "../engine/choose-engine";
 import type { Engine } from "../engine/engine";
 import { type ImageBatch, openImages } from "../evaluation/image-stream";
@@ -21,25 +21,6 @@ import { imageGrid, savePng } from "../images/grid";
 import { toFloatImages } from "../images/pixels";
 import { startProgress } from "../progress";
 import { openTokenizer, type TokenizerRunner, tensorsOf } from "../tokenizer-runner";
-import { engineSettings } from "./settings";
-
-const schema = z.strictObject({
-  images: z
-    .string()
-    .optional()
-    .describe("images of the tokenizer's size: a prepared data set, a folder or tar of images, or .npz"),
-  tokenizer: z.string().optional().describe("tokenizer folder"),
-  out: z.string().describe("folder to write reconstructions and measures to"),
-  count: z.int().positive().optional().describe("at most so many images; all when left out"),
-  inception: z.string().optional().describe("weights of FID's Inception-v3, for rFID"),
-  lpips: z.string().optional().describe("weights of LPIPS (vgg.pth, or safetensors of all of it)"),
-  vgg: z.string().optional().describe("with --lpips vgg.pth: weights of torchvision's VGG-16"),
-  batchSize: z.int().positive().default(32).describe("images at a time"),
-  merge: z.array(z.string()).optional().describe("in place of --images: folders of results of parts, to put together"),
-  ...engineSettings,
-});
-
-type Settings = z.infer<typeof schema>;
 
 const BYTES = 255;
 const SHOWN = 32;
@@ -48,10 +29,7 @@ const POOLED = 2048;
 /** The window of SSIM. */
 const LEAST_SSIM_SIZE = 11;
 
-export const reconstructCommand: CommandDefinition<typeof schema.shape> = {
-  name: "reconstruct",
-  description: "encode and decode images with a tokenizer, and measure what is lost",
-  schema,
+export const command: CommandBody<Settings> = {
   async run(settings, signal) {
     const { images, tokenizer, merge, out } = settings;
     if ((merge === undefined) === (images === undefined) || (images === undefined) !== (tokenizer === undefined))

@@ -3,85 +3,28 @@ import { join } from "node:path";
 import { writeNpz } from "@tensorar/checkpoint/node";
 import { TensorARError } from "@tensorar/core";
 import { loadModel, type ModelFolder, modelOf } from "@tensorar/model/node";
-import { type DraftPolicy, type Guidance, type PerFactor, PRESETS } from "@tensorar/sampler";
+import type { DraftPolicy, Guidance, PerFactor } from "@tensorar/sampler";
 import { createTokenizer, TOKENIZER_KINDS } from "@tensorar/tokenizer";
 import { loadTokenizer } from "@tensorar/tokenizer/node";
-import { z } from "zod";
-import type { CommandDefinition } from "../command";
+import type { CommandBody } from "../command";
 import { samplingConditions } from "../conditions/sampling-conditions";
+import type { Settings } from "../declarations/sample";
 import { openDecoder } from "../decoder-runner";
 import { chooseEngine } from "../engine/choose-engine";
 import { saveSamples } from "../folders/samples-folder";
 import { imageGrid, savePng } from "../images/grid";
 import { sampleCodes } from "../sampling";
 import { openTokenizer } from "../tokenizer-runner";
-import { engineSettings, seedSetting } from "./settings";
-
-/** One number, or one for each sub-token of models whose tokens consist of several. */
-const perFactor = <T extends z.ZodType<number>>(number: T) => z.union([number, z.array(number).min(1)]);
-const EACH = "; several, with commas, for the sub-tokens of a token";
-
-const schema = z.strictObject({
-  model: z.string().describe("model folder (base or TensorAR)"),
-  tokenizer: z.string().describe("tokenizer folder"),
-  out: z.string().describe("folder to write images, codes, trace and manifest to"),
-  preset: z
-    .enum(Object.keys(PRESETS) as [string, ...string[]])
-    .optional()
-    .describe("settings of an original repository, unless they are given"),
-  count: z.int().positive().default(64).describe("images"),
-  classes: z.array(z.string()).default([]).describe("class names or indices, used in turn; all classes when left out"),
-  prompt: z.string().optional().describe("description of the images, for models conditioned on text"),
-  prompts: z.string().optional().describe("text file with one description a line, used in turn"),
-  captions: z.string().optional().describe("safetensors file with features of captions, used in turn"),
-  guidance: z
-    .enum(["constant", "interval", "power-cosine"])
-    .default("constant")
-    .describe("kind of classifier-free guidance"),
-  scale: perFactor(z.number().nonnegative()).default(1).describe(`guidance scale; 1 is none${EACH}`),
-  interval: z.int().optional().describe("with --guidance interval: last decode step that is guided"),
-  power: z.number().optional().describe("with --guidance power-cosine: its power"),
-  temperature: perFactor(z.number().positive()).default(1).describe(`of final tokens${EACH}`),
-  topK: perFactor(z.int().nonnegative()).default(0).describe(`keep the K most likely codes; 0 keeps all${EACH}`),
-  topP: perFactor(z.number().gt(0).max(1))
-    .default(1)
-    .describe(`keep the most likely codes up to this probability${EACH}`),
-  drafts: z
-    .enum(["raw", "renoise", "argmax", "noise"])
-    .default("raw")
-    .describe(
-      "how drafts are fed back: as sampled (the paper), noised again with β(j), most likely, or replaced by noise",
-    ),
-  draftTemperature: z
-    .number()
-    .positive()
-    .optional()
-    .describe("with --drafts raw or renoise: temperature of the drafts"),
-  npz: z.boolean().default(false).describe("also write samples.npz, which evaluation suites of other projects take"),
-  lookahead: z
-    .int()
-    .min(2)
-    .optional()
-    .describe(
-      "make up to so many tokens final in a step: drafts are proposals then and no inputs, images come one by one",
-    ),
-  evaluationSize: z.int().positive().optional().describe("pixels to resize the images to, as for scoring"),
-  batchSize: z.int().positive().default(64).describe("images at a time"),
-  ...seedSetting,
-  ...engineSettings,
-});
-
-export type SampleSettings = z.infer<typeof schema>;
 
 function only(value: number | undefined, flag: string, belongsTo: string): void {
   if (value !== undefined) throw new TensorARError(`${flag} ${value} belongs to ${belongsTo}; leave it out`);
 }
 
-function guidanceOf({ scale, ...settings }: SampleSettings): PerFactor<Guidance> {
+function guidanceOf({ scale, ...settings }: Settings): PerFactor<Guidance> {
   return Array.isArray(scale) ? scale.map((each) => guidanceAt(settings, each)) : guidanceAt(settings, scale);
 }
 
-function guidanceAt({ guidance, interval, power }: Omit<SampleSettings, "scale">, scale: number): Guidance {
+function guidanceAt({ guidance, interval, power }: Omit<Settings, "scale">, scale: number): Guidance {
   if (guidance !== "interval") only(interval, "--interval", "--guidance interval");
   if (guidance !== "power-cosine") only(power, "--power", "--guidance power-cosine");
   if (guidance === "constant") return { kind: guidance, scale };
@@ -96,7 +39,7 @@ function guidanceAt({ guidance, interval, power }: Omit<SampleSettings, "scale">
 
 /** Draft policy by its name on the command line; β(j) comes from the model's own training. */
 export function draftPolicy(
-  drafts: SampleSettings["drafts"],
+  drafts: Settings["drafts"],
   temperature: number | undefined,
   noiseRates: readonly number[],
 ): DraftPolicy {
@@ -109,23 +52,7 @@ export function draftPolicy(
     : { kind: drafts, temperature: temperature ?? 1 };
 }
 
-/** What a preset sets. Unknown names are left to validation. */
-export function presetSettings({ preset }: Record<string, unknown>): Record<string, unknown> {
-  const found = typeof preset === "string" ? PRESETS[preset] : undefined;
-  if (!found) return {};
-  const { guidance, temperature, topK, topP, images, evaluationSize } = found;
-  const guidances = Array.isArray(guidance) ? (guidance as Guidance[]) : [guidance as Guidance];
-  const { kind, scale: _, ...numbers } = guidances[0]!;
-  const scales = guidances.map(({ scale }) => scale);
-  const scale = Array.isArray(guidance) ? scales : scales[0];
-  return { guidance: kind, ...numbers, scale, temperature, topK, topP, count: images, evaluationSize };
-}
-
-export const sampleCommand: CommandDefinition<typeof schema.shape> = {
-  name: "sample",
-  description: "generate images",
-  schema,
-  defaults: presetSettings,
+export const command: CommandBody<Settings> = {
   async run(settings, signal) {
     const model = await loadModel(settings.model);
     const tokenizerFolder = await loadTokenizer(settings.tokenizer, TOKENIZER_KINDS);

@@ -24,6 +24,7 @@ import {
   rarConfig,
 } from "@tensorar/model";
 import { MASKGIT_VQGAN_16, OPEN_MAGVIT2_16, type TokenizerSpec, type VqConfig } from "@tensorar/tokenizer";
+import type { FamilyName } from "./family-names";
 
 /** What the checkpoints of an original repository hold. */
 export interface Family {
@@ -96,7 +97,4 @@ export const FAMILIES = {
     ignored:
       /^(vision_model|aligner|gen_vision_model)\.|^language_model\.lm_head\.|rotary_emb\.inv_freq$|codebook_used$/,
   },
-} as const satisfies Record<string, Family>;
-
-export type FamilyName = keyof typeof FAMILIES;
-export const FAMILY_NAMES = Object.keys(FAMILIES) as FamilyName[];
+} as const satisfies Record<FamilyName, Family>;

@@ -1,0 +1,36 @@
+import { z } from "zod";
+import type { CommandDefinition } from "../command";
+import { FAMILY_NAMES } from "../conversion/family-names";
+
+const schema = z.strictObject({
+  from: z.enum(FAMILY_NAMES).describe("original repository"),
+  checkpoint: z
+    .string()
+    .optional()
+    .describe("the model's weights: .pt, .pth, .bin, .safetensors, an index, a folder, hf://OWNER/NAME[/FILE]"),
+  model: z
+    .string()
+    .optional()
+    .describe("which of its models that is, such as GPT-B; or a JSON file with its configuration"),
+  tokenizer: z.string().optional().describe("the tokenizer's weights"),
+  tokenizerModel: z
+    .string()
+    .optional()
+    .describe("which of its tokenizers that is, or a JSON file; the usual one when left out"),
+  imageSize: z.int().positive().optional().describe("pixels; taken from the checkpoint's file name when left out"),
+  precision: z
+    .enum(["float32", "float16", "bfloat16"])
+    .optional()
+    .describe("number format of the new files; as it was when left out"),
+  out: z.string().describe("folder to write: the model, and the tokenizer in tokenizer/"),
+});
+
+export type Settings = z.infer<typeof schema>;
+
+export const convertCommand: CommandDefinition<typeof schema.shape> = {
+  name: "convert",
+  description: "turn checkpoints of original repositories into folders that all commands take",
+  schema,
+  argument: "checkpoint",
+  load: async () => (await import("../commands/convert")).command,
+};

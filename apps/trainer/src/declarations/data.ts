@@ -1,0 +1,29 @@
+import { z } from "zod";
+import type { CommandDefinition } from "../command";
+
+const schema = z.strictObject({
+  source: z.enum(["emoji", "folder", "webdataset", "csv"]).default("emoji").describe("where the images come from"),
+  path: z
+    .array(z.string())
+    .default([])
+    .describe(
+      "the folder (one sub-folder a class), the .tar or .tar.gz archives, or the CSV file (image, caption, class)",
+    ),
+  classNames: z.string().optional().describe("with --source webdataset: text file with one class name a line"),
+  size: z.int().positive().default(32).describe("side of the square images, in pixels"),
+  validationShare: z.number().gt(0).lt(1).default(0.1).describe("share of the images held out"),
+  onBadImage: z
+    .enum(["error", "skip"])
+    .default("error")
+    .describe("stop at an image that can't be read, or leave it out and list it"),
+  out: z.string().describe("folder to make"),
+});
+
+export type Settings = z.infer<typeof schema>;
+
+export const dataCommand: CommandDefinition<typeof schema.shape> = {
+  name: "data",
+  description: "prepare images: draw the emoji set, or read folders, WebDataset archives or a CSV",
+  schema,
+  load: async () => (await import("../commands/data")).command,
+};

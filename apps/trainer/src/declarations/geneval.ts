@@ -1,0 +1,29 @@
+import { z } from "zod";
+import type { CommandDefinition } from "../command";
+import { engineSettings } from "./settings";
+
+const schema = z.strictObject({
+  images: z
+    .string()
+    .optional()
+    .describe("folder of images, DIR/00000/samples/0000.png as GenEval has them, or samples"),
+  prompts: z
+    .string()
+    .optional()
+    .describe("GenEval's evaluation_metadata.jsonl; with metadata.jsonl beside the images it may be left out"),
+  detector: z.string().optional().describe("JSON file that describes a detector in an ONNX file"),
+  colors: z.string().optional().describe("JSON file that describes a network like CLIP, for prompts with colours"),
+  out: z.string().describe("folder to write results and a page with pictures to"),
+  resume: z.boolean().default(false).describe("score only images that --out holds no result of"),
+  merge: z.array(z.string()).optional().describe("in place of --images: folders of results of parts, to put together"),
+  threads: engineSettings.threads,
+});
+
+export type Settings = z.infer<typeof schema>;
+
+export const genevalCommand: CommandDefinition<typeof schema.shape> = {
+  name: "geneval",
+  description: "score images by GenEval: whether they show the objects that their prompts name",
+  schema,
+  load: async () => (await import("../commands/geneval")).command,
+};

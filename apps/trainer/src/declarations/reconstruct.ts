@@ -1,0 +1,28 @@
+import { z } from "zod";
+import type { CommandDefinition } from "../command";
+import { engineSettings } from "./settings";
+
+const schema = z.strictObject({
+  images: z
+    .string()
+    .optional()
+    .describe("images of the tokenizer's size: a prepared data set, a folder or tar of images, or .npz"),
+  tokenizer: z.string().optional().describe("tokenizer folder"),
+  out: z.string().describe("folder to write reconstructions and measures to"),
+  count: z.int().positive().optional().describe("at most so many images; all when left out"),
+  inception: z.string().optional().describe("weights of FID's Inception-v3, for rFID"),
+  lpips: z.string().optional().describe("weights of LPIPS (vgg.pth, or safetensors of all of it)"),
+  vgg: z.string().optional().describe("with --lpips vgg.pth: weights of torchvision's VGG-16"),
+  batchSize: z.int().positive().default(32).describe("images at a time"),
+  merge: z.array(z.string()).optional().describe("in place of --images: folders of results of parts, to put together"),
+  ...engineSettings,
+});
+
+export type Settings = z.infer<typeof schema>;
+
+export const reconstructCommand: CommandDefinition<typeof schema.shape> = {
+  name: "reconstruct",
+  description: "encode and decode images with a tokenizer, and measure what is lost",
+  schema,
+  load: async () => (await import("../commands/reconstruct")).command,
+};

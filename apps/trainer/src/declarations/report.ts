@@ -1,0 +1,19 @@
+import { z } from "zod";
+import type { CommandDefinition } from "../command";
+import { engineSettings } from "./settings";
+
+const schema = z.strictObject({
+  run: z.string().describe("folder with data/, samples/, evaluations/ and the rest, laid out as `npm run demo` does"),
+  tokenizer: z.string().describe("tokenizer folder, to draw refinement by depth"),
+  out: z.string().optional().describe("page to write; RUN/report.html when left out"),
+  ...engineSettings,
+});
+
+export type Settings = z.infer<typeof schema>;
+
+export const reportCommand: CommandDefinition<typeof schema.shape> = {
+  name: "report",
+  description: "write one HTML page about a run: pictures, curves, metrics, verdict",
+  schema,
+  load: async () => (await import("../commands/report")).command,
+};
