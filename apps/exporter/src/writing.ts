@@ -1,13 +1,14 @@
 import { TensorARError } from "@tensorar/core";
 
-/** The system's refusal as a message for the user. */
+/** The system's refusal as a message for the user, about the path that the user knows and not a temporary one. */
 export const writing = async (path: string, work: Promise<unknown>): Promise<void> => {
   try {
     await work;
-  } catch (cause) {
+  } catch (error) {
+    const cause = error instanceof TensorARError && error.code === "io" ? error.cause : error;
     const { code, message } = cause as NodeJS.ErrnoException;
-    if (code === undefined) throw cause;
+    if (cause instanceof TensorARError || code === undefined) throw error;
     const remedy = code === "ENOSPC" ? "the disk is full; free space, or use another disk" : "choose another folder";
-    throw new TensorARError(`cannot write "${path}": ${message}; ${remedy}`, { cause });
+    throw new TensorARError(`cannot write "${path}": ${message}; ${remedy}`, { cause, code: "io" });
   }
 };

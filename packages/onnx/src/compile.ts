@@ -52,11 +52,3 @@ export async function compile<const S extends Nested<Spec>, O extends object, co
   const compiled = await createSession(serializeModel(model), signature, runtime);
   return Object.assign(compiled, { model }) as unknown as Compiled<S, O, K>;
 }
-
-/**
- * Opens an ONNX file, by path or as bytes. Inputs and outputs are nested by splitting their names at "/"; keys that count
- * 0, 1, 2, … make an array.
- */
-export async function openModel(model: Uint8Array | string, options: RuntimeOptions): Promise<CompiledFunction> {
-  return createSession(model, undefined, options);
-}

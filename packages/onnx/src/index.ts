@@ -1,15 +1,14 @@
 export { TensorARError } from "@tensorar/core";
 export { type ChoiceParts, composeChoice } from "./choice";
-export { compile, openModel } from "./compile";
+export { compile } from "./compile";
 export { fromFloat16, toFloat16 } from "./float16";
 export { composeLoop, type LoopParts, type Settle } from "./loop";
 export type { ComposedModel, OnnxModel, Port } from "./model";
 export type { Nested } from "./nested";
 export type { FusionTarget } from "./passes/fuse";
 export type { Quantization } from "./passes/quantize";
-export { type SaveOptions, saveModel, saveModels } from "./save";
 export { serializeModel } from "./serialize";
-export type { CompiledFunction, RuntimeOptions } from "./session";
+export { type CompiledFunction, openModel, type RuntimeOptions } from "./session";
 export type { Spec, TensorSpec, Tensors } from "./specs";
 export type { Feed, TensorData } from "./tensordata";
 export { type TraceOptions, trace } from "./trace";

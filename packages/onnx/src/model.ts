@@ -25,6 +25,14 @@ export interface ComposedModel {
   readonly written: WrittenGraph;
 }
 
+/** How the names of a model map to the key paths of a function's inputs and outputs. */
+export interface Signature {
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
+  /** Key path of each output. */
+  readonly paths: readonly string[];
+}
+
 /** What is put behind the top-level key of outputs whose key is also an input's: ONNX names are unique in a graph. */
 const NEXT = ".next";
 

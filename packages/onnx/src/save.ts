@@ -1,5 +1,7 @@
-import type { FileHandle } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { basename } from "node:path";
 import { create } from "@bufbuild/protobuf";
+import { type PutBytes, replaceFile } from "@tensorar/core/node";
 import { StringStringEntryProtoSchema, type TensorProto, TensorProto_DataLocation } from "./generated/onnx_pb";
 import type { ComposedModel, OnnxModel } from "./model";
 import { encodeModel, type Initializer, totalLength, type WrittenGraph, writeGraph } from "./serialize";
@@ -17,14 +19,11 @@ const LARGEST_FILE = 1.9e9;
 const SMALLEST_EXTERNAL = 1024;
 /** Offsets are multiples of a memory page, so that runtimes can map the weights. */
 const ALIGNMENT = 4096;
-/** Bytes of one write call; the system takes less than 2^31. */
-const LARGEST_WRITE = 2 ** 30;
-
 /**
- * Writes an `.onnx` file (Node only), and `PATH.data` with the weights when they are too large for one file. Each file is
+ * Writes an `.onnx` file, and `PATH.data` with the weights when they are too large for one file. Each file is
  * written under a temporary name beside it and renamed, so that a crash leaves the old one or the new.
  *
- * @throws the system's error when a file can't be written; nothing is left behind then
+ * @throws TensorARError (`io`) when a file can't be written; it is then as it was
  */
 export async function saveModel(
   model: OnnxModel | ComposedModel,
@@ -37,15 +36,15 @@ export async function saveModel(
   const chunks = weights > largest ? undefined : encodeModel(written);
   if (chunks === undefined || totalLength(chunks) > largest)
     await saveWithWeights({ [path]: written }, `${path}.data`, options);
-  else await replaceFile(path, (file) => writeChunks(file, chunks));
+  else await replaceFile(path, (put) => putAll(put, chunks));
 }
 
 /**
- * Writes several `.onnx` files of one folder that share their weights (Node only): equal tensors are stored once, in
+ * Writes several `.onnx` files of one folder that share their weights: equal tensors are stored once, in
  * `dataPath` and, past `shardBytes`, `dataPath_1`, ….
  *
  * @param models by path
- * @throws the system's error when a file can't be written
+ * @throws TensorARError (`io`) when a file can't be written
  */
 export async function saveModels(
   models: Readonly<Record<string, OnnxModel | ComposedModel>>,
@@ -62,7 +61,6 @@ async function saveWithWeights(
   dataPath: string,
   { shardBytes = LARGEST_FILE }: Pick<SaveOptions, "shardBytes">,
 ): Promise<void> {
-  const { basename } = await import("node:path");
   const several = Object.keys(graphs).length > 1;
   const plan = new Map<Initializer, Place>();
   const shards: Shard[] = [];
@@ -71,7 +69,7 @@ async function saveWithWeights(
     for (const initializer of initializers) {
       const { bytes } = initializer;
       if (!bytes || bytes.length < SMALLEST_EXTERNAL) continue;
-      const key = several ? await digest(bytes) : undefined;
+      const key = several ? digest(bytes) : undefined;
       const place = (key === undefined ? undefined : known.get(key)) ?? append(shards, bytes, shardBytes);
       if (key !== undefined) known.set(key, place);
       plan.set(initializer, place);
@@ -79,8 +77,8 @@ async function saveWithWeights(
   }
   const pathOf = (shard: number): string => (shard === 0 ? dataPath : `${dataPath}_${shard}`);
   for (const [number, { parts }] of shards.entries()) {
-    await replaceFile(pathOf(number), async (file) => {
-      for (const { bytes, offset } of parts) await writeFully(file, bytes, offset);
+    await replaceFile(pathOf(number), async (put) => {
+      for (const { bytes, offset } of parts) await put(bytes, offset);
     });
   }
   for (const [path, { proto, initializers }] of Object.entries(graphs)) {
@@ -91,7 +89,7 @@ async function saveWithWeights(
       const tensor = external(initializer.tensor, { location: basename(pathOf(shard)), offset, length });
       return { tensor, ...(initializer.owner && { owner: initializer.owner }) };
     });
-    await replaceFile(path, (file) => writeChunks(file, encodeModel({ proto, initializers: moved })));
+    await replaceFile(path, (put) => putAll(put, encodeModel({ proto, initializers: moved })));
   }
 }
 
@@ -120,41 +118,10 @@ function append(shards: Shard[], bytes: Uint8Array, shardBytes: number): Place {
   return { shard: shards.length - 1, offset, length: bytes.length };
 }
 
-async function digest(bytes: Uint8Array): Promise<string> {
-  const { createHash } = await import("node:crypto");
-  return createHash("sha256").update(bytes).digest("base64");
-}
+const digest = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("base64");
 
-async function writeChunks(file: FileHandle, chunks: readonly Uint8Array[]): Promise<void> {
-  let offset = 0;
-  for (const chunk of chunks) offset += await writeFully(file, chunk, offset);
-}
-
-async function replaceFile(path: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
-  const { open, rename, rm } = await import("node:fs/promises");
-  const temporary = `${path}.${process.pid}-${Math.random().toString(36).slice(2)}.tmp`;
-  try {
-    const file = await open(temporary, "wx");
-    try {
-      await write(file);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
-}
-
-/** A single call may write less than it is given. Returns the number of bytes. */
-async function writeFully(file: FileHandle, bytes: Uint8Array, position: number): Promise<number> {
-  for (let done = 0; done < bytes.length; ) {
-    const length = Math.min(bytes.length - done, LARGEST_WRITE);
-    done += (await file.write(bytes, done, length, position + done)).bytesWritten;
-  }
-  return bytes.length;
+async function putAll(put: PutBytes, chunks: readonly Uint8Array[]): Promise<void> {
+  for (const chunk of chunks) await put(chunk);
 }
 
 function external(tensor: TensorProto, place: Readonly<Record<string, string | number>>): TensorProto {

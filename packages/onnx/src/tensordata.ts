@@ -1,5 +1,4 @@
 import { TensorARError } from "@tensorar/core";
-import * as tf from "@tensorflow/tfjs-core";
 import type { Tensor } from "onnxruntime-common";
 import type { Port } from "./model";
 
@@ -31,22 +30,32 @@ export interface TensorData {
   readonly data: TypedArray;
 }
 
-/** What an input may be given as. A tfjs tensor is borrowed, not disposed. */
-export type Feed = TensorData | tf.Tensor;
+/** A tensor on a backend, as far as it is used here: any tensor of TensorFlow.js is one. */
+export interface BackendTensor {
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  data(): Promise<TypedArray>;
+}
+
+/** What an input may be given as. A tensor on a backend is borrowed, not disposed. */
+export type Feed = TensorData | BackendTensor;
 
 export const isFeed = (value: unknown): value is Feed =>
-  value instanceof tf.Tensor ||
-  (typeof value === "object" &&
-    value !== null &&
-    "dtype" in value &&
-    "shape" in value &&
-    "data" in value &&
-    ArrayBuffer.isView(value.data));
+  typeof value === "object" &&
+  value !== null &&
+  "dtype" in value &&
+  "shape" in value &&
+  "data" in value &&
+  (ArrayBuffer.isView(value.data) || typeof value.data === "function");
 
-export async function hostTensor(feed: Feed): Promise<TensorData> {
-  if (!(feed instanceof tf.Tensor)) return feed;
-  return { dtype: feed.dtype as DType, shape: feed.shape, data: await feed.data() };
-}
+/** Told by its method and not by its class, so that this needs no TensorFlow.js, and takes tensors of any copy of it. */
+export const isBackendTensor = (feed: Feed): feed is BackendTensor => typeof feed.data === "function";
+
+export const hostTensor = async (tensor: BackendTensor): Promise<TensorData> => ({
+  dtype: tensor.dtype as DType,
+  shape: tensor.shape,
+  data: await tensor.data(),
+});
 
 /** Throws unless the tensor has the type and shape that the port asks for. */
 export function checkFeed({ name, dtype, shape }: Port, feed: TensorData): void {

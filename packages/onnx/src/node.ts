@@ -1,0 +1,1 @@
+export { type SaveOptions, saveModel, saveModels } from "./save";
