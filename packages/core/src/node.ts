@@ -1,3 +1,12 @@
-export { type PutBytes, replaceFile, writeFileAtomic, writeFolderAtomic } from "./files/atomic";
+export { type PutBytes, replaceFile, writeFileAtomic } from "./files/atomic";
 export { fileError } from "./files/errors";
+export { type FolderOptions, writeFolderAtomic } from "./files/folder";
+export {
+  checkOutputFile,
+  type OutputFolder,
+  type OutputFolderOptions,
+  type OutputOptions,
+  openOutputFolder,
+} from "./files/output";
+export { removeLeftovers, settleFolder } from "./files/temporary";
 export { readJson, readText } from "./files/text";

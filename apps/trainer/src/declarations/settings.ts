@@ -8,6 +8,10 @@ export const engineSettings = {
   threads: z.int().positive().default(availableParallelism()).describe("threads of the onnx engine"),
 };
 
+export const overwriteSetting = {
+  overwrite: z.boolean().default(false).describe("replace what an earlier run wrote there"),
+};
+
 export const seedSetting = {
   seed: z
     .int()

@@ -10,6 +10,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
   ENOSPC: "the disk is full; free space, or use another disk",
   EDQUOT: "the quota is used up; free space, or use another disk",
   EMFILE: "too many files are open; close some, or raise the limit (ulimit -n)",
+  EBUSY: "it is in use, or a disk's own folder; give a folder in it",
   EFBIG: "the file is too large for this file system or limit; use another disk",
 };
 
