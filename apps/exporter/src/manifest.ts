@@ -72,8 +72,8 @@ const schema = z.strictObject({
         .exactOptional(),
       drafts: z
         .discriminatedUnion("kind", [
-          z.strictObject({ kind: z.literal("raw"), temperature: z.number().positive().exactOptional() }),
-          z.strictObject({ kind: z.literal("renoise"), temperature: z.number().positive().exactOptional() }),
+          z.strictObject({ kind: z.literal("raw"), temperature: z.number().positive().optional() }),
+          z.strictObject({ kind: z.literal("renoise"), temperature: z.number().positive().optional() }),
           z.strictObject({ kind: z.literal("argmax") }),
           z.strictObject({ kind: z.literal("noise") }),
         ])

@@ -2,6 +2,7 @@ import { TensorARError } from "@tensorar/core";
 import type { Conditioning, ConditionTensors } from "./conditioning";
 import type { Decoder, DecodeSession } from "./decoder";
 import { type CacheShape, createCache } from "./kv-cache";
+import { findOutput, type NamedOutputs, type OutputTensor, readLogits, readStates } from "./outputs";
 
 /** A tensor in memory, as it crosses the border to whatever runs the model. float16 is held as its bits. */
 export interface TensorData {
@@ -10,8 +11,10 @@ export interface TensorData {
   readonly data: Float32Array | Uint16Array | Int32Array;
 }
 
+// Types and not interfaces below: those are records by name as well, such as functions that `openModel` opens take.
+
 /** What one decoder step is given: the previous tensor, and the cache as inputs only. */
-export interface StepInputs {
+export type StepInputs = {
   /** int32 [R] for classes */
   readonly condition: ConditionTensors;
   /** int32 [R, k] */
@@ -24,64 +27,61 @@ export interface StepInputs {
   readonly keys: TensorData[];
   /** float32 [R, H, S, Dh], one per layer */
   readonly values: TensorData[];
-}
+};
 
 /** As {@link StepInputs}, for several slots in a row. */
-export interface SlotsInputs extends Omit<StepInputs, "window" | "position"> {
+export type SlotsInputs = Omit<StepInputs, "window" | "position"> & {
   /** int32 [R, L, k] */
   readonly windows: TensorData;
   /** int32 [L] */
   readonly positions: TensorData;
-}
+};
 
 /** What one decoder step returns: predictions, and the new slot's rows for the cache. */
 export interface StepOutputs {
   /** float32 [R, k, V] */
-  readonly logits: TensorData;
+  readonly logits: OutputTensor;
   /** float32 [R, k, D], with factors */
-  readonly states?: TensorData;
-  /** float32 [2, layers, R, H, L, Dh]: keys, then values */
-  readonly rows: TensorData;
+  readonly states?: OutputTensor | undefined;
+  /** [2, layers, R, H, L, Dh]: keys, then values, in the cache's type */
+  readonly rows: OutputTensor;
   /** float32 [R, C]: from a step that runs all slots of the condition the first time, as {@link PrefillOutputs.mask}. */
-  readonly mask?: TensorData;
+  readonly mask?: OutputTensor | undefined;
 }
 
 /** What the condition's C slots return all at once: predictions of X[0], their rows of the cache, and which are padding. */
-export interface PrefillOutputs {
-  /** float32 [R, k, V] */
-  readonly logits: TensorData;
-  /** float32 [R, k, D], with factors */
-  readonly states?: TensorData;
-  /** float32 [2, layers, R, H, C, Dh]: keys, then values */
-  readonly rows: TensorData;
+export interface PrefillOutputs extends StepOutputs {
   /** float32 [R, C]: 0, or -1e9 where a slot is padding */
-  readonly mask: TensorData;
+  readonly mask: OutputTensor;
 }
 
 /** What predicting sub-tokens takes. */
-export interface FactorInputs {
+export type FactorInputs = {
   /** float32 [R, k, D], as `run` returned them */
   readonly states: TensorData;
   /** int32 [R, k] each */
   readonly known: TensorData[];
-}
+};
+
+/** A function of the model; it may be one whose outputs are known by name only, which are checked when they come. */
+export type Runs<Inputs, Outputs> = { run(inputs: Inputs): Promise<Outputs | NamedOutputs> }["run"];
 
 export interface CachedDecoderOptions<C> {
   readonly tokens: number;
   readonly windowSize: number;
   readonly vocabSize: number;
   /** V_0, V_1, … where a token consists of sub-tokens; needs `nextFactor`. */
-  readonly factors?: readonly number[];
+  readonly factors?: readonly number[] | undefined;
   readonly cache: CacheShape;
   readonly conditioning: Conditioning<C>;
   /** Runs the condition's slots. Without it the first step runs them, or the one that there is. */
-  prefill?(inputs: { readonly condition: ConditionTensors }): Promise<PrefillOutputs>;
-  /** Runs one step: the model's decode function, eagerly or compiled. Not needed beside `runSlots`. */
-  run?(inputs: StepInputs): Promise<StepOutputs>;
+  prefill?: Runs<{ readonly condition: ConditionTensors }, PrefillOutputs> | undefined;
+  /** Runs one step: the model's decode function, eagerly, compiled or from a file. Not needed beside `runSlots`. */
+  run?: Runs<StepInputs, StepOutputs> | undefined;
   /** Runs several slots at once: the model's decodeSlots function. Needed to look ahead. */
-  runSlots?(inputs: SlotsInputs): Promise<StepOutputs>;
+  runSlots?: Runs<SlotsInputs, StepOutputs> | undefined;
   /** Logits of the sub-tokens after the known ones. */
-  nextFactor?(inputs: FactorInputs): Promise<{ readonly logits: TensorData }>;
+  nextFactor?: Runs<FactorInputs, Pick<StepOutputs, "logits">> | undefined;
 }
 
 /**
@@ -102,11 +102,13 @@ export function cachedDecoder<C = number>(options: CachedDecoderOptions<C>): Dec
       let done = 0;
       let states: TensorData | undefined;
       let ahead = 0; // slots before the last look ahead
+      const read = (outputs: object, ...slots: number[]): Float32Array =>
+        readLogits(WHERE, outputs, [R, ...slots, windowSize, factors?.[0] ?? vocabSize]);
       return {
         async step(windows) {
           if (done === tokens)
-            throw new TensorARError(`cachedDecoder: all ${tokens} tokens are decoded; start a new session`);
-          const outputs: StepOutputs =
+            throw new TensorARError(`${WHERE}: all ${tokens} tokens are decoded; start a new session`);
+          const outputs =
             done === 0 && prefill
               ? await prefill({ condition })
               : await run({
@@ -115,10 +117,11 @@ export function cachedDecoder<C = number>(options: CachedDecoderOptions<C>): Dec
                   position: { dtype: "int32", shape: [1], data: Int32Array.of(cache.filled()) },
                   ...cache.inputs(),
                 });
+          const logits = read(outputs);
           done++;
-          states = outputs.states;
-          if (done < tokens) cache.append(outputs.rows, outputs.mask);
-          return outputs.logits.data as Float32Array;
+          states = readStates(WHERE, outputs);
+          if (done < tokens) cache.append(findOutput(outputs, "rows"), findOutput(outputs, "mask"));
+          return logits;
         },
         ...(runSlots && {
           async lookAhead(windows: Int32Array) {
@@ -130,9 +133,10 @@ export function cachedDecoder<C = number>(options: CachedDecoderOptions<C>): Dec
               positions: { dtype: "int32", shape: [L], data: Int32Array.from({ length: L }, (_, i) => first + i) },
               ...cache.inputs(),
             });
+            const logits = read(outputs, L);
             ahead = first;
-            cache.append(outputs.rows);
-            return outputs.logits.data as Float32Array;
+            cache.append(findOutput(outputs, "rows"));
+            return logits;
           },
           keep(count: number) {
             cache.truncate(ahead + count);
@@ -141,21 +145,23 @@ export function cachedDecoder<C = number>(options: CachedDecoderOptions<C>): Dec
         }),
         async nextFactor(known) {
           if (!nextFactor || !states)
-            throw new TensorARError("cachedDecoder: this model has no sub-tokens; draw whole tokens");
-          const { logits } = await nextFactor({
+            throw new TensorARError(`${WHERE}: this model has no sub-tokens; draw whole tokens`);
+          const outputs = await nextFactor({
             states,
             known: known.map((data) => ({ dtype: "int32", shape: [R, windowSize], data })),
           });
-          return logits.data as Float32Array;
+          return readLogits(WHERE, outputs, [R, windowSize, factors?.[known.length] ?? vocabSize]);
         },
       };
     },
   };
 }
 
+const WHERE = "cachedDecoder";
+
 /** A step by the function of several slots. */
-function oneSlot(runSlots: CachedDecoderOptions<never>["runSlots"]): NonNullable<CachedDecoderOptions<never>["run"]> {
-  if (!runSlots) throw new TensorARError("cachedDecoder: nothing runs a step; pass run or runSlots");
+function oneSlot(runSlots: CachedDecoderOptions<never>["runSlots"]): Runs<StepInputs, StepOutputs> {
+  if (!runSlots) throw new TensorARError(`${WHERE}: nothing runs a step; pass run or runSlots`);
   return async ({ window, position, ...rest }) => {
     const [R, k] = window.shape as [number, number];
     return runSlots({ ...rest, windows: { ...window, shape: [R, 1, k] }, positions: position });

@@ -11,6 +11,9 @@ export interface SamplingOptions {
   readonly topP: number;
 }
 
+/** Every code of the model's own distribution, the default. */
+export const UNFILTERED: SamplingOptions = { temperature: 1, topK: 0, topP: 1 };
+
 /** Draws from one row of V logits at a time, reusing its scratch memory. */
 export interface Categorical {
   /**

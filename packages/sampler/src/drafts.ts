@@ -1,4 +1,4 @@
-import { TensorARError } from "@tensorar/core";
+import { quote, TensorARError } from "@tensorar/core";
 import { createStream } from "@tensorar/noise";
 import type { Categorical } from "./categorical";
 
@@ -8,29 +8,35 @@ import type { Categorical } from "./categorical";
  */
 export type DraftPolicy =
   /** Sampled and fed back as they are: the paper's loop. Temperature 1 when left out. */
-  | { readonly kind: "raw"; readonly temperature?: number }
+  | { readonly kind: "raw"; readonly temperature?: number | undefined }
   /** Sampled, then replaced by a uniform code with probability `rates[j]`, which makes inputs look as in training. */
-  | { readonly kind: "renoise"; readonly rates: ArrayLike<number>; readonly temperature?: number }
+  | { readonly kind: "renoise"; readonly rates: ArrayLike<number>; readonly temperature?: number | undefined }
   /** The likeliest code. */
   | { readonly kind: "argmax" }
   /** Sampled for the trace, but uniform codes are fed back: generation without drafts. */
   | { readonly kind: "noise" };
 
-/** @throws TensorARError when the policy does not fit windows of k */
+const KINDS: readonly DraftPolicy["kind"][] = ["raw", "renoise", "argmax", "noise"];
+
+/** Temperature that drafts are sampled at, 1 unless the policy says another. */
+export const draftTemperatureOf = (drafts: DraftPolicy): number =>
+  drafts.kind === "raw" || drafts.kind === "renoise" ? (drafts.temperature ?? 1) : 1;
+
+/** @throws TensorARError when the policy is unknown, or does not fit windows of k */
 export function checkDrafts(drafts: DraftPolicy, windowSize: number): void {
-  if (
-    "temperature" in drafts &&
-    drafts.temperature !== undefined &&
-    !(drafts.temperature > 0 && Number.isFinite(drafts.temperature))
-  ) {
+  const kind: unknown = drafts?.kind;
+  if (!KINDS.some((known) => known === kind))
+    throw new TensorARError(`drafts of kind ${quote(kind)} are unknown; use ${KINDS.map(quote).join(", ")}`);
+  const temperature = draftTemperatureOf(drafts);
+  if (!(temperature > 0 && Number.isFinite(temperature)))
     throw new TensorARError(
-      `draft temperature ${drafts.temperature} is out of range; use a positive number, or kind "argmax"`,
+      `draft temperature ${temperature} is out of range; use a positive number, or kind "argmax"`,
     );
-  }
   if (drafts.kind !== "renoise") return;
-  if (drafts.rates.length !== windowSize) {
+  const given = drafts.rates?.length ?? 0;
+  if (given !== windowSize) {
     throw new TensorARError(
-      `draft rates: ${drafts.rates.length} numbers for windows of ${windowSize}; pass β(0) … β(${windowSize - 1})`,
+      `draft rates: ${given} numbers for windows of ${windowSize}; pass β(0) … β(${windowSize - 1})`,
     );
   }
   const bad = Array.from(drafts.rates).findIndex((rate) => !(rate >= 0 && rate <= 1));
@@ -58,8 +64,7 @@ export function sampleDrafts(
 ): void {
   if (out.length < 2) return; // windows of one, and the last position
   const stream = createStream(address.seed, streamPurpose("draft", address.factor), address.image, address.position);
-  const temperature = "temperature" in drafts ? (drafts.temperature ?? 1) : 1;
-  const options = { temperature, topK: 0, topP: 1 };
+  const options = { temperature: draftTemperatureOf(drafts), topK: 0, topP: 1 };
   for (let entry = 1; entry < out.length; entry++) {
     const row = offset + entry * vocabSize;
     out[entry] =

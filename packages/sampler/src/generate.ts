@@ -1,9 +1,9 @@
 import { TensorARError } from "@tensorar/core";
 import { createStream, PAD } from "@tensorar/noise";
-import { type Categorical, checkSampling, createCategorical, type SamplingOptions } from "./categorical";
+import { type Categorical, checkSampling, createCategorical, type SamplingOptions, UNFILTERED } from "./categorical";
 import type { Decoder } from "./decoder";
 import { checkDrafts, type DraftPolicy, disturbDrafts, sampleDrafts, streamPurpose } from "./drafts";
-import { checkGuidance, type Guidance, isGuided, mixGuided, scaleAt } from "./guidance";
+import { checkGuidance, type Guidance, isGuided, mixGuided, scaleAt, UNGUIDED } from "./guidance";
 
 // N images · R rows, N or 2N with guidance · T tokens · k window · V codes
 
@@ -16,30 +16,27 @@ export interface GenerateOptions<C = number> {
   /**
    * Image i of a run depends on the seed and its index alone, not on the batch that it is made in. With a list, one for each
    * image, every image is the one of index `firstIndex` in a run of its own: requests of several users in one batch.
+   * Default 0.
    */
-  readonly seed: number | ArrayLike<number>;
+  readonly seed?: number | ArrayLike<number> | undefined;
   /** Index of the first image of this batch; default 0. */
-  readonly firstIndex?: number;
-  readonly guidance: PerFactor<Guidance>;
+  readonly firstIndex?: number | undefined;
+  /** Default: none, a constant scale of 1. */
+  readonly guidance?: PerFactor<Guidance> | undefined;
   /** [N]: each image's own scale, in place of that of `guidance`. */
-  readonly scales?: ArrayLike<number>;
-  /** See {@link SamplingOptions}. */
-  readonly temperature: PerFactor<number>;
-  readonly topK: PerFactor<number>;
-  readonly topP: PerFactor<number>;
-  readonly drafts: DraftPolicy;
+  readonly scales?: ArrayLike<number> | undefined;
+  /** See {@link SamplingOptions}; default 1. */
+  readonly temperature?: PerFactor<number> | undefined;
+  /** Default 0, which keeps all codes. */
+  readonly topK?: PerFactor<number> | undefined;
+  /** Default 1, which keeps all codes. */
+  readonly topP?: PerFactor<number> | undefined;
+  /** Default: as they are sampled, the paper's loop. */
+  readonly drafts?: DraftPolicy | undefined;
   /** Keep all drafts of every position. */
-  readonly trace?: boolean;
-  /** Stops the loop between two steps. */
-  readonly signal?: AbortSignal;
-}
-
-/** After each step: one more position of every image is final. */
-export interface GenerateStep {
-  /** 0 … T-1 */
-  readonly position: number;
-  /** [N, T]: final up to `position`, then the newest drafts, PAD beyond them. Valid until the next step. */
-  readonly codes: Int32Array;
+  readonly trace?: boolean | undefined;
+  /** Stops the loop between two steps, which then throws the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface Generated {
@@ -49,20 +46,41 @@ export interface Generated {
   readonly trace?: Int32Array;
 }
 
+export interface Traced extends Generated {
+  readonly trace: Int32Array;
+}
+
+/**
+ * After each step: one more position of every image is final. Codes and trace are those so far, the same arrays at every
+ * step: codes are final up to `position`, then the newest drafts, PAD beyond them. Those of the last step are the result.
+ */
+export interface GenerateStep extends Generated {
+  /** 0 … T-1 */
+  readonly position: number;
+}
+
 /**
  * Generates a batch of images, refining as it goes. Source: Cheng et al. 2026, inference: each step makes one position
  * final and drafts the k-1 after it, which the next step revises.
  *
- * @returns yields after every step and returns all codes
- * @throws TensorARError for options out of range, logits that are NaN, and when `signal` aborts
+ * @returns yields after every step; the last step holds what is returned: all codes, and the trace
+ * @throws TensorARError for options out of range and logits that are NaN; the reason of `signal` when it aborts
  */
+export function generate<C = number>(
+  decoder: Decoder<C>,
+  options: GenerateOptions<C> & { readonly trace: true },
+): AsyncGenerator<GenerateStep & Traced, Traced>;
+export function generate<C = number>(
+  decoder: Decoder<C>,
+  options: GenerateOptions<C>,
+): AsyncGenerator<GenerateStep, Generated>;
 export async function* generate<C = number>(
   decoder: Decoder<C>,
   options: GenerateOptions<C>,
 ): AsyncGenerator<GenerateStep, Generated> {
   check(decoder, options);
   const { tokens: T, windowSize: k, vocabSize: V } = decoder;
-  const { conditions, drafts } = options;
+  const { conditions, drafts = RAW, signal } = options;
   const N = conditions.length;
   const factors = factorsOf(decoder, options);
   const requests = requestsOf(options);
@@ -77,8 +95,7 @@ export async function* generate<C = number>(
   const windows = new Int32Array((guided ? 2 * N : N) * k); // valid codes: models may look the ignored first one up
 
   for (let position = 0; position < T; position++) {
-    if (options.signal?.aborted)
-      throw new TensorARError(`generation was stopped at token ${position} of ${T}; start it again for these images`);
+    signal?.throwIfAborted();
     const entries = Math.min(k, T - position); // of the tensor that lie inside the image
     const known: Int32Array[] = []; // sub-tokens [R, k]
     for (const [factor, { size, guidance, categorical, sampling }] of factors.entries()) {
@@ -110,10 +127,12 @@ export async function* generate<C = number>(
       windows.set(drawn, row * k);
     }
     if (guided) windows.copyWithin(N * k, 0, N * k);
-    yield { position, codes };
+    yield { position, codes, ...(trace && { trace }) };
   }
   return { codes, ...(trace && { trace }) };
 }
+
+const RAW: DraftPolicy = { kind: "raw" };
 
 /** What is each image's own. */
 interface Request {
@@ -123,7 +142,7 @@ interface Request {
   readonly scale?: number;
 }
 
-function requestsOf<C>({ conditions, seed, firstIndex = 0, scales }: GenerateOptions<C>): Request[] {
+function requestsOf<C>({ conditions, seed = 0, firstIndex = 0, scales }: GenerateOptions<C>): Request[] {
   const own = typeof seed !== "number";
   return Array.from({ length: conditions.length }, (_, row) => ({
     seed: own ? seed[row]! : seed,
@@ -147,10 +166,9 @@ interface Factor {
 }
 
 /** How each sub-token is drawn; one of them stands for a whole token. */
-function factorsOf<C>(
-  { factors = [], vocabSize }: Decoder<C>,
-  { guidance, temperature, topK, topP }: GenerateOptions<C>,
-): Factor[] {
+function factorsOf<C>({ factors = [], vocabSize }: Decoder<C>, options: GenerateOptions<C>): Factor[] {
+  const { guidance = UNGUIDED } = options;
+  const { temperature = UNFILTERED.temperature, topK = UNFILTERED.topK, topP = UNFILTERED.topP } = options;
   const sizes = factors.length === 0 ? [vocabSize] : factors;
   const nth = <T>(value: PerFactor<T>, factor: number, name: string): T => {
     if (!Array.isArray(value)) return value as T;
@@ -190,12 +208,12 @@ function recordDrafts(trace: Int32Array, entries: Int32Array, at: number, k: num
 
 function check<C>(decoder: Decoder<C>, options: GenerateOptions<C>): void {
   const { windowSize, tokens } = decoder;
-  const { conditions, firstIndex = 0, seed, scales } = options;
-  if (conditions.length === 0) throw new TensorARError("generate: no conditions; pass one for each image");
+  const { conditions, firstIndex = 0, seed, scales } = options ?? {};
+  if (!conditions?.length) throw new TensorARError("generate: no conditions; pass one for each image");
   for (const [name, list] of Object.entries({ seed, scales }))
-    if (typeof list === "object" && list.length !== conditions.length)
+    if (typeof list === "object" && list?.length !== conditions.length)
       throw new TensorARError(
-        `generate: ${list.length} values of ${name} for ${conditions.length} images; give one each`,
+        `generate: ${list?.length ?? 0} values of ${name} for ${conditions.length} images; give one each`,
       );
   if (!(Number.isInteger(firstIndex) && firstIndex >= 0))
     throw new TensorARError(`generate: firstIndex ${firstIndex} is no image; use 0 or more`);
@@ -203,7 +221,7 @@ function check<C>(decoder: Decoder<C>, options: GenerateOptions<C>): void {
     throw new TensorARError(`generate: window ${windowSize} does not fit an image of ${tokens} tokens`);
   for (const { sampling, guidance } of factorsOf(decoder, options)) {
     checkSampling(sampling);
-    for (const scale of scales ? Array.from(scales) : [guidance.scale]) checkGuidance({ ...guidance, scale });
+    for (const scale of scales ? Array.from(scales) : [guidance?.scale]) checkGuidance({ ...guidance, scale });
   }
-  checkDrafts(options.drafts, windowSize);
+  checkDrafts(options.drafts ?? RAW, windowSize);
 }

@@ -1,4 +1,4 @@
-import { TensorARError } from "@tensorar/core";
+import { quote, TensorARError } from "@tensorar/core";
 
 /** Classifier-free guidance: `unconditional + s · (conditional - unconditional)`, applied to all k rows of logits. */
 export type Guidance =
@@ -15,6 +15,11 @@ export type Guidance =
    */
   | { readonly kind: "power-cosine"; readonly scale: number; readonly power: number };
 
+/** Without guidance, the default. */
+export const UNGUIDED: Guidance = { kind: "constant", scale: 1 };
+
+const KINDS: readonly Guidance["kind"][] = ["constant", "interval", "power-cosine"];
+
 /** Whether any step mixes in unconditional logits. */
 export const isGuided = ({ scale }: Guidance): boolean => scale > 1;
 
@@ -29,8 +34,11 @@ export function scaleAt(guidance: Guidance, step: number, tokens: number): numbe
   return 1 + ((guidance.scale - 1) * (1 - Math.cos(progress * Math.PI))) / 2;
 }
 
-/** @throws TensorARError when a number is out of range */
+/** @throws TensorARError when the kind is unknown or a number is out of range */
 export function checkGuidance(guidance: Guidance): void {
+  const kind: unknown = guidance?.kind;
+  if (!KINDS.some((known) => known === kind))
+    throw new TensorARError(`guidance kind ${quote(kind)} is unknown; use ${KINDS.map(quote).join(", ")}`);
   if (!(Number.isFinite(guidance.scale) && guidance.scale >= 0)) {
     throw new TensorARError(`guidance scale ${guidance.scale} is out of range; use 1 for none, or more`);
   }

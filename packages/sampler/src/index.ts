@@ -4,6 +4,7 @@ export {
   cachedDecoder,
   type FactorInputs,
   type PrefillOutputs,
+  type Runs,
   type SlotsInputs,
   type StepInputs,
   type StepOutputs,
@@ -20,9 +21,17 @@ export {
 } from "./conditioning";
 export type { Decoder, DecodeSession } from "./decoder";
 export { type DraftPolicy, streamPurpose } from "./drafts";
-export { type Generated, type GenerateOptions, type GenerateStep, generate, type PerFactor } from "./generate";
+export {
+  type Generated,
+  type GenerateOptions,
+  type GenerateStep,
+  generate,
+  type PerFactor,
+  type Traced,
+} from "./generate";
 export { type Guidance, scaleAt } from "./guidance";
 export type { CacheShape } from "./kv-cache";
+export type { NamedOutputs, OutputTensor } from "./outputs";
 export { PRESETS, type Preset } from "./presets";
 export { type ResidentDecoderOptions, type ResidentStep, residentDecoder } from "./resident-decoder";
-export { type Speculated, type SpeculateOptions, speculate } from "./speculate";
+export { type Speculated, type SpeculateOptions, type SpeculateStep, speculate } from "./speculate";

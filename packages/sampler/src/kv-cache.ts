@@ -1,5 +1,6 @@
 import { TensorARError } from "@tensorar/core";
 import type { StepInputs, TensorData } from "./cached-decoder";
+import { type OutputTensor, readFloats } from "./outputs";
 
 // R rows · H key heads · Dh head width · S slots held · L new slots
 
@@ -8,7 +9,7 @@ export interface CacheShape {
   readonly heads: number;
   readonly headDim: number;
   /** What the step takes and returns; default float32. float16 is held as its bits. */
-  readonly dtype?: "float32" | "float16";
+  readonly dtype?: "float32" | "float16" | undefined;
 }
 
 /** Keys and values of all slots so far, in the layout that a step reads without rearranging. */
@@ -22,7 +23,7 @@ export interface KvCache {
    * @param rows [2, layers, R, H, L, Dh]
    * @param mask [R, L]: what is added to their scores; 0 unless given
    */
-  append(rows: TensorData, mask?: TensorData): void;
+  append(rows: OutputTensor | undefined, mask?: OutputTensor): void;
   /** Forgets all slots from this one on. */
   truncate(filled: number): void;
 }
@@ -93,7 +94,7 @@ export function createCache(
     filled: () => filled,
     inputs: () => inputs,
     append(rows, added) {
-      if (rows?.dtype !== dtype)
+      if (rows?.dtype !== dtype || !(rows.data instanceof (dtype === "float16" ? Uint16Array : Float32Array)))
         throw new TensorARError(
           rows
             ? `cachedDecoder: the step returns rows in ${rows.dtype}, the cache is ${dtype}; set cache.dtype`
@@ -106,11 +107,11 @@ export function createCache(
           `cachedDecoder: the step returns rows [${rows.shape.join(", ")}]; [${wanted.join(", ")}] fit its cache`,
         );
       if (filled + L > S) grow(filled + L);
-      const data = rows.data as Numbers;
+      const { data } = rows;
       const length = L * Dh;
       for (let i = 0; i < arrays.length; i++)
         copyLines(data, i * lines * length, { lines, length }, arrays[i]!, filled * Dh, S * Dh);
-      const shown = added ? (added.data as Float32Array) : new Float32Array(R * L);
+      const shown = added ? readFloats("cachedDecoder", "mask", added) : new Float32Array(R * L);
       copyLines(shown, 0, { lines: R, length: L }, mask, filled, S);
       filled += L;
     },

@@ -3,13 +3,16 @@ import type { CachedDecoderOptions, StepInputs, StepOutputs, TensorData } from "
 import type { ConditionTensors } from "./conditioning";
 import type { Decoder, DecodeSession } from "./decoder";
 import type { CacheShape } from "./kv-cache";
+import { type NamedOutputs, readLogits, readStates } from "./outputs";
 
 /**
  * A step that keeps the cache itself, as `openModel` of `@tensorar/onnx` opens `decoder-resident.onnx` with the state
  * `mask`, `keys` and `values`.
  */
 export interface ResidentStep {
-  (inputs: Pick<StepInputs, "condition" | "window" | "position">): Promise<Pick<StepOutputs, "logits" | "states">>;
+  (
+    inputs: Pick<StepInputs, "condition" | "window" | "position">,
+  ): Promise<Pick<StepOutputs, "logits" | "states"> | NamedOutputs>;
   /** Gives `mask` [R, S], and `keys` and `values` [R, H, S, Dh] their first values. */
   setState(state: {
     readonly mask: TensorData;
@@ -31,6 +34,7 @@ export interface ResidentDecoderOptions<C>
 }
 
 const HIDDEN = -1e9;
+const WHERE = "residentDecoder";
 
 /**
  * As `cachedDecoder`, with a cache that never leaves the device: only codes go there and only logits come back. Since there is
@@ -50,7 +54,7 @@ export function residentDecoder<C = number>(options: ResidentDecoderOptions<C>):
       const condition = conditioning.tensors(conditions);
       const C = conditionSlots ?? promptLength(condition);
       let done = 0;
-      let states: StepOutputs["states"];
+      let states: TensorData | undefined;
       const check = () => {
         if (own !== newest)
           throw new TensorARError("residentDecoder: another session has begun and taken the cache; use one at a time");
@@ -64,16 +68,17 @@ export function residentDecoder<C = number>(options: ResidentDecoderOptions<C>):
           const position = Int32Array.of(done === 0 ? 0 : C - 1 + done);
           const window = int([R, windowSize], windows);
           const outputs = await run({ condition, window, position: int([1], position) });
+          const logits = readLogits(WHERE, outputs, [R, windowSize, factors?.[0] ?? vocabSize]);
           done++;
-          states = outputs.states;
-          return outputs.logits.data as Float32Array;
+          states = readStates(WHERE, outputs);
+          return logits;
         },
         async nextFactor(known) {
           check();
           if (!nextFactor || !states)
             throw new TensorARError("residentDecoder: this model has no sub-tokens; draw whole tokens");
-          const { logits } = await nextFactor({ states, known: known.map((data) => int([R, windowSize], data)) });
-          return logits.data as Float32Array;
+          const outputs = await nextFactor({ states, known: known.map((data) => int([R, windowSize], data)) });
+          return readLogits(WHERE, outputs, [R, windowSize, factors?.[known.length] ?? vocabSize]);
         },
       };
     },

@@ -1,24 +1,32 @@
 import { TensorARError } from "@tensorar/core";
 import { createStream, PAD } from "@tensorar/noise";
-import { type Categorical, checkSampling, createCategorical, type SamplingOptions } from "./categorical";
+import { type Categorical, checkSampling, createCategorical, type SamplingOptions, UNFILTERED } from "./categorical";
 import type { Decoder } from "./decoder";
 import { disturbDrafts } from "./drafts";
-import type { GenerateStep } from "./generate";
-import { checkGuidance, type Guidance, isGuided, mixGuided, scaleAt } from "./guidance";
+import { checkGuidance, type Guidance, isGuided, mixGuided, scaleAt, UNGUIDED } from "./guidance";
 
 // R rows, 1 or 2 with guidance · L slots of a call · k window · V codes · T tokens
 
-export interface SpeculateOptions<C = number> extends SamplingOptions {
+export interface SpeculateOptions<C = number> {
   readonly condition: C;
-  readonly seed: number;
+  /** Default 0. */
+  readonly seed?: number | undefined;
   /** Index of the image in its run; default 0. */
-  readonly index?: number;
-  readonly guidance: Guidance;
+  readonly index?: number | undefined;
+  /** Default: none, a constant scale of 1. */
+  readonly guidance?: Guidance | undefined;
+  /** See {@link SamplingOptions}; default 1. */
+  readonly temperature?: number | undefined;
+  /** Default 0, which keeps all codes. */
+  readonly topK?: number | undefined;
+  /** Default 1, which keeps all codes. */
+  readonly topP?: number | undefined;
   /** Temperature of the drafts, which decides how often they are accepted, never what comes out; default 1. */
-  readonly draftTemperature?: number;
-  /** m: tokens that one step may make final, 2 … k. */
-  readonly lookahead: number;
-  readonly signal?: AbortSignal;
+  readonly draftTemperature?: number | undefined;
+  /** m: tokens that one step may make final, 2 … k; default k. */
+  readonly lookahead?: number | undefined;
+  /** Stops the loop between two steps, which then throws the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface Speculated {
@@ -26,6 +34,12 @@ export interface Speculated {
   readonly codes: Int32Array;
   /** Calls of the model; T without looking ahead. */
   readonly steps: number;
+}
+
+/** After each step, those so far; codes are the same array at every step, PAD where none is final yet. */
+export interface SpeculateStep extends Speculated {
+  /** The last position that is final. */
+  readonly position: number;
 }
 
 /**
@@ -36,23 +50,26 @@ export interface Speculated {
  * Source: Leviathan et al. 2023, "Fast inference from transformers via speculative decoding", algorithm 1; proposals from
  * further heads as in Stern et al. 2018. Not part of TensorAR's paper.
  *
- * @returns yields after every step, which may make several positions final, and returns all codes
- * @throws TensorARError for options out of range, decoders that can't look ahead, logits that are NaN, and when `signal` aborts
+ * @returns yields after every step, which may make several positions final; the last step holds what is returned
+ * @throws TensorARError for options out of range, decoders that can't look ahead and logits that are NaN; the reason of
+ *   `signal` when it aborts
  */
 export async function* speculate<C = number>(
   decoder: Decoder<C>,
   options: SpeculateOptions<C>,
-): AsyncGenerator<GenerateStep, Speculated> {
+): AsyncGenerator<SpeculateStep, Speculated> {
   const { tokens: T, windowSize: k, vocabSize: V } = decoder;
-  const { condition, seed, index: image = 0, guidance, lookahead, draftTemperature = 1 } = options;
-  check(decoder, options);
+  const { condition, seed, image, guidance, lookahead, target, draftTemperature, signal } = settingsOf(
+    decoder,
+    options,
+  );
   const guided = isGuided(guidance);
   const R = guided ? 2 : 1;
   const session = decoder.start(guided ? [condition, decoder.unconditional(condition)] : [condition]);
   if (!session.lookAhead || !session.keep)
     throw new TensorARError("speculate: this decoder can't look ahead; give it the function of several slots");
   const categorical = createCategorical(V);
-  const proposing: SamplingOptions = { temperature: draftTemperature, topK: 0, topP: 1 };
+  const proposing: SamplingOptions = { ...UNFILTERED, temperature: draftTemperature };
   const codes = new Int32Array(T).fill(PAD);
   let [final, steps] = [0, 0];
 
@@ -66,18 +83,18 @@ export async function* speculate<C = number>(
   };
   const where = (position: number) => `image ${image}, token ${position}`;
 
+  signal?.throwIfAborted();
   // The condition's own step makes token 0 final; its further rows propose the tokens after it.
   let logits = await session.step(new Int32Array(R * k)); // [R, 1, k, V]
   if (guided) mixGuided(logits, 0, k * V, k * V, scaleAt(guidance, 0, T));
   steps++;
-  codes[0] = categorical.sample(logits, 0, options, createStream(seed, "token", image, 0).uniform(), where(0));
+  codes[0] = categorical.sample(logits, 0, target, createStream(seed, "token", image, 0).uniform(), where(0));
   final = 1;
   let rows = logits.slice(0, k * V); // [k, V]: of the slot that predicted the last final token
-  yield { position: final - 1, codes };
+  yield { position: final - 1, codes, steps };
 
   while (final < T) {
-    if (options.signal?.aborted)
-      throw new TensorARError(`generation was stopped at token ${final} of ${T}; start it again for this image`);
+    signal?.throwIfAborted();
     const L = Math.min(lookahead, T - final);
     // A position may be proposed again with the same number: what it drew before was thrown away unseen.
     // Proposals of tokens final … final + L - 2, from rows 1 … L - 1, each with its distribution.
@@ -103,26 +120,26 @@ export async function* speculate<C = number>(
     let accepted = 0;
     for (;;) {
       const position = final + accepted;
-      const target = distributionOf(categorical, logits, accepted * k * V, options, where(position));
+      const wanted = distributionOf(categorical, logits, accepted * k * V, target, where(position));
       const stream = createStream(seed, "accept", image, position);
       const proposal = proposals[accepted];
       if (proposal === undefined) {
-        codes[position] = pick(target, stream.uniform()); // all were accepted: one more token for nothing
+        codes[position] = pick(wanted, stream.uniform()); // all were accepted: one more token for nothing
         break;
       }
       const { code, distribution } = proposal;
-      if (stream.uniform() * distribution[code]! < target[code]!) {
+      if (stream.uniform() * distribution[code]! < wanted[code]!) {
         codes[position] = code;
         accepted++;
         continue;
       }
-      codes[position] = pick(residual(target, distribution), stream.uniform());
+      codes[position] = pick(residual(wanted, distribution), stream.uniform());
       break;
     }
     session.keep(accepted + 1); // slots whose entry 0 is final
     rows = logits.slice(accepted * k * V, (accepted + 1) * k * V);
     final += accepted + 1;
-    yield { position: final - 1, codes };
+    yield { position: final - 1, codes, steps };
   }
   return { codes, steps };
 }
@@ -159,8 +176,12 @@ function pick(weights: Float64Array, uniform: number): number {
   return last;
 }
 
-function check<C>({ windowSize, tokens, factors }: Decoder<C>, options: SpeculateOptions<C>): void {
-  const { lookahead, index = 0, draftTemperature = 1 } = options;
+/** The options with their defaults, checked. `target` is how final tokens are drawn. */
+function settingsOf<C>({ windowSize, tokens, factors }: Decoder<C>, options: SpeculateOptions<C>) {
+  const { condition, seed = 0, index: image = 0, guidance = UNGUIDED, signal } = options;
+  const { lookahead = windowSize, draftTemperature = 1 } = options;
+  const { temperature = UNFILTERED.temperature, topK = UNFILTERED.topK, topP = UNFILTERED.topP } = options;
+  const target: SamplingOptions = { temperature, topK, topP };
   if (factors && factors.length > 1)
     throw new TensorARError("speculate: tokens of sub-tokens can't be proposed; use generate");
   if (!(Number.isInteger(lookahead) && lookahead >= 2 && lookahead <= windowSize))
@@ -169,9 +190,10 @@ function check<C>({ windowSize, tokens, factors }: Decoder<C>, options: Speculat
     );
   if (windowSize > tokens)
     throw new TensorARError(`speculate: window ${windowSize} does not fit an image of ${tokens} tokens`);
-  if (!(Number.isInteger(index) && index >= 0))
-    throw new TensorARError(`speculate: index ${index} is no image; use 0 or more`);
-  checkSampling(options);
-  checkSampling({ temperature: draftTemperature, topK: 0, topP: 1 });
-  checkGuidance(options.guidance);
+  if (!(Number.isInteger(image) && image >= 0))
+    throw new TensorARError(`speculate: index ${image} is no image; use 0 or more`);
+  checkSampling(target);
+  checkSampling({ ...UNFILTERED, temperature: draftTemperature });
+  checkGuidance(guidance);
+  return { condition, seed, image, guidance, lookahead, target, draftTemperature, signal };
 }

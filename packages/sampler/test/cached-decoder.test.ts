@@ -109,3 +109,22 @@ test("a cache that grows gives the logits of the whole sequence at once", async 
   expect(new Set(slots).size).toBeGreaterThan(1); // it did grow
   await expect(session.step(new Int32Array(k))).rejects.toThrow(/all 144 tokens are decoded/);
 });
+
+describe("what a step returns is checked where it is read", () => {
+  const sizes = { tokens: 3, windowSize: 2, vocabSize: 4, cache: { layers: 1, heads: 1, headDim: 2 } };
+  const float32 = (...shape: number[]) => ({
+    ...{ dtype: "float32", shape },
+    data: new Float32Array(shape.reduce((a, b) => a * b, 1)),
+  });
+  const [logits, rows] = [float32(1, 2, 4), float32(2, 1, 1, 1, 1, 2)];
+  test.each<[Record<string, ReturnType<typeof float32>>, RegExp]>([
+    [{ output: logits, rows }, /returns "output", "rows" and no "logits"/],
+    [{ logits: { ...logits, dtype: "float16" }, rows }, /logits in float16; return float32/],
+    [{ logits: float32(1, 2, 5), rows }, /logits \[1, 2, 5\]; \[1, 2, 4\] fit/],
+    [{ logits }, /returns no "rows"/],
+    [{ logits, rows: float32(2, 1, 1, 2, 1, 2) }, /rows \[2, 1, 1, 2, 1, 2\]; \[2, 1, 1, 1, 1, 2\] fit/],
+  ])("%#", async (outputs, message) => {
+    const decoder = cachedDecoder({ ...sizes, conditioning: classLabels(3), run: async () => outputs });
+    await expect(decoder.start([0]).step(new Int32Array(2))).rejects.toThrow(message);
+  });
+});

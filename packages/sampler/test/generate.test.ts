@@ -176,12 +176,36 @@ describe("draft policies", () => {
   });
 });
 
-test("abort stops between two steps", async () => {
+test("abort stops between two steps and throws the signal's reason", async () => {
   const controller = new AbortController();
-  const loop = generate(uneven, { ...defaults, conditions: Int32Array.of(0), signal: controller.signal });
+  const loop = generate(uneven, { conditions: Int32Array.of(0), signal: controller.signal });
   await loop.next();
   controller.abort();
-  await expect(loop.next()).rejects.toThrow(/stopped at token 1 of 6/);
+  await expect(loop.next()).rejects.toSatisfy((error) => error === controller.signal.reason);
+  expect(controller.signal.reason).toMatchObject({ name: "AbortError" });
+  const reason = new RangeError("of the caller's own");
+  const aborted = generate(uneven, { conditions: [0], signal: AbortSignal.abort(reason) });
+  await expect(aborted.next()).rejects.toBe(reason);
+});
+
+test("the last step of a for await loop holds the codes and the trace that are returned", async () => {
+  const options = { conditions: Int32Array.of(1, 2), seed: 5, trace: true } as const;
+  const returned = await collect(generate(uneven, options));
+  let last: { codes: Int32Array; trace: Int32Array } | undefined;
+  for await (const step of generate(uneven, options)) last = step;
+  expect([...last!.codes]).toEqual([...returned.codes]);
+  expect([...last!.trace]).toEqual([...returned.trace!]);
+});
+
+test("settings left out or undefined are the defaults", async () => {
+  const conditions = Int32Array.of(1, 2);
+  const expected = await run({ conditions, seed: 0 });
+  const nothing = { seed: undefined, guidance: undefined, temperature: undefined, topK: undefined, topP: undefined };
+  const others = { drafts: undefined, trace: undefined, signal: undefined, scales: undefined, firstIndex: undefined };
+  for (const options of [{}, nothing, { ...nothing, ...others }, { drafts: { kind: "raw", temperature: undefined } }]) {
+    const { codes } = await collect(generate(uneven, { conditions, ...options } as GenerateOptions));
+    expect([...codes]).toEqual([...expected.codes]);
+  }
 });
 
 describe("what does not fit is refused", () => {
@@ -193,6 +217,15 @@ describe("what does not fit is refused", () => {
     [{ temperature: Number.NaN }, /temperature NaN/],
     [{ topK: 1.5 }, /topK 1.5/],
     [{ topP: 0 }, /topP 0/],
+    [{ conditions: undefined as never }, /no conditions/],
+    [
+      { guidance: { kind: "linear", scale: 2 } as never },
+      /kind "linear" is unknown; use "constant", "interval", "power/,
+    ],
+    [{ guidance: 3 as never }, /guidance kind undefined is unknown/],
+    [{ drafts: { kind: "toString" } as never }, /kind "toString" are unknown; use "raw", "renoise", "argmax", "noise"/],
+    [{ drafts: "raw" as never }, /drafts of kind undefined are unknown/],
+    [{ drafts: { kind: "renoise" } as never }, /0 numbers for windows of 3/],
     [{ drafts: { kind: "raw", temperature: 0 } }, /draft temperature 0/],
     [{ drafts: { kind: "renoise", rates: [0, 1] } }, /2 numbers for windows of 3/],
     [{ drafts: { kind: "renoise", rates: [0, 1, 1.5] } }, /β\(2\) = 1.5/],

@@ -185,8 +185,22 @@ describe("a model with TensorAR", () => {
     const stepwise = eagerDecoder(model, params(), conditioning);
     await expect(finish(speculate(stepwise, { ...options, lookahead: 2 }))).rejects.toThrow(/can't look ahead/);
     const signal = AbortSignal.abort();
-    await expect(finish(speculate(ahead, { ...options, lookahead: 2, signal }))).rejects.toThrow(
-      /stopped at token 1 of 9/,
+    await expect(finish(speculate(ahead, { condition: 0, signal }))).rejects.toThrow(
+      expect.objectContaining({ name: "AbortError" }),
     );
+    const unknown = { condition: 0, guidance: { kind: "none" } as never };
+    await expect(finish(speculate(ahead, unknown))).rejects.toThrow(/guidance kind "none" is unknown/);
+  });
+
+  test("by default, as with undefined settings, nothing is filtered and all of the window is proposed", async () => {
+    const ahead = eagerDecoder(model, params(), conditioning, { ahead: true });
+    const explicit = await finish(
+      speculate(ahead, { ...plain, condition: 1, seed: 0, lookahead: 4, draftTemperature: 1 }),
+    );
+    const { result } = await finish(speculate(ahead, { condition: 1, topK: undefined, lookahead: undefined }));
+    expect(result).toEqual(explicit.result);
+    let last: { codes: Int32Array; steps: number } | undefined;
+    for await (const step of speculate(ahead, { condition: 1 })) last = step;
+    expect(last).toMatchObject(result);
   });
 });
