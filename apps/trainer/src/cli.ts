@@ -40,7 +40,10 @@ try {
   await program.parseAsync();
 } catch (error) {
   // Bad input of any package carries this name and a message that says what to do; anything else is a bug and keeps its stack.
-  if (error instanceof TensorARError) {
+  if (interrupt.signal.aborted && error === interrupt.signal.reason) {
+    console.error("stopped");
+    process.exitCode = 130;
+  } else if (error instanceof TensorARError) {
     console.error(`error: ${error.message}`);
     process.exitCode = interrupt.signal.aborted ? 130 : 1;
   } else {
