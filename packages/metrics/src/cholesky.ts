@@ -2,8 +2,9 @@ import { TensorARError } from "@tensorar/core";
 import { createWorkspace, type Kernels, type Span } from "./kernels";
 import { packRows } from "./matrix";
 
-// A covariance that was rounded to float32 on its way is still accepted.
-const ASYMMETRY = 1e-6;
+// What rounding makes of a covariance, beside its largest variance. Sums in float32 leave 1e-6 in products of matrices, and
+// 3e-5 where 100,000 rows are added one by one.
+const ROUNDING = 1e-4;
 // Rows taken before the rest of the matrix is updated.
 const PANEL = 64;
 // A block of the update, and of the packed columns it needs, stays in the second-level cache.
@@ -32,32 +33,38 @@ interface Work {
 
 /**
  * `Lᵀ` `[rank, size]` with `Σ = L Lᵀ`, for a positive semi-definite `Σ` `[size, size]` of any rank. The largest
- * remaining variance is taken at every step, and what is left at the end is rounding. The rest of the matrix is updated
- * after a panel of rows, as a product of matrices. Memory: 8 · size² bytes, of which the factor is a view.
- * Source: Higham 1990, "Analysis of the Cholesky decomposition of a semi-definite matrix"; the same stopping rule. In
- * panels: Hammarling, Higham & Lucas 2007, "LAPACK-style codes for pivoted Cholesky and QR updating".
+ * remaining variance is taken at every step. The rest of the matrix is updated after a panel of rows, as a product of
+ * matrices. Memory: 8 · size² bytes, of which the factor is a view.
  *
- * @throws TensorARError where the matrix is not symmetric, or not semi-definite by more than rounding
+ * Rounding of the input, such as float32, leaves a singular matrix slightly indefinite. It shows in what is left: once
+ * variances below 0 are as large as the largest above it, all of them are rounding, and are left out of the factor. So the
+ * matrix itself says how exact it is: directions of 1e-10 count where it is exact to 1e-16, and not where it is to 1e-7.
+ *
+ * Source: Higham 1990, "Analysis of the Cholesky decomposition of a semi-definite matrix", with its bound of float64
+ * rounding. In panels: Hammarling, Higham & Lucas 2007, "LAPACK-style codes for pivoted Cholesky and QR updating".
+ *
+ * @throws TensorARError where the matrix is not symmetric or not semi-definite, by more than 1e-4 of its largest variance
  */
 export function pivotedCholesky(where: string, matrix: Float64Array, size: number): PivotedFactor {
   const variances = Float64Array.from({ length: size }, (_, i) => matrix[i * size + i]!);
   const largest = variances.reduce((max, value) => Math.max(max, value), 0);
   checkEntries(where, matrix, size, largest);
   const work = open(where, matrix, variances);
-  const stop = size * Number.EPSILON * largest;
+  const least = size * Number.EPSILON * largest;
   let rank = 0;
   for (let panel = 0, full = true; full && panel < size; panel = rank) {
     const end = Math.min(panel + PANEL, size);
     for (; rank < end; rank++) {
       const pivot = indexOfLargest(work.left, rank);
-      full = work.left[pivot]! > stop;
+      full = work.left[pivot]! > Math.max(least, -smallest(work.left));
       if (!full) break;
       exchange(work, rank, pivot);
-      takeRow(work, rank, panel);
+      full = takeRow(work, rank, panel);
+      if (!full) break;
     }
-    if (full) updateRest(work, panel, end);
+    updateRest(work, panel, rank);
   }
-  checkVariances(where, work.left, largest);
+  checkRest(where, work, rank, largest);
   const factor = work.matrix.values.subarray(0, rank * size);
   for (let i = 1; i < rank; i++) factor.fill(0, i * size, i * size + i); // what was there is done with
   return { factor, order: work.order };
@@ -89,25 +96,38 @@ function exchange({ size, matrix: { values }, left, order }: Work, first: number
   swap(values, first * size + first, second * size + second);
 }
 
-/** Makes row `at` one of the factor, and takes what it explains from the variances; `panel` is the panel's first row. */
-function takeRow({ size, kernels, matrix, left, weights }: Work, at: number, panel: number): void {
+/**
+ * Makes row `at` one of the factor, and takes what it explains from the variances; `panel` is the panel's first row.
+ *
+ * @returns whether it did: where it would explain more than there is, by more than its own variance, this is rounding
+ */
+function takeRow({ size, kernels, matrix, left, weights }: Work, at: number, panel: number): boolean {
   const { values } = matrix;
   const address = (row: number) => matrix.at + 8 * (row * size + at);
-  for (let k = panel; k < at; k++) weights.values[k - panel] = values[k * size + at]!;
-  kernels.subtractCombination(address(at), address(panel), size, at - panel, weights.at, size - at);
-  const root = Math.sqrt(left[at]!);
-  for (let j = at; j < size; j++) {
-    const value = values[at * size + j]! / root;
-    values[at * size + j] = value;
-    left[j] = left[j]! - value ** 2;
+  const subtractPanel = (scale: number) => {
+    for (let k = panel; k < at; k++) weights.values[k - panel] = scale * values[k * size + at]!;
+    kernels.subtractCombination(address(at), address(panel), size, at - panel, weights.at, size - at);
+  };
+  subtractPanel(1);
+  const variance = left[at]!;
+  const remainder = (j: number) => left[j]! - values[at * size + j]! ** 2 / variance;
+  for (let j = at + 1; j < size; j++) {
+    if (remainder(j) >= -variance) continue;
+    subtractPanel(-1); // like the rows after it
+    return false;
   }
+  const root = Math.sqrt(variance);
+  for (let j = at + 1; j < size; j++) left[j] = remainder(j);
+  for (let j = at; j < size; j++) values[at * size + j] = values[at * size + j]! / root;
   left[at] = 0;
+  return true;
 }
 
 /** Takes what the rows `panel … end` explain from the rows after them, on and above the diagonal. */
 function updateRest({ size, kernels, matrix, packed }: Work, panel: number, end: number): void {
   const steps = end - panel;
   const rest = size - end;
+  if (steps === 0 || rest === 0) return;
   const operand = { data: matrix.values, rows: size, rowStep: 1, depthStep: size }; // its columns
   packRows(packed.values, operand, { row: end, rows: rest, from: panel, steps });
   for (let from = 0; from < rest; from += COLUMNS) {
@@ -122,16 +142,24 @@ function updateRest({ size, kernels, matrix, packed }: Work, panel: number, end:
   }
 }
 
-/** @throws TensorARError where one of these is below 0 by more than rounding, beside the largest */
-export function checkVariances(where: string, variances: Float64Array, largest: number): void {
-  const worst = variances.reduce((min, value) => Math.min(min, value), 0);
-  if (worst >= -ASYMMETRY * largest) return;
-  throw new TensorARError(`${where}: a covariance has a negative variance, about ${worst}; pass one of real samples`);
+/** @throws TensorARError where what no row of the factor explains is not rounding */
+function checkRest(where: string, { size, matrix: { values }, left }: Work, rank: number, largest: number): void {
+  let worst = 0;
+  for (let i = rank; i < size; i++) {
+    worst = Math.min(worst, left[i]!);
+    for (let j = i + 1; j < size; j++) {
+      const [mean, half] = [(left[i]! + left[j]!) / 2, (left[i]! - left[j]!) / 2];
+      worst = Math.min(worst, mean - Math.hypot(half, values[i * size + j]!)); // the smaller eigenvalue of these two
+    }
+  }
+  if (worst >= -ROUNDING * largest) return;
+  const remedy = "pass one of real samples, in float32 or better";
+  throw new TensorARError(`${where}: a covariance has a negative variance, about ${worst.toPrecision(3)}; ${remedy}`);
 }
 
 /** Symmetry, and no entry larger than the largest variance, which a semi-definite matrix cannot have. */
-export function checkEntries(where: string, matrix: Float64Array, size: number, largest: number): void {
-  const slack = ASYMMETRY * largest;
+function checkEntries(where: string, matrix: Float64Array, size: number, largest: number): void {
+  const slack = ROUNDING * largest;
   for (let i = 0; i < size; i++) {
     for (let j = 0; j <= i; j++) {
       const [value, mirrored] = [matrix[i * size + j]!, matrix[j * size + i]!];
@@ -141,6 +169,8 @@ export function checkEntries(where: string, matrix: Float64Array, size: number, 
     }
   }
 }
+
+const smallest = (values: Float64Array): number => values.reduce((min, value) => Math.min(min, value), 0);
 
 function indexOfLargest(values: Float64Array, from: number): number {
   let best = from;
