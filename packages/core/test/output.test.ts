@@ -71,7 +71,7 @@ test("an empty folder is filled; one that holds results is replaced only on requ
   const output = await openOutputFolder(out, { ...options, overwrite: true });
   expect(readFileSync(join(out, "a.txt"), "utf8")).toBe("old");
   await output.write(fill("new"));
-  expect(readdirSync(out)).toEqual(["a.txt"]); // nothing of the old is left
+  expect(readdirSync(out)).toEqual(["a.txt", "checksums.txt"]); // nothing of the old is left
   expect(readFileSync(join(out, "a.txt"), "utf8")).toBe("new");
   expect(readdirSync(folder)).toEqual(["out"]);
 });

@@ -1,6 +1,7 @@
 import { lstat, mkdir, readdir, realpath, rename, rmdir, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { TensorARError } from "../errors";
+import { CHECKSUMS, writeAllChecksums } from "./checksums";
 import { fileError } from "./errors";
 import { writeFolderAtomic } from "./folder";
 import { isAbsent, parseTemporary, removeLeftovers, settleFolder, temporaryFolders } from "./temporary";
@@ -13,14 +14,16 @@ export interface OutputOptions {
 export interface OutputFolderOptions extends OutputOptions {
   /** Names of all that such a folder holds. A folder with anything else in it is somebody's, and never replaced. */
   readonly entries: readonly string[];
+  /** Files that `checksums.txt` leaves out, since their readers check them piece by piece. */
+  readonly unlisted?: readonly string[];
 }
 
 /** A folder that can be written, as far as can be told before the work. */
 export interface OutputFolder {
   readonly path: string;
   /**
-   * Writes the folder, all at once: `fill` puts the files into the temporary folder that it is given. What was there stays
-   * until then, and where `fill` fails.
+   * Writes the folder, all at once: `fill` puts the files into the temporary folder that it is given, and `checksums.txt`
+   * is added there and in folders within. What was there stays until then, and where `fill` fails.
    */
   write(fill: (temporary: string) => Promise<void>): Promise<void>;
 }
@@ -43,7 +46,11 @@ export async function openOutputFolder(path: string, options: OutputFolderOption
     async write(fill) {
       await settleFolder(target);
       await expectReplaceable(target, path, options); // again: work takes long
-      await writeFolderAtomic(target, fill, { replace: true });
+      const complete = async (folder: string) => {
+        await fill(folder);
+        await writeAllChecksums(folder, options.unlisted);
+      };
+      await writeFolderAtomic(target, complete, { replace: true });
     },
   };
 }
@@ -115,7 +122,7 @@ async function expectReplaceable(target: string, path: string, { overwrite, entr
   const found = await readdir(target).catch((cause) => {
     throw fileError("read the folder", path, cause);
   });
-  const foreign = found.find((name) => !entries.includes(name) && parseTemporary(name) === undefined);
+  const foreign = found.find((name) => ![CHECKSUMS, ...entries].includes(name) && parseTemporary(name) === undefined);
   if (foreign !== undefined)
     throw inTheWay(path, `holds "${foreign}", which is nothing that belongs here; choose another folder`);
   if (found.length > 0 && !overwrite)
