@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { TensorARError } from "@tensorar/core";
+import { describeIssues, TensorARError } from "@tensorar/core";
 import { readJson } from "@tensorar/core/node";
 import { z } from "zod";
 import { type SessionSettings, TARGETS } from "./targets";
@@ -97,7 +97,9 @@ export type ExportManifest = z.infer<typeof schema>;
 export async function readManifest(dir: string): Promise<ExportManifest> {
   const path = join(dir, "config.json");
   const what = "a folder written by `tensorar-exporter export`";
-  const result = schema.safeParse(await readJson(path, what));
-  if (!result.success) throw new TensorARError(`${path}: not ${what}:\n${z.prettifyError(result.error)}`);
+  const contents = await readJson(path, what);
+  const result = schema.safeParse(contents);
+  if (!result.success)
+    throw new TensorARError(`${path}: not ${what}: ${describeIssues(result.error.issues, contents)}`);
   return result.data;
 }

@@ -1,7 +1,7 @@
-import { readFile } from "node:fs/promises";
 import { toFloat32 } from "@tensorar/checkpoint";
 import { readSafetensors } from "@tensorar/checkpoint/node";
-import { TensorARError } from "@tensorar/core";
+import { describeIssues, TensorARError } from "@tensorar/core";
+import { readJson } from "@tensorar/core/node";
 import type { ModelFolder } from "@tensorar/model/node";
 import { type Caption, captionFeatures, classLabels, promptTokens } from "@tensorar/sampler";
 import { z } from "zod";
@@ -45,15 +45,11 @@ export async function realConditions(
 
 async function readPrompts(file: string, below: number): Promise<number[][]> {
   const schema = z.array(z.array(z.int().nonnegative().lt(below)).min(1)).min(1);
-  try {
-    return schema.parse(JSON.parse(await readFile(file, "utf8")));
-  } catch (cause) {
-    const reason = cause instanceof z.ZodError ? z.prettifyError(cause) : (cause as Error).message;
-    throw new TensorARError(
-      `${file}: ${reason}; write prompts as [[token, …], …], JSON lists of text tokens below ${below}`,
-      { cause },
-    );
-  }
+  const what = `prompts as [[token, …], …], JSON lists of text tokens below ${below}`;
+  const contents = await readJson(file, what);
+  const { success, data, error } = schema.safeParse(contents);
+  if (success) return data;
+  throw new TensorARError(`${file}: ${describeIssues(error.issues, contents)}; write ${what}`);
 }
 
 async function readCaptions(file: string, [slots, width]: readonly [number, number]): Promise<Caption[]> {

@@ -52,6 +52,14 @@ export class ShapeError extends TensorARError {
 
 /** `value` as JSON, cut to a length that fits a message: names and headers of hostile files can be megabytes. */
 export function quote(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
+  const text = toText(value);
   return text.length <= 80 ? text : `${text.slice(0, 77)}...`;
+}
+
+function toText(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? String(value);
+  } catch {
+    return typeof value === "object" ? "an object that nests too deep" : String(value); // or a bigint
+  }
 }

@@ -1,5 +1,5 @@
 import { expect, test, vi } from "vitest";
-import { quote, ShapeError, TensorARError } from "../src/index";
+import { describeIssues, quote, ShapeError, TensorARError } from "../src/index";
 
 test("instanceof knows errors of another copy of the package, and their kind", async () => {
   vi.resetModules();
@@ -27,4 +27,21 @@ test("quote cuts what a hostile file makes long", () => {
   expect(quote("a\n")).toBe('"a\\n"');
   expect(quote(undefined)).toBe("undefined");
   expect(quote("x".repeat(1000))).toHaveLength(80);
+  expect(quote(12n)).toBe("12");
+  expect(quote(JSON.parse("[".repeat(100_000) + "]".repeat(100_000)))).toBe("an object that nests too deep");
+});
+
+test("what a schema finds wrong becomes one line with place and value", () => {
+  const value = { size: "8", files: { "a.onnx": { inputs: [1, null] } } };
+  const message = "expected another";
+  expect(describeIssues([{ path: ["size"], message }], value)).toBe('size = "8": expected another');
+  expect(describeIssues([{ path: ["files", "a.onnx", "inputs", 1], message }], value)).toBe(
+    'files["a.onnx"].inputs[1] = null: expected another',
+  );
+  expect(describeIssues([{ path: ["files"], message: "two\nlines" }], value)).toBe("files: two lines");
+  expect(describeIssues([{ path: ["no", "such"], message }], value)).toBe("no.such = undefined: expected another");
+  expect(describeIssues([{ path: [], message }], 3)).toBe("it is 3: expected another");
+  const many = describeIssues(new Array(1e5).fill({ path: ["x".repeat(1e5)], message: "y".repeat(1e5) }), value);
+  expect(many).toMatch(/; and 99997 more$/);
+  expect(many.length).toBeLessThan(1200);
 });

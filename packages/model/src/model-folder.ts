@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { castTensor, type FloatDType, type TensorData } from "@tensorar/checkpoint";
 import { readSafetensors, writeSafetensors } from "@tensorar/checkpoint/node";
-import { TensorARError } from "@tensorar/core";
+import { describeIssues, TensorARError } from "@tensorar/core";
 import { readJson, writeFileAtomic } from "@tensorar/core/node";
 import { z } from "zod";
 import { attachTensorAR, type TensorARModel } from "./attach";
@@ -59,8 +59,10 @@ const BACKBONES = {
 export async function loadModel(dir: string): Promise<ModelFolder> {
   const path = join(dir, "config.json");
   const what = "a model folder (config.json, model.safetensors)";
-  const parsed = schema.safeParse(await readJson(path, what));
-  if (!parsed.success) throw new TensorARError(`${path}: not ${what}:\n${z.prettifyError(parsed.error)}`);
+  const contents = await readJson(path, what);
+  const parsed = schema.safeParse(contents);
+  if (!parsed.success)
+    throw new TensorARError(`${path}: not ${what}: ${describeIssues(parsed.error.issues, contents)}`);
   const description = parsed.data;
   const { shapes } = inFile(path, () => modelOf(description));
   const file = join(dir, "model.safetensors");

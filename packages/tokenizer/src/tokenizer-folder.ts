@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { castTensor, type FloatDType, type TensorData } from "@tensorar/checkpoint";
 import { readSafetensors, writeSafetensors } from "@tensorar/checkpoint/node";
-import { TensorARError } from "@tensorar/core";
+import { describeIssues, TensorARError } from "@tensorar/core";
 import { readJson, writeFileAtomic } from "@tensorar/core/node";
 import { z } from "zod";
 import { checkTokenizerTensors } from "./check-tensors";
@@ -45,8 +45,10 @@ export async function loadTokenizer<const K extends TokenizerKind = "vq">(
 ): Promise<TokenizerFolder<K>> {
   const path = join(dir, "config.json");
   const what = "a tokenizer folder (config.json, model.safetensors)";
-  const parsed = schema.safeParse(await readJson(path, what));
-  if (!parsed.success) throw new TensorARError(`${path}: not ${what}:\n${z.prettifyError(parsed.error)}`);
+  const contents = await readJson(path, what);
+  const parsed = schema.safeParse(contents);
+  if (!parsed.success)
+    throw new TensorARError(`${path}: not ${what}: ${describeIssues(parsed.error.issues, contents)}`);
   if (!kinds.some((kind) => kind === parsed.data.kind)) {
     throw new TensorARError(
       `${path}: a tokenizer of kind "${parsed.data.kind}"; only ${kinds.join(", ")} will do here`,

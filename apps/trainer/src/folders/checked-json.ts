@@ -1,6 +1,6 @@
-import { TensorARError } from "@tensorar/core";
+import { describeIssues, TensorARError } from "@tensorar/core";
 import { readJson } from "@tensorar/core/node";
-import { z } from "zod";
+import type { z } from "zod";
 
 /**
  * A JSON file checked against a schema.
@@ -11,7 +11,9 @@ export async function readChecked<Schema extends z.ZodType>(
   schema: Schema,
   what: string,
 ): Promise<z.infer<Schema>> {
-  const result = schema.safeParse(await readJson(path, what));
-  if (!result.success) throw new TensorARError(`${path}: not ${what}:\n${z.prettifyError(result.error)}`);
+  const contents = await readJson(path, what);
+  const result = schema.safeParse(contents);
+  if (!result.success)
+    throw new TensorARError(`${path}: not ${what}: ${describeIssues(result.error.issues, contents)}`);
   return result.data;
 }
