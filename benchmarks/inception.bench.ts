@@ -14,7 +14,7 @@ import { type Row, rateRow } from "./lib/row";
 import { inTurnsWithTorch } from "./lib/turns";
 import { timingWeights } from "./lib/weights";
 
-const PEER = fileURLToPath(new URL("./lib/torch_inception.py", import.meta.url));
+const PEER = fileURLToPath(new URL("./peers/torch_inception.py", import.meta.url));
 const BATCHES = [1, 8];
 const SIDE = 256;
 

@@ -15,7 +15,7 @@ import { costRow, type Row, rateRow } from "./lib/row";
 import { torchNumber } from "./lib/torch-peer";
 import { inTurnsWithTorch } from "./lib/turns";
 
-const PEER = fileURLToPath(new URL("./lib/metrics_peer.py", import.meta.url));
+const PEER = fileURLToPath(new URL("./peers/metrics_peer.py", import.meta.url));
 const DIMS = 2048;
 const IMAGES = 10_000;
 /** Multiply-adds of the network for one image of 299 × 299, as published for Inception-v3. */

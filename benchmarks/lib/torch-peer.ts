@@ -1,11 +1,9 @@
 import { type ExecFileException, execFile } from "node:child_process";
-import { existsSync } from "node:fs";
-import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
 const execute = promisify(execFile);
-const root = fileURLToPath(new URL("../..", import.meta.url));
+const TORCH_GPT = fileURLToPath(new URL("../peers/torch_gpt.py", import.meta.url));
 
 /** What the peer measured; or that it is absent, and why. */
 export type TorchPeer =
@@ -13,25 +11,21 @@ export type TorchPeer =
   | { readonly installed: false; readonly reason: string };
 
 /**
- * Runs the same work in PyTorch on this machine: `torchPeer(["train", "--dim", "256"])`. The script (TENSORAR_TORCH_PEER,
- * by default ../shared/bench/torch_gpt.py beside the repository) prints one line of JSON; it is run by TENSORAR_PYTHON or
- * python3, which needs `pip install torch numpy`.
+ * Runs the same work in PyTorch on this machine: `torchPeer(["train", "--dim", "256"])`. The script, by default
+ * `peers/torch_gpt.py`, prints one line of JSON; it is run by TENSORAR_PYTHON or python3, which needs
+ * `pip install torch numpy`.
  *
  * @param script another one, by its path
  * @throws {Error} if PyTorch is there and the script fails: a wrong argument must not pass for an absent peer
  */
-export async function torchPeer(args: readonly string[], script = defaultScript()): Promise<TorchPeer> {
+export async function torchPeer(args: readonly string[], script = TORCH_GPT): Promise<TorchPeer> {
   const python = process.env.TENSORAR_PYTHON ?? "python3";
-  if (!existsSync(script))
-    return absent(`${script} does not exist; set TENSORAR_TORCH_PEER to the script to compare with`);
   const missing = await whyNoTorch(python);
   if (missing) return absent(missing);
   const { stdout } = await execute(python, [script, ...args]);
   const line = stdout.trim().split("\n").at(-1) ?? "";
   return { installed: true, measured: JSON.parse(line) };
 }
-
-const defaultScript = (): string => resolve(root, process.env.TENSORAR_TORCH_PEER ?? "../shared/bench/torch_gpt.py");
 
 /** One number that the peer printed, or null if it is absent; the reason goes to standard error once. */
 export async function torchNumber(args: readonly string[], key: string, script?: string): Promise<number | null> {

@@ -24,7 +24,7 @@ const ALLOWED: Readonly<
 };
 
 const APPS = workspaces().filter(({ folder }) => folder.startsWith("apps/"));
-const PACKAGES = workspaces().filter(({ folder }) => folder.startsWith("packages/"));
+const PACKAGES = workspaces().filter(({ folder, manifest }) => folder.startsWith("packages/") && !manifest.private);
 
 test("every package is in the table", () => {
   expect(PACKAGES.map(({ folder }) => folder).sort()).toEqual(Object.keys(ALLOWED).sort());

@@ -1,11 +1,12 @@
 import { existsSync, readFileSync } from "node:fs";
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { castTensor, toFloat32 } from "@tensorar/checkpoint";
 import { openCheckpoint, readSafetensors, writeSafetensors } from "@tensorar/checkpoint/node";
 import { initRar, llamaGen, type RarConfig } from "@tensorar/model";
 import { loadModel } from "@tensorar/model/node";
+import { referenceFolder, requireCases } from "@tensorar/testing";
 import { initTokenizer, MASKGIT_VQGAN_16, type MaskgitConfig } from "@tensorar/tokenizer";
 import { loadTokenizer } from "@tensorar/tokenizer/node";
 import "@tensorflow/tfjs";
@@ -15,11 +16,10 @@ import { hostParams } from "../src/folders/host-params";
 import { runCli } from "./run-cli";
 
 // Checkpoints that PyTorch wrote, of models with the configurations that stand beside them.
-const root = resolve(import.meta.dirname, "../../..", process.env.TENSORAR_REFERENCE ?? "../shared/reference");
-const folder = join(root, "checkpoints");
+const folder = join(referenceFolder, "checkpoints");
 const index = join(folder, "checkpoints.json");
 const described = existsSync(index) ? JSON.parse(readFileSync(index, "utf8")) : undefined;
-if (!described) test.skip(`no checkpoints under ${root}; set TENSORAR_REFERENCE`, () => {});
+requireCases("checkpoints", described ? [described] : []);
 
 let dir: string;
 beforeAll(async () => {

@@ -11,9 +11,9 @@ import {
   promptTokens,
 } from "@tensorar/sampler";
 import "@tensorflow/tfjs";
+import { type ReferenceCase, referenceCases, requireCases } from "@tensorar/testing";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, expect, test } from "vitest";
-import { type ReferenceCase, referenceCases, referenceRoot } from "../../../packages/model/test/reference";
 import { openDecoder } from "../src/decoder-runner";
 import { chooseEngine } from "../src/engine/choose-engine";
 import { hostParams } from "../src/folders/host-params";
@@ -113,7 +113,7 @@ const cases = families.flatMap((family) =>
     .filter(({ json }) => (json.generate?.length ?? 0) > 0)
     .map((fixture) => ({ name: fixture.name, family, fixture })),
 );
-if (cases.length === 0) test.skip(`no greedy runs under ${referenceRoot}; set TENSORAR_REFERENCE`, () => {});
+requireCases("greedy runs", cases);
 
 test.each(cases)("$name, compiled", async ({ family, fixture }) => {
   const backbone = fixture.json.config;

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
+import { referenceFiles } from "@tensorar/testing";
 import { expect, test } from "vitest";
 import { openTorchBytes, TensorARError, type TensorData, type TorchFile } from "../src/index";
-import { referenceFiles } from "./reference";
 import { randomIntegers } from "./tensors";
 import { type Described, stateDict, torchLegacy, torchZip } from "./torch-writer";
 

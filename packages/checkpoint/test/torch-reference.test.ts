@@ -1,9 +1,10 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { hashValues, referenceFiles, requireCases } from "@tensorar/testing";
 import { describe, expect, test } from "vitest";
 import { type CheckpointFile, castTensor, TensorARError, type TensorData } from "../src/index";
 import { openCheckpoint, openTorch, readSafetensors } from "../src/node";
-import { hashWeights, type LoaderSet, referenceFiles } from "./reference";
+import type { LoaderSet } from "./loader-files";
 
 interface TorchSet extends LoaderSet {
   readonly vq_weights: LoaderSet["gpt_weights"];
@@ -20,8 +21,7 @@ const files = sets.flatMap(({ folder, set }) =>
 const torch = files.filter(({ name, refuse }) => name.endsWith(".pt") && refuse === undefined);
 const hostile = files.filter(({ refuse }) => refuse !== undefined);
 
-if (files.length === 0)
-  test.skip("reference files: set TENSORAR_REFERENCE to their folder to run these tests", () => {});
+requireCases("checkpoints", files);
 
 const bytesOf = ({ data }: TensorData) => Buffer.from(data.buffer, data.byteOffset, data.byteLength);
 
@@ -37,7 +37,7 @@ async function expectHash(
   expect(weight, name).toBeDefined();
   const { shape, offset, scale } = weight!;
   const length = shape.reduce((product, size) => product * size, 1);
-  const data = hashWeights(`${seed}/${name}`, length, offset, scale).map((value) => value * factor);
+  const data = hashValues(`${seed}/${name}`, length, offset, scale).map((value) => value * factor);
   const actual = await file.read(name);
   expect(actual.shape).toEqual(shape);
   const expected = castTensor({ dtype: "float32", shape, data }, actual.dtype as "float32");

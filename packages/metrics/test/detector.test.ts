@@ -1,5 +1,6 @@
 import "@tensorflow/tfjs";
 import { serializeModel, trace } from "@tensorar/onnx";
+import { expectClose } from "@tensorar/testing";
 import * as tf from "@tensorflow/tfjs-core";
 import * as runtime from "onnxruntime-node";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -10,7 +11,6 @@ import {
   type Preprocessing,
   userDetector,
 } from "../src/features";
-import { expectClose } from "./compare";
 import { drawRectangles, SHAPES, type TinyLayout, type TinyOptions, tinyDetector } from "./tiny-detector";
 
 beforeAll(async () => {

@@ -1,11 +1,11 @@
 import "@tensorflow/tfjs";
 import { serializeModel, trace } from "@tensorar/onnx";
+import { expectClose } from "@tensorar/testing";
 import * as tf from "@tensorflow/tfjs-core";
 import * as runtime from "onnxruntime-node";
 import { beforeAll, describe, expect, test } from "vitest";
 import { resizeImage } from "../src/extractor/resize";
 import { type ExtractorOptions, type Preprocessing, type RgbImages, toRgbImages, userExtractor } from "../src/features";
-import { expectClose } from "./compare";
 
 beforeAll(async () => {
   await tf.setBackend("cpu");

@@ -1,8 +1,8 @@
+import { expectClose } from "@tensorar/testing";
 import { describe, expect, test } from "vitest";
 import { createMoments, frechetDistance, type Gaussian, kernelDistance, symmetricEigenvalues } from "../src";
 import { pivotedCholesky } from "../src/cholesky";
 import { forProducts, type Operand } from "../src/matrix";
-import { expectClose } from "./compare";
 import { wave, withSpectrum } from "./spectra";
 
 // Matrices are made of spectra that are known, by reflections written out here; nothing is compared with our own output.

@@ -1,3 +1,4 @@
+import { expectClose } from "@tensorar/testing";
 import { describe, expect, test } from "vitest";
 import {
   clipScore,
@@ -9,7 +10,6 @@ import {
   ssim,
 } from "../src";
 import { shuffledIndices } from "../src/shuffle";
-import { expectClose } from "./compare";
 
 // Expected values: the definitions written out anew, pair by pair, or closed forms.
 

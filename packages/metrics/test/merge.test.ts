@@ -1,3 +1,4 @@
+import { expectClose } from "@tensorar/testing";
 import { describe, expect, test } from "vitest";
 import {
   clipScore,
@@ -24,7 +25,6 @@ import {
   softmax,
   ssim,
 } from "../src";
-import { expectClose } from "./compare";
 
 // Parts of a set are measured apart and put together, and must give what the whole gives. Counts are integers, and features
 // are copied: equal to the bit. Sums of n float64 numbers in another order differ by at most n · 2^-53 of the sum of their

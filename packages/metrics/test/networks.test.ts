@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { writeSafetensors } from "@tensorar/checkpoint/node";
 import { compile } from "@tensorar/onnx";
+import { expectClose, type ReferenceCase, referenceCases, requireCases } from "@tensorar/testing";
 import * as tf from "@tensorflow/tfjs-core";
 import * as runtime from "onnxruntime-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type ReferenceCase, referenceCases, referenceRoot } from "../../model/test/reference";
 import {
   inceptionFeatures,
   inceptionOutputs,
@@ -19,7 +19,6 @@ import {
   vggLayers,
 } from "../src/features";
 import { loadInception, loadLpips } from "../src/node";
-import { expectClose } from "./compare";
 
 // Expected values: pytorch-fid and LlamaGen's LPIPS in float32. The networks run compiled, which takes seconds where tfjs' own
 // backend takes minutes; that both agree is tested at the end.
@@ -30,8 +29,7 @@ beforeAll(async () => {
 
 const inceptions = referenceCases("pytorch_fid/inception.py").filter((fixture) => fixture.has("image_u8"));
 const perceptual = referenceCases("tokenizer_image/lpips.py").filter((fixture) => fixture.has("lpips_same"));
-if (inceptions.length + perceptual.length === 0)
-  test.skip(`no feature networks under ${referenceRoot}; set TENSORAR_REFERENCE`, () => {});
+requireCases("feature networks", [...inceptions, ...perceptual]);
 
 /** NCHW of a fixture as NHWC. */
 function imagesOf(fixture: ReferenceCase, name: string): tf.Tensor4D {

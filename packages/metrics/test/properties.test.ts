@@ -1,3 +1,4 @@
+import { expectClose } from "@tensorar/testing";
 import { describe, expect, test } from "vitest";
 import {
   codebookUsage,
@@ -13,7 +14,6 @@ import {
   symmetricEigenvalues,
   TensorARError,
 } from "../src";
-import { expectClose } from "./compare";
 
 // Expected numbers come from closed forms and from counting by hand.
 

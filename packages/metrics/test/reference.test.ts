@@ -1,23 +1,17 @@
+import { expectClose, requireCases, type StoredTensor, type Tolerance } from "@tensorar/testing";
 import { describe, expect, test } from "vitest";
 import { createMoments, frechetDistance, inceptionScore, type MomentsResult, precisionRecall, softmax } from "../src";
 import { squaredRadii } from "../src/precision-recall";
-import { expectClose } from "./compare";
-import {
-  isFrechet,
-  type MetricCase,
-  metricCases,
-  referenceFolder,
-  type StoredTensor,
-  type Tolerance,
-} from "./reference";
+import { isFrechet, type MetricCase, metricCases } from "./metric-cases";
 
 // Expected numbers: openai/guided-diffusion's evaluator and pytorch-fid, in numpy. Tolerances are the fixture's own.
 
 const cases = metricCases();
-if (cases.length === 0) test.skip(`no metrics under ${referenceFolder}; set TENSORAR_REFERENCE`, () => {});
+requireCases("metrics", cases);
 
 describe.each(cases)("$name", (fixture) => {
-  const { expected, tensors } = fixture;
+  const { expected, tolerances } = fixture.json;
+  const tensor = (name: string) => fixture.tensor(name);
   const number = (metric: string, key: string) => expected[metric]![key] as number;
 
   const distances = Object.keys(expected).filter((name) => isFrechet(expected[name]));
@@ -25,7 +19,7 @@ describe.each(cases)("$name", (fixture) => {
     const [sample, real] = [features(fixture, name, "sample"), features(fixture, name, "ref")];
     const distance = frechetDistance(momentsOf(sample), momentsOf(real));
     // By eigenvalues, with float64 means: what is exact also where covariances are singular.
-    const tolerance = fixture.tolerances[name] ?? STRICT;
+    const tolerance = tolerances[name] ?? STRICT;
     expectClose(name, [distance], [number(name, "frechet_eigen_all_float64")], tolerance);
     // The original takes the root of a matrix, which is noisy for no more rows than features: the fixture says 1e-4, and
     // 1e-3 for what should be 0.
@@ -34,11 +28,13 @@ describe.each(cases)("$name", (fixture) => {
     expectClose(`${name}, pytorch-fid`, [distance], [number(name, "frechet_pytorch_fid")], noise);
   });
 
-  const statistics = Object.keys(tensors).filter((key) => key.endsWith("_mu") || key.includes("_sigma_first"));
+  const statistics = Object.keys(fixture.json.tensors).filter(
+    (key) => key.endsWith("_mu") || key.includes("_sigma_first"),
+  );
   test.each(statistics)("mean and covariance: %s", (key) => {
     const [, name, side] = /^(.*)\.(ref|sample)_/.exec(key)!;
     const { mean, covariance } = momentsOf(features(fixture, name!, side as Side));
-    const stored = tensors[key]!;
+    const stored = tensor(key);
     const [rows, columns] = stored.shape as [number, number?];
     if (columns === undefined) return expectClose(key, mean, stored.data, ROUNDING);
     const dims = mean.length;
@@ -47,22 +43,22 @@ describe.each(cases)("$name", (fixture) => {
   });
 
   test.each(scoresOf(fixture))("Inception Score, chunks of $splitSize", ({ splitSize, value }) => {
-    const [images, width] = tensors["is.activations"]!.shape as [number, number];
-    const classes = tensors["is.weight"]!.shape[1]!;
-    const logits = product(tensors["is.activations"]!, tensors["is.weight"]!, images, width, classes);
+    const [images, width] = tensor("is.activations").shape as [number, number];
+    const classes = tensor("is.weight").shape[1]!;
+    const logits = product(tensor("is.activations"), tensor("is.weight"), images, width, classes);
     const score = inceptionScore(softmax(logits, classes), { classes, splitSize });
-    expectClose("score", [score], [value], fixture.tolerances.is_!);
+    expectClose("score", [score], [value], tolerances.is_!);
   });
 
   const neighbours = Object.keys(expected.precision_recall ?? {}).flatMap(
     (key) => /^k(\d+)_float64$/.exec(key)?.[1] ?? [],
   );
   test.each(neighbours.map(Number))("precision and recall, k = %i", (k) => {
-    const [real, fake] = [setOf(tensors["pr.ref"]!), setOf(tensors["pr.sample"]!)];
+    const [real, fake] = [setOf(tensor("pr.ref")), setOf(tensor("pr.sample"))];
     expect(precisionRecall(real, fake, { k })).toEqual(expected.precision_recall![`k${k}_float64`]);
-    const tolerance = fixture.tolerances.radii!;
-    expectClose("radii of real", squaredRadii(real, k), tensors[`pr.radii_ref_k${k}`]!.data, tolerance);
-    expectClose("radii of fake", squaredRadii(fake, k), tensors[`pr.radii_sample_k${k}`]!.data, tolerance);
+    const tolerance = tolerances.radii!;
+    expectClose("radii of real", squaredRadii(real, k), tensor(`pr.radii_ref_k${k}`).data, tolerance);
+    expectClose("radii of fake", squaredRadii(fake, k), tensor(`pr.radii_sample_k${k}`).data, tolerance);
   });
 
   test("finds every kind of number in the file", () => {
@@ -76,14 +72,14 @@ const ROUNDING: Tolerance = { atol: 1e-12, rtol: 1e-10 }; // float64 sums of a f
 type Side = "ref" | "sample";
 
 /** Features `[n, dims]` of one side of a distance; a distance of a set to itself stores one side only. */
-function features({ tensors }: MetricCase, name: string, side: Side): StoredTensor {
+function features({ json: { tensors }, tensor }: MetricCase, name: string, side: Side): StoredTensor {
   const find = (wanted: Side) =>
     Object.keys(tensors).find(
       (key) => key.startsWith(`${name}.${wanted}`) && !key.includes("_mu") && !key.includes("_sigma"),
     );
   const key = find(side) ?? find("ref");
   if (!key) throw new Error(`no features of ${name}`);
-  return tensors[key]!;
+  return tensor(key);
 }
 
 function setOf({ data, shape: [count = 0, ...rest] }: StoredTensor) {
@@ -98,7 +94,7 @@ function momentsOf(tensor: StoredTensor): MomentsResult {
   return moments.result();
 }
 
-function scoresOf({ expected }: MetricCase): { splitSize: number; value: number }[] {
+function scoresOf({ json: { expected } }: MetricCase): { splitSize: number; value: number }[] {
   return Object.entries(expected.is ?? {}).map(([key, value]) => ({
     splitSize: Number(/^split_(\d+)$/.exec(key)![1]),
     value: value as number,
@@ -110,7 +106,7 @@ function product(a: StoredTensor, b: StoredTensor, rows: number, width: number, 
   return Float64Array.from({ length: rows * columns }, (_, at) => {
     const [i, j] = [Math.floor(at / columns), at % columns];
     let sum = 0;
-    for (let t = 0; t < width; t++) sum += a.data[i * width + t]! * b.data[t * columns + j]!;
+    for (let t = 0; t < width; t++) sum += Number(a.data[i * width + t]) * Number(b.data[t * columns + j]);
     return sum;
   });
 }

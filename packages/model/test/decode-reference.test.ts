@@ -1,13 +1,13 @@
 import "@tensorflow/tfjs";
+import { classConditional, expectClose, requireCases } from "@tensorar/testing";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { LlamaGenConfig } from "../src";
 import { attachTensorAR, llamaGen } from "../src";
 import { CachedDecode } from "./cached-decode";
-import { expectClose } from "./compare";
-import { classConditional, referenceCases, referenceRoot } from "./reference";
 
-const cases = classConditional(referenceCases(), "cache.step_logits");
-if (cases.length === 0) test.skip(`no cached decoding under ${referenceRoot}; set TENSORAR_REFERENCE`, () => {});
+const cases = classConditional<LlamaGenConfig>("cache.step_logits");
+requireCases("cached decoding", cases);
 
 beforeAll(async () => {
   await tf.setBackend("cpu");

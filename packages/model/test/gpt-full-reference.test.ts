@@ -1,13 +1,13 @@
 import "@tensorflow/tfjs";
+import { classConditional, expectClose, expectTensor, type LlamaGenCase, requireCases } from "@tensorar/testing";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect, test } from "vitest";
+import type { LlamaGenConfig } from "../src";
 import { countParameters, llamaGen, llamaGenShapes } from "../src";
-import { expectClose, expectTensor } from "./compare";
 import { compiled } from "./compiled";
-import { classConditional, type ReferenceCase, referenceCases, referenceRoot } from "./reference";
 
-const cases = classConditional(referenceCases(), "logits_slice");
-if (cases.length === 0) test.skip(`no model of full size under ${referenceRoot}; set TENSORAR_REFERENCE`, () => {});
+const cases = classConditional<LlamaGenConfig>("logits_slice");
+requireCases("model of full size", cases);
 
 test.each(cases)("$name has as many parameters as the original", (fixture) => {
   const { config, weights } = fixture.json;
@@ -19,7 +19,7 @@ test.each(cases)("$name has as many parameters as the original", (fixture) => {
 // About 100 GFLOP: seconds compiled, minutes on tfjs' own backends.
 test.each(cases)("$name, evaluation at full size", fullSize, 300_000);
 
-async function fullSize(fixture: ReferenceCase): Promise<void> {
+async function fullSize(fixture: LlamaGenCase<LlamaGenConfig>): Promise<void> {
   await tf.setBackend("cpu");
   const backbone = llamaGen(fixture.json.config);
   const params = fixture.params();
@@ -48,7 +48,7 @@ async function fullSize(fixture: ReferenceCase): Promise<void> {
 }
 
 /** The likeliest code, wherever the second is further than float32 noise. */
-function expectLikeliest(logits: tf.Tensor, fixture: ReferenceCase): void {
+function expectLikeliest(logits: tf.Tensor, fixture: LlamaGenCase<LlamaGenConfig>): void {
   const { values } = tf.topk(logits, 2);
   const best = tf.argMax(logits, -1).dataSync();
   const pairs = values.dataSync();

@@ -1,4 +1,5 @@
 import "@tensorflow/tfjs";
+import { expectClose, expectTensor, type ReferenceCase, referenceCases, requireCases } from "@tensorar/testing";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
@@ -12,13 +13,11 @@ import {
   type Params,
   type PromptCondition,
 } from "../src";
-import { expectClose, expectTensor } from "./compare";
-import { type ReferenceCase, referenceCases, referenceRoot } from "./reference";
 
 // Expected values: the original PyTorch code in float32, its language model re-stated; the fixtures' own tolerances.
 
 const cases = referenceCases("generation_inference.py (loop re-stated)");
-if (cases.length === 0) test.skip(`no Janus under ${referenceRoot}; set TENSORAR_REFERENCE`, () => {});
+requireCases("Janus", cases);
 
 beforeAll(async () => {
   await tf.setBackend("cpu");

@@ -1,6 +1,15 @@
 import "@tensorflow/tfjs";
+import {
+  classConditional,
+  expectClose,
+  expectTensor,
+  type LlamaGenCase,
+  llamaGenCases,
+  requireCases,
+} from "@tensorar/testing";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { LlamaGenConfig } from "../src";
 import {
   adamW,
   attachTensorAR,
@@ -17,15 +26,12 @@ import { llamaGenSizes } from "../src/llamagen-config";
 import { crossEntropy } from "../src/ops/cross-entropy";
 import { rmsNorm } from "../src/ops/rms-norm";
 import { ropeTable2d, ropeTables, spreadRopeTable } from "../src/ops/rope";
-import { expectClose, expectTensor } from "./compare";
-import { classConditional, type ReferenceCase, referenceCases, referenceRoot } from "./reference";
 
 // Expected values: the original PyTorch code in float32. Tolerances are the fixtures' own: about ten times the distance
 // of the original's float32 from float64, which is what another order of summation may cost.
 
-const cases = referenceCases();
-const absent = cases.length === 0;
-if (absent) test.skip(`no reference at ${referenceRoot}; set TENSORAR_REFERENCE to run the parity tests`, () => {});
+const cases = llamaGenCases<LlamaGenConfig>();
+requireCases("LlamaGen", cases);
 
 beforeAll(async () => {
   await tf.setBackend("cpu");
@@ -34,7 +40,7 @@ beforeEach(() => tf.engine().startScope());
 afterEach(() => tf.engine().endScope());
 
 /** Conditions with the null class where the fixture forces a drop. */
-function droppedLabels(fixture: ReferenceCase): tf.Tensor {
+function droppedLabels(fixture: LlamaGenCase<LlamaGenConfig>): tf.Tensor {
   const dropped = fixture.tensor("force_drop_ids").data as Int32Array;
   const labels = fixture.tensor("labels").data as Int32Array;
   const { nullCondition } = llamaGen(fixture.json.config);
@@ -45,19 +51,19 @@ function droppedLabels(fixture: ReferenceCase): tf.Tensor {
 }
 
 /** Logits of next-token training: the base model is a TensorAR model of window 1. */
-function trainLogits(fixture: ReferenceCase, params: Params, condition: tf.Tensor): tf.Tensor {
+function trainLogits(fixture: LlamaGenCase<LlamaGenConfig>, params: Params, condition: tf.Tensor): tf.Tensor {
   const backbone = llamaGen(fixture.json.config);
   const windows = tf.slice(fixture.int32("tokens"), [0, 0], [-1, backbone.tokens - 1]);
   return attachTensorAR(backbone, { windowSize: 1 }).forward(params, { condition, windows: tf.expandDims(windows, 2) });
 }
 
-function trainLoss(fixture: ReferenceCase, params: Params, condition: tf.Tensor): tf.Tensor {
+function trainLoss(fixture: LlamaGenCase<LlamaGenConfig>, params: Params, condition: tf.Tensor): tf.Tensor {
   return windowLoss(trainLogits(fixture, params, condition), tf.expandDims(fixture.int32("tokens"), 2)).loss;
 }
 
 const scalar = (tensor: tf.Tensor): number => tensor.dataSync()[0]!;
 
-describe.each(classConditional(cases, "train.logits"))("$name, training", (fixture) => {
+describe.each(classConditional<LlamaGenConfig>("train.logits"))("$name, training", (fixture) => {
   test("parameters have the original's names and shapes", () => {
     const recipes = fixture.json.weights!.map(({ name, shape }) => [name, shape]);
     expect(llamaGenShapes(fixture.json.config)).toEqual(Object.fromEntries(recipes));
@@ -145,24 +151,27 @@ describe.each(classConditional(cases, "train.logits"))("$name, training", (fixtu
   });
 });
 
-test.each(classConditional(cases, "eval_full.logits"))("$name, evaluation of the whole sequence", (fixture) => {
-  const backbone = llamaGen(fixture.json.config);
-  const params = fixture.params();
-  const prefix = backbone.embedCondition(params, fixture.int32("labels"));
-  const x = tf.concat([prefix, backbone.embedCodes(params, fixture.int32("tokens"))], 1);
-  const { hidden } = backbone.trunk(params, x, {
-    positions: tf.range(0, x.shape[1]!, 1, "int32"),
-    condition: fixture.int32("labels"),
-  });
-  expectTensor(
-    "logits",
-    backbone.head(params, hidden),
-    fixture.tensor("eval_full.logits"),
-    fixture.tolerance("logits"),
-  );
-});
+test.each(classConditional<LlamaGenConfig>("eval_full.logits"))(
+  "$name, evaluation of the whole sequence",
+  (fixture) => {
+    const backbone = llamaGen(fixture.json.config);
+    const params = fixture.params();
+    const prefix = backbone.embedCondition(params, fixture.int32("labels"));
+    const x = tf.concat([prefix, backbone.embedCodes(params, fixture.int32("tokens"))], 1);
+    const { hidden } = backbone.trunk(params, x, {
+      positions: tf.range(0, x.shape[1]!, 1, "int32"),
+      condition: fixture.int32("labels"),
+    });
+    expectTensor(
+      "logits",
+      backbone.head(params, hidden),
+      fixture.tensor("eval_full.logits"),
+      fixture.tolerance("logits"),
+    );
+  },
+);
 
-test.each(classConditional(cases, "rope_table"))("$name, rotary table", (fixture) => {
+test.each(classConditional<LlamaGenConfig>("rope_table"))("$name, rotary table", (fixture) => {
   const { config } = fixture.json;
   const { grid, headDim } = llamaGenSizes(config);
   const table = ropeTable2d(grid, headDim, config.rope_base ?? 10000, config.cls_token_num);

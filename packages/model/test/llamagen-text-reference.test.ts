@@ -1,4 +1,5 @@
 import "@tensorflow/tfjs";
+import { expectClose, expectTensor, llamaGenCases, type ReferenceCase, requireCases } from "@tensorar/testing";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
@@ -12,14 +13,11 @@ import {
   windowLoss,
 } from "../src";
 import { crossEntropy } from "../src/ops/cross-entropy";
-import { expectClose, expectTensor } from "./compare";
-import { type ReferenceCase, referenceCases, referenceRoot } from "./reference";
 
 // Expected values: the original PyTorch code in float32, at the fixtures' own tolerances.
 
-const cases = referenceCases().filter(({ json }) => json.config?.model_type === "t2i");
-if (cases.length === 0)
-  test.skip(`no text-conditional LlamaGen under ${referenceRoot}; set TENSORAR_REFERENCE`, () => {});
+const cases = llamaGenCases<LlamaGenConfig>().filter(({ json }) => json.config?.model_type === "t2i");
+requireCases("text-conditional LlamaGen", cases);
 
 beforeAll(async () => {
   await tf.setBackend("cpu");

@@ -1,4 +1,5 @@
 import "@tensorflow/tfjs";
+import { expectClose, expectTensor, type ReferenceCase, referenceCases, requireCases } from "@tensorar/testing";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
@@ -18,14 +19,12 @@ import {
   windowLoss,
 } from "../src";
 import { ropeTable2d } from "../src/ops/rope";
-import { expectClose, expectTensor } from "./compare";
 import { compiled } from "./compiled";
-import { type ReferenceCase, referenceCases, referenceRoot } from "./reference";
 
 // Expected values: the original PyTorch code in float32, at the fixtures' own tolerances.
 
 const cases = referenceCases("Open_MAGVIT2/modules/transformer/gpt.py");
-if (cases.length === 0) test.skip(`no Open-MAGVIT2 under ${referenceRoot}; set TENSORAR_REFERENCE`, () => {});
+requireCases("Open-MAGVIT2", cases);
 
 beforeAll(async () => {
   await tf.setBackend("cpu");
@@ -117,7 +116,7 @@ describe.each(cases.filter((fixture) => !full(fixture)))("$name", (fixture) => {
     });
     const [pre, post] = ["loss_pre", "loss_post"].map((name) => fixture.tensor(`train_drop.${name}`).data[0] as number);
     expectClose("loss", measures.loss!.dataSync(), [pre! + post!], fixture.tolerance("loss"));
-    const names = fixture.json.grad_names!;
+    const names: string[] = fixture.json.grad_names;
     expect(Object.keys(grads).sort()).toEqual([...names].sort());
     const norms = names.map((name) => tf.norm(grads[name]!).dataSync()[0]!);
     const expected = fixture.tensor("train_drop.grad_norms").data as Float64Array;

@@ -1,4 +1,5 @@
 import "@tensorflow/tfjs";
+import { expectClose } from "@tensorar/testing";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { attention, ownScores } from "../src/attention";
@@ -6,7 +7,6 @@ import { crossEntropy } from "../src/ops/cross-entropy";
 import { rmsNorm } from "../src/ops/rms-norm";
 import { rope, ropeTable2d, ropeTables, ropeTables1d, spreadRopeTable } from "../src/ops/rope";
 import { silu, swiglu } from "../src/ops/swiglu";
-import { expectClose } from "./compare";
 import { randomTensor } from "./random";
 
 beforeAll(async () => {

@@ -1,10 +1,10 @@
 import "@tensorflow/tfjs";
 import { readFileSync } from "node:fs";
+import { expectClose } from "@tensorar/testing";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { attachTensorAR, lossAndGradients, type Params, windowLoss } from "../src";
 import { CachedDecode } from "./cached-decode";
-import { expectClose } from "./compare";
 import { ownBackbone } from "./own-backbone";
 import { randomTensor } from "./random";
 

@@ -1,4 +1,5 @@
 import "@tensorflow/tfjs";
+import { expectClose, expectTensor, type ReferenceCase, referenceCases, requireCases } from "@tensorar/testing";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
@@ -15,15 +16,13 @@ import {
   rarShapes,
 } from "../src";
 import { crossEntropy } from "../src/ops/cross-entropy";
-import { expectClose, expectTensor } from "./compare";
 import { compiled } from "./compiled";
-import { type ReferenceCase, referenceCases, referenceRoot } from "./reference";
 
 // Expected values: the original PyTorch code in float32. Tolerances are the fixtures' own: about ten times the distance
 // of the original's float32 from float64.
 
 const cases = referenceCases("modeling/rar.py");
-if (cases.length === 0) test.skip(`no RAR under ${referenceRoot}; set TENSORAR_REFERENCE`, () => {});
+requireCases("RAR", cases);
 
 beforeAll(async () => {
   await tf.setBackend("cpu");
@@ -76,7 +75,7 @@ describe.each(cases.filter((fixture) => !full(fixture)))("$name", (fixture) => {
       fixture.tensor("permuted.loss").data as Float32Array,
       fixture.tolerance("loss"),
     );
-    const names = fixture.json.grad_names!;
+    const names: string[] = fixture.json.grad_names;
     expect(Object.keys(grads).sort()).toEqual([...names].sort());
     // The case states none for gradients; they are of size 1 and below, and add up as many terms as logits do.
     const tolerance = { atol: fixture.tolerance("logits").atol, rtol: 1e-4 };

@@ -1,5 +1,6 @@
 import "@tensorflow/tfjs";
 import { slideWindows } from "@tensorar/noise";
+import { expectClose } from "@tensorar/testing";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
@@ -13,7 +14,6 @@ import {
 } from "../src";
 import { outputDecoder } from "../src/output-decoder";
 import { CachedDecode } from "./cached-decode";
-import { expectClose } from "./compare";
 import { randomCodes, randomTensor, TINY, tinyModel } from "./random";
 
 beforeAll(async () => {

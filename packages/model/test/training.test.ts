@@ -1,8 +1,8 @@
 import "@tensorflow/tfjs";
+import { expectClose } from "@tensorar/testing";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { adamW, emaUpdate, initAdamW, windowLoss } from "../src";
-import { expectClose } from "./compare";
 import { randomCodes, randomTensor } from "./random";
 
 beforeAll(async () => {

@@ -1,10 +1,11 @@
 import "@tensorflow/tfjs";
+import { expectClose } from "@tensorar/testing";
 import * as tf from "@tensorflow/tfjs-core";
 import * as ort from "onnxruntime-node";
 import * as web from "onnxruntime-web";
 import { beforeAll, describe, expect, test } from "vitest";
 import { compile, openModel, serializeModel, TensorARError, type TensorData } from "../src";
-import { expectClose } from "./compare";
+import { within } from "./within";
 
 // A few roundings of float32; both engines add in their own order.
 const TOLERANCE = 2e-5;
@@ -235,10 +236,10 @@ describe("training", () => {
       const batch = batchOf(size, size);
       const { value, grads } = await f({ params, ...batch });
       const eager = gradients({ params, ...batch });
-      expectClose(values(value), eager.value.dataSync(), TOLERANCE, "loss");
+      expectClose("loss", values(value), eager.value.dataSync(), within(TOLERANCE));
       for (const [i, gradient] of eager.grads.entries()) {
         expect(grads[i]!.shape).toEqual(gradient.shape);
-        expectClose(values(grads[i]), gradient.dataSync(), TOLERANCE, `gradient ${i}`);
+        expectClose(`gradient ${i}`, values(grads[i]), gradient.dataSync(), within(TOLERANCE));
       }
     }
     await f.dispose();
@@ -255,12 +256,12 @@ describe("training", () => {
       const eager = step({ params, moments, ...batch });
       ({ params, moments } = eager);
       losses.push(eager.loss.dataSync()[0]!);
-      expectClose(values(result.loss), eager.loss.dataSync(), TOLERANCE, `loss of step ${i}`);
+      expectClose(`loss of step ${i}`, values(result.loss), eager.loss.dataSync(), within(TOLERANCE));
     }
     expect(losses.at(-1)).toBeLessThan(0.8 * losses[0]!); // it learns, so the states differ from the first
     const state = (await f.getState()) as unknown as { params: { layers: TensorData[]; bias: TensorData } };
     for (const [i, actual] of [...state.params.layers, state.params.bias].entries())
-      expectClose(values(actual), list(params)[i]!.dataSync(), 10 * TOLERANCE, `parameter ${i}`); // 8 steps' roundings
+      expectClose(`parameter ${i}`, values(actual), list(params)[i]!.dataSync(), within(10 * TOLERANCE)); // 8 steps' roundings
     await f.dispose();
   });
 });

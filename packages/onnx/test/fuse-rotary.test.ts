@@ -1,9 +1,10 @@
 import "@tensorflow/tfjs";
+import { expectClose } from "@tensorar/testing";
 import * as tf from "@tensorflow/tfjs-core";
 import * as ort from "onnxruntime-node";
 import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { compile } from "../src";
-import { expectClose } from "./compare";
+import { within } from "./within";
 
 // R rows · H query heads · K key heads · L slots · W width of a head
 const [H, K, W, SLOTS] = [4, 2, 8, 12];
@@ -98,7 +99,7 @@ async function compared(fn: Fn, length: number | "slots"): Promise<Record<string
       );
       const [eager, actual] = [fn({ x, positions }), await form({ x, positions })];
       for (const [name, { data }] of Object.entries(actual as Record<string, { data: Float32Array }>))
-        expectClose(data, eager[name]!.dataSync(), TOLERANCE, `${name}, ${rows} rows, ${slots} slots`);
+        expectClose(`${name}, ${rows} rows, ${slots} slots`, data, eager[name]!.dataSync(), within(TOLERANCE));
     }
   }
   await form.dispose();

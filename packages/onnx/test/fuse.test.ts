@@ -1,9 +1,10 @@
 import "@tensorflow/tfjs";
+import { expectClose } from "@tensorar/testing";
 import * as tf from "@tensorflow/tfjs-core";
 import * as ort from "onnxruntime-node";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { compile, type FusionTarget, type OnnxModel, type TensorSpec, trace } from "../src";
-import { expectClose } from "./compare";
+import { within } from "./within";
 
 // A few roundings of float32: norms and rotations add in other orders than tfjs does.
 const TOLERANCE = 2e-5;
@@ -50,7 +51,7 @@ async function compared(
     for (const form of forms) {
       const results = (await form(x)) as { data: Float32Array }[];
       for (const [i, expected] of eager.entries())
-        expectClose(results[i]!.data, expected.dataSync(), tolerance, `output ${i} at ${size}`);
+        expectClose(`output ${i} at ${size}`, results[i]!.data, expected.dataSync(), within(tolerance));
     }
   }
   expect(fusedIn(forms[0]!.model)).toEqual([]);
@@ -93,7 +94,7 @@ describe("norms", () => {
     const form = await compile(fn, spec, { runtime: ort, fuse: "cuda" });
     expect(fusedIn(form.model)).toEqual(["SimplifiedLayerNormalization", "SimplifiedLayerNormalization"]);
     const inputs = { x: tf.randomNormal([3, D], 0, 1, "float32", 1), w: row(4) };
-    expectClose((await form(inputs)).y.data as Float32Array, fn(inputs).y.dataSync(), TOLERANCE);
+    expectClose("values", (await form(inputs)).y.data as Float32Array, fn(inputs).y.dataSync(), within(TOLERANCE));
     await form.dispose();
   });
 

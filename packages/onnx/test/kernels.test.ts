@@ -1,12 +1,13 @@
 import "@tensorflow/tfjs";
+import { expectClose } from "@tensorar/testing";
 import * as tf from "@tensorflow/tfjs-core";
 import * as ort from "onnxruntime-node";
 import { beforeAll, expect, test } from "vitest";
 import { compile } from "../src";
 import { KERNELS } from "../src/kernels";
 import type { TensorData } from "../src/tensordata";
-import { expectClose } from "./compare";
 import { type InputSpec, KERNEL_CASES, type KernelCase } from "./kernels.table";
+import { within } from "./within";
 
 // A few roundings of float32; both engines add in their own order.
 const TOLERANCE = 2e-5;
@@ -51,7 +52,7 @@ async function checkGradients(row: KernelCase, specs: readonly InputSpec[], seed
   const numeric = differences(row, inputs);
   // Central differences over float32: half the digits.
   for (const [i, expected] of numeric.entries())
-    expectClose(compiled[i]!.data as Float32Array, expected, 5e-3, "gradient");
+    expectClose("gradient", compiled[i]!.data as Float32Array, expected, within(5e-3));
 }
 
 /** Gradients of a weighted sum of all outputs with respect to the float inputs. */
@@ -114,7 +115,7 @@ function compare(actual: readonly TensorData[], expected: readonly tf.Tensor[], 
     expected.map(({ dtype, shape }) => [dtype, shape]),
   );
   for (const [i, tensor] of expected.entries())
-    expectClose(actual[i]!.data as Float32Array, tensor.dataSync(), tolerance, `${what} ${i}`);
+    expectClose(`${what} ${i}`, actual[i]!.data as Float32Array, tensor.dataSync(), within(tolerance));
 }
 
 const asArray = (result: tf.Tensor | tf.Tensor[]): tf.Tensor[] => (Array.isArray(result) ? result : [result]);

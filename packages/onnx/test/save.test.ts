@@ -3,13 +3,14 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import "@tensorflow/tfjs";
+import { expectClose } from "@tensorar/testing";
 import * as tf from "@tensorflow/tfjs-core";
 import * as ort from "onnxruntime-node";
 import * as web from "onnxruntime-web";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { compile, openModel, serializeModel, TensorARError, type TensorData, trace } from "../src";
 import { saveModel, saveModels } from "../src/node";
-import { expectClose } from "./compare";
+import { within } from "./within";
 
 // A few roundings of float32; both engines add in their own order.
 const TOLERANCE = 2e-5;
@@ -61,7 +62,7 @@ async function check(session: ort.InferenceSession, batch: number): Promise<void
   expect(Object.keys(results).sort()).toEqual(Object.keys(flat).sort());
   for (const [name, tensor] of Object.entries(flat)) {
     expect(results[name]!.dims).toEqual(tensor.shape);
-    expectClose(results[name]!.data as Float32Array, tensor.dataSync(), TOLERANCE, name);
+    expectClose(name, results[name]!.data as Float32Array, tensor.dataSync(), within(TOLERANCE));
   }
   tf.dispose([x, expected]);
 }
@@ -83,7 +84,7 @@ test("openModel gives a file's inputs and outputs the nesting of their names", a
   const expected = network({ x });
   expect(Object.keys(result).sort()).toEqual(["centred", "norms", "y"]);
   expect(Array.isArray(result.norms)).toBe(true);
-  expectClose(result.norms[1]!.data as Float32Array, expected.norms[1]!.dataSync(), TOLERANCE);
+  expectClose("values", result.norms[1]!.data as Float32Array, expected.norms[1]!.dataSync(), within(TOLERANCE));
   await f.dispose();
 });
 
@@ -120,7 +121,7 @@ describe("external data", () => {
     const f = await openModel(join(folder, "other.onnx"), { runtime: ort });
     const x = input(2);
     const [result] = Object.values(await f({ x })) as unknown as TensorData[];
-    expectClose(result!.data as Float32Array, tf.matMul(x, weights.in).dataSync(), TOLERANCE);
+    expectClose("values", result!.data as Float32Array, tf.matMul(x, weights.in).dataSync(), within(TOLERANCE));
     await f.dispose();
   });
 
@@ -188,7 +189,7 @@ describe("weights", () => {
     expect(f.inputs.map(({ name }) => name)).toEqual(["x", "w"]);
     const x = input(2);
     for (const w of [weights.in, tf.neg(weights.in)]) {
-      expectClose((await f({ x, w })).data as Float32Array, tf.matMul(x, w).dataSync(), TOLERANCE);
+      expectClose("values", (await f({ x, w })).data as Float32Array, tf.matMul(x, w).dataSync(), within(TOLERANCE));
     }
     await f.dispose();
   });
@@ -200,7 +201,7 @@ test("onnxruntime-web (wasm) runs the same file", async () => {
   for (const batch of [1, 6]) {
     const x = input(batch);
     const result = (await f({ x })) as unknown as { centred: TensorData };
-    expectClose(result.centred.data as Float32Array, network({ x }).centred.dataSync(), TOLERANCE);
+    expectClose("values", result.centred.data as Float32Array, network({ x }).centred.dataSync(), within(TOLERANCE));
   }
   await f.dispose();
 });

@@ -9,9 +9,9 @@ import {
   type TensorARModel,
 } from "@tensorar/model";
 import { createStream, slideWindows } from "@tensorar/noise";
+import { classConditional, requireCases } from "@tensorar/testing";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { classConditional, referenceCases, referenceRoot } from "../../model/test/reference";
 import { cachedDecoder, classLabels, type Decoder, generate, type StepInputs, type TensorData } from "../src";
 
 beforeAll(async () => {
@@ -47,8 +47,8 @@ function eagerDecoder(model: TensorARModel, params: Params, seen: number[] = [])
   return cachedDecoder({ tokens, windowSize: model.windowSize, vocabSize, conditioning, cache, run });
 }
 
-const cases = classConditional(referenceCases(), "cache.step_logits");
-if (cases.length === 0) test.skip(`no cached decoding under ${referenceRoot}; set TENSORAR_REFERENCE`, () => {});
+const cases = classConditional<LlamaGenConfig>("cache.step_logits");
+requireCases("cached decoding", cases);
 
 describe.each(cases)("$name", (fixture) => {
   const model = attachTensorAR(llamaGen(fixture.json.config), { windowSize: 1 });

@@ -1,12 +1,13 @@
 import { createStream } from "@tensorar/noise";
+import { requireCases } from "@tensorar/testing";
 import { describe, expect, test } from "vitest";
 import { createCategorical, type SamplingOptions } from "../src";
-import { filterCases, referenceRoot } from "./reference";
+import { filterCases } from "./filter-cases";
 
 const everything: SamplingOptions = { temperature: 1, topK: 0, topP: 1 };
 
 const cases = filterCases();
-if (cases.length === 0) test.skip(`no sampling filters under ${referenceRoot}; set TENSORAR_REFERENCE`, () => {});
+requireCases("sampling filters", cases);
 
 describe.each(cases)("$name", ({ logits, combos, tolerance }) => {
   const [rows, V] = logits.shape as [number, number];

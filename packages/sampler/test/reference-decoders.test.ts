@@ -9,9 +9,9 @@ import {
   type RarConfig,
   rar,
 } from "@tensorar/model";
+import { type ReferenceCase, referenceCases, requireCases } from "@tensorar/testing";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { type ReferenceCase, referenceCases, referenceRoot } from "../../model/test/reference";
 import {
   type Caption,
   captionFeatures,
@@ -55,7 +55,7 @@ function rowsOf(fixture: ReferenceCase, name: string): Float32Array[] {
 
 const runsOf = <Run>(source: string) => {
   const cases = referenceCases(source).filter(({ json }) => json.generate !== undefined);
-  if (cases.length === 0) test.skip(`no runs of ${source} under ${referenceRoot}; set TENSORAR_REFERENCE`, () => {});
+  requireCases(`runs of ${source}`, cases);
   return cases.flatMap((fixture) => (fixture.json.generate as unknown as Run[]).map((run) => ({ fixture, run })));
 };
 

@@ -1,16 +1,16 @@
 import "./backend";
+import { expectTensor, type ReferenceCase, requireCases } from "@tensorar/testing";
 import * as tf from "@tensorflow/tfjs-core";
 import { describe, expect, test } from "vitest";
 import { createTokenizer, type VqConfig, withoutPrefix } from "../src";
-import { channelsFirst, expectClose } from "./compare";
-import { casesFrom, hashWeights, type ReferenceCase, referenceFolder } from "./reference";
+import { channelsFirst } from "./layout";
+import { casesFrom } from "./vq-cases";
 
 const PREFIX = "gen_vision_model.";
 
 const cases = casesFrom("deepseek-ai/Janus", "/vq_model.py");
-if (cases.length === 0) {
-  test.skip(`no Janus cases in ${referenceFolder}: set TENSORAR_REFERENCE to the reference outputs`, () => {});
-}
+requireCases("Janus", cases);
+
 for (const each of cases) describe(each.name, () => parity(each));
 
 type JanusVision = Pick<VqConfig, "codebook_size" | "codebook_embed_dim" | "z_channels" | "ch" | "num_res_blocks"> & {
@@ -19,7 +19,7 @@ type JanusVision = Pick<VqConfig, "codebook_size" | "codebook_embed_dim" | "z_ch
 };
 
 function parity(given: ReferenceCase): void {
-  const { ch_mult, grid, ...vision } = (given.file.config as { gen_vision: JanusVision }).gen_vision;
+  const { ch_mult, grid, ...vision } = (given.json.config as { gen_vision: JanusVision }).gen_vision;
   const tokenizer = createTokenizer({
     kind: "vq",
     config: {
@@ -32,7 +32,7 @@ function parity(given: ReferenceCase): void {
       entropy_loss_ratio: 0,
     },
   });
-  const weights = given.weights.filter(({ name }) => name.startsWith(PREFIX));
+  const weights = given.json.weights!.filter(({ name }) => name.startsWith(PREFIX));
 
   test("has LlamaGen's parameters under a prefix", () => {
     const shapes = Object.fromEntries(weights.map(({ name, shape }) => [name, shape]));
@@ -41,11 +41,11 @@ function parity(given: ReferenceCase): void {
 
   test("decodes codes", () => {
     tf.tidy(() => {
-      const params = withoutPrefix(hashWeights({ seed: given.seed, weights }), PREFIX);
+      const params = withoutPrefix(given.params(), PREFIX);
       const { shape } = given.expected("image_ids");
       const codes = tf.tensor2d(given.integers("image_ids"), shape as [number, number], "int32");
       const images = tokenizer.decode(params, codes, [grid, grid]);
-      expectClose("decoded", channelsFirst(images), given.expected("decoded"), given.tolerances.decoded!);
+      expectTensor("decoded", channelsFirst(images), given.expected("decoded"), given.json.tolerances.decoded!);
     });
   });
 }

@@ -1,4 +1,5 @@
 import "./backend";
+import { expectTensor, type ReferenceCase, requireCases, valuesOf } from "@tensorar/testing";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
@@ -14,15 +15,14 @@ import {
 } from "../src";
 import { codesOf, vectorsOf } from "../src/magvit2/lfq";
 import { depthToSpace } from "../src/ops/depth-to-space";
-import { channelsFirst, channelsLast, expectClose, expectCodes, valuesOf } from "./compare";
-import { casesFrom, hashWeights, type ReferenceCase, referenceFolder } from "./reference";
+import { channelsFirst, channelsLast, expectCodes } from "./layout";
+import { casesFrom } from "./vq-cases";
 
 const REPOSITORY = "TencentARC/SEED-Voken";
 const tokenizers = casesFrom(REPOSITORY, "/improved_model.py");
-const quantizers = casesFrom(REPOSITORY, "/lookup_free_quantize.py").filter(({ file }) => "train" in file);
-if (tokenizers.length + quantizers.length === 0) {
-  test.skip(`no Open-MAGVIT2 cases in ${referenceFolder}: set TENSORAR_REFERENCE to the reference outputs`, () => {});
-}
+const quantizers = casesFrom(REPOSITORY, "/lookup_free_quantize.py").filter(({ json }) => "train" in json);
+requireCases("Open-MAGVIT2's tokenizers", [...tokenizers, ...quantizers]);
+
 for (const each of tokenizers) describe(each.name, () => parity(each));
 for (const each of quantizers) describe(each.name, () => quantizerParity(each));
 
@@ -31,8 +31,11 @@ const ONE_ROUNDING = { atol: 1e-6, rtol: 0 };
 const EXACT = { atol: 0, rtol: 0 };
 
 function parity(given: ReferenceCase): void {
-  const { expected, tolerances } = given;
-  const config = given.file.config as Magvit2Config;
+  const {
+    expected,
+    json: { tolerances },
+  } = given;
+  const config = given.json.config as Magvit2Config;
   const { gridOf, codebookSize } = createTokenizer({ kind: "magvit2", config });
   const image = expected("image");
   const N = image.shape[0]!;
@@ -41,12 +44,14 @@ function parity(given: ReferenceCase): void {
   const codes = (name: string) => tf.tensor2d(given.integers(name), [N, grid[0] * grid[1]], "int32");
   let params: Record<string, tf.Tensor>;
   beforeAll(() => {
-    params = hashWeights(given);
+    params = given.params();
   });
   afterAll(() => tf.dispose(params));
 
   test("has the original's parameters", () => {
-    expect(magvit2Shapes(config)).toEqual(Object.fromEntries(given.weights.map(({ name, shape }) => [name, shape])));
+    expect(magvit2Shapes(config)).toEqual(
+      Object.fromEntries(given.json.weights!.map(({ name, shape }) => [name, shape])),
+    );
     expect(codebookSize).toBe(2 ** bits);
   });
 
@@ -54,7 +59,7 @@ function parity(given: ReferenceCase): void {
     tf.tidy(() => {
       const { features, codes, quantized } = encodeMagvit2(params, config, channelsLast(image));
       const original = expected("encoder_out");
-      expectClose("features", channelsFirst(features), original, tolerances.encoder_out!);
+      expectTensor("features", channelsFirst(features), original, tolerances.encoder_out!);
       const rows = channelsLast(original).dataSync(); // [N, h, w, bits]
       const isUndecided = (at: number) => Math.abs(rows[at]!) < 1e-4; // the case file's note
       const indices = given.integers("indices");
@@ -65,7 +70,7 @@ function parity(given: ReferenceCase): void {
       const originalSigns = channelsLast(expected("quantized")).dataSync();
       const decided = Array.from(rows.keys()).filter((at) => !isUndecided(at));
       const pick = (values: ArrayLike<number>) => ({ shape: [decided.length], data: decided.map((at) => values[at]!) });
-      expectClose("quantized", pick(signs), pick(originalSigns), ONE_ROUNDING);
+      expectTensor("quantized", pick(signs), pick(originalSigns), ONE_ROUNDING);
     });
   });
 
@@ -73,27 +78,31 @@ function parity(given: ReferenceCase): void {
     tf.tidy(() => {
       const entries = vectorsOf(tf.reshape(codes("codes"), [-1]), bits);
       const entryImages = tf.reshape(entries, [N, ...grid, bits]);
-      expectClose("codes_entry", channelsFirst(entryImages), expected("codes_entry"), EXACT);
+      expectTensor("codes_entry", channelsFirst(entryImages), expected("codes_entry"), EXACT);
       const decoded = decodeMagvit2(params, config, codes("codes"), grid);
-      expectClose("decoded codes", channelsFirst(decoded), expected("decoded_codes"), tolerances.reconstruction!);
+      expectTensor("decoded codes", channelsFirst(decoded), expected("decoded_codes"), tolerances.reconstruction!);
     });
     tf.tidy(() => {
       const decoded = decodeMagvit2(params, config, codes("indices"), grid);
-      expectClose("reconstruction", channelsFirst(decoded), expected("reconstruction"), tolerances.reconstruction!);
+      expectTensor("reconstruction", channelsFirst(decoded), expected("reconstruction"), tolerances.reconstruction!);
     });
   });
 
   test("turns channels into pixels in the original's order", () => {
     tf.tidy(() => {
       const pixels = depthToSpace(channelsLast(expected("d2s_in")));
-      expectClose("depth to space", channelsFirst(pixels), expected("d2s_out"), EXACT);
+      expectTensor("depth to space", channelsFirst(pixels), expected("d2s_out"), EXACT);
     });
   });
 }
 
 function quantizerParity(given: ReferenceCase): void {
-  const { expected, integers, tolerances } = given;
-  const { bits, factorized_bits } = given.file.config as { bits: number; factorized_bits: number[] };
+  const {
+    expected,
+    integers,
+    json: { tolerances },
+  } = given;
+  const { bits, factorized_bits } = given.json.config as { bits: number; factorized_bits: number[] };
   const rowsOf = (name: string) => {
     const images = channelsLast(expected(name)); // [N, h, w, bits]
     return { images, rows: tf.reshape(images, [-1, images.shape[3]]) as tf.Tensor2D };
@@ -108,12 +117,12 @@ function quantizerParity(given: ReferenceCase): void {
       expect(parts.map((part) => part.dataSync())).toEqual([integers("indices_pre"), integers("indices_post")]);
       expect(joinCodes(parts, factorized_bits).dataSync()).toEqual(integers("indices"));
       const vectors = channelsFirst(tf.reshape(vectorsOf(codes, bits), images.shape));
-      expectClose("quantized", vectors, expected("quantized"), tolerances.quantized!);
-      expectClose("entry_from_indices", vectors, expected("entry_from_indices"), EXACT);
+      expectTensor("quantized", vectors, expected("quantized"), tolerances.quantized!);
+      expectTensor("entry_from_indices", vectors, expected("entry_from_indices"), EXACT);
     });
   });
 
-  for (const [key, weights] of Object.entries(given.file.train as Record<string, LfqLossWeights>)) {
+  for (const [key, weights] of Object.entries(given.json.train as Record<string, LfqLossWeights>)) {
     test(`has the original's losses and their gradient with weights ${key}`, () => {
       const scalar = (name: string) => expected(`train.${key}.${name}`);
       tf.tidy(() => {
@@ -121,7 +130,7 @@ function quantizerParity(given: ReferenceCase): void {
         expect(codesOf(rows).dataSync()).toEqual(integers(`train.${key}.indices`));
         const losses = lfqLosses(images, weights);
         for (const name of ["entropy_aux", "per_sample_entropy", "codebook_entropy", "commitment"] as const) {
-          expectClose(name, valuesOf(losses[name]), scalar(name), tolerances.entropy!);
+          expectTensor(name, valuesOf(losses[name]), scalar(name), tolerances.entropy!);
         }
         // The case file's note: the gradient is of entropy_aux + 0.25 · commitment.
         const loss = (z: tf.Tensor) => {
@@ -140,7 +149,7 @@ function quantizerParity(given: ReferenceCase): void {
         expect(distance).toBeLessThan(1e-5);
         const { atol, rtol } = tolerances.grad!;
         const target = { shape: images.shape, data: exact };
-        expectClose("gradient", valuesOf(gradient), target, { atol: atol + distance, rtol });
+        expectTensor("gradient", valuesOf(gradient), target, { atol: atol + distance, rtol });
       });
     });
   }

@@ -2,7 +2,7 @@ import "./backend";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, expect, test } from "vitest";
 import { decodeVq, encodeVq, initVq, vqLosses, vqShapes } from "../src";
-import { leaked } from "./compare";
+import { leaked } from "./layout";
 import { randomCodes, randomImages, TINY } from "./tiny";
 
 let params: Record<string, tf.Tensor>;

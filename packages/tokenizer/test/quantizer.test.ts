@@ -1,11 +1,11 @@
 import "./backend";
 import { createStream } from "@tensorar/noise";
+import { expectTensor, valuesOf } from "@tensorar/testing";
 import * as tf from "@tensorflow/tfjs-core";
 import { describe, expect, test } from "vitest";
 import { resolveConfig } from "../src/config";
 import { entropyLoss } from "../src/quantizer/entropy";
 import { quantize, quantizerLosses } from "../src/quantizer/quantize";
-import { expectClose, valuesOf } from "./compare";
 import { TINY } from "./tiny";
 
 const CODEBOOK = "quantize.embedding.weight";
@@ -54,7 +54,7 @@ describe.each([true, false])("codebook_l2_norm %s", (l2) => {
       });
       expect(new Set(chosen).size).toBeGreaterThan(10);
       const rows = { shape: [200, 4], data: chosen.flatMap((code) => usedCodes[code]!) };
-      expectClose("chosen", valuesOf(result.chosen), rows, { atol: 1e-6, rtol: 1e-6 }); // some roundings of float32
+      expectTensor("chosen", valuesOf(result.chosen), rows, { atol: 1e-6, rtol: 1e-6 }); // some roundings of float32
     });
   });
 
@@ -68,12 +68,12 @@ describe.each([true, false])("codebook_l2_norm %s", (l2) => {
       const mean = sum(distances) / (200 * 4);
       const scalar = (value: number) => ({ shape: [], data: [value] });
       const fewRoundings = { atol: 0, rtol: 1e-5 };
-      expectClose("vq_loss", valuesOf(losses.vq_loss), scalar(mean), fewRoundings);
-      expectClose("commit_loss", valuesOf(losses.commit_loss), scalar(0.25 * mean), fewRoundings);
+      expectTensor("vq_loss", valuesOf(losses.vq_loss), scalar(mean), fewRoundings);
+      expectTensor("commit_loss", valuesOf(losses.commit_loss), scalar(0.25 * mean), fewRoundings);
       const logits = usedLatents.map((latent) => usedCodes.map((code) => -squaredDistance(code, latent) / 0.01));
       // Dividing by 0.01 makes of float32's 1e-6 up to 1e-4.
       const amplified = { atol: 0, rtol: 1e-3 };
-      expectClose("entropy_loss", valuesOf(losses.entropy_loss), scalar(0.1 * originalEntropy(logits)), amplified);
+      expectTensor("entropy_loss", valuesOf(losses.entropy_loss), scalar(0.1 * originalEntropy(logits)), amplified);
     });
   });
 });
@@ -96,7 +96,7 @@ describe("entropyLoss", () => {
   test.each(Object.keys(cases))("of %s is the original's formula in float64, and so is its gradient", (name) => {
     const logits = cases[name]!;
     const { value, grad } = tf.valueAndGrad((x: tf.Tensor) => entropyLoss(x as tf.Tensor2D))(tf.tensor2d(logits));
-    expectClose("value", valuesOf(value), { shape: [], data: [originalEntropy(logits)] }, tolerance);
+    expectTensor("value", valuesOf(value), { shape: [], data: [originalEntropy(logits)] }, tolerance);
     const STEP = 1e-5; // error of central differences in float64: about 1e-10
     const slope = (i: number, j: number) => {
       const shifted = (by: number) =>
@@ -104,7 +104,7 @@ describe("entropyLoss", () => {
       return (shifted(STEP) - shifted(-STEP)) / (2 * STEP);
     };
     const slopes = logits.flatMap((row, i) => row.map((_, j) => slope(i, j)));
-    expectClose("gradient", valuesOf(grad), { shape: [logits.length, logits[0]!.length], data: slopes }, tolerance);
+    expectTensor("gradient", valuesOf(grad), { shape: [logits.length, logits[0]!.length], data: slopes }, tolerance);
     tf.dispose([value, grad]);
   });
 });

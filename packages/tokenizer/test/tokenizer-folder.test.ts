@@ -3,10 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TensorData } from "@tensorar/checkpoint";
 import { fillUniform } from "@tensorar/noise";
+import { expectTensor } from "@tensorar/testing";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { vqShapes } from "../src";
 import { loadTokenizer, saveTokenizer, type TokenizerFolder } from "../src/node";
-import { expectClose } from "./compare";
 import { TINY } from "./tiny";
 
 let folder: string;
@@ -34,7 +34,7 @@ function expectSame({ tensors, ...description }: TokenizerFolder, expected: Toke
   for (const [name, tensor] of Object.entries(tensors)) {
     expect(tensor.dtype, name).toBe("float32");
     const data = (each: TensorData) => ({ shape: each.shape, data: each.data as Float32Array });
-    expectClose(name, data(tensor), data(originals[name]!), { atol: 0, rtol: 0 });
+    expectTensor(name, data(tensor), data(originals[name]!), { atol: 0, rtol: 0 });
   }
 }
 

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { compile } from "@tensorar/onnx";
+import { expectTensor, valuesOf } from "@tensorar/testing";
 import * as tf from "@tensorflow/tfjs-core";
 import * as ort from "onnxruntime-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -22,7 +23,7 @@ import { decoderLayers as magvit2Decoder, encoderLayers as magvit2Encoder } from
 import { decoderLayers as maskgitDecoder, encoderLayers as maskgitEncoder } from "../src/maskgit/layers";
 import { runLayers } from "../src/network";
 import { loadTokenizer, saveTokenizer, type TokenizerFolder } from "../src/node";
-import { expectClose, leaked, valuesOf } from "./compare";
+import { leaked } from "./layout";
 import { randomCodes, randomImages, TINY } from "./tiny";
 
 const MASKGIT = {
@@ -91,7 +92,7 @@ describe.each(specs)("$kind", (spec) => {
         const alone = tokenizer.encode(params, tf.slice(batch, [i], [1]) as tf.Tensor4D);
         expect(alone.codes.dataSync()).toEqual(values.slice(i * T, (i + 1) * T));
         const image = tokenizer.decode(params, alone.codes, grid);
-        expectClose("decoded", valuesOf(image), valuesOf(tf.slice(decoded, [i], [1])), ROUNDING);
+        expectTensor("decoded", valuesOf(image), valuesOf(tf.slice(decoded, [i], [1])), ROUNDING);
       }
     });
   });
@@ -115,11 +116,11 @@ describe.each(specs)("$kind", (spec) => {
       const [given, chosen] = [images(count), codes(count)];
       const decoded = (await decode({ codes: chosen })).images;
       const eager = tokenizer.decode(params, chosen, grid);
-      expectClose("decoded", { ...decoded, data: decoded.data as Float32Array }, valuesOf(eager), ROUNDING);
+      expectTensor("decoded", { ...decoded, data: decoded.data as Float32Array }, valuesOf(eager), ROUNDING);
       const compiled = await encode({ images: given });
       const encoded = tokenizer.encode(params, given);
       const features = { ...compiled.features, data: compiled.features.data as Float32Array };
-      expectClose("features", features, valuesOf(encoded.features), ROUNDING);
+      expectTensor("features", features, valuesOf(encoded.features), ROUNDING);
       expect(compiled.codes.data).toEqual(encoded.codes.dataSync());
       tf.dispose([given, chosen, eager, ...Object.values(encoded)]);
     }
@@ -163,7 +164,7 @@ describe.each(specs)("$kind", (spec) => {
       const { tensors: loaded, ...description } = await loadTokenizer(folder, TOKENIZER_KINDS);
       expect(description).toEqual({ ...spec, imageSize: 8 });
       for (const [name, { shape, data }] of Object.entries(loaded)) {
-        expectClose(name, { shape, data: data as Float32Array }, tensors[name]!, { atol: 0, rtol: 0 });
+        expectTensor(name, { shape, data: data as Float32Array }, tensors[name]!, { atol: 0, rtol: 0 });
       }
       const others = TOKENIZER_KINDS.filter((kind) => kind !== spec.kind);
       await expect(loadTokenizer(folder, others)).rejects.toThrow(

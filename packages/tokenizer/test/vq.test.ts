@@ -1,8 +1,8 @@
 import "./backend";
+import { expectTensor, valuesOf } from "@tensorar/testing";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect, test } from "vitest";
 import { decodeVq, encodeVq, gridOf, initVq, type VqConfig, vqLosses } from "../src";
-import { expectClose, valuesOf } from "./compare";
 import { randomCodes, randomImages, TINY } from "./tiny";
 
 /** The same arithmetic on other shapes, which a backend may sum in another order: some roundings of values up to 10. */
@@ -40,10 +40,10 @@ test.each(Object.keys(variants))("%s: images that are not square keep their shap
     const at = (tensor: tf.Tensor, i: number) => tf.slice(tensor, [i], [1]);
     for (let i = 0; i < 3; i++) {
       const alone = encodeVq(params, config, at(images, i) as tf.Tensor4D);
-      expectClose("latents", valuesOf(alone.latents), valuesOf(at(latents, i)), ROUNDING);
+      expectTensor("latents", valuesOf(alone.latents), valuesOf(at(latents, i)), ROUNDING);
       expect(alone.codes.dataSync()).toEqual(at(codes, i).dataSync());
       const image = decodeVq(params, config, alone.codes, grid);
-      expectClose("decoded", valuesOf(image), valuesOf(at(decoded, i)), ROUNDING);
+      expectTensor("decoded", valuesOf(image), valuesOf(at(decoded, i)), ROUNDING);
     }
   });
 });
@@ -78,11 +78,11 @@ test("the reconstruction loss is of the decoded codes, squared and absolute as w
       const { l2 = 1, l1 = 0 }: { l2?: number; l1?: number } = weights;
       const losses = vqLosses(params, TINY, images, weights);
       const expected = { shape: [], data: [l2 * squared + l1 * absolute] };
-      expectClose("reconstruction", valuesOf(losses.reconstruction), expected, ROUNDING);
+      expectTensor("reconstruction", valuesOf(losses.reconstruction), expected, ROUNDING);
       const { reconstruction, vq_loss, commit_loss, entropy_loss } = losses;
       const parts = [reconstruction, vq_loss, commit_loss, entropy_loss].map((part) => part.dataSync()[0]!);
       const total = { shape: [], data: [parts.reduce((a, b) => a + b, 0)] };
-      expectClose("total", valuesOf(losses.total), total, ROUNDING);
+      expectTensor("total", valuesOf(losses.total), total, ROUNDING);
       expect(losses.codes.dataSync()).toEqual(codes.dataSync());
     }
   });
