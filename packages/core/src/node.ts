@@ -2,6 +2,7 @@ export { type PutBytes, replaceFile, writeFileAtomic } from "./files/atomic";
 export { CHECKSUMS, checkFolder, writeChecksums } from "./files/checksums";
 export { fileError } from "./files/errors";
 export { type FolderOptions, writeFolderAtomic } from "./files/folder";
+export { withLock } from "./files/lock";
 export {
   checkOutputFile,
   type OutputFolder,
