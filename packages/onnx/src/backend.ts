@@ -17,10 +17,22 @@ export type Lowering = (
 /** Ops that draw random numbers in JavaScript: tracing them would freeze one draw into the graph for ever. */
 const RANDOM_OPS = /^(random\w*|truncatedNormal|rand|multinomial|dropout)__op$/;
 
-/** Tensors captured by the traced function: names for those that have one, and what was read, by data id. */
+/** Tensors captured by the traced function: names for those that have one, and what was read, by data id and type. */
 export interface Weights {
-  readonly names: ReadonlyMap<object, { readonly name: string; readonly shape: readonly number[] }>;
-  readonly data: Map<object, TypedArray>;
+  readonly names: ByData<{ readonly name: string; readonly shape: readonly number[] }>;
+  readonly data: ByData<TypedArray>;
+}
+
+/** A value for each type of each data id: a cast that loses nothing gives a tensor of another type with the same data. */
+export class ByData<T> {
+  readonly #types = new Map<object, Map<string, T>>();
+  get(dataId: object, dtype: string): T | undefined {
+    return this.#types.get(dataId)?.get(dtype);
+  }
+  set(dataId: object, dtype: string, value: T): void {
+    const types = this.#types.get(dataId) ?? new Map<string, T>();
+    this.#types.set(dataId, types.set(dtype, value));
+  }
 }
 
 /** One run of a function under the recording backend. */
@@ -29,7 +41,8 @@ export class Recording {
   /** An error that tfjs could only report by a promise, too late for the trace. */
   failure: TensorARError | undefined;
   readonly #values = new WeakMap<object, Value>();
-  readonly #captured = new Map<object, Value>();
+  readonly #captured = new ByData<Value>();
+  #captures = 0;
   /** Everything made while recording, so that it can be disposed whatever happens. */
   readonly #tensors: tf.Tensor[] = [];
 
@@ -58,18 +71,19 @@ export class Recording {
         `a disposed tensor, or one of an earlier trace, is used${at(new Error())}; tensors made while tracing end with the trace`,
       );
     }
-    const whole = this.#captured.get(dataId) ?? this.#capture(dataId, shape, elementType(dtype));
+    const whole = this.#captured.get(dataId, dtype) ?? this.#capture(dataId, shape, elementType(dtype));
     // One buffer can be seen with several shapes: reshaped tensors share it.
     return sameShape(whole.shape, shape) ? whole : this.builder.reshape(whole, shape);
   }
 
   #capture(dataId: object, shape: readonly number[], dtype: ElementType): Value {
-    const named = this.weights.names.get(dataId);
-    const data = this.weights.data.get(dataId) ?? ownArray(tf.engine().readSync(dataId), dtype);
-    this.weights.data.set(dataId, data);
-    const name = named?.name ?? `captured/${this.#captured.size}`;
+    const named = this.weights.names.get(dataId, dtype);
+    const data = this.weights.data.get(dataId, dtype) ?? ownArray(tf.engine().readSync(dataId), dtype);
+    this.weights.data.set(dataId, dtype, data);
+    const name = named?.name ?? `captured/${this.#captures}`;
+    this.#captures++;
     const value: Value = { dtype, shape: named?.shape ?? shape, source: { kind: "weight", name, data } };
-    this.#captured.set(dataId, value);
+    this.#captured.set(dataId, dtype, value);
     return value;
   }
 

@@ -21,7 +21,8 @@ export interface CompileOptions<K extends string> extends RuntimeOptions<K>, Tra
 export type Compiled<S, O, K extends string> = CompiledFunction<
   Without<Feeds<S>, K>,
   Without<Results<O>, K>,
-  Only<Feeds<S>, K>
+  Only<Feeds<S>, K>,
+  Only<Results<O>, K>
 > & {
   readonly model: OnnxModel;
 };
@@ -37,7 +38,7 @@ export async function compile<const S extends Nested<Spec>, O extends object, co
   inputs: S,
   options: CompileOptions<K>,
 ): Promise<Compiled<S, O, K>> {
-  const { weights, name, fuse, quantize, ...runtime } = options;
+  const { weights, name, fuse, quantize, ...runtime } = options ?? {};
   const model = trace(fn, inputs, {
     ...(weights && { weights }),
     ...(name !== undefined && { name }),

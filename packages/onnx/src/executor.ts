@@ -6,7 +6,7 @@ import { flatten, mapLeaves, type Nested, unflatten, visitTogether } from "./nes
 import type { CompiledFunction, Runtime } from "./session";
 import {
   type BackendTensor,
-  checkFeed,
+  checkedFeed,
   type Feed,
   fromRuntime,
   hostTensor,
@@ -86,7 +86,9 @@ export class Executor {
         throw new TensorARError(`state "${input.name}" has no value; call setState() before the first call`);
       feeds[input.name] = current;
     }
-    const results = await this.session.run(feeds, this.#fetches());
+    const results = await this.session.run(feeds, this.#fetches()).catch((cause: Error) => {
+      throw new TensorARError(`ONNX Runtime can't run this call: ${cause.message}`, { cause });
+    });
     this.#advance(results);
     return mapLeaves(this.#results, isName, (name) => fromRuntime(results[name] as Tensor));
   }
@@ -111,8 +113,8 @@ export class Executor {
     return feeds;
   }
 
-  #wrap(port: Port, { dtype, shape, data }: TensorData): Tensor {
-    checkFeed(port, { dtype, shape, data });
+  #wrap(port: Port, feed: TensorData): Tensor {
+    const { dtype, shape, data } = checkedFeed(port, feed);
     return new this.runtime.Tensor(dtype as "float32", data as Float32Array, shape);
   }
 

@@ -1,6 +1,6 @@
 export { TensorARError } from "@tensorar/core";
 export { type ChoiceParts, composeChoice } from "./choice";
-export { compile } from "./compile";
+export { type Compiled, type CompileOptions, compile, type Feeds, type Results } from "./compile";
 export { fromFloat16, toFloat16 } from "./float16";
 export { composeLoop, type LoopParts, type Settle } from "./loop";
 export type { ComposedModel, OnnxModel, Port } from "./model";

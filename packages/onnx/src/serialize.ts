@@ -70,9 +70,14 @@ export interface WrittenGraph {
   readonly initializers: readonly Initializer[];
 }
 
-/** What a model was composed of, if it was, or its traced graph. */
-export const writeGraph = (model: OnnxModel | ComposedModel): WrittenGraph =>
-  "written" in model ? model.written : writeScope(model, "");
+/** What a model was composed of, if it was, or its traced graph. @throws TensorARError when it is neither */
+export function writeGraph(model: OnnxModel | ComposedModel): WrittenGraph {
+  const { written, graph } = Object(model) as Partial<OnnxModel & ComposedModel>;
+  if (written) return written;
+  if (!graph)
+    throw new TensorARError("there is no model to write; pass what trace, composeLoop or composeChoice returns");
+  return writeScope(model as OnnxModel, "");
+}
 
 /**
  * One of several graphs that become one: names of its own begin with `prefix`, so that they differ from the others'. Inputs,

@@ -19,16 +19,15 @@ export interface Runtime {
 export interface RuntimeOptions<K extends string = string> {
   readonly runtime: Runtime;
   /** Execution providers in order of preference, such as `["webgpu", "cpu"]`. Default: the runtime's. */
-  readonly providers?: readonly (InferenceSession.ExecutionProviderConfig | string)[];
+  readonly providers?: readonly (InferenceSession.ExecutionProviderConfig | string)[] | undefined;
   /** Threads for one operator. Default: the runtime's, usually all cores. */
-  readonly threads?: number;
+  readonly threads?: number | undefined;
   /** Further options of the runtime's session, by its own names. */
-  readonly session?: Omit<
-    InferenceSession.SessionOptions,
-    "executionProviders" | "intraOpNumThreads" | "preferredOutputLocation"
-  >;
+  readonly session?:
+    | Omit<InferenceSession.SessionOptions, "executionProviders" | "intraOpNumThreads" | "preferredOutputLocation">
+    | undefined;
   /** Top-level keys that are both inputs and outputs: their tensors stay in the runtime from call to call. */
-  readonly state?: readonly K[];
+  readonly state?: readonly K[] | undefined;
 }
 
 /** A function that runs on ONNX Runtime. Calls are queued: one runs at a time. */
@@ -36,12 +35,13 @@ export interface CompiledFunction<
   I = Nested<Feed>,
   O = Nested<TensorData>,
   S = Readonly<Record<string, Nested<Feed>>>,
+  R = Readonly<Record<string, Nested<TensorData>>>,
 > {
   (inputs: I): Promise<O>;
   /** Gives the state keys their tensors; needed before the first call. The arrays are copied. */
   setState(state: S): Promise<void>;
   /** Copies of the current state. */
-  getState(): Promise<Readonly<Record<string, Nested<TensorData>>>>;
+  getState(): Promise<R>;
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
   /** Frees the runtime's memory; calls after it fail. */
@@ -52,10 +52,19 @@ export interface CompiledFunction<
  * Opens an ONNX file, by path (in a browser: URL) or as bytes. Inputs and outputs are nested by splitting their names at
  * "/"; keys that count 0, 1, 2, … make an array.
  *
+ * What a file takes and returns is known when it is open, and every call is checked against it. For TypeScript, say it by
+ * `openModel<Inputs, Outputs>`; without, inputs and outputs are any nesting of tensors.
+ *
  * @throws TensorARError when the runtime can't open it, or a key of `state` is not both input and output
  */
-export async function openModel(model: Uint8Array | string, options: RuntimeOptions): Promise<CompiledFunction> {
-  return createSession(model, undefined, options);
+export async function openModel<I = Nested<Feed>, O = Nested<TensorData>>(
+  model: Uint8Array | string,
+  options: RuntimeOptions,
+): Promise<CompiledFunction<I, O>> {
+  return (await createSession(model, undefined, options)) as CompiledFunction<unknown, unknown> as CompiledFunction<
+    I,
+    O
+  >;
 }
 
 const HOST_PROVIDERS = new Set(["cpu", "wasm"]);
@@ -66,7 +75,7 @@ export async function createSession(
   known: Signature | undefined,
   options: RuntimeOptions,
 ): Promise<CompiledFunction> {
-  const { runtime, providers, state = [] } = options;
+  const { runtime, providers, state = [] } = options ?? {};
   if (typeof runtime?.InferenceSession?.create !== "function") {
     throw new TensorARError(
       'option "runtime" is not ONNX Runtime; pass the namespace: `import * as ort from "onnxruntime-node"`',
@@ -81,7 +90,7 @@ export async function createSession(
   const session = probe && stay.length === 0 ? probe : await openSession(model, options, stay);
   const download = onGpu ? () => openSession(identityModel(cells.map(({ input }) => input)), options, []) : undefined;
   // onnxruntime-node writes into preallocated outputs; onnxruntime-web copies.
-  const reuse = HOST_PROVIDERS.has(providerName(providers?.[0])) && "node" in (runtime.env.versions ?? {});
+  const reuse = HOST_PROVIDERS.has(providerName(providers?.[0])) && "node" in (runtime.env?.versions ?? {});
   return new Executor(runtime, session, signature, cells, reuse, download).function();
 }
 

@@ -57,8 +57,42 @@ export const hostTensor = async (tensor: BackendTensor): Promise<TensorData> => 
   data: await tensor.data(),
 });
 
-/** Throws unless the tensor has the type and shape that the port asks for. */
-export function checkFeed({ name, dtype, shape }: Port, feed: TensorData): void {
+/** The array that holds each type. */
+const ARRAYS = {
+  ...{ float32: Float32Array, float64: Float64Array, float16: Uint16Array, bfloat16: Uint16Array },
+  ...{
+    int64: BigInt64Array,
+    int32: Int32Array,
+    int16: Int16Array,
+    int8: Int8Array,
+    uint8: Uint8Array,
+    bool: Uint8Array,
+  },
+} as const;
+
+const INTEGERS = [Int32Array, Int16Array, Int8Array, Uint16Array, Uint8Array, Uint8ClampedArray];
+
+/**
+ * The same numbers in the array that holds `dtype`. TensorFlow.js casts whole numbers to float32 without touching them, so
+ * that a float32 tensor may hold an Int32Array or a Uint8Array.
+ * @returns undefined where that is no widening of whole numbers
+ */
+export function arrayOf(dtype: DType, data: ArrayBufferView): TypedArray | undefined {
+  const Wanted = ARRAYS[dtype];
+  if (data instanceof Wanted) return data;
+  if (dtype === "float16") return halfBits(data);
+  const isWider = Wanted === Float32Array || Wanted === Float64Array || Wanted === Int32Array;
+  return isWider && INTEGERS.some((Whole) => data instanceof Whole) ? Wanted.from(data as Int32Array) : undefined;
+}
+
+/** The bits of a Float16Array, which newer engines have and give for halves. */
+function halfBits(data: ArrayBufferView): Uint16Array | undefined {
+  if (Object.prototype.toString.call(data) !== "[object Float16Array]") return undefined;
+  return new Uint16Array(data.buffer, data.byteOffset, data.byteLength / 2);
+}
+
+/** The tensor in the array of its type. @throws TensorARError unless it has the type and shape that the port asks for */
+export function checkedFeed({ name, dtype, shape }: Port, feed: TensorData): TensorData {
   const fits =
     feed.shape.length === shape.length && shape.every((size, i) => typeof size === "string" || size === feed.shape[i]);
   if (feed.dtype !== dtype || !fits) {
@@ -72,9 +106,18 @@ export function checkFeed({ name, dtype, shape }: Port, feed: TensorData): void 
       `input "${name}" of shape [${feed.shape.join(", ")}] holds ${feed.data.length} elements; ${size} are needed`,
     );
   }
+  if (!(feed.dtype in ARRAYS)) return feed; // of a file: a type that the runtime alone knows
+  const data = arrayOf(feed.dtype, feed.data);
+  if (data) return { dtype: feed.dtype, shape: feed.shape, data };
+  const given = feed.data.constructor.name;
+  throw new TensorARError(
+    `input "${name}" is ${feed.dtype} in an array of type ${given}; give ${ARRAYS[feed.dtype].name}`,
+  );
 }
 
 /** A view of a runtime's tensor whose data is on the host. */
 export function fromRuntime(tensor: Tensor): TensorData {
-  return { dtype: tensor.type as DType, shape: tensor.dims, data: tensor.data as TypedArray };
+  const dtype = tensor.type as DType;
+  const data = tensor.data as TypedArray;
+  return { dtype, shape: tensor.dims, data: dtype === "float16" ? (arrayOf(dtype, data) ?? data) : data };
 }

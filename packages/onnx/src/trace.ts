@@ -1,5 +1,6 @@
 import { TensorARError } from "@tensorar/core";
 import type * as tf from "@tensorflow/tfjs-core";
+import { ByData, type Weights } from "./backend";
 import type { Graph } from "./graph";
 import { makeModel, type OnnxModel } from "./model";
 import { flatten, type Nested } from "./nested";
@@ -12,16 +13,16 @@ import { type Samples, sampleSizes, unify } from "./unify";
 
 export interface TraceOptions {
   /** Names, by key path, for tensors that the function captures; others become `captured/0`, `captured/1`, …. */
-  readonly weights?: Nested<tf.Tensor>;
+  readonly weights?: Nested<tf.Tensor> | undefined;
   /** Name of the graph. Default: `graph`. */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /**
    * Writes norms, rotary embeddings and activations as ONNX Runtime's own operators, those that this execution provider runs
    * fast; such a graph runs on ONNX Runtime only. Default: standard operators alone.
    */
-  readonly fuse?: FusionTarget;
+  readonly fuse?: FusionTarget | undefined;
   /** Stores weights of matrix products in fewer bits; such a graph runs on ONNX Runtime only. */
-  readonly quantize?: Quantization;
+  readonly quantize?: Quantization | undefined;
 }
 
 /**
@@ -46,11 +47,9 @@ export function trace<const S extends Nested<Spec>, O extends object>(
 export function traceGraph(fn: (inputs: never) => unknown, inputs: Nested<Spec>, options: TraceOptions): Graph {
   const entries = flattenSpecs(inputs);
   const dimensions = findDimensions(entries);
-  const named = flatten(options.weights ?? {}, isTensor, "weight");
-  const weights = {
-    names: new Map(named.map(([name, { dataId, shape }]) => [dataId as object, { name, shape }])),
-    data: new Map(),
-  };
+  const weights: Weights = { names: new ByData(), data: new ByData() };
+  for (const [name, { dataId, dtype, shape }] of flatten(options.weights ?? {}, isTensor, "weight"))
+    weights.names.set(dataId, dtype, { name, shape });
   const samples = chooseSamples(entries, dimensions.length);
   const recordings = Array.from({ length: dimensions.length === 0 ? 1 : 2 ** dimensions.length + 1 }, (_, index) => {
     const sizes = sampleSizes(samples, index);

@@ -297,3 +297,64 @@ test("200 calls and 40 compilations leave no tensors and no memory behind", asyn
   expect((process.memoryUsage().rss - memory) / 2 ** 20).toBeLessThan(100);
   x.dispose();
 });
+
+describe("tensors whose array is not that of their type", () => {
+  const specs = { x: { dtype: "float32", shape: [2] } } as const;
+  const half = ({ x }: { x: tf.Tensor }) => tf.div(x, 2);
+
+  test.each(["int32", "bool"] as const)(
+    "a tensor cast from %s to float32 is fed and kept as state as float32",
+    async (dtype) => {
+      const cast = tf.cast(tf.tensor1d([1, 0], dtype), "float32");
+      expect(cast.dataSync()).not.toBeInstanceOf(Float32Array); // what tfjs leaves as it was
+      const f = await compile(half, specs, { runtime: ort });
+      expect(values(await f({ x: cast }))).toEqual([0.5, 0]);
+      expect(values(await f({ x: { dtype: "float32", shape: [2], data: cast.dataSync() } }))).toEqual([0.5, 0]);
+      await f.dispose();
+      const counter = await compile(({ x }) => ({ x: tf.add(x, 0.5) }), specs, { runtime: ort, state: ["x"] });
+      await counter.setState({ x: cast });
+      await counter({});
+      const { x } = await counter.getState();
+      expect(x.data).toEqual(Float32Array.of(1.5, 0.5));
+      await counter.dispose();
+    },
+  );
+
+  test("a captured tensor and its cast are two weights", async () => {
+    const counts = tf.tensor1d([3, 5], "int32");
+    const weights = { counts, scale: tf.cast(counts, "float32") };
+    const both = ({ x }: { x: tf.Tensor }) => ({
+      scaled: tf.mul(x, weights.scale),
+      remainders: tf.mod(weights.counts, tf.scalar(2, "int32")),
+    });
+    const f = await compile(both, specs, { runtime: ort, weights });
+    const { scaled, remainders } = await f({ x: data([2], [0.5, 1]) });
+    expect(values(scaled)).toEqual([1.5, 5]);
+    expect(remainders).toMatchObject({ dtype: "int32", data: Int32Array.of(1, 1) });
+    await f.dispose();
+  });
+
+  test("numbers that would be cut off are refused", async () => {
+    const f = await compile(
+      ({ n }) => tf.add(n, tf.scalar(1, "int32")),
+      { n: { dtype: "int32", shape: [1] } },
+      { runtime: ort },
+    );
+    const fed = f({ n: { dtype: "int32", shape: [1], data: Float32Array.of(1.5) } });
+    await expect(fed).rejects.toThrow('input "n" is int32 in an array of type Float32Array; give Int32Array');
+    await f.dispose();
+  });
+});
+
+test("undefined in place of options, inputs and models is refused by name", async () => {
+  const specs = { x: { dtype: "float32", shape: [1] } } as const;
+  const nothing = undefined as never;
+  await expect(compile(({ x }) => x, specs, nothing)).rejects.toThrow('option "runtime"');
+  await expect(openModel("decoder.onnx", nothing)).rejects.toThrow('option "runtime"');
+  await expect(compile(({ x }) => x, nothing, { runtime: ort })).rejects.toThrow('"input" is of type undefined');
+  expect(() => serializeModel(nothing)).toThrow("there is no model to write");
+  const options = { runtime: ort, providers: undefined, threads: undefined, session: undefined, state: undefined };
+  const f = await compile(({ x }) => x, specs, { ...options, weights: undefined, name: undefined, fuse: undefined });
+  await expect(f(nothing)).rejects.toThrow('"input" is of type undefined');
+  await f.dispose();
+});

@@ -14,9 +14,9 @@ export interface TensorData {
 // Types and not interfaces below: those are records by name as well, such as functions that `openModel` opens take.
 
 /** What one decoder step is given: the previous tensor, and the cache as inputs only. */
-export type StepInputs = {
+export type StepInputs<T extends ConditionTensors = ConditionTensors> = {
   /** int32 [R] for classes */
-  readonly condition: ConditionTensors;
+  readonly condition: T;
   /** int32 [R, k] */
   readonly window: TensorData;
   /** int32 [1]: the slot */
@@ -30,7 +30,7 @@ export type StepInputs = {
 };
 
 /** As {@link StepInputs}, for several slots in a row. */
-export type SlotsInputs = Omit<StepInputs, "window" | "position"> & {
+export type SlotsInputs<T extends ConditionTensors = ConditionTensors> = Omit<StepInputs<T>, "window" | "position"> & {
   /** int32 [R, L, k] */
   readonly windows: TensorData;
   /** int32 [L] */
@@ -66,20 +66,20 @@ export type FactorInputs = {
 /** A function of the model; it may be one whose outputs are known by name only, which are checked when they come. */
 export type Runs<Inputs, Outputs> = { run(inputs: Inputs): Promise<Outputs | NamedOutputs> }["run"];
 
-export interface CachedDecoderOptions<C> {
+export interface CachedDecoderOptions<C, T extends ConditionTensors = ConditionTensors> {
   readonly tokens: number;
   readonly windowSize: number;
   readonly vocabSize: number;
   /** V_0, V_1, … where a token consists of sub-tokens; needs `nextFactor`. */
   readonly factors?: readonly number[] | undefined;
   readonly cache: CacheShape;
-  readonly conditioning: Conditioning<C>;
+  readonly conditioning: Conditioning<C, T>;
   /** Runs the condition's slots. Without it the first step runs them, or the one that there is. */
-  prefill?: Runs<{ readonly condition: ConditionTensors }, PrefillOutputs> | undefined;
+  prefill?: Runs<{ readonly condition: NoInfer<T> }, PrefillOutputs> | undefined;
   /** Runs one step: the model's decode function, eagerly, compiled or from a file. Not needed beside `runSlots`. */
-  run?: Runs<StepInputs, StepOutputs> | undefined;
+  run?: Runs<StepInputs<NoInfer<T>>, StepOutputs> | undefined;
   /** Runs several slots at once: the model's decodeSlots function. Needed to look ahead. */
-  runSlots?: Runs<SlotsInputs, StepOutputs> | undefined;
+  runSlots?: Runs<SlotsInputs<NoInfer<T>>, StepOutputs> | undefined;
   /** Logits of the sub-tokens after the known ones. */
   nextFactor?: Runs<FactorInputs, Pick<StepOutputs, "logits">> | undefined;
 }
@@ -88,7 +88,9 @@ export interface CachedDecoderOptions<C> {
  * A decoder over a step function, with the KV cache kept here in plain arrays: the runtime reads them, and only the new
  * slot's rows come back. The cache grows in buckets, so that a step reads little more than what is filled.
  */
-export function cachedDecoder<C = number>(options: CachedDecoderOptions<C>): Decoder<C> {
+export function cachedDecoder<C = number, T extends ConditionTensors = ConditionTensors>(
+  options: CachedDecoderOptions<C, T>,
+): Decoder<C> {
   const { tokens, windowSize, vocabSize, factors, conditioning, prefill, nextFactor, runSlots } = options;
   const run = options.run ?? oneSlot(runSlots);
   return {
@@ -160,7 +162,9 @@ export function cachedDecoder<C = number>(options: CachedDecoderOptions<C>): Dec
 const WHERE = "cachedDecoder";
 
 /** A step by the function of several slots. */
-function oneSlot(runSlots: CachedDecoderOptions<never>["runSlots"]): Runs<StepInputs, StepOutputs> {
+function oneSlot<T extends ConditionTensors>(
+  runSlots: CachedDecoderOptions<never, T>["runSlots"],
+): Runs<StepInputs<T>, StepOutputs> {
   if (!runSlots) throw new TensorARError(`${WHERE}: nothing runs a step; pass run or runSlots`);
   return async ({ window, position, ...rest }) => {
     const [R, k] = window.shape as [number, number];

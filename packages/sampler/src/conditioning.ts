@@ -4,15 +4,15 @@ import type { TensorData } from "./cached-decoder";
 /** A condition as the step takes it: one tensor [R, ...], or several by name. */
 export type ConditionTensors = TensorData | Readonly<Record<string, TensorData>>;
 
-/** How a model takes conditions. */
-export interface Conditioning<C> {
+/** How a model takes conditions: `C` is that of one image, `T` those of a batch as the step takes them. */
+export interface Conditioning<C, T extends ConditionTensors = ConditionTensors> {
   /** What stands for "none" beside this condition in guidance. */
   unconditional(condition: C): C;
-  tensors(conditions: ArrayLike<C>): ConditionTensors;
+  tensors(conditions: ArrayLike<C>): T;
 }
 
 /** Conditions that are classes. @param nullClass the class that stands for "none" */
-export const classLabels = (nullClass: number): Conditioning<number> => ({
+export const classLabels = (nullClass: number): Conditioning<number, TensorData> => ({
   unconditional: () => nullClass,
   tensors: (conditions) => ({ dtype: "int32", shape: [conditions.length], data: Int32Array.from(conditions) }),
 });
@@ -28,7 +28,7 @@ export interface Caption {
 }
 
 /** Conditions that are captions, for LlamaGen's text-conditional models. */
-export const captionFeatures: Conditioning<Caption> = {
+export const captionFeatures: Conditioning<Caption, Record<"caption" | "mask" | "dropped", TensorData>> = {
   unconditional: (caption) => ({ ...caption, dropped: true }),
   tensors: (conditions) => {
     const captions = Array.from(conditions);
@@ -75,7 +75,9 @@ function joined(parts: readonly Float32Array[]): Float32Array {
  * token with padding tokens between, as in `generation_inference.py` of deepseek-ai/Janus.
  * @param padId the text token of padding
  */
-export const promptTokens = (padId: number): Conditioning<ArrayLike<number>> => ({
+export const promptTokens = (
+  padId: number,
+): Conditioning<ArrayLike<number>, Record<"prompt" | "mask", TensorData>> => ({
   unconditional: (prompt) => Array.from(prompt, (token, i) => (i === 0 || i === prompt.length - 1 ? token : padId)),
   tensors: (conditions) => {
     const prompts = Array.from(conditions);

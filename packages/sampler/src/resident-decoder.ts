@@ -9,9 +9,9 @@ import { type NamedOutputs, readLogits, readStates } from "./outputs";
  * A step that keeps the cache itself, as `openModel` of `@tensorar/onnx` opens `decoder-resident.onnx` with the state
  * `mask`, `keys` and `values`.
  */
-export interface ResidentStep {
+export interface ResidentStep<T extends ConditionTensors = ConditionTensors> {
   (
-    inputs: Pick<StepInputs, "condition" | "window" | "position">,
+    inputs: Pick<StepInputs<T>, "condition" | "window" | "position">,
   ): Promise<Pick<StepOutputs, "logits" | "states"> | NamedOutputs>;
   /** Gives `mask` [R, S], and `keys` and `values` [R, H, S, Dh] their first values. */
   setState(state: {
@@ -23,14 +23,14 @@ export interface ResidentStep {
   readonly inputs: readonly { readonly name: string; readonly dtype: string }[];
 }
 
-export interface ResidentDecoderOptions<C>
+export interface ResidentDecoderOptions<C, T extends ConditionTensors = ConditionTensors>
   extends Pick<
-    CachedDecoderOptions<C>,
+    CachedDecoderOptions<C, T>,
     "tokens" | "windowSize" | "vocabSize" | "factors" | "cache" | "conditioning" | "nextFactor"
   > {
   /** C; null where it is as many as the prompt is long. */
   readonly conditionSlots: number | null;
-  readonly run: ResidentStep;
+  readonly run: ResidentStep<NoInfer<T>>;
 }
 
 const HIDDEN = -1e9;
@@ -40,7 +40,9 @@ const WHERE = "residentDecoder";
  * As `cachedDecoder`, with a cache that never leaves the device: only codes go there and only logits come back. Since there is
  * one cache, a new session ends the one before it.
  */
-export function residentDecoder<C = number>(options: ResidentDecoderOptions<C>): Decoder<C> {
+export function residentDecoder<C = number, T extends ConditionTensors = ConditionTensors>(
+  options: ResidentDecoderOptions<C, T>,
+): Decoder<C> {
   const { tokens, windowSize, vocabSize, factors, conditioning, conditionSlots, run, nextFactor } = options;
   const int = (shape: number[], data: Int32Array) => ({ dtype: "int32", shape, data }) as const;
   let newest = 0;
@@ -95,7 +97,10 @@ function promptLength(condition: ConditionTensors): number {
 
 /** @param slots of the condition and of all tokens but the last, which nobody reads; at least one */
 function emptyState(
-  { run, cache: { layers, heads, headDim } }: { readonly run: ResidentStep; readonly cache: CacheShape },
+  {
+    run,
+    cache: { layers, heads, headDim },
+  }: { readonly run: Pick<ResidentStep, "inputs">; readonly cache: CacheShape },
   R: number,
   slots: number,
 ): Parameters<ResidentStep["setState"]>[0] {

@@ -14,8 +14,12 @@ function toTensor(value: TensorData): tf.Tensor {
   return tf.tensor(value.data as Float32Array | Int32Array | Uint8Array, [...value.shape], value.dtype);
 }
 
+const ARRAYS = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as const;
+
+/** In the array of its type: tfjs casts whole numbers to float32 without touching them. */
 function toData(tensor: tf.Tensor): TensorData {
-  return { dtype: tensor.dtype as "float32", shape: tensor.shape, data: tensor.dataSync().slice() };
+  const dtype = tensor.dtype as keyof typeof ARRAYS;
+  return { dtype, shape: tensor.shape, data: ARRAYS[dtype].from(tensor.dataSync()) };
 }
 
 /** Runs tensor functions op by op on a tfjs backend that is already registered and selected. */
