@@ -5,7 +5,7 @@ import { readManifest } from "./manifest";
 import { openGraph } from "./open-graph";
 import { availableSessions } from "./providers";
 import { decoderInputs, imageInputs } from "./random-inputs";
-import type { Target } from "./targets";
+import type { Target } from "./session-settings";
 
 export interface Timing {
   readonly file: string;

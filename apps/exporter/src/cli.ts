@@ -14,8 +14,8 @@ import type { ExportManifest } from "./manifest";
 import { comparePrecision, type PrecisionOptions, type RoundedWeights } from "./precision";
 import { progressLine } from "./progress";
 import { eagerBackend, onnxRuntime } from "./runtimes";
+import { TARGETS, type Target } from "./session-settings";
 import { formatTable } from "./table";
-import { TARGETS, type Target } from "./targets";
 import { writeTriton } from "./triton";
 import { type VerifyOptions, verifyExport } from "./verify";
 

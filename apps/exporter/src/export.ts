@@ -9,8 +9,9 @@ import * as tf from "@tensorflow/tfjs-core";
 import { DECODER, GENERATION, IMAGE_DECODER, imageDecoder, modelFunctions, RESIDENT } from "./functions";
 import type { WholeOptions } from "./generation-steps";
 import type { ExportManifest } from "./manifest";
+import type { Target } from "./session-settings";
 import { loadSources, type SourceSizes, type Sources, sourcePath } from "./sources";
-import { graphForm, sessionSettings, type Target } from "./targets";
+import { graphForm, sessionSettings } from "./targets";
 import { checkWhole, wholeGeneration } from "./whole-generation";
 import { writing } from "./writing";
 

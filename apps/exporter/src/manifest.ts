@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { describeIssues, TensorARError } from "@tensorar/core";
 import { readJson } from "@tensorar/core/node";
 import { z } from "zod";
-import { type SessionSettings, TARGETS } from "./targets";
+import { sessionSettingsSchema, TARGETS } from "./session-settings";
 
 const port = z.strictObject({
   name: z.string(),
@@ -12,11 +12,22 @@ const port = z.strictObject({
 });
 const graph = z.strictObject({ inputs: z.array(port), outputs: z.array(port) });
 
+const GRAPHS = [
+  "decoder.onnx",
+  "image-decoder.onnx",
+  "decoder-resident.onnx",
+  "next-factor.onnx",
+  "generation.onnx",
+] as const;
+
+/** The path of a folder on this machine: on Windows, reading one of a share tells its server who the user is. */
+const source = z.string().regex(/^(?![\\/]{2})/, "a folder of another machine");
+
 const schema = z.strictObject({
   kind: z.literal("tensorar-export"),
   /** Folders that the export was made from, relative to the export's own. */
-  model: z.string(),
-  tokenizer: z.string(),
+  model: source,
+  tokenizer: source,
   windowSize: z.int().positive(),
   tokens: z.int().positive(),
   vocabSize: z.int().positive(),
@@ -52,12 +63,7 @@ const schema = z.strictObject({
   /** The runtime that it was made for. */
   target: z.enum(TARGETS).default("cpu"),
   /** What to open each graph with there, by file. */
-  sessions: z
-    .record(
-      z.string(),
-      z.custom<SessionSettings>((value) => typeof value === "object" && value !== null),
-    )
-    .default({}),
+  sessions: z.partialRecord(z.enum(GRAPHS), sessionSettingsSchema).default({}),
   /** How `generation.onnx` draws codes, where there is one. */
   generation: z
     .strictObject({
@@ -87,7 +93,19 @@ const schema = z.strictObject({
     "decoder-resident.onnx": graph.optional(),
     "next-factor.onnx": graph.optional(),
     "generation.onnx": graph.optional(),
-  }),
+  } satisfies Record<(typeof GRAPHS)[number], unknown>),
+});
+
+/** Values of a step's cache, or of an image: more than ten times what the largest published model has. */
+const MOST = 2 ** 30;
+
+const checked = schema.superRefine(({ cache, tokens, grid, imageSize, windowSize, vocabSize }, context) => {
+  const refuse = (path: string[], message: string) => context.addIssue({ code: "custom", path, message });
+  if (grid[0] * grid[1] !== tokens) refuse(["tokens"], `not the ${grid.join(" x ")} tokens of "grid"`);
+  const slots = cache.layers * cache.heads * cache.headDim * tokens;
+  if (slots > MOST) refuse(["cache"], `${slots} values of ${tokens} tokens, where ${MOST} are the most`);
+  if (windowSize * vocabSize > MOST) refuse(["vocabSize"], `too many for windows of ${windowSize}`);
+  if (imageSize > 2 ** 14) refuse(["imageSize"], `at most ${2 ** 14}`);
 });
 
 /** What a runtime needs to know of an export besides the graphs: `config.json` of the folder. */
@@ -98,7 +116,7 @@ export async function readManifest(dir: string): Promise<ExportManifest> {
   const path = join(dir, "config.json");
   const what = "a folder written by `tensorar-exporter export`";
   const contents = await readJson(path, what);
-  const result = schema.safeParse(contents);
+  const result = checked.safeParse(contents);
   if (!result.success)
     throw new TensorARError(`${path}: not ${what}: ${describeIssues(result.error.issues, contents)}`);
   return result.data;

@@ -3,7 +3,8 @@ import { compile } from "@tensorar/onnx";
 import type * as tf from "@tensorflow/tfjs-core";
 import type * as ort from "onnxruntime-node";
 import type { ExportManifest } from "./manifest";
-import { type SessionSettings, sessionSettings, type Target } from "./targets";
+import type { SessionSettings, Target } from "./session-settings";
+import { sessionSettings } from "./targets";
 
 /** What is missing where a provider does not start. */
 const REMEDIES: Readonly<Record<string, string>> = {
@@ -33,7 +34,7 @@ export async function availableSessions(
 }
 
 const nameOf = (provider: SessionSettings["executionProviders"][number]): string =>
-  typeof provider === "string" ? provider : String(provider.name);
+  typeof provider === "string" ? provider : provider.name;
 
 /** ONNX Runtime leaves out some providers that it lacks and goes on without; a proof must not. */
 async function requireProvider(runtime: typeof ort, provider: string): Promise<void> {

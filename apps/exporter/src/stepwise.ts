@@ -3,7 +3,7 @@ import type * as ort from "onnxruntime-node";
 import { DECODER, NEXT_FACTOR } from "./functions";
 import type { ExportManifest } from "./manifest";
 import { openGraph } from "./open-graph";
-import type { SessionSettings } from "./targets";
+import type { SessionSettings } from "./session-settings";
 
 /**
  * An export's own steps as the generation loop of `@tensorar/sampler` takes them, in float32 whatever the graphs take.

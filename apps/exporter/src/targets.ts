@@ -1,11 +1,7 @@
 import type { FusionTarget, Quantization, TraceOptions } from "@tensorar/onnx";
 import { RESIDENT } from "./functions";
 import type { ExportManifest } from "./manifest";
-
-/** Runtimes that an export is made for. */
-export const TARGETS = ["cpu", "cuda", "tensorrt", "webgpu", "directml", "coreml"] as const;
-
-export type Target = (typeof TARGETS)[number];
+import type { SessionSettings, Target } from "./session-settings";
 
 /** Providers of ONNX Runtime that run its own operators. TensorRT and Core ML compile graphs of standard ones. */
 const FUSED: Readonly<Partial<Record<Target, FusionTarget>>> = {
@@ -36,17 +32,6 @@ export function graphForm(
     ...(fuse && { fuse }),
     ...(quantize && { quantize: inHalf ? { ...quantize, activations: "float16", ports: isTraffic } : quantize }),
   };
-}
-
-/** What a session of a graph is opened with: ONNX Runtime's own names. */
-export interface SessionSettings {
-  /** In order of preference: a name, or a name with options. */
-  readonly executionProviders: readonly (string | Readonly<Record<string, string | number | boolean>>)[];
-  readonly graphOptimizationLevel: "all" | "extended";
-  readonly executionMode?: "sequential";
-  readonly enableMemPattern?: boolean;
-  /** Outputs that best stay on the device between steps. */
-  readonly keepOnDevice?: readonly string[];
 }
 
 type Files = ExportManifest["files"];
@@ -116,7 +101,11 @@ function settingsOf(
 }
 
 /** The smallest, usual and largest shape of every input that has a free size, as TensorRT's provider takes them. */
-function profile(inputs: Ports["inputs"], ranges: Ranges, half: boolean): Readonly<Record<string, string | boolean>> {
+function profile(
+  inputs: Ports["inputs"],
+  ranges: Ranges,
+  half: boolean,
+): SessionSettings["executionProviders"][number] {
   const shapes = (which: "min" | "opt" | "max") =>
     inputs
       .filter(({ shape }) => shape.some((size) => typeof size === "string"))

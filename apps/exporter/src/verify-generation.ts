@@ -6,8 +6,8 @@ import { GENERATION, IMAGE_DECODER } from "./functions";
 import type { ExportManifest } from "./manifest";
 import { openGraph } from "./open-graph";
 import { randomConditions } from "./random-conditions";
+import type { SessionSettings } from "./session-settings";
 import { openStepwise } from "./stepwise";
-import type { SessionSettings } from "./targets";
 
 export interface GeneratedImages {
   /** int32 [B, T] */

@@ -22,8 +22,8 @@ import { addGaps, type Gap, isWithinTolerance, newGap, widen } from "./output-ga
 import { availableSessions } from "./providers";
 import { decoderInputs, factorRandom, imageInputs } from "./random-inputs";
 import { runEagerly } from "./run-eagerly";
+import type { SessionSettings, Target } from "./session-settings";
 import { loadSources, type SourceSizes } from "./sources";
-import type { SessionSettings, Target } from "./targets";
 import { generateBothWays } from "./verify-generation";
 
 export interface Comparison {

@@ -64,7 +64,10 @@ test.each([
     // Halves need a feature of the device that software lacks.
     for (const provider of weights === "float16" ? ["cpu"] : providers) {
       const sessions = Object.fromEntries(
-        Object.entries(manifest.sessions).map(([file, each]) => [file, { ...each, executionProviders: [provider] }]),
+        Object.entries(manifest.sessions).map(([file, each]) => [
+          file,
+          { ...each, executionProviders: [provider as "cpu"] },
+        ]),
       );
       const outside = await openStepwise(out, manifest, conditioning, ort, sessions);
       const step = await openModel(join(out, "decoder-resident.onnx"), {
