@@ -54,3 +54,5 @@ export { type RarForwardInputs, rar, rarForward } from "./rar";
 export { initRar, RAR_SIZES, type RarConfig, type RarSize, rarConfig, rarShapes } from "./rar-config";
 export { type SelfWindowsInputs, sampleFromLogits, selfWindows } from "./self-windows";
 export { joinTokens, splitTokens } from "./sub-tokens";
+export { type T5Encoder, type T5Inputs, t5Encoder } from "./t5";
+export { T5_SIZES, type T5Config, type T5Size, t5Shapes } from "./t5-config";

@@ -17,7 +17,7 @@ export const referenceFolder = resolve(repository, chosen ?? "packages/testing/r
 interface Description {
   readonly case: string;
   readonly seed: string;
-  readonly source?: { readonly repo?: string; readonly files?: readonly string[] };
+  readonly source?: { readonly repo?: string; readonly files?: readonly string[]; readonly cls?: string };
   readonly tensors: Readonly<Record<string, unknown>>;
   readonly tolerances: Readonly<Record<string, Tolerance>>;
   readonly weights?: readonly WeightRecipe[];
