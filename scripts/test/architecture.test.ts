@@ -19,6 +19,7 @@ const ALLOWED: Readonly<
   "packages/onnx": { own: ["core"], libraries: "declared" },
   "packages/tokenizer": { own: ["core", "noise", "checkpoint"], libraries: "declared" }, // noise: seeded initial weights
   "packages/model": { own: ["core", "noise", "checkpoint"], libraries: "declared" },
+  "packages/text": { own: ["core"], libraries: "declared, no tfjs" },
   "packages/sampler": { own: ["core", "noise"], libraries: "none" },
   "packages/metrics": { own: ["core", "checkpoint"], libraries: "declared" }, // tfjs only for its networks, as tested below
 };

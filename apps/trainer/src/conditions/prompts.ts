@@ -2,7 +2,7 @@ import { copyFile, readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { TensorARError } from "@tensorar/core";
 import { type Backbone, type Condition, janusPrompt } from "@tensorar/model";
-import { openTextTokenizer, TOKENIZER_FILES } from "../text/tokenizer";
+import { openTextTokenizer, TOKENIZER_FILES } from "@tensorar/text/node";
 
 /** Whether images are conditioned on tokenized text. */
 export const takesPrompts = ({ condition }: Pick<Backbone<Condition>, "condition">): boolean => "prompt" in condition;

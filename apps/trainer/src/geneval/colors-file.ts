@@ -4,10 +4,10 @@ import { openCheckpoint, openNpz } from "@tensorar/checkpoint/node";
 import { TensorARError } from "@tensorar/core";
 import { type ColorEmbeddings, embedColors, type FeatureSet, GENEVAL_COLORS } from "@tensorar/metrics";
 import { type Extractor, userExtractor, userTextEncoder } from "@tensorar/metrics/features";
+import { openTextTokenizer } from "@tensorar/text/node";
 import * as runtime from "onnxruntime-node";
 import { z } from "zod";
 import { readChecked } from "../folders/checked-json";
-import { openTextTokenizer } from "../text/tokenizer";
 import { preprocessingSchema } from "./detector-file";
 import { within } from "./within";
 

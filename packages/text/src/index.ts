@@ -1,0 +1,3 @@
+export { cleanCaption } from "./clean-caption";
+export { padTokens, type TokenBatch } from "./pad-tokens";
+export { createTextTokenizer, type TextTokenizer } from "./tokenizer";

@@ -1,0 +1,1 @@
+export { openTextTokenizer, TOKENIZER_FILES } from "./tokenizer-files";

@@ -1,0 +1,67 @@
+import { Tokenizer } from "@huggingface/tokenizers";
+import { TensorARError } from "@tensorar/core";
+import { z } from "zod";
+
+export interface TextTokenizer {
+  /**
+   * Tokens of a text, with those that begin and end it.
+   * @param maxLength longest result; a longer text loses tokens at its end, not those that end it. Default: any length
+   */
+  encode(text: string, maxLength?: number): number[];
+  /** The token that fills up short texts; undefined where the configuration names none. */
+  readonly pad: number | undefined;
+}
+
+const token = z.union([z.string(), z.looseObject({ content: z.string() })]).nullish();
+const tokenizerSchema = z.looseObject({ model: z.looseObject({}) });
+const configSchema = z.looseObject({ add_bos_token: z.boolean().nullish(), bos_token: token, pad_token: token });
+
+/**
+ * A tokenizer as Hugging Face repositories hold it.
+ *
+ * @param tokenizerJson contents of `tokenizer.json`
+ * @param config contents of `tokenizer_config.json`
+ * @throws TensorARError when they describe no tokenizer
+ */
+export function createTextTokenizer(tokenizerJson: unknown, config: unknown): TextTokenizer {
+  const { add_bos_token, bos_token, pad_token } = checked(configSchema, config, "tokenizer_config.json");
+  const tokenizer = built(checked(tokenizerSchema, tokenizerJson, "tokenizer.json"), config as object);
+  const idOf = (named: z.infer<typeof token>) =>
+    named ? tokenizer.token_to_id(typeof named === "string" ? named : named.content) : undefined;
+  // The token that transformers puts first although `tokenizer.json` need not say so.
+  const first = add_bos_token === true ? idOf(bos_token) : undefined;
+  const tokens = (text: string, special: boolean): number[] => {
+    const { ids } = tokenizer.encode(text, { add_special_tokens: special });
+    return first === undefined || !special || ids[0] === first ? ids : [first, ...ids];
+  };
+  return {
+    pad: idOf(pad_token),
+    encode(text, maxLength = Number.POSITIVE_INFINITY) {
+      const ids = tokens(text, true);
+      if (ids.length <= maxLength) return ids;
+      const inner = tokens(text, false);
+      const around = ids.length - inner.length;
+      if (maxLength < around)
+        throw new TensorARError(`encode: maxLength = ${maxLength}; ${around} tokens begin and end every text`);
+      const leading = ids.findIndex((_, at) => inner.every((id, i) => ids[at + i] === id));
+      return [...ids.slice(0, leading), ...inner.slice(0, maxLength - around), ...ids.slice(leading + inner.length)];
+    },
+  };
+}
+
+function checked<Schema extends z.ZodType>(schema: Schema, value: unknown, name: string): z.infer<Schema> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const { path, message } = result.error.issues[0]!;
+  throw new TensorARError(`${name}: not of a tokenizer (${[...path, message].join(": ")}); ${REMEDY}`);
+}
+
+function built(tokenizerJson: object, config: object): Tokenizer {
+  try {
+    return new Tokenizer(tokenizerJson, config);
+  } catch (cause) {
+    throw new TensorARError(`tokenizer.json: ${(cause as Error).message}; ${REMEDY}`, { cause });
+  }
+}
+
+const REMEDY = "take the file of the original repository";

@@ -1,0 +1,50 @@
+import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { referenceFiles, requireCases } from "@tensorar/testing";
+import { describe, expect, test } from "vitest";
+import { createTextTokenizer, padTokens } from "../src";
+import { openTextTokenizer } from "../src/node";
+
+interface TokenizerCase {
+  readonly case: string;
+  readonly folder: string;
+  readonly max_length: number;
+  readonly prompts: readonly string[];
+  readonly input_ids: readonly (readonly number[])[];
+  readonly attention_mask: readonly (readonly number[])[];
+}
+
+// Expected values: transformers, exact.
+const cases = referenceFiles(".json")
+  .map((path) => ({ path, ...(JSON.parse(readFileSync(path, "utf8")) as TokenizerCase) }))
+  .filter(({ prompts, input_ids }) => Array.isArray(prompts) && Array.isArray(input_ids));
+requireCases("tokenizers", cases);
+
+describe.each(cases)("$case", ({ path, folder, max_length, ...expected }) => {
+  const files = join(dirname(path), folder);
+  const rows = expected.prompts.map((prompt, row) => ({ prompt, row }));
+
+  test.each(rows)("$prompt", async ({ prompt, row }) => {
+    const { ids, mask } = padTokens(await openTextTokenizer(files), [prompt], max_length);
+    expect([...ids]).toEqual(expected.input_ids[row]);
+    expect([...mask]).toEqual(expected.attention_mask[row]);
+  });
+
+  test("a batch says which texts were cut", async () => {
+    const tokenizer = await openTextTokenizer(files);
+    const { ids, truncated, tokens } = padTokens(tokenizer, expected.prompts, max_length);
+    expect([...ids]).toEqual(expected.input_ids.flat());
+    expect(tokens).toBe(max_length);
+    const longer = rows.filter(({ prompt }) => tokenizer.encode(prompt).length > max_length).map(({ row }) => row);
+    expect(longer.length).toBeGreaterThan(0);
+    expect(truncated).toEqual(longer);
+  });
+});
+
+test.each([
+  [{}, {}, /tokenizer\.json: not of a tokenizer \(model: /],
+  [{ model: {} }, { pad_token: 3 }, /tokenizer_config\.json: not of a tokenizer \(pad_token: /],
+  [null, {}, /tokenizer\.json/],
+])("%j and %j are refused", (tokenizer, config, message) => {
+  expect(() => createTextTokenizer(tokenizer, config)).toThrow(message);
+});
