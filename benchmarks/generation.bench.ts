@@ -114,7 +114,7 @@ async function firstImage(): Promise<Row> {
   const root = new URL("..", import.meta.url);
   const path = (name: string) => fileURLToPath(new URL(name, root));
   const out = await mkdtemp(join(tmpdir(), "tensorar first image "));
-  const weights = path("apps/trainer/weights/emoji");
+  const weights = path("packages/weights-emoji");
   const args = ["sample", "--model", `${weights}/tensorar`, "--tokenizer", `${weights}/tokenizer`, "--count", "1"];
   try {
     const work = () =>

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const weights = "apps/trainer/weights/emoji";
+const weights = "emoji"; // of packages/weights-emoji, by name
 const run = "runs/demo";
 const SAMPLES = 480;
 

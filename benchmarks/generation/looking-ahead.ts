@@ -63,7 +63,7 @@ export async function lookingAhead(gpt: Model["backbone"]): Promise<Row> {
 
 /** One image of the trained emoji model with drafts as proposals, against one token a step; and how many they bring a step. */
 export async function* speculating(): AsyncGenerator<Row> {
-  const folder = await loadModel(fileURLToPath(new URL("../../apps/trainer/weights/emoji/tensorar", import.meta.url)));
+  const folder = await loadModel(fileURLToPath(new URL("../../packages/weights-emoji/tensorar", import.meta.url)));
   const model = modelOf(folder) as unknown as Model;
   const { tokens, vocabSize, cache, nullCondition } = model.backbone;
   const params = Object.fromEntries(

@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { readmeExample } from "../lib/readme";
-import { workspaces } from "../lib/workspace";
+import { hasSources, workspaces } from "../lib/workspace";
 import { check, type Tally } from "./checks";
 import { createProject, exampleImports, help, WAYS } from "./consumer";
 import { contents, lint, pack, type Tarball, types } from "./tarball";
@@ -37,7 +37,7 @@ async function checkTarball(tarball: Tarball): Promise<void> {
   const { folder } = tarball.workspace;
   await check(tally, `${folder}: contents`, () => contents(tarball));
   await check(tally, `${folder}: publint`, () => lint(tarball));
-  await check(tally, `${folder}: types resolve`, () => types(tarball));
+  if (hasSources(tarball.workspace)) await check(tally, `${folder}: types resolve`, () => types(tarball));
 }
 
 async function checkInstalled(project: string, tarballs: readonly Tarball[]): Promise<void> {
@@ -47,7 +47,7 @@ async function checkInstalled(project: string, tarballs: readonly Tarball[]): Pr
     return [];
   });
   if (!installed) return;
-  for (const tarball of tarballs) {
+  for (const tarball of tarballs.filter(({ workspace }) => hasSources(workspace))) {
     await checkExample(project, tarball);
     for (const bin of Object.keys(tarball.workspace.manifest.bin ?? {})) {
       await check(tally, `${tarball.workspace.folder}: ${bin} --help`, () => help(project, tarball, bin));

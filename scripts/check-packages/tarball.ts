@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import { basename, dirname, join } from "node:path";
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
-import { type Manifest, root, type Workspace } from "../lib/workspace";
+import { hasSources, type Manifest, root, type Workspace } from "../lib/workspace";
 import type { Problems } from "./checks";
 import { runNode } from "./run-command";
 
@@ -68,14 +68,15 @@ const UNWANTED =
   /(^|\/)(test|tests|__fixtures__|node_modules|\.turbo)\/|\.(test|spec|bench)\.|\.tsbuildinfo$|tsconfig.*\.json$/;
 
 /** The right files are in the tarball and no others, and package.json says what bundlers and Node need to know. */
-export function contents({ workspace: { folder, manifest }, files }: Tarball): Problems {
+export function contents({ workspace, files }: Tarball): Problems {
+  const { folder, manifest } = workspace;
   const missing = [...REQUIRED, ...targets(manifest)].filter((path) => !files.includes(path));
   return [
     ...missing.map(
       (path) => `${path} is missing; found ${files.filter((file) => !file.startsWith("src/")).join(", ")}`,
     ),
     ...files.filter((path) => UNWANTED.test(path)).map((path) => `${path} does not belong in a package`),
-    ...(manifest.sideEffects === undefined && folder.startsWith("packages/")
+    ...(manifest.sideEffects === undefined && folder.startsWith("packages/") && hasSources(workspace)
       ? ['package.json lacks "sideEffects"']
       : []),
   ];

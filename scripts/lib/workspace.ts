@@ -24,6 +24,9 @@ export interface Workspace {
 
 export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
+/** Whether a package is made of sources; others only carry files, such as weights. */
+export const hasSources = ({ path }: Pick<Workspace, "path">): boolean => existsSync(join(path, "src"));
+
 /** All packages and apps of this repository, by folder name. */
 export function workspaces(): Workspace[] {
   return ["packages", "apps"].flatMap((parent) =>

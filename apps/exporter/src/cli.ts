@@ -2,7 +2,7 @@
 import "./no-telemetry";
 import { availableParallelism } from "node:os";
 import { TensorARError } from "@tensorar/core";
-import { writeFileAtomic } from "@tensorar/core/node";
+import { weightsFolder, writeFileAtomic } from "@tensorar/core/node";
 import type { PerFactor } from "@tensorar/sampler";
 import { Command, Option } from "commander";
 import { benchExport } from "./bench";
@@ -89,8 +89,8 @@ const program = new Command("tensorar-exporter").description("Export TensorAR mo
 program
   .command("export")
   .description("write decoder.onnx, image-decoder.onnx and config.json")
-  .requiredOption("--model <dir>", "model folder (base or TensorAR)")
-  .requiredOption("--tokenizer <dir>", "tokenizer folder")
+  .requiredOption("--model <dir>", "model folder (base or TensorAR)", weightsFolder)
+  .requiredOption("--tokenizer <dir>", "tokenizer folder", weightsFolder)
   .requiredOption("--out <dir>", "folder to create")
   .addOption(
     new Option("--weights <format>", "number format of the decoder's matrices")
@@ -134,8 +134,8 @@ program
   .option("--seed <n>", "seed of the inputs; another one at every call when left out", wholeNumber(0))
   .option("--batch <n...>", "batch sizes (default: 1 and 3)", several)
   .addOption(providerOption())
-  .option("--model <dir>", "model folder (default: where the export was made from)")
-  .option("--tokenizer <dir>", "tokenizer folder (default: where the export was made from)")
+  .option("--model <dir>", "model folder (default: where the export was made from)", weightsFolder)
+  .option("--tokenizer <dir>", "tokenizer folder (default: where the export was made from)", weightsFolder)
   .option("--json <file>", "also write the comparisons there")
   .action(
     async (
@@ -186,8 +186,8 @@ program
 program
   .command("precision")
   .description("compare number formats with float32 along images that the model draws")
-  .requiredOption("--model <dir>", "model folder (base or TensorAR)")
-  .requiredOption("--tokenizer <dir>", "tokenizer folder")
+  .requiredOption("--model <dir>", "model folder (base or TensorAR)", weightsFolder)
+  .requiredOption("--tokenizer <dir>", "tokenizer folder", weightsFolder)
   .addOption(
     new Option("--weights <format...>", "number formats of the decoder's matrices")
       .choices(ROUNDED)

@@ -15,7 +15,7 @@ import { hasWebGpu } from "./vulkan";
 await eagerBackend();
 const missing = hasWebGpu() ? "" : " (skipped: no Vulkan device; CONTRIBUTING.md names a software one)";
 
-const emoji = fileURLToPath(new URL("../../trainer/weights/emoji", import.meta.url));
+const emoji = fileURLToPath(new URL("../../../packages/weights-emoji", import.meta.url));
 let dir: string;
 const at = (...names: string[]) => join(dir, ...names);
 beforeAll(async () => {

@@ -12,3 +12,4 @@ export {
 } from "./files/output";
 export { removeLeftovers, settleFolder } from "./files/temporary";
 export { readJson, readText } from "./files/text";
+export { weightsFolder } from "./files/weights";

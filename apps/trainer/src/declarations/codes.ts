@@ -1,10 +1,10 @@
 import { z } from "zod";
 import type { CommandDefinition } from "../command";
-import { engineSettings } from "./settings";
+import { engineSettings, weights } from "./settings";
 
 const schema = z.strictObject({
   data: z.string().describe("prepared data set"),
-  tokenizer: z.string().describe("tokenizer folder"),
+  tokenizer: weights().describe("tokenizer folder"),
   out: z.string().describe("folder to write the codes to"),
   batchSize: z.int().positive().default(64).describe("images at a time"),
   ...engineSettings,

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { CommandDefinition } from "../command";
-import { engineSettings, seedSetting } from "./settings";
+import { engineSettings, seedSetting, weights } from "./settings";
 
 const schema = z.strictObject({
   samples: z
@@ -15,8 +15,7 @@ const schema = z.strictObject({
     .describe(
       "weights of FID's Inception-v3 (pt_inception-2015-12-05-6726825d.pth or safetensors), for FID and the like",
     ),
-  tokenizer: z
-    .string()
+  tokenizer: weights()
     .optional()
     .describe("tokenizer folder whose encoder makes features; not FID, but needs no weights"),
   neighbours: z
@@ -31,7 +30,7 @@ const schema = z.strictObject({
     .nonnegative()
     .default(0)
     .describe("with --save-statistics: where the samples are a part, the number of images in the parts before it"),
-  model: z.string().optional().describe("with --codes: the model, to score its predictions on held-out images"),
+  model: weights().optional().describe("with --codes: the model, to score its predictions on held-out images"),
   codes: z.string().optional().describe("with --model: the folder of codes"),
   captions: z.string().optional().describe("with --codes: features of their captions, as in `finetune`"),
   images: z.int().positive().default(512).describe("held-out images scored with --model and --codes"),

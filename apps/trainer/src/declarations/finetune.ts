@@ -1,9 +1,9 @@
 import { z } from "zod";
 import type { CommandDefinition } from "../command";
-import { trainingSettings } from "./settings";
+import { trainingSettings, weights } from "./settings";
 
 const schema = z.strictObject({
-  base: z.string().describe("folder of the base model"),
+  base: weights().describe("folder of the base model"),
   codes: z.string().describe("folder of codes"),
   out: z.string().describe("run folder"),
   windowSize: z

@@ -1,13 +1,13 @@
 import { z } from "zod";
 import type { CommandDefinition } from "../command";
-import { engineSettings } from "./settings";
+import { engineSettings, weights } from "./settings";
 
 const schema = z.strictObject({
   images: z
     .string()
     .optional()
     .describe("images of the tokenizer's size: a prepared data set, a folder or tar of images, or .npz"),
-  tokenizer: z.string().optional().describe("tokenizer folder"),
+  tokenizer: weights().optional().describe("tokenizer folder"),
   out: z.string().describe("folder to write reconstructions and measures to"),
   count: z.int().positive().optional().describe("at most so many images; all when left out"),
   inception: z.string().optional().describe("weights of FID's Inception-v3, for rFID"),

@@ -1,10 +1,10 @@
 import { z } from "zod";
 import type { CommandDefinition } from "../command";
-import { engineSettings } from "./settings";
+import { engineSettings, weights } from "./settings";
 
 const schema = z.strictObject({
   run: z.string().describe("folder with data/, samples/, evaluations/ and the rest, laid out as `npm run demo` does"),
-  tokenizer: z.string().describe("tokenizer folder, to draw refinement by depth"),
+  tokenizer: weights().describe("tokenizer folder, to draw refinement by depth"),
   out: z.string().optional().describe("page to write; RUN/report.html when left out"),
   ...engineSettings,
 });

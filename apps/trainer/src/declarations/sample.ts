@@ -1,15 +1,15 @@
 import { type Guidance, PRESETS } from "@tensorar/sampler";
 import { z } from "zod";
 import type { CommandDefinition } from "../command";
-import { engineSettings, seedSetting } from "./settings";
+import { engineSettings, seedSetting, weights } from "./settings";
 
 /** One number, or one for each sub-token of models whose tokens consist of several. */
 const perFactor = <T extends z.ZodType<number>>(number: T) => z.union([number, z.array(number).min(1)]);
 const EACH = "; several, with commas, for the sub-tokens of a token";
 
 const schema = z.strictObject({
-  model: z.string().describe("model folder (base or TensorAR)"),
-  tokenizer: z.string().describe("tokenizer folder"),
+  model: weights().describe("model folder (base or TensorAR)"),
+  tokenizer: weights().describe("tokenizer folder"),
   out: z.string().describe("folder to write images, codes, trace and manifest to"),
   preset: z
     .enum(Object.keys(PRESETS) as [string, ...string[]])

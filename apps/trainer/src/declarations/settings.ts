@@ -1,4 +1,5 @@
 import { availableParallelism } from "node:os";
+import { weightsFolder } from "@tensorar/core/node";
 import { z } from "zod";
 import { ENGINE_NAMES } from "../engine/engine";
 
@@ -7,6 +8,9 @@ export const engineSettings = {
   engine: z.enum(ENGINE_NAMES).default("auto").describe("what runs the mathematics"),
   threads: z.int().positive().default(availableParallelism()).describe("threads of the onnx engine"),
 };
+
+/** A folder of weights, by path or by name (`emoji/tensorar`); commands get its path. */
+export const weights = () => z.string().transform(weightsFolder);
 
 export const overwriteSetting = {
   overwrite: z.boolean().default(false).describe("replace what an earlier run wrote there"),
