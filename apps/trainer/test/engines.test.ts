@@ -1,7 +1,10 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { spawnSync } from "node:child_process";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { pathToFileURL } from "node:url";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runCli } from "./run-cli";
 import { writeTinyCodes } from "./tiny-codes";
 
@@ -11,6 +14,13 @@ beforeAll(async () => {
   await writeTinyCodes(join(dir, "codes"));
 });
 afterAll(() => rm(dir, { recursive: true, force: true }));
+
+/** Runs a program in a folder; what it prints to stderr. */
+function runProgram(program: string, folder: string): string {
+  const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
+  const flags = ["--import", tsx, "--conditions=@tensorar/source", "--input-type=module", "--eval", program];
+  return spawnSync(process.execPath, flags, { cwd: folder, encoding: "utf8" }).stderr;
+}
 
 const pretrain = (engine: string) =>
   runCli(
@@ -32,6 +42,45 @@ test("the compiled engine trains as the eager one does", { timeout: 60_000 }, as
   expect(compiled).toHaveLength(12);
   // Both compute in float32 and add in different orders; Adam's first steps divide small gradients by their own size.
   for (const [i, value] of compiled.entries()) expect(Math.abs(value - eager[i]!)).toBeLessThan(1e-3 * Math.abs(value));
+});
+
+describe("a package of the current folder", () => {
+  const MARK = "was run";
+  /** Chooses an engine in a folder that holds packages of these names; each says so when its code is run. */
+  async function choose(engine: string) {
+    const folder = join(dir, `for ${engine}`);
+    for (const name of ["onnxruntime-node", "@tensorflow/tfjs-node", "@tensorflow/tfjs-node-gpu"]) {
+      const home = join(folder, "node_modules", name);
+      await mkdir(home, { recursive: true });
+      await writeFile(join(home, "package.json"), JSON.stringify({ name, version: "1.0.0", main: "index.js" }));
+      await writeFile(join(home, "index.js"), `console.error("${name} ${MARK}"); throw new Error("hostile");`);
+    }
+    const module = new URL("../src/engine/choose-engine.ts", import.meta.url).href;
+    // Without ONNX Runtime's own binding, auto goes on to TensorFlow.
+    const program = `
+      const { Module } = await import("node:module");
+      const resolve = Module._resolveFilename;
+      Module._resolveFilename = (name, parent, ...rest) => {
+        if (name === "onnxruntime-node" && !parent?.filename?.startsWith(process.cwd())) {
+          throw Object.assign(new Error("Cannot find module '" + name + "'"), { code: "MODULE_NOT_FOUND" });
+        }
+        return resolve(name, parent, ...rest);
+      };
+      const { chooseEngine } = await import(${JSON.stringify(module)});
+      try { console.error((await chooseEngine("${engine}", 1)).description); } catch (error) { console.error(error.message); }`;
+    return runProgram(program, folder);
+  }
+
+  test("is not run for --engine auto", async () => {
+    const output = await choose("auto");
+    expect(output).not.toContain(MARK);
+    expect(output).toContain("engine: tfjs cpu backend (not available: onnxruntime-node is not installed");
+  });
+
+  test("is run for an engine that was named", async () => {
+    expect(await choose("tensorflow")).toContain(`@tensorflow/tfjs-node ${MARK}`);
+    expect(await choose("onnx")).toContain(`onnxruntime-node ${MARK}`);
+  });
 });
 
 test("an engine that is not installed is refused with the reason", async () => {

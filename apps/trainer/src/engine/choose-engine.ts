@@ -6,12 +6,16 @@ import { eagerEngine } from "./eager-engine";
 import { ENGINE_NAMES, type Engine, type EngineName } from "./engine";
 import { onnxEngine } from "./onnx-engine";
 
-/** Packages are looked for where this one is installed and in the current folder. */
-const LOOKED_IN = [import.meta.url, join(process.cwd(), "package.json")];
+/** Where packages are looked for. */
+type Places = readonly string[];
+
+/** Loading a package runs its code, so none is loaded from the current folder, which may be anyone's, unless it was asked for. */
+const OWN: Places = [import.meta.url];
+const OWN_AND_CURRENT: Places = [...OWN, join(process.cwd(), "package.json")];
 
 /** Loads a package that may be absent or present without its native library; the reason when it can't be used. */
-function tryRequire(name: string): { module: unknown } | { reason: string } {
-  for (const place of LOOKED_IN) {
+function tryRequire(name: string, places: Places): { module: unknown } | { reason: string } {
+  for (const place of places) {
     try {
       return { module: createRequire(place)(name) };
     } catch (error) {
@@ -30,21 +34,22 @@ interface Attempt {
   readonly reason?: string;
 }
 
-async function tryOnnx(threads: number): Promise<Attempt> {
-  const loaded = tryRequire("onnxruntime-node");
+async function tryOnnx(threads: number, places: Places): Promise<Attempt> {
+  const loaded = tryRequire("onnxruntime-node", places);
   if ("reason" in loaded) return { reason: loaded.reason };
   return { engine: onnxEngine(loaded.module as typeof import("onnxruntime-node"), threads) };
 }
 
-async function tryTensorflow(): Promise<Attempt> {
+async function tryTensorflow(places: Places): Promise<Attempt> {
   const reasons: string[] = [];
   for (const name of ["@tensorflow/tfjs-node-gpu", "@tensorflow/tfjs-node"]) {
-    const loaded = tryRequire(name);
+    const loaded = tryRequire(name, places);
     const reason = "reason" in loaded ? loaded.reason : await whyTensorflowFails(name);
     if (reason === undefined) return { engine: eagerEngine(`tfjs tensorflow backend (${name})`) };
     reasons.push(reason);
   }
-  return { reason: `${reasons.join("; ")}; run \`npm install @tensorflow/tfjs-node\` in this folder` };
+  const remedy = "run `npm install @tensorflow/tfjs-node` in this folder and choose --engine tensorflow";
+  return { reason: `${reasons.join("; ")}; ${remedy}` };
 }
 
 /** Tries the backend that a package registered: tfjs-node 4.22 loads on Node 23 and newer, and fails at the first operation. */
@@ -64,9 +69,9 @@ async function tryBackend(name: "wasm" | "cpu"): Promise<Attempt> {
   return { engine: eagerEngine(`tfjs ${name} backend`) };
 }
 
-const attempts: Record<Exclude<EngineName, "auto">, (threads: number) => Promise<Attempt>> = {
+const attempts: Record<Exclude<EngineName, "auto">, (threads: number, places: Places) => Promise<Attempt>> = {
   onnx: tryOnnx,
-  tensorflow: tryTensorflow,
+  tensorflow: (_, places) => tryTensorflow(places),
   wasm: () => tryBackend("wasm"),
   cpu: () => tryBackend("cpu"),
 };
@@ -76,14 +81,17 @@ const AUTO_ORDER = ["onnx", "tensorflow", "cpu"] as const;
 
 /**
  * The engine of that name, or with `auto` the first that this machine can run: ONNX Runtime, then TensorFlow, then plain JavaScript.
+ * Packages come from where this one is installed; those of a named engine may also be in the current folder's `node_modules`.
+ *
  * @throws TensorARError when the named engine can't be loaded, saying why
  */
 export async function chooseEngine(name: EngineName, threads: number): Promise<Engine> {
   await import("@tensorflow/tfjs"); // registers every gradient and the cpu backend
   tf.enableProdMode(); // only silences tfjs' advice to install another backend
   const missing: string[] = [];
+  const places = name === "auto" ? OWN : OWN_AND_CURRENT;
   for (const candidate of name === "auto" ? AUTO_ORDER : [name]) {
-    const { engine, reason } = await attempts[candidate](threads);
+    const { engine, reason } = await attempts[candidate](threads, places);
     if (engine) {
       console.error(`engine: ${engine.description}${missing.length ? ` (not available: ${missing.join("; ")})` : ""}`);
       return engine;
