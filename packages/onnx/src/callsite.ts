@@ -18,6 +18,12 @@ function isInternal(frame: string): boolean {
 const framesOf = (error: Error): string[] =>
   (error.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line) || line.includes("@"));
 
+/** Whether the error was thrown by tfjs or this package, and not by the traced function itself. */
+export function isThrownInside(error: Error): boolean {
+  const [innermost] = framesOf(error);
+  return innermost !== undefined && isInternal(innermost);
+}
+
 /** `function (file:line:column)` of the innermost frame that is the user's, or an empty string when none is left. */
 export function callSite(error: Error): string {
   const frame = framesOf(error).find((line) => !isInternal(line));

@@ -52,6 +52,29 @@ export function interpolate(values: readonly number[], low: readonly number[], h
   return reduceFraction(terms, denominator);
 }
 
+/** Sizes of the symbolic dimensions that functions are recorded at. */
+export interface Samples {
+  /** Recording c < 2ⁿ has dimension i at `high[i]` if bit i of c is set, else at `low[i]`. */
+  readonly low: readonly number[];
+  readonly high: readonly number[];
+  /** Those of the last recording, which checks what the others say. */
+  readonly check: readonly number[];
+}
+
+/** The sizes of recording `index`; the check comes last. */
+export function sampleSizes({ low, high, check }: Samples, index: number): readonly number[] {
+  return index < 2 ** low.length ? low.map((size, i) => (index & (1 << i) ? high[i]! : size)) : check;
+}
+
+/** The size that had these values, one of each recording; undefined where it is no polynomial that also predicts the check. */
+export function fitDim(values: readonly number[], { low, high, check }: Samples): Dim | undefined {
+  const [first] = values as [number];
+  if (values.every((value) => value === first)) return first;
+  if (!values.every(Number.isInteger)) return undefined;
+  const dim = interpolate(values.slice(0, -1), low, high);
+  return evaluate(dim, check) === values.at(-1) ? dim : undefined;
+}
+
 function reduceFraction(numerators: readonly number[], denominator: number): Dim {
   const divisor = numerators.reduce((a, b) => gcd(a, Math.abs(b)), Math.abs(denominator)) * Math.sign(denominator);
   const reduced = numerators.map((value) => value / divisor + 0); // + 0 turns -0 into 0

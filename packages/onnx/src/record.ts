@@ -1,7 +1,7 @@
 import { TensorARError } from "@tensorar/core";
 import * as tf from "@tensorflow/tfjs-core";
 import { BACKEND_NAME, Recording, RecordingBackend, type Weights } from "./backend";
-import { at, withDeepStacks } from "./callsite";
+import { at, callee, isThrownInside, withDeepStacks } from "./callsite";
 import type { Graph, Value } from "./graph";
 import { KERNELS } from "./kernels";
 import { flatten, mapNested, type Nested } from "./nested";
@@ -42,15 +42,22 @@ function withRecording<T>(weights: Weights, body: (recording: Recording) => T): 
   }
 }
 
-/** tfjs reports a missing kernel by an error of its own: says what to do instead. */
+/** What tfjs and the kernels throw, with the op and the line that called it; a missing kernel with what to do instead. */
 function explain(error: unknown): unknown {
-  const kernel = error instanceof Error && /Kernel '(\w+)' not registered for backend 'onnx'/.exec(error.message)?.[1];
-  if (!kernel) return error;
-  const remedy =
-    kernel === "Multinomial"
-      ? "it draws random numbers, which tracing would freeze into the graph: draw them outside and pass them in as an input"
-      : "write this step with other ops, or leave it outside the traced function";
-  return new TensorARError(`the tfjs kernel "${kernel}" can't be traced to ONNX${at(error as Error)}; ${remedy}`, {
+  if (!(error instanceof Error) || error instanceof TensorARError) return error;
+  const kernel = /Kernel '(\w+)' not registered for backend 'onnx'/.exec(error.message)?.[1];
+  if (kernel) {
+    const remedy =
+      kernel === "Multinomial"
+        ? "it draws random numbers, which tracing would freeze into the graph: draw them outside and pass them in as an input"
+        : "write this step with other ops, or leave it outside the traced function";
+    return new TensorARError(`the tfjs kernel "${kernel}" can't be traced to ONNX${at(error)}; ${remedy}`, {
+      cause: error,
+    });
+  }
+  if (!isThrownInside(error)) return error;
+  const op = callee(error).replace(/__op$/, "");
+  return new TensorARError(`${op && !error.message.includes(op) ? `${op}: ` : ""}${error.message}${at(error)}`, {
     cause: error,
   });
 }

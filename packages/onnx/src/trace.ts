@@ -1,6 +1,8 @@
 import { TensorARError } from "@tensorar/core";
 import type * as tf from "@tensorflow/tfjs-core";
 import { ByData, type Weights } from "./backend";
+import { type Samples, sampleSizes } from "./dims";
+import { unifiedError } from "./failure";
 import type { Graph } from "./graph";
 import { makeModel, type OnnxModel } from "./model";
 import { flatten, type Nested } from "./nested";
@@ -9,7 +11,7 @@ import type { FusionTarget } from "./passes/fuse";
 import { type Quantization, quantizeWeights } from "./passes/quantize";
 import { record } from "./record";
 import { flattenSpecs, isTensor, multipleOf, type Spec, type TensorSpec, type TracedFunction } from "./specs";
-import { type Samples, sampleSizes, unify } from "./unify";
+import { unify } from "./unify";
 
 export interface TraceOptions {
   /** Names, by key path, for tensors that the function captures; others become `captured/0`, `captured/1`, …. */
@@ -51,10 +53,20 @@ export function traceGraph(fn: (inputs: never) => unknown, inputs: Nested<Spec>,
   for (const [name, { dataId, dtype, shape }] of flatten(options.weights ?? {}, isTensor, "weight"))
     weights.names.set(dataId, dtype, { name, shape });
   const samples = chooseSamples(entries, dimensions.length);
-  const recordings = Array.from({ length: dimensions.length === 0 ? 1 : 2 ** dimensions.length + 1 }, (_, index) => {
+  const attempts = Array.from({ length: dimensions.length === 0 ? 1 : 2 ** dimensions.length + 1 }, (_, index) => {
     const sizes = sampleSizes(samples, index);
-    return record(fn, inputs, entries, new Map(dimensions.map(({ name }, i) => [name, sizes[i]!])), weights);
+    const sizeOf = new Map(dimensions.map(({ name }, i) => [name, sizes[i]!]));
+    try {
+      return { graph: record(fn, inputs, entries, sizeOf, weights) };
+    } catch (error) {
+      return { error };
+    }
   });
+  const recordings = attempts.flatMap(({ graph }) => graph ?? []);
+  if (recordings.length < attempts.length) {
+    const names = dimensions.map(({ name }) => name);
+    throw unifiedError(attempts, names, samples);
+  }
   return recordings.length === 1 ? recordings[0]! : unify(recordings, dimensions, samples);
 }
 

@@ -1,24 +1,12 @@
 import { TensorARError } from "@tensorar/core";
 import { at } from "./callsite";
-import { type Dim, evaluate, interpolate, isSymbolic, type Shape } from "./dims";
+import { type Dim, fitDim, isSymbolic, type Samples, type Shape } from "./dims";
 import { constant, type Graph, type Literal, makeNode, type Node, type SymbolicScalar, type Value } from "./graph";
 
 /**
  * Makes one graph with symbolic dimensions from recordings of the same function at several sizes. The recordings must agree
  * node by node; integers that differ become polynomials of the sizes, and the last recording, at sizes of its own, checks them.
  */
-
-export interface Samples {
-  /** Sizes of the symbolic dimensions: recording c < 2ⁿ has dimension i at `high[i]` if bit i of c is set, else at `low[i]`. */
-  readonly low: readonly number[];
-  readonly high: readonly number[];
-  readonly check: readonly number[];
-}
-
-/** The sizes of recording `index`; the check comes last. */
-export function sampleSizes({ low, high, check }: Samples, index: number): readonly number[] {
-  return index < 2 ** low.length ? low.map((size, i) => (index & (1 << i) ? high[i]! : size)) : check;
-}
 
 export function unify(recordings: readonly Graph[], dimensions: Graph["dimensions"], samples: Samples): Graph {
   return new Unifier(recordings, dimensions, samples).run();
@@ -121,14 +109,8 @@ class Unifier {
     );
   }
 
-  /** The polynomial through the values, if it also predicts the check. */
   #dim(values: readonly number[]): Dim | undefined {
-    const [first] = values as [number];
-    if (values.every((value) => value === first)) return first;
-    if (!values.every(Number.isInteger)) return undefined;
-    const { low, high, check } = this.samples;
-    const dim = interpolate(values.slice(0, -1), low, high);
-    return evaluate(dim, check) === values.at(-1) ? dim : undefined;
+    return fitDim(values, this.samples);
   }
 
   #literal(each: readonly Value[], shape: Shape): Literal {

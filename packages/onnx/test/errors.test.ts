@@ -147,3 +147,96 @@ test("an error of the function itself comes through", () => {
   expect(() => trace(fail, BATCH)).toThrow(own);
   expect(tf.getBackend()).toBe("cpu");
 });
+
+const float32 = (...shape: (number | string)[]): Spec => ({ dtype: "float32", shape });
+
+const mismatched: readonly (readonly [
+  string,
+  Nested<Spec>,
+  (inputs: Record<string, tf.Tensor>) => tf.Tensor,
+  string,
+])[] = [
+  [
+    "a product",
+    { x: float32("batch", 8) },
+    ({ x }) => tf.matMul(x as tf.Tensor2D, tf.ones([4, 3])),
+    "matMul of [batch, 8] and [4, 3]: the inner sizes 8 and 4 differ",
+  ],
+  [
+    "a product of fixed sizes",
+    { x: float32(2, 8) },
+    ({ x }) => tf.matMul(x as tf.Tensor2D, tf.ones([3, 4]), false, true),
+    "matMul of [2, 8] and [3, 4] transposed: the inner sizes 8 and 4 differ",
+  ],
+  [
+    "a product of symbolic inner sizes",
+    { x: float32("batch", "width"), y: float32("batch", 5) },
+    ({ x, y }) => tf.matMul(x as tf.Tensor2D, y as tf.Tensor2D, true, true),
+    "matMul of [batch, width] transposed and [batch, 5] transposed: the inner sizes batch and 5 differ",
+  ],
+  [
+    "a sum",
+    { x: float32("batch", 3), y: float32("length", 3) },
+    ({ x, y }) => tf.add(x!, y!),
+    "add: shapes [batch,3] and [length,3] don't broadcast",
+  ],
+  ["what grows with a size", { x: float32("batch", 6) }, ({ x }) => tf.reshape(x!, [-1, 5]), "6*batch"],
+  [
+    "a concatenation",
+    { x: float32("batch", 2), y: float32(3, 2) },
+    ({ x, y }) => tf.concat([x!, y!], 1),
+    "concat of [batch, 2], [3, 2]: sizes differ besides those of axis 1",
+  ],
+  [
+    "a stack",
+    { x: float32("batch", 2) },
+    ({ x }) => tf.stack([x!, tf.zeros([1, 2])]),
+    "stack of [batch, 2], [1, 2]: sizes differ",
+  ],
+  [
+    "an einsum",
+    { x: float32("batch", 2) },
+    ({ x }) => tf.einsum("ij,jk->ik", x!, tf.ones([3, 4])),
+    'einsum "ij,jk->ik" of [batch, 2] and [3, 4]: "j" has no single size',
+  ],
+  [
+    "a check of tfjs's own",
+    { x: float32("batch", 6) },
+    ({ x }) => tf.conv1d(x as tf.Tensor2D, tf.ones([2, 5, 1]), 1, "same"),
+    "depth of input (6)",
+  ],
+  [
+    "a sum with a tensor that happens to have one of the sizes tried",
+    { x: float32("batch") },
+    ({ x }) => tf.add(x!, tf.ones([7])),
+    'it goes wrong for some sizes of "batch" only',
+  ],
+];
+test.each(mismatched)("%s that does not fit is named while tracing, by symbols and call", (_, inputs, fn, message) => {
+  const error = failure(fn as never, inputs);
+  expect(error.message).toContain(message);
+  expect(error.message).toMatch(HERE);
+  const numbers = error.message.replace(/\(called at .*?\)+/, "").match(/\b\d+\b/g) ?? [];
+  const sampled = ["11", "13", "17", "19", "23", "29"]; // and 7, where it is not said
+  expect(numbers.filter((number) => sampled.includes(number))).toEqual([]);
+});
+
+test("errors of the traced function itself pass unless they hold sizes that were tried", () => {
+  const own = new RangeError("mine");
+  const thrown = (fn: (inputs: { x: tf.Tensor }) => tf.Tensor) => {
+    try {
+      return trace(fn, { x: float32("batch", 4) });
+    } catch (error) {
+      return error;
+    }
+  };
+  const same = thrown(() => {
+    throw own;
+  });
+  expect(same).toBe(own);
+  const sized = thrown(({ x }) => {
+    throw new RangeError(`${2 * x.shape[0]!} of 8`);
+  });
+  expect(sized).toBeInstanceOf(TensorARError);
+  expect(sized).toMatchObject({ message: "2*batch of 8", cause: expect.any(RangeError) });
+});

@@ -1,13 +1,29 @@
+import { ShapeError } from "@tensorar/core";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Lowering } from "../backend";
+import { at } from "../callsite";
 import { type Builder, constant, dims, fill, scalar, type Value } from "../graph";
 import { type Kernels, need, positive, range, sizes } from "./shared";
 
 /** Kernels that make tensors, or move elements without computing. */
 
+/** tfjs leaves this to its kernels. @throws ShapeError when the tensors differ elsewhere than along the axis */
+function checkAlike(op: string, xs: readonly Value[], along: number | undefined): void {
+  const [first] = xs.map(sizes);
+  const alike = xs.every(
+    (x) => x.shape.length === first!.length && x.shape.every((size, i) => i === along || size === first![i]),
+  );
+  if (alike) return;
+  const given = xs.map((x) => `[${x.shape.join(", ")}]`).join(", ");
+  throw new ShapeError(
+    `${op} of ${given}: sizes differ${along === undefined ? "" : ` besides those of axis ${along}`}${at(new Error())}`,
+  );
+}
+
 const concat: Lowering = (g, inputs, { axis }) => {
   const rank = sizes(need(inputs, "0")).length;
   const along = positive(axis, rank)[0]!;
+  checkAlike("concat", Object.values(inputs), along);
   const xs = Object.values(inputs).filter((x) => !sizes(x).includes(0));
   if (xs.length === 0) return need(inputs, "0");
   const total = xs.reduce((sum, x) => sum + sizes(x)[along]!, 0);
@@ -22,6 +38,7 @@ const concat: Lowering = (g, inputs, { axis }) => {
 
 const pack: Lowering = (g, inputs, { axis }) => {
   const xs = Object.values(inputs);
+  checkAlike("stack", xs, undefined);
   const shape = sizes(xs[0]!);
   const along = positive(axis, shape.length + 1)[0]!;
   const parts = xs.map((x) => g.reshape(x, shape.toSpliced(along, 0, 1)));

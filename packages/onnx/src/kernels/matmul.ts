@@ -1,4 +1,6 @@
+import { ShapeError } from "@tensorar/core";
 import type { Lowering } from "../backend";
+import { at } from "../callsite";
 import { broadcastShape } from "../dims";
 import type { Builder, Value } from "../graph";
 import { activation } from "./elementwise";
@@ -15,6 +17,7 @@ interface Transposes {
 }
 
 function matMul(g: Builder, a: Value, b: Value, { transposeA, transposeB }: Transposes): Value {
+  checkInner(a, b, { transposeA, transposeB });
   const batchA = product(sizes(a).slice(0, -2));
   const batchB = product(sizes(b).slice(0, -2));
   if (batchB !== 1 || (batchA !== 1 && transposeA) || a.dtype !== "float32") {
@@ -32,6 +35,18 @@ function matMul(g: Builder, a: Value, b: Value, { transposeA, transposeB }: Tran
   return batch.length === 0 ? result : g.reshape(result, [...batch, rows, columns]);
 }
 
+/** tfjs leaves this to its kernels. @throws TensorARError when the columns of `a` are not as many as the rows of `b` */
+function checkInner(a: Value, b: Value, { transposeA, transposeB }: Transposes): void {
+  const [columns, rows] = [sizes(a).at(transposeA ? -2 : -1), sizes(b).at(transposeB ? -1 : -2)];
+  if (a.shape.length >= 2 && b.shape.length >= 2 && columns === rows) return;
+  const shown = (x: Value, transposed: boolean) => `[${x.shape.join(", ")}]${transposed ? " transposed" : ""}`;
+  const reason =
+    a.shape.length < 2 || b.shape.length < 2
+      ? "both need two axes or more"
+      : `the inner sizes ${columns} and ${rows} differ`;
+  throw new ShapeError(`matMul of ${shown(a, transposeA)} and ${shown(b, transposeB)}: ${reason}${at(new Error())}`);
+}
+
 function swapLast(g: Builder, x: Value): Value {
   const rank = x.shape.length;
   return g.transpose(x, [...range(rank - 2), rank - 1, rank - 2]);
@@ -47,9 +62,18 @@ const fused: Lowering = (g, inputs, attributes) => {
 const einsum: Lowering = (g, inputs, { equation }) => {
   const operands = Object.values(inputs);
   const [left, right] = (equation as string).replaceAll(" ", "").split("->") as [string, string];
-  const sizeOf = new Map(
-    left.split(",").flatMap((letters, i) => [...letters].map((l, axis) => [l, sizes(operands[i]!)[axis]!])),
-  );
+  const sizeOf = new Map<string, number>();
+  for (const [i, letters] of left.split(",").entries()) {
+    const shape = sizes(operands[i]!);
+    for (const [axis, letter] of [...letters].entries()) {
+      if (letters.length === shape.length && (sizeOf.get(letter) ?? shape[axis]) === shape[axis]) {
+        sizeOf.set(letter, shape[axis]!);
+        continue;
+      }
+      const given = operands.map((operand) => `[${operand.shape.join(", ")}]`).join(" and ");
+      throw new ShapeError(`einsum "${equation}" of ${given}: "${letter}" has no single size${at(new Error())}`);
+    }
+  }
   const shape = [...right].map((letter) => sizeOf.get(letter)!);
   return g.op("Einsum", operands, { dtype: operands[0]!.dtype, shape }, { equation: `${left}->${right}` });
 };
