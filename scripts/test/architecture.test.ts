@@ -16,6 +16,7 @@ const ALLOWED: Readonly<
   "packages/core": { own: [], libraries: "none" },
   "packages/noise": { own: ["core"], libraries: "none" },
   "packages/checkpoint": { own: ["core"], libraries: "none" },
+  "packages/manifest": { own: ["core"], libraries: "declared, no tfjs" },
   "packages/onnx": { own: ["core"], libraries: "declared" },
   "packages/tokenizer": { own: ["core", "noise", "checkpoint"], libraries: "declared" }, // noise: seeded initial weights
   "packages/model": { own: ["core", "noise", "checkpoint"], libraries: "declared" },

@@ -1,11 +1,12 @@
 import type { TensorData } from "@tensorar/checkpoint";
+import type { Target } from "@tensorar/manifest";
+import { DECODER, IMAGE_DECODER, RESIDENT } from "@tensorar/manifest";
+import { readManifest } from "@tensorar/manifest/node";
 import type * as ort from "onnxruntime-node";
-import { DECODER, IMAGE_DECODER, type Named, RESIDENT } from "./functions";
-import { readManifest } from "./manifest";
+import type { Named } from "./functions";
 import { openGraph } from "./open-graph";
 import { availableSessions } from "./providers";
 import { decoderInputs, imageInputs } from "./random-inputs";
-import type { Target } from "./session-settings";
 
 export interface Timing {
   readonly file: string;

@@ -1,5 +1,6 @@
 import { basename } from "node:path";
 import type { TensorData } from "@tensorar/checkpoint";
+import { DECODER, type ExportManifest, IMAGE_DECODER, NEXT_FACTOR, RESIDENT } from "@tensorar/manifest";
 import { type Condition, packRows, type TensorARModel } from "@tensorar/model";
 import { type ModelFolder, modelOf } from "@tensorar/model/node";
 import {
@@ -14,7 +15,6 @@ import {
 import { createTokenizer, type TokenizerKind } from "@tensorar/tokenizer";
 import type { TokenizerFolder } from "@tensorar/tokenizer/node";
 import * as tf from "@tensorflow/tfjs-core";
-import type { ExportManifest } from "./manifest";
 import { withNewSlots } from "./resident-cache";
 
 /** Inputs or outputs by name: one tensor, one for each layer, or several by name. */
@@ -28,16 +28,6 @@ export interface ExportedFunction<Inputs extends Named<TensorSpec> = Named<Tenso
   run(inputs: Tensors<Inputs>): Named<tf.Tensor>;
   graph(form: Pick<TraceOptions, "fuse" | "quantize">): OnnxModel | ComposedModel;
 }
-
-/** The files of an export. */
-export const DECODER = "decoder.onnx";
-export const IMAGE_DECODER = "image-decoder.onnx";
-/** All of generation, where it was asked for. */
-export const GENERATION = "generation.onnx";
-/** The decoder step with the cache as its state; for runtimes that can keep it on the device but not write rows into it. */
-export const RESIDENT = "decoder-resident.onnx";
-/** The second sub-tokens of tokens given the first; only for models whose tokens consist of two. */
-export const NEXT_FACTOR = "next-factor.onnx";
 
 type StepSizes = Pick<ExportManifest, "windowSize" | "cache" | "condition">;
 

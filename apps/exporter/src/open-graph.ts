@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import type { TensorData } from "@tensorar/checkpoint";
 import { TensorARError } from "@tensorar/core";
+import type { SessionSettings } from "@tensorar/manifest";
 import { fromFloat16, openModel, toFloat16 } from "@tensorar/onnx";
 import type * as ort from "onnxruntime-node";
 import type { Named } from "./functions";
-import type { SessionSettings } from "./session-settings";
 
 /**
  * One graph of an export, open on ONNX Runtime. Inputs that its function has and its file does not need are left out. Halves

@@ -1,13 +1,14 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { ExportManifest } from "@tensorar/manifest";
+import { readManifest } from "@tensorar/manifest/node";
 import { loadModel } from "@tensorar/model/node";
 import { createStream } from "@tensorar/noise";
 import { createCategorical, type Decoder, generate } from "@tensorar/sampler";
 import type * as ort from "onnxruntime-node";
 import { exportFolders } from "./export";
 import { type LogitGap, logitGap } from "./logit-gap";
-import { type ExportManifest, readManifest } from "./manifest";
 import type { Conditions } from "./random-conditions";
 import { realConditions } from "./real-conditions";
 import { openStepwise } from "./stepwise";

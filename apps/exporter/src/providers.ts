@@ -1,9 +1,8 @@
 import { TensorARError } from "@tensorar/core";
+import type { ExportManifest, SessionSettings, Target } from "@tensorar/manifest";
 import { compile } from "@tensorar/onnx";
 import type * as tf from "@tensorflow/tfjs-core";
 import type * as ort from "onnxruntime-node";
-import type { ExportManifest } from "./manifest";
-import type { SessionSettings, Target } from "./session-settings";
 import { sessionSettings } from "./targets";
 
 /** What is missing where a provider does not start. */

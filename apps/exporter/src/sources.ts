@@ -1,11 +1,11 @@
 import { relative, resolve } from "node:path";
 import { TensorARError } from "@tensorar/core";
+import type { ExportManifest } from "@tensorar/manifest";
 import type { ConditionSpec, JanusConfig } from "@tensorar/model";
 import { loadModel, type ModelFolder, modelOf } from "@tensorar/model/node";
 import { createTokenizer, TOKENIZER_KINDS, type TokenizerKind } from "@tensorar/tokenizer";
 import { loadTokenizer, type TokenizerFolder } from "@tensorar/tokenizer/node";
 import { ONLY } from "./functions";
-import type { ExportManifest } from "./manifest";
 
 /** A model and the tokenizer of its codes, and what a runtime must know of them. */
 export interface Sources {

@@ -1,9 +1,8 @@
+import type { ExportManifest, SessionSettings } from "@tensorar/manifest";
+import { DECODER, NEXT_FACTOR } from "@tensorar/manifest";
 import { type CachedDecoderOptions, type Conditioning, cachedDecoder, type Decoder } from "@tensorar/sampler";
 import type * as ort from "onnxruntime-node";
-import { DECODER, NEXT_FACTOR } from "./functions";
-import type { ExportManifest } from "./manifest";
 import { openGraph } from "./open-graph";
-import type { SessionSettings } from "./session-settings";
 
 /**
  * An export's own steps as the generation loop of `@tensorar/sampler` takes them, in float32 whatever the graphs take.

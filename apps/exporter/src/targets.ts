@@ -1,7 +1,6 @@
+import type { ExportManifest, SessionSettings, Target } from "@tensorar/manifest";
+import { RESIDENT } from "@tensorar/manifest";
 import type { FusionTarget, Quantization, TraceOptions } from "@tensorar/onnx";
-import { RESIDENT } from "./functions";
-import type { ExportManifest } from "./manifest";
-import type { SessionSettings, Target } from "./session-settings";
 
 /** Providers of ONNX Runtime that run its own operators. TensorRT and Core ML compile graphs of standard ones. */
 const FUSED: Readonly<Partial<Record<Target, FusionTarget>>> = {

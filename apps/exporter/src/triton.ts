@@ -2,9 +2,10 @@ import { copyFile, mkdir, readdir, readFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { TensorARError } from "@tensorar/core";
 import { writeFileAtomic, writeFolderAtomic } from "@tensorar/core/node";
-import { GENERATION } from "./functions";
+import type { ExportManifest } from "@tensorar/manifest";
+import { GENERATION } from "@tensorar/manifest";
+import { readManifest } from "@tensorar/manifest/node";
 import { fileSharer } from "./link";
-import { type ExportManifest, readManifest } from "./manifest";
 import { writing } from "./writing";
 
 type Ports = ExportManifest["files"]["decoder.onnx"];

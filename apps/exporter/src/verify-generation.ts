@@ -1,12 +1,11 @@
 import type { TensorData } from "@tensorar/checkpoint";
+import type { ExportManifest, SessionSettings } from "@tensorar/manifest";
+import { GENERATION, IMAGE_DECODER } from "@tensorar/manifest";
 import type { ModelFolder } from "@tensorar/model/node";
 import { type DraftPolicy, type Generated, generate } from "@tensorar/sampler";
 import type * as ort from "onnxruntime-node";
-import { GENERATION, IMAGE_DECODER } from "./functions";
-import type { ExportManifest } from "./manifest";
 import { openGraph } from "./open-graph";
 import { randomConditions } from "./random-conditions";
-import type { SessionSettings } from "./session-settings";
 import { openStepwise } from "./stepwise";
 
 export interface GeneratedImages {

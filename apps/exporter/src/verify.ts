@@ -2,27 +2,18 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { TensorData } from "@tensorar/checkpoint";
 import { TensorARError } from "@tensorar/core";
+import type { SessionSettings, Target } from "@tensorar/manifest";
+import { DECODER, GENERATION, IMAGE_DECODER, NEXT_FACTOR, RESIDENT } from "@tensorar/manifest";
+import { readManifest } from "@tensorar/manifest/node";
 import type { TensorSpec } from "@tensorar/onnx";
 import * as tf from "@tensorflow/tfjs-core";
 import type * as ort from "onnxruntime-node";
-import {
-  DECODER,
-  type ExportedFunction,
-  GENERATION,
-  IMAGE_DECODER,
-  imageDecoder,
-  modelFunctions,
-  type Named,
-  NEXT_FACTOR,
-  RESIDENT,
-} from "./functions";
-import { readManifest } from "./manifest";
+import { type ExportedFunction, imageDecoder, modelFunctions, type Named } from "./functions";
 import { openGraph } from "./open-graph";
 import { addGaps, type Gap, isWithinTolerance, newGap, widen } from "./output-gaps";
 import { availableSessions } from "./providers";
 import { decoderInputs, factorRandom, imageInputs } from "./random-inputs";
 import { runEagerly } from "./run-eagerly";
-import type { SessionSettings, Target } from "./session-settings";
 import { loadSources, type SourceSizes } from "./sources";
 import { generateBothWays } from "./verify-generation";
 

@@ -1,7 +1,15 @@
-import { join } from "node:path";
-import { describeIssues, TensorARError } from "@tensorar/core";
-import { readJson } from "@tensorar/core/node";
+import { describeIssues, parseJson, TensorARError } from "@tensorar/core";
 import { z } from "zod";
+import {
+  DECODER,
+  EXPORT_KIND,
+  GENERATION,
+  GRAPHS,
+  type GraphFile,
+  IMAGE_DECODER,
+  NEXT_FACTOR,
+  RESIDENT,
+} from "./files";
 import { sessionSettingsSchema, TARGETS } from "./session-settings";
 
 const port = z.strictObject({
@@ -12,19 +20,14 @@ const port = z.strictObject({
 });
 const graph = z.strictObject({ inputs: z.array(port), outputs: z.array(port) });
 
-const GRAPHS = [
-  "decoder.onnx",
-  "image-decoder.onnx",
-  "decoder-resident.onnx",
-  "next-factor.onnx",
-  "generation.onnx",
-] as const;
+/** Inputs and outputs of one graph. */
+export type GraphPorts = z.infer<typeof graph>;
 
 /** The path of a folder on this machine: on Windows, reading one of a share tells its server who the user is. */
 const source = z.string().regex(/^(?![\\/]{2})/, "a folder of another machine");
 
 const schema = z.strictObject({
-  kind: z.literal("tensorar-export"),
+  kind: z.literal(EXPORT_KIND),
   /** Folders that the export was made from, relative to the export's own. */
   model: source,
   tokenizer: source,
@@ -88,12 +91,12 @@ const schema = z.strictObject({
     .exactOptional(),
   /** Inputs and outputs of each graph, by the names in the file. */
   files: z.strictObject({
-    "decoder.onnx": graph,
-    "image-decoder.onnx": graph,
-    "decoder-resident.onnx": graph.optional(),
-    "next-factor.onnx": graph.optional(),
-    "generation.onnx": graph.optional(),
-  } satisfies Record<(typeof GRAPHS)[number], unknown>),
+    [DECODER]: graph,
+    [IMAGE_DECODER]: graph,
+    [RESIDENT]: graph.optional(),
+    [NEXT_FACTOR]: graph.optional(),
+    [GENERATION]: graph.optional(),
+  } satisfies Record<GraphFile, unknown>),
 });
 
 /** Values of a step's cache, or of an image: more than ten times what the largest published model has. */
@@ -111,13 +114,46 @@ const checked = schema.superRefine(({ cache, tokens, grid, imageSize, windowSize
 /** What a runtime needs to know of an export besides the graphs: `config.json` of the folder. */
 export type ExportManifest = z.infer<typeof schema>;
 
-/** @throws TensorARError when the folder holds no export */
-export async function readManifest(dir: string): Promise<ExportManifest> {
-  const path = join(dir, "config.json");
-  const what = "a folder written by `tensorar-exporter export`";
-  const contents = await readJson(path, what);
-  const result = checked.safeParse(contents);
-  if (!result.success)
-    throw new TensorARError(`${path}: not ${what}: ${describeIssues(result.error.issues, contents)}`);
+/** The manifest's file in the folder of an export. */
+export const MANIFEST = "config.json";
+
+/** What a folder with a manifest is, for messages. */
+export const WHAT = "a folder written by `tensorar-exporter export`";
+
+/** @throws TensorARError naming `where` and what is wrong, when the value is no manifest */
+export function checkManifest(value: unknown, where: string): ExportManifest {
+  const result = checked.safeParse(value);
+  if (!result.success) throw new TensorARError(`${where}: not ${WHAT}: ${describeIssues(result.error.issues, value)}`);
   return result.data;
+}
+
+/**
+ * The manifest in the contents of its file, `config.json` of an export.
+ * @param where what an error names: a path or a URL
+ * @throws TensorARError naming `where` and what is wrong
+ */
+export const parseManifest = (contents: Uint8Array | string, where: string): ExportManifest =>
+  checkManifest(parseJson(contents, where), where);
+
+/**
+ * The manifest of an export that a server holds.
+ * @param folder URL of the folder
+ * @param options.fetch default: the environment's own
+ * @throws TensorARError when the server refuses or gives something else; the reason of `signal` when it aborts
+ */
+export async function fetchManifest(
+  folder: string | URL,
+  {
+    fetch = globalThis.fetch,
+    signal,
+  }: { readonly fetch?: typeof globalThis.fetch; readonly signal?: AbortSignal } = {},
+): Promise<ExportManifest> {
+  const url = `${String(folder).replace(/\/$/, "")}/${MANIFEST}`;
+  const response = await fetch(url, signal ? { signal } : {}).catch((cause: Error) => {
+    signal?.throwIfAborted();
+    throw new TensorARError(`${url}: ${cause.message}; check the address and the connection`, { code: "io", cause });
+  });
+  if (!response.ok)
+    throw new TensorARError(`${url}: the server answers ${response.status}; expected ${WHAT}`, { code: "missing" });
+  return parseManifest(new Uint8Array(await response.arrayBuffer()), url);
 }

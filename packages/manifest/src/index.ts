@@ -1,0 +1,13 @@
+export { TensorARError } from "@tensorar/core";
+export {
+  DECODER,
+  EXPORT_KIND,
+  GENERATION,
+  GRAPHS,
+  type GraphFile,
+  IMAGE_DECODER,
+  NEXT_FACTOR,
+  RESIDENT,
+} from "./files";
+export { type ExportManifest, fetchManifest, type GraphPorts, parseManifest } from "./manifest";
+export { type SessionSettings, TARGETS, type Target } from "./session-settings";

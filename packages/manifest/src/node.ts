@@ -1,0 +1,9 @@
+import { join } from "node:path";
+import { readJson } from "@tensorar/core/node";
+import { checkManifest, type ExportManifest, MANIFEST, WHAT } from "./manifest";
+
+/** The manifest of an export in a folder. @throws TensorARError when the folder holds none */
+export async function readManifest(dir: string): Promise<ExportManifest> {
+  const path = join(dir, MANIFEST);
+  return checkManifest(await readJson(path, WHAT), path);
+}
