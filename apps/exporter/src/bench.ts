@@ -2,7 +2,7 @@ import type { TensorData } from "@tensorar/checkpoint";
 import type { Target } from "@tensorar/manifest";
 import { DECODER, IMAGE_DECODER, RESIDENT } from "@tensorar/manifest";
 import { readManifest } from "@tensorar/manifest/node";
-import type * as ort from "onnxruntime-node";
+import type { NodeRuntime } from "@tensorar/onnx/node";
 import type { Named } from "./functions";
 import { openGraph } from "./open-graph";
 import { availableSessions } from "./providers";
@@ -40,7 +40,7 @@ interface Case {
  * Times the graphs of an export: one decoder step with a half-filled cache, the same where it keeps the cache, and one decoding of
  * images.
  */
-export async function benchExport(dir: string, runtime: typeof ort, options: BenchOptions): Promise<Timing[]> {
+export async function benchExport(dir: string, runtime: NodeRuntime, options: BenchOptions): Promise<Timing[]> {
   const manifest = await readManifest(dir);
   const { threads, batches, runs, onRun, provider } = options;
   const sessions = await availableSessions(runtime, manifest, provider);

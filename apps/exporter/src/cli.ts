@@ -6,6 +6,7 @@ import { weightsFolder, writeFileAtomic } from "@tensorar/core/node";
 import type { ExportManifest } from "@tensorar/manifest";
 import { TARGETS, type Target } from "@tensorar/manifest";
 import type { PerFactor } from "@tensorar/sampler";
+import { loadRuntime } from "@tensorar/onnx/node";
 import { Command, Option } from "commander";
 import { benchExport } from "./bench";
 import type { Drafts, Ramp } from "./draw-graph";
@@ -14,7 +15,7 @@ import { listOf, positive, positiveNumber, several, share, wholeNumber } from ".
 import type { WholeOptions } from "./generation-steps";
 import { comparePrecision, type PrecisionOptions, type RoundedWeights } from "./precision";
 import { progressLine } from "./progress";
-import { eagerBackend, onnxRuntime } from "./runtimes";
+import { eagerBackend } from "./runtimes";
 import { formatTable } from "./table";
 import { writeTriton } from "./triton";
 import { type VerifyOptions, verifyExport } from "./verify";
@@ -148,7 +149,7 @@ program
       }: { seed?: number; batch?: number[]; json?: string } & Pick<VerifyOptions, "model" | "tokenizer" | "provider">,
     ) => {
       await eagerBackend();
-      const comparisons = await verifyExport(dir, await onnxRuntime(), {
+      const comparisons = await verifyExport(dir, loadRuntime([import.meta.url]), {
         ...more,
         seed,
         ...(batch && { batches: batch }),
@@ -201,7 +202,7 @@ program
     await eagerBackend();
     const progress = progressLine("precision");
     const onStep = (done: number, total: number, weights: string) => progress(done, total, weights);
-    const gaps = await comparePrecision(model, tokenizer, await onnxRuntime(), { ...options, onStep });
+    const gaps = await comparePrecision(model, tokenizer, loadRuntime([import.meta.url]), { ...options, onStep });
     const percent = (part: number) => `${(100 * part).toFixed(2)} %`;
     const rows = gaps.map(({ weights, of, predictions, largestDifference, divergence, sameLikeliest, sameDrawn }) => [
       ...[`${weights}, ${of}`, String(predictions), largestDifference.toPrecision(2), divergence.toExponential(1)],
@@ -233,7 +234,7 @@ program
       }: { threads: number; batch?: number[]; runs: number; json?: string; provider?: Target },
     ) => {
       const progress = progressLine("bench");
-      const timings = await benchExport(dir, await onnxRuntime(), {
+      const timings = await benchExport(dir, loadRuntime([import.meta.url]), {
         ...{ threads, batches, runs, ...(provider && { provider }) },
         onRun: (done, total, file, batch) => progress(done, total, `${file}, batch ${batch}`),
       });

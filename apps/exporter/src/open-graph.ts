@@ -2,8 +2,8 @@ import { join } from "node:path";
 import type { TensorData } from "@tensorar/checkpoint";
 import { TensorARError } from "@tensorar/core";
 import type { SessionSettings } from "@tensorar/manifest";
-import { fromFloat16, openModel, toFloat16 } from "@tensorar/onnx";
-import type * as ort from "onnxruntime-node";
+import { fromFloat16, openModel, type RuntimeOptions, toFloat16 } from "@tensorar/onnx";
+import type { NodeRuntime } from "@tensorar/onnx/node";
 import type { Named } from "./functions";
 
 /**
@@ -27,7 +27,7 @@ export interface OpenGraph {
 export async function openGraph(
   dir: string,
   file: string,
-  runtime: typeof ort,
+  runtime: NodeRuntime,
   sessions: Readonly<Record<string, SessionSettings>>,
   { threads, state = [] }: { readonly threads?: number; readonly state?: readonly string[] } = {},
 ): Promise<OpenGraph> {
@@ -41,7 +41,7 @@ export async function openGraph(
   const { executionProviders, keepOnDevice: _, ...session } = sessions[file] ?? {};
   const options = {
     ...(threads !== undefined && { threads }),
-    ...(executionProviders && { providers: executionProviders as ort.InferenceSession.ExecutionProviderConfig[] }),
+    ...(executionProviders && { providers: executionProviders as NonNullable<RuntimeOptions["providers"]> }),
     ...{ session, state },
   };
   const graph = await openModel(path, { runtime, ...options }).catch(

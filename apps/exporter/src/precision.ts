@@ -5,8 +5,8 @@ import type { ExportManifest } from "@tensorar/manifest";
 import { readManifest } from "@tensorar/manifest/node";
 import { loadModel } from "@tensorar/model/node";
 import { createStream } from "@tensorar/noise";
+import type { NodeRuntime } from "@tensorar/onnx/node";
 import { createCategorical, type Decoder, generate } from "@tensorar/sampler";
-import type * as ort from "onnxruntime-node";
 import { exportFolders } from "./export";
 import { type LogitGap, logitGap } from "./logit-gap";
 import type { Conditions } from "./random-conditions";
@@ -42,7 +42,7 @@ export interface PrecisionOptions {
 export async function comparePrecision(
   modelDir: string,
   tokenizerDir: string,
-  runtime: typeof ort,
+  runtime: NodeRuntime,
   options: PrecisionOptions,
 ): Promise<PrecisionGap[]> {
   const folder = await mkdtemp(join(tmpdir(), "tensorar-precision-"));
@@ -70,7 +70,7 @@ export async function comparePrecision(
 async function compareAlong(
   reference: string,
   rounded: string,
-  runtime: typeof ort,
+  runtime: NodeRuntime,
   { conditioning, conditions }: Conditions,
   { seed, onStep }: { readonly seed: number; readonly onStep: (step: number) => void },
 ): Promise<Omit<PrecisionGap, "weights">[]> {

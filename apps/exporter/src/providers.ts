@@ -2,15 +2,15 @@ import { TensorARError } from "@tensorar/core";
 import type { ExportManifest, SessionSettings, Target } from "@tensorar/manifest";
 import { compile } from "@tensorar/onnx";
 import type * as tf from "@tensorflow/tfjs-core";
-import type * as ort from "onnxruntime-node";
+import type { NodeRuntime } from "@tensorar/onnx/node";
 import { sessionSettings } from "./targets";
 
 /** What is missing where a provider does not start. */
 const REMEDIES: Readonly<Record<string, string>> = {
   webgpu: "it needs a GPU with a Vulkan driver and the loader libvulkan.so.1, or a software driver (see the README)",
-  cuda: "install ONNX Runtime's CUDA libraries: ONNXRUNTIME_NODE_INSTALL=cuda12 npm rebuild onnxruntime-node",
+  cuda: "install ONNX Runtime's CUDA libraries: npm install --ignore-scripts onnxruntime-node && ONNXRUNTIME_NODE_INSTALL=cuda12 npm rebuild onnxruntime-node",
   tensorrt:
-    "install TensorRT and ONNX Runtime's CUDA libraries: ONNXRUNTIME_NODE_INSTALL=cuda12 npm rebuild onnxruntime-node",
+    "install TensorRT and ONNX Runtime's CUDA libraries: npm install --ignore-scripts onnxruntime-node && ONNXRUNTIME_NODE_INSTALL=cuda12 npm rebuild onnxruntime-node",
   dml: "DirectML is a part of Windows",
   coreml: "Core ML is a part of macOS",
 };
@@ -22,7 +22,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
  * @throws TensorARError when the provider is not in this build of ONNX Runtime, or does not start here
  */
 export async function availableSessions(
-  runtime: typeof ort,
+  runtime: NodeRuntime,
   manifest: ExportManifest,
   provider: Target | undefined,
 ): Promise<Readonly<Record<string, SessionSettings>>> {
@@ -36,7 +36,7 @@ const nameOf = (provider: SessionSettings["executionProviders"][number]): string
   typeof provider === "string" ? provider : provider.name;
 
 /** ONNX Runtime leaves out some providers that it lacks and goes on without; a proof must not. */
-async function requireProvider(runtime: typeof ort, provider: string): Promise<void> {
+async function requireProvider(runtime: NodeRuntime, provider: string): Promise<void> {
   const refuse = (reason: string, cause?: unknown): never => {
     const remedy = REMEDIES[provider] ?? "choose another";
     throw new TensorARError(

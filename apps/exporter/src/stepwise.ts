@@ -1,7 +1,7 @@
 import type { ExportManifest, SessionSettings } from "@tensorar/manifest";
 import { DECODER, NEXT_FACTOR } from "@tensorar/manifest";
 import { type CachedDecoderOptions, type Conditioning, cachedDecoder, type Decoder } from "@tensorar/sampler";
-import type * as ort from "onnxruntime-node";
+import type { NodeRuntime } from "@tensorar/onnx/node";
 import { openGraph } from "./open-graph";
 
 /**
@@ -13,7 +13,7 @@ export async function openStepwise<C>(
   dir: string,
   { tokens, windowSize, vocabSize, cache: { dtype: _, ...cache }, factors, files }: ExportManifest,
   conditioning: Conditioning<C>,
-  runtime: typeof ort,
+  runtime: NodeRuntime,
   sessions: Readonly<Record<string, SessionSettings>>,
 ): Promise<{ readonly decoder: Decoder<C>; dispose(): Promise<void> }> {
   const open = (file: string) => openGraph(dir, file, runtime, sessions);

@@ -3,7 +3,7 @@ import type { ExportManifest, SessionSettings } from "@tensorar/manifest";
 import { GENERATION, IMAGE_DECODER } from "@tensorar/manifest";
 import type { ModelFolder } from "@tensorar/model/node";
 import { type DraftPolicy, type Generated, generate } from "@tensorar/sampler";
-import type * as ort from "onnxruntime-node";
+import type { NodeRuntime } from "@tensorar/onnx/node";
 import { openGraph } from "./open-graph";
 import { randomConditions } from "./random-conditions";
 import { openStepwise } from "./stepwise";
@@ -25,7 +25,7 @@ export async function generateBothWays(
   dir: string,
   manifest: ExportManifest,
   folder: ModelFolder,
-  runtime: typeof ort,
+  runtime: NodeRuntime,
   sessions: Readonly<Record<string, SessionSettings>>,
   { batch, seed }: { readonly batch: number; readonly seed: number },
 ): Promise<{ readonly whole: GeneratedImages; readonly stepwise: GeneratedImages }> {

@@ -7,7 +7,7 @@ import { DECODER, GENERATION, IMAGE_DECODER, NEXT_FACTOR, RESIDENT } from "@tens
 import { readManifest } from "@tensorar/manifest/node";
 import type { TensorSpec } from "@tensorar/onnx";
 import * as tf from "@tensorflow/tfjs-core";
-import type * as ort from "onnxruntime-node";
+import type { NodeRuntime } from "@tensorar/onnx/node";
 import { type ExportedFunction, imageDecoder, modelFunctions, type Named } from "./functions";
 import { openGraph } from "./open-graph";
 import { addGaps, type Gap, isWithinTolerance, newGap, widen } from "./output-gaps";
@@ -49,7 +49,7 @@ export interface VerifyOptions {
  *
  * @throws TensorARError when the export or its sources can't be read, or do not belong together
  */
-export async function verifyExport(dir: string, runtime: typeof ort, options: VerifyOptions): Promise<Comparison[]> {
+export async function verifyExport(dir: string, runtime: NodeRuntime, options: VerifyOptions): Promise<Comparison[]> {
   const manifest = await readManifest(dir);
   const modelDir = options.model ?? sourceDir(dir, "model", manifest.model);
   const { model, tokenizer, sizes } = await loadSources(
@@ -122,7 +122,7 @@ function expectSameSizes(dir: string, manifest: SourceSizes, modelDir: string, s
 async function compareAll<Inputs extends Named<TensorSpec>>(
   dir: string,
   file: string,
-  runtime: typeof ort,
+  runtime: NodeRuntime,
   sessions: Readonly<Record<string, SessionSettings>>,
   fn: ExportedFunction<Inputs>,
   rounded: boolean,

@@ -3,6 +3,7 @@ export { CHECKSUMS, checkFolder, writeChecksums } from "./files/checksums";
 export { fileError } from "./files/errors";
 export { type FolderOptions, writeFolderAtomic } from "./files/folder";
 export { withLock } from "./files/lock";
+export { findOptional, loadOptional, type Places } from "./files/optional";
 export {
   checkOutputFile,
   type OutputFolder,

@@ -1,31 +1,15 @@
-import { createRequire } from "node:module";
 import { join } from "node:path";
 import { TensorARError } from "@tensorar/core";
+import { loadOptional, type Places } from "@tensorar/core/node";
+import { loadRuntime } from "@tensorar/onnx/node";
 import * as tf from "@tensorflow/tfjs-core";
 import { eagerEngine } from "./eager-engine";
 import { ENGINE_NAMES, type Engine, type EngineName } from "./engine";
 import { onnxEngine } from "./onnx-engine";
 
-/** Where packages are looked for. */
-type Places = readonly string[];
-
 /** Loading a package runs its code, so none is loaded from the current folder, which may be anyone's, unless it was asked for. */
 const OWN: Places = [import.meta.url];
 const OWN_AND_CURRENT: Places = [...OWN, join(process.cwd(), "package.json")];
-
-/** Loads a package that may be absent or present without its native library; the reason when it can't be used. */
-function tryRequire(name: string, places: Places): { module: unknown } | { reason: string } {
-  for (const place of places) {
-    try {
-      return { module: createRequire(place)(name) };
-    } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException;
-      const absent = code === "MODULE_NOT_FOUND" && message.includes(`'${name}'`);
-      if (!absent) return { reason: `${name}: ${firstLine(error)}` };
-    }
-  }
-  return { reason: `${name} is not installed` };
-}
 
 const firstLine = (error: unknown): string => (error as Error).message.split("\n")[0]!;
 
@@ -35,15 +19,18 @@ interface Attempt {
 }
 
 async function tryOnnx(threads: number, places: Places): Promise<Attempt> {
-  const loaded = tryRequire("onnxruntime-node", places);
-  if ("reason" in loaded) return { reason: loaded.reason };
-  return { engine: onnxEngine(loaded.module as typeof import("onnxruntime-node"), threads) };
+  try {
+    return { engine: onnxEngine(loadRuntime(places), threads) };
+  } catch (error) {
+    if (error instanceof TensorARError) return { reason: error.message };
+    throw error;
+  }
 }
 
 async function tryTensorflow(places: Places): Promise<Attempt> {
   const reasons: string[] = [];
   for (const name of ["@tensorflow/tfjs-node-gpu", "@tensorflow/tfjs-node"]) {
-    const loaded = tryRequire(name, places);
+    const loaded = loadOptional(name, places);
     const reason = "reason" in loaded ? loaded.reason : await whyTensorflowFails(name);
     if (reason === undefined) return { engine: eagerEngine(`tfjs tensorflow backend (${name})`) };
     reasons.push(reason);

@@ -1,10 +1,10 @@
 import { compile } from "@tensorar/onnx";
+import type { NodeRuntime } from "@tensorar/onnx/node";
 import * as tf from "@tensorflow/tfjs-core";
-import type * as ort from "onnxruntime-node";
 import type { Engine, Runnable, TensorFunction } from "./engine";
 
 /** Traces tensor functions to ONNX and runs them compiled. */
-export function onnxEngine(runtime: typeof ort, threads: number): Engine {
+export function onnxEngine(runtime: NodeRuntime, threads: number): Engine {
   return {
     description: `ONNX Runtime ${runtime.env.versions.node ?? runtime.env.versions.common} (cpu, ${threads} threads)`,
     async prepare(fn, inputs, { state = [] } = {}) {

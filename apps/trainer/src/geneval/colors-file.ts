@@ -4,8 +4,8 @@ import { openCheckpoint, openNpz } from "@tensorar/checkpoint/node";
 import { TensorARError } from "@tensorar/core";
 import { type ColorEmbeddings, embedColors, type FeatureSet, GENEVAL_COLORS } from "@tensorar/metrics";
 import { type Extractor, userExtractor, userTextEncoder } from "@tensorar/metrics/features";
+import { loadRuntime } from "@tensorar/onnx/node";
 import { openTextTokenizer } from "@tensorar/text/node";
-import * as runtime from "onnxruntime-node";
 import { z } from "zod";
 import { readChecked } from "../folders/checked-json";
 import { preprocessingSchema } from "./detector-file";
@@ -62,7 +62,13 @@ export async function openColors(
       : await encodedColors(path, text, place, threads);
   const extractor = await within(path, () =>
     userExtractor({
-      ...{ runtime, threads, ...rest, model: place(image.model), preprocessing: preprocessing as never },
+      ...{
+        runtime: loadRuntime([import.meta.url]),
+        threads,
+        ...rest,
+        model: place(image.model),
+        preprocessing: preprocessing as never,
+      },
       ...(token !== undefined && { token }),
     }),
   );
@@ -85,7 +91,7 @@ async function encodedColors(
   const { output, length } = text;
   const encoder = await within(path, () =>
     userTextEncoder({
-      ...{ runtime, threads, model: place(text.model), output, length },
+      ...{ runtime: loadRuntime([import.meta.url]), threads, model: place(text.model), output, length },
       ...{ tokenize: tokenizer.encode, pad: tokenizer.pad ?? 0 },
     }),
   );

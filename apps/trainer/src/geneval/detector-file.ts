@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { TensorARError } from "@tensorar/core";
 import { cocoClasses, type Detector, userDetector } from "@tensorar/metrics/features";
-import * as runtime from "onnxruntime-node";
+import { loadRuntime } from "@tensorar/onnx/node";
 import { z } from "zod";
 import { readChecked } from "../folders/checked-json";
 import { within } from "./within";
@@ -69,7 +69,13 @@ export async function openDetector(path: string, file: DetectorFile, threads: nu
   const named = { ...(input !== undefined && { input }), ...(mask !== undefined && { mask }) };
   const detector = await within(path, () =>
     userDetector({
-      ...{ runtime, model: resolve(dirname(path), model), preprocessing: preprocessing as never, outputs, classes },
+      ...{
+        runtime: loadRuntime([import.meta.url]),
+        model: resolve(dirname(path), model),
+        preprocessing: preprocessing as never,
+        outputs,
+        classes,
+      },
       ...named,
       threads,
     }),
