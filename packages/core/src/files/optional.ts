@@ -19,10 +19,7 @@ export function findOptional(specifier: string, places: Places): string | undefi
  * Loads a package that may be absent, or present without what it needs, such as a native library.
  * @returns the module, or in one line why it can't be used
  */
-export function loadOptional(
-  name: string,
-  places: Places,
-): { readonly module: unknown } | { readonly reason: string } {
+export function loadOptional(name: string, places: Places): { readonly module: unknown } | { readonly reason: string } {
   try {
     const path = findOptional(name, places);
     return path === undefined ? { reason: `${name} is not installed` } : { module: createRequire(path)(path) };
