@@ -1,8 +1,8 @@
 import { TensorARError } from "@tensorar/core";
 import type { ExportManifest, SessionSettings, Target } from "@tensorar/manifest";
 import { compile } from "@tensorar/onnx";
-import type * as tf from "@tensorflow/tfjs-core";
 import type { NodeRuntime } from "@tensorar/onnx/node";
+import type * as tf from "@tensorflow/tfjs-core";
 import { sessionSettings } from "./targets";
 
 /** What is missing where a provider does not start. */

@@ -1,7 +1,7 @@
 import type { ExportManifest, SessionSettings } from "@tensorar/manifest";
 import { DECODER, NEXT_FACTOR } from "@tensorar/manifest";
-import { type CachedDecoderOptions, type Conditioning, cachedDecoder, type Decoder } from "@tensorar/sampler";
 import type { NodeRuntime } from "@tensorar/onnx/node";
+import { type CachedDecoderOptions, type Conditioning, cachedDecoder, type Decoder } from "@tensorar/sampler";
 import { openGraph } from "./open-graph";
 
 /**

@@ -30,7 +30,7 @@ export function loadRuntime(places: Places): NodeRuntime {
     reasons.push(loaded.reason);
   }
   throw new TensorARError(
-    `ONNX Runtime is not available: ${reasons.join("; ")}; run \`npm install --ignore-scripts ${MICROSOFTS}\``,
+    `ONNX Runtime can't be loaded: ${reasons.join("; ")}; run \`npm install --ignore-scripts ${MICROSOFTS}\``,
     { code: "missing" },
   );
 }
