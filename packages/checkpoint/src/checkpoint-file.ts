@@ -1,4 +1,5 @@
 import { quote, TensorARError } from "@tensorar/core";
+import type { Limits } from "./limits";
 import type { DType, TensorData } from "./tensor";
 
 /** Type and shape of a tensor. */
@@ -13,9 +14,14 @@ export interface CheckpointFile {
   /** Free text that the file stores about itself; empty for PyTorch files. */
   readonly metadata: Readonly<Record<string, string>>;
   readonly names: readonly string[];
-  /** Type and shape of a tensor. Throws TensorARError for an unknown name. */
+  /**
+   * What can't be read, by name, each with what it is: tensors among `names` of a type that is not supported
+   * (`torch.complex64`), and objects beside them (`omegaconf.dictconfig.DictConfig`), which are never made.
+   */
+  readonly unreadable: ReadonlyMap<string, string>;
+  /** Type and shape of a tensor. Throws TensorARError for an unknown name, and one of `unreadable`. */
   info(name: string): TensorInfo;
-  /** Reads the bytes of this tensor alone, into an array of its own. Throws TensorARError for an unknown name. */
+  /** Reads the bytes of this tensor alone, into an array of its own. Throws TensorARError as `info` does. */
   read(name: string): Promise<TensorData>;
   /**
    * The elements of a tensor, row-major, as pieces of rank 1 of at most 16 MB each; a tensor stored out of order comes
@@ -23,6 +29,18 @@ export interface CheckpointFile {
    */
   stream(name: string): AsyncIterable<TensorData>;
   close(): Promise<void>;
+}
+
+export interface OpenOptions {
+  /**
+   * Where in the file the tensors are: keys joined by dots (`ema`, `optimizer.state`), or "" for everything. Default: for
+   * PyTorch files the first of `model`, `module`, `state_dict`, `model_state_dict`, `net`, `ema` that holds tensors, and again
+   * inside of that; else everything.
+   */
+  readonly root?: string | undefined;
+  /** What is cut from the beginning of names, such as `gpt.`; tensors whose names begin otherwise are left out. */
+  readonly stripPrefix?: string | undefined;
+  readonly limits?: Partial<Limits> | undefined;
 }
 
 /** Bytes of a piece: large enough for the disk's full speed, small beside any model. */
@@ -35,40 +53,35 @@ export function findTensor<Entry>(entries: ReadonlyMap<string, Entry>, name: str
   const some = [...entries.keys()].slice(0, 3).map(quote).join(", ");
   throw new TensorARError(
     `${path}: there is no tensor ${quote(name)}; it holds ${entries.size}${some && `, such as ${some}`}`,
+    { code: "missing" },
   );
 }
 
-/** Prefixes that wrappers put before every name: (Distributed)DataParallel and DeepSpeed, torch.compile. */
-export const WRAPPER_PREFIXES: readonly string[] = ["module.", "_orig_mod."];
+const LISTED = 8;
 
-/**
- * Names without the prefixes that all of them share, removed again and again: `module._orig_mod.a` becomes `a`. A prefix
- * that only some names have stays, so different names stay different.
- */
-export function withoutPrefixes(names: readonly string[], prefixes: readonly string[]): string[] {
-  let short = [...names];
-  for (;;) {
-    const shared = prefixes.find(
-      (prefix) =>
-        prefix !== "" &&
-        short.length > 0 &&
-        short.every((name) => name.length > prefix.length && name.startsWith(prefix)),
-    );
-    if (shared === undefined) return short;
-    short = short.map((name) => name.slice(shared.length));
-  }
+/** @throws TensorARError that lists all of `names` that can't be read */
+export function expectReadable({ path, unreadable }: CheckpointFile, names: Iterable<string>): void {
+  const found = [...names].flatMap((name) =>
+    unreadable.has(name) ? [`${quote(name)} (${unreadable.get(name)})`] : [],
+  );
+  if (found.length === 0) return;
+  const shown = found.slice(0, LISTED).join(", ") + (found.length > LISTED ? `, … (${found.length} in all)` : "");
+  throw new TensorARError(`${path}: can't be read: ${shown}; save them as tensors of float32`, { code: "unsupported" });
 }
 
-/** The same file under shorter names (see {@link withoutPrefixes}). */
-export function stripped(file: CheckpointFile, prefixes: readonly string[]): CheckpointFile {
-  const names = withoutPrefixes(file.names, prefixes);
-  const full = new Map(names.map((name, i) => [name, file.names[i]!]));
-  const find = (name: string) => findTensor(full, name, file.path);
-  return {
-    ...file,
-    names,
-    info: (name) => file.info(find(name)),
-    read: async (name) => file.read(find(name)),
-    stream: (name) => file.stream(find(name)),
-  };
+/** What a file holds, for messages: `"model" (11 tensors), "args" (argparse.Namespace)`. */
+export function contentsOf({ names, unreadable }: CheckpointFile): string {
+  const groups = new Map<string, string | number>();
+  const first = (name: string) => name.split(".", 1)[0]!;
+  for (const [name, what] of unreadable) if (!groups.has(first(name))) groups.set(first(name), `an object of ${what}`);
+  for (const name of names) {
+    const count = groups.get(first(name));
+    groups.set(first(name), typeof count === "number" ? count + 1 : 1);
+  }
+  if (groups.size === 0) return "nothing";
+  const listed = [...groups].map(([name, held]) => {
+    const what = typeof held === "string" ? held : `${held} tensor${held === 1 ? "" : "s"}`;
+    return name === "" ? what : `${quote(name)} (${what})`;
+  });
+  return listed.slice(0, LISTED).join(", ") + (listed.length > LISTED ? `, … (${listed.length} in all)` : "");
 }

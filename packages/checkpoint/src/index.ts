@@ -8,7 +8,8 @@ export {
   halfToFloat32,
   toFloat32,
 } from "./cast";
-export type { CheckpointFile, TensorInfo } from "./checkpoint-file";
+export type { CheckpointFile, OpenOptions, TensorInfo } from "./checkpoint-file";
+export type { Limits } from "./limits";
 export { parseSafetensors, serializeSafetensors } from "./safetensors/codec";
 export type { DType, TensorData, TensorRecord, TypedArray } from "./tensor";
-export { openTorchBytes, type TorchFile, type TorchOptions } from "./torch/open";
+export { openTorchBytes, type TorchFile } from "./torch/open";

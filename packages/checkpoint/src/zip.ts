@@ -1,4 +1,4 @@
-import { quote, TensorARError } from "@tensorar/core";
+import { quote, RECOGNIZED_BYTES, recognize, TensorARError } from "@tensorar/core";
 import type { ByteSource } from "./source";
 
 // The part of the ZIP format that torch.save and numpy.savez write: entries that are stored, or deflated where the caller
@@ -12,6 +12,8 @@ export interface ZipEntry {
   /** Of what lies in the archive: the same unless it is deflated. */
   readonly packed: number;
   readonly deflated: boolean;
+  /** Why it can't be read: encrypted, or compressed in a way that is not known. */
+  readonly refused: string | undefined;
   readonly crc: number;
   /** First byte of its local header, from the start of the archive. */
   readonly offset: number;
@@ -19,7 +21,7 @@ export interface ZipEntry {
 
 export interface ZipArchive {
   readonly entries: ReadonlyMap<string, ZipEntry>;
-  /** Position of the first byte of an entry's contents. */
+  /** Position of the first byte of an entry's contents. @throws TensorARError for an entry that can't be read */
   locate(entry: ZipEntry): Promise<number>;
 }
 
@@ -36,12 +38,16 @@ const END64_BYTES = 56;
 const LOCATOR_BYTES = 20;
 const MAX_COMMENT_BYTES = 0xffff;
 const FULL_32 = 0xffff_ffff;
+const ZIP64 = 1;
 const ENCRYPTED = 1;
 const STORED = 0;
 const DEFLATED = 8;
 
 /** About half a million entries; the largest published models have a few thousand. */
 const MAX_DIRECTORY_BYTES = 2 ** 26;
+
+/** Entries that are looked at to tell how much of a file is missing. */
+const MAX_WALKED = 10_000;
 
 interface Directory {
   readonly count: number;
@@ -54,12 +60,16 @@ export interface ZipOptions {
   readonly deflated?: boolean;
 }
 
-/** Reads the central directory. Throws TensorARError on anything that torch.save, or numpy, does not write. */
+/**
+ * Reads the central directory.
+ * @throws TensorARError on what torch.save and numpy do not write; entries that can't be read are refused when they are located
+ */
 export async function openZip(source: ByteSource, { deflated = false }: ZipOptions = {}): Promise<ZipArchive> {
   const { count, offset, bytes } = await findDirectory(source);
   if (bytes > MAX_DIRECTORY_BYTES) {
     throw new TensorARError(
       `${source.name}: a zip directory of ${bytes} bytes is over the limit of ${MAX_DIRECTORY_BYTES}`,
+      { code: "limit" },
     );
   }
   const entries = parseDirectory(await source.read(offset, offset + bytes), count, offset, source.name, deflated);
@@ -79,7 +89,7 @@ async function findDirectory(source: ByteSource): Promise<Directory> {
   const tail = viewOf(await source.read(tailBegin, source.size));
   const end = findEnd(tail);
   if (end === undefined) {
-    throw new TensorARError(`${source.name}: this zip file has no end record; it was cut off: fetch it again`);
+    throw await notWhole(source);
   }
   let directory: Directory = {
     count: tail.getUint16(end + 10, true),
@@ -100,6 +110,38 @@ async function findDirectory(source: ByteSource): Promise<Directory> {
     throw new TensorARError(`${source.name}: ${found}, should end at byte ${follows}; fetch the file again`);
   }
   return directory;
+}
+
+/** The directory is at the end: entries, which say their sizes, tell how much is missing at least. */
+async function notWhole(source: ByteSource): Promise<TensorARError> {
+  const first = await source.read(0, Math.min(RECOGNIZED_BYTES, source.size));
+  const found = recognize(first);
+  if (found?.kind !== "zip") {
+    const is = found
+      ? `it is ${found.what}, not a zip file; ${found.remedy}`
+      : "it does not begin as a zip file does; fetch it again";
+    return new TensorARError(`${source.name}: ${is}`);
+  }
+  let end = 0;
+  for (let entries = 0; entries < MAX_WALKED && end + LOCAL_BYTES <= source.size; entries++) {
+    const header = viewOf(await source.read(end, end + LOCAL_BYTES));
+    if (header.getUint32(0, true) !== LOCAL_SIGNATURE) break;
+    const extraAt = end + LOCAL_BYTES + header.getUint16(26, true);
+    const extraEnd = extraAt + header.getUint16(28, true);
+    const [bytes, packed] = [header.getUint32(22, true), header.getUint32(18, true)];
+    let length = packed;
+    if (packed === FULL_32 || bytes === FULL_32) {
+      if (extraEnd > source.size) break;
+      const extra = viewOf(await source.read(extraAt, extraEnd));
+      if (extra.byteLength < 20 || extra.getUint16(0, true) !== ZIP64) break;
+      length = uint64(extra, 12); // the unpacked size comes first
+    }
+    end = extraEnd + length;
+  }
+  const missing = end > source.size ? `at least ${end - source.size} bytes are missing` : "its directory is missing";
+  return new TensorARError(
+    `${source.name}: this zip file was cut off after ${source.size} bytes: ${missing}; fetch it again`,
+  );
 }
 
 /** Position of the end record: the last signature whose comment ends where the file does. */
@@ -178,22 +220,18 @@ function parseEntry(
   deflated: boolean,
 ): ZipEntry {
   const method = view.getUint16(at + 10, true);
-  if (method !== STORED && !(deflated && method === DEFLATED)) {
-    throw new TensorARError(
-      `${source}: ${quote(name)} is compressed (method ${method}), which is not read here; ` +
-        "unpack the file and pack it without compression (zip -0)",
-    );
-  }
-  if (view.getUint16(at + 8, true) & ENCRYPTED) {
-    throw new TensorARError(`${source}: ${quote(name)} is encrypted; decrypt the file first`);
-  }
+  const isStored = method === STORED;
+  let refused: string | undefined;
+  if (!isStored && !(deflated && method === DEFLATED))
+    refused = `is compressed (method ${method}), which is not read here; unpack the file and pack it without compression (zip -0)`;
+  if (view.getUint16(at + 8, true) & ENCRYPTED) refused = "is encrypted; decrypt the file first";
   const large = [view.getUint32(at + 24, true), view.getUint32(at + 20, true), view.getUint32(at + 42, true)];
   const [bytes, packed, offset] = large.includes(FULL_32) ? replaceLarge(view, large, extra, name, source) : large;
-  if (method === STORED && bytes !== packed) {
+  if (isStored && bytes !== packed) {
     throw new TensorARError(`${source}: ${quote(name)} has ${packed} bytes packed, ${bytes} unpacked; fetch it again`);
   }
   const crc = view.getUint32(at + 16, true);
-  return { name, bytes: bytes!, packed: packed!, deflated: method === DEFLATED, crc, offset: offset! };
+  return { name, bytes: bytes!, packed: packed!, deflated: method === DEFLATED, refused, crc, offset: offset! };
 }
 
 /** Fields that are all ones stand in the 64-bit extra field instead, in this order. */
@@ -204,7 +242,6 @@ function replaceLarge(
   name: string,
   source: string,
 ): number[] {
-  const ZIP64 = 1;
   for (let at = nameEnd; at + 4 <= extraEnd; ) {
     const end = at + 4 + view.getUint16(at + 2, true);
     if (view.getUint16(at, true) === ZIP64 && end <= extraEnd) {
@@ -223,6 +260,8 @@ function replaceLarge(
 }
 
 async function locate(source: ByteSource, entry: ZipEntry, limit: number): Promise<number> {
+  if (entry.refused !== undefined)
+    throw new TensorARError(`${source.name}: ${quote(entry.name)} ${entry.refused}`, { code: "unsupported" });
   const header = viewOf(await source.read(entry.offset, entry.offset + LOCAL_BYTES));
   const begin = entry.offset + LOCAL_BYTES + header.getUint16(26, true) + header.getUint16(28, true);
   if (header.getUint32(0, true) !== LOCAL_SIGNATURE || begin + entry.packed > limit) {

@@ -105,10 +105,29 @@ describe("openNpz", () => {
       /4 bytes of elements, a shape of \[9\]/,
     ],
     ["no shape", "{'descr': '<f4', 'fortran_order': False}", /has no shape/],
-  ])("refuses %s", async (name, header, message) => {
-    const path = await save(`${name}.npz`, archive(header, bytesOf(Float32Array.of(1))));
-    await expect(openNpz(path)).rejects.toThrow(message);
-    await expect(openNpz(path)).rejects.toThrow(`${name}.npz`);
+  ])("lists an array with %s, and refuses to read it", async (name, header, message) => {
+    const file = await openNpz(await save(`${name}.npz`, archive(header, bytesOf(Float32Array.of(1)))));
+    expect(file.names).toEqual(["x"]);
+    expect(() => file.info("x")).toThrow(message);
+    await expect(file.read("x")).rejects.toThrow(message);
+    await expect(file.read("x")).rejects.toThrow(`${name}.npz`);
+    await file.close();
+  });
+
+  test("reads no more at once than its limits allow, but rows of it", async () => {
+    const bytes = 4 * 300_000;
+    const header = "{'descr': '<f4', 'fortran_order': False, 'shape': (300, 1000), }";
+    const path = await save("large.npz", archive(header, new Uint8Array(bytes), { deflate: true }));
+    const file = await openNpz(path, { limits: { arrayBytes: bytes - 1 } });
+    await expect(file.read("x")).rejects.toThrow(
+      /has 1200000 bytes, over the limit of 1199999; raise limits.arrayBytes/,
+    );
+    let rows = 0;
+    for await (const { shape } of file.rows("x", 100)) rows += shape[0]!;
+    expect(rows).toBe(300);
+    await expect(file.rows("x", 300).next()).rejects.toThrow(/a read of 300 rows has 1200000 bytes/);
+    await file.close();
+    await expect(openNpz(path, { limits: { arrayBytes: Number.NaN } })).rejects.toThrow(/limits.arrayBytes = NaN/);
   });
 
   test("says when a file was cut off, damaged, or is none", async () => {
@@ -116,10 +135,14 @@ describe("openNpz", () => {
     const values = bytesOf(Float32Array.from({ length: 300 }, (_, i) => i));
     const cut = await save("cut.npz", archive(header, values));
     await truncate(cut, 700);
-    await expect(openNpz(cut)).rejects.toThrow(/cut\.npz.*cut off/);
+    const entryEnd = 30 + "x.npy".length + 128 + values.length; // the header of the array takes 128 bytes
+    await expect(openNpz(cut)).rejects.toThrow(
+      new RegExp(`cut\\.npz.*cut off after 700 bytes: at least ${entryEnd - 700} bytes are missing`),
+    );
     // So small that opening it has read all of it.
-    const damaged = openNpz(await save("damaged.npz", archive(header, values, { checksum: 1 })));
-    await expect(damaged).rejects.toThrow(/"x\.npy" is damaged: its checksum is another/);
+    const damaged = await openNpz(await save("damaged.npz", archive(header, values, { checksum: 1 })));
+    await expect(damaged.read("x")).rejects.toThrow(/"x\.npy" is damaged: its checksum is another/);
+    await damaged.close();
     const long = "{'descr': '<f4', 'fortran_order': False, 'shape': (300000,), }";
     const many = bytesOf(new Float32Array(300_000));
     const later = await openNpz(await save("later.npz", archive(long, many, { checksum: 1 })));
@@ -127,8 +150,11 @@ describe("openNpz", () => {
     await later.close();
     const noise = archive(header, values, { deflate: true });
     noise.fill(0xff, 60, 120);
-    await expect(openNpz(await save("noise.npz", noise))).rejects.toThrow(/can't be unpacked|checksum/);
-    await expect(openNpz(await save("text.npz", Buffer.from("text")))).rejects.toThrow(/text\.npz/);
+    const noisy = await openNpz(await save("noise.npz", noise));
+    await expect(noisy.read("x")).rejects.toThrow(/can't be unpacked|checksum/);
+    await noisy.close();
+    const text = openNpz(await save("text.npz", Buffer.from("Entry not found")));
+    await expect(text).rejects.toThrow(/text\.npz: it is a text that begins "Entry not found", not a zip file/);
   });
 });
 

@@ -1,13 +1,12 @@
 import { TensorARError } from "@tensorar/core";
 import { replaceFile } from "@tensorar/core/node";
 import { castTensor, type FloatDType } from "../cast";
-import type { TensorInfo } from "../checkpoint-file";
+import { expectReadable, type OpenOptions, type TensorInfo } from "../checkpoint-file";
 import { planFile } from "../safetensors/layout";
 import { bytesOf, type DType } from "../tensor";
-import type { TorchOptions } from "../torch/open";
 import { openCheckpoint } from "./checkpoint";
 
-export interface ConvertOptions extends TorchOptions {
+export interface ConvertOptions extends OpenOptions {
   /** Type of all floating-point tensors; integers and bool stay. Default: as they are. */
   readonly dtype?: FloatDType | undefined;
   /** Which tensors to write; default: all. */
@@ -43,6 +42,7 @@ export async function convertToSafetensors(
   const file = await openCheckpoint(source, options);
   try {
     const kept = file.names.filter((name) => options.keep?.(name) ?? true);
+    expectReadable(file, kept);
     const sources = new Map(kept.map((name) => [options.rename?.(name) ?? name, name]));
     if (sources.size < kept.length)
       throw new TensorARError(`${source}: ${kept.length} tensors, but ${sources.size} different new names; rename all`);

@@ -1,5 +1,7 @@
+import { quote, RECOGNIZED_BYTES, TensorARError } from "@tensorar/core";
 import { replaceFile } from "@tensorar/core/node";
-import { type CheckpointFile, findTensor, PIECE_BYTES } from "../checkpoint-file";
+import { type CheckpointFile, expectReadable, findTensor, PIECE_BYTES } from "../checkpoint-file";
+import { expectWithin, type Limits, limitsOf } from "../limits";
 import { type Header, headerLength, PREFIX_BYTES, parseHeader } from "../safetensors/header";
 import { layOut } from "../safetensors/layout";
 import type { ByteSource } from "../source";
@@ -14,13 +16,17 @@ export type SafetensorsFile = CheckpointFile;
  *
  * @throws TensorARError when the file cannot be read, or is not as the format demands
  */
-export const openSafetensors = (path: string): Promise<SafetensorsFile> => withSource(path, openSafetensorsSource);
+export const openSafetensors = (
+  path: string,
+  { limits }: { readonly limits?: Partial<Limits> } = {},
+): Promise<SafetensorsFile> => withSource(path, (source) => openSafetensorsSource(source, limits));
 
-export async function openSafetensorsSource(source: ByteSource): Promise<SafetensorsFile> {
-  const prefix = await source.read(0, Math.min(PREFIX_BYTES, source.size));
-  const length = headerLength(prefix, source.size, source.name);
+export async function openSafetensorsSource(source: ByteSource, given?: Partial<Limits>): Promise<SafetensorsFile> {
+  const limits = limitsOf(given);
+  const first = await source.read(0, Math.min(RECOGNIZED_BYTES, source.size));
+  const length = headerLength(first, source.size, source.name, limits);
   const bytes = await source.read(PREFIX_BYTES, PREFIX_BYTES + length);
-  return safetensorsFile(source, parseHeader(bytes, source.size, source.name));
+  return safetensorsFile(source, parseHeader(bytes, source.size, source.name), limits);
 }
 
 /** Reads all tensors of a file, one after another, into arrays of their own; a record without prototype. */
@@ -28,9 +34,10 @@ export async function readSafetensors(path: string): Promise<TensorRecord> {
   return readAll(await openSafetensors(path));
 }
 
-/** All tensors of an open file, which is closed then. */
+/** All tensors of an open file, which is closed then. @throws TensorARError that lists those that can't be read */
 export async function readAll(file: CheckpointFile): Promise<TensorRecord> {
   try {
+    expectReadable(file, file.names);
     const tensors: Record<string, TensorData> = Object.create(null);
     for (const name of file.names) tensors[name] = await file.read(name);
     return tensors;
@@ -58,18 +65,29 @@ export async function writeSafetensors(
   });
 }
 
-function safetensorsFile(source: ByteSource, { metadata, entries }: Header): SafetensorsFile {
-  const find = (name: string) => findTensor(entries, name, source.name);
+function safetensorsFile(source: ByteSource, { metadata, entries }: Header, limits: Limits): SafetensorsFile {
+  const unreadable = [...entries].flatMap(([name, { dtype, stored }]) =>
+    dtype === undefined ? [[name, stored] as const] : [],
+  );
+  const find = (name: string) => {
+    const { dtype, stored, ...entry } = findTensor(entries, name, source.name);
+    if (dtype !== undefined) return { ...entry, dtype };
+    throw new TensorARError(`${source.name}: tensor ${quote(name)} can't be read (${stored}); convert it to float32`, {
+      code: "unsupported",
+    });
+  };
   return {
     path: source.name,
     metadata,
     names: [...entries.keys()],
+    unreadable: new Map(unreadable),
     info(name) {
       const { dtype, shape } = find(name);
       return { dtype, shape };
     },
     async read(name) {
       const { dtype, shape, begin, end } = find(name);
+      expectWithin(limits, "tensorBytes", end - begin, `${source.name}: tensor ${quote(name)}`);
       return tensorFromBytes(dtype, shape, await source.read(begin, end));
     },
     async *stream(name) {

@@ -5,7 +5,10 @@ import { bytesPerElement, type DType } from "../tensor";
 
 /** What an array's header says. */
 export interface NpyHeader {
-  readonly dtype: DType;
+  /** Undefined for elements that are not read. */
+  readonly dtype: DType | undefined;
+  /** Its name in the file, such as `<f4`. */
+  readonly descr: string;
   readonly shape: readonly number[];
   /** Whether the first axis runs fastest. */
   readonly fortran: boolean;
@@ -43,24 +46,33 @@ export function parseHeader(bytes: Uint8Array, where: string): NpyHeader {
   const field = (name: string, value: string) =>
     new RegExp(`'${name}':\\s*(${value})\\s*[,}]`).exec(text)?.[1] ??
     refuse(`its header has no ${name}: ${quote(text)}`);
-  const descr = field("descr", "'[^']*'|\\[.*\\]").slice(1, -1);
-  if (/^\|?O/.test(descr)) refuse("it holds Python objects, which are never read; save numbers");
-  const dtype = DTYPES[descr.slice(1)];
-  if (dtype === undefined || !/^[<|=]/.test(descr))
-    refuse(`elements of type ${quote(descr)} are not read; save them as little-endian float32, uint8 or int64`);
+  const descr = field("descr", "'[^']*'|\\[.*\\]").replace(/^'(.*)'$/, "$1");
+  const code = descr.slice(1);
+  const dtype = /^[<|=]/.test(descr) && Object.hasOwn(DTYPES, code) ? DTYPES[code] : undefined;
   const shape = [...field("shape", "\\([0-9, ]*\\)").matchAll(/[0-9]+/g)].map(([digits]) => Number(digits));
-  return { dtype: dtype!, shape, fortran: field("fortran_order", "True|False") === "True", bytes: end };
+  return { dtype, descr, shape, fortran: field("fortran_order", "True|False") === "True", bytes: end };
 }
 
+/** The error for reading elements that are not supported. */
+export function unsupportedElements(descr: string, where: string): TensorARError {
+  const what = /^\|?O/.test(descr)
+    ? "it holds Python objects, which are never read; save numbers"
+    : `elements of type ${quote(descr)} are not read; save them as little-endian float32, uint8 or int64`;
+  return new TensorARError(`${where}: ${what}`, { code: "unsupported" });
+}
+
+/** An array whose elements are read. */
+export type NumberArray = NpyHeader & { readonly dtype: DType };
+
 /** Bytes of an array's elements. @throws TensorARError past 2^53 */
-export function dataBytes({ dtype, shape }: Pick<NpyHeader, "dtype" | "shape">, where: string): number {
+export function dataBytes({ dtype, shape }: Pick<NumberArray, "dtype" | "shape">, where: string): number {
   const bytes = shape.reduce((product, size) => product * size, bytesPerElement(dtype));
   if (Number.isSafeInteger(bytes)) return bytes;
   throw new TensorARError(`${where}: a shape of [${shape}] is impossible; fetch the file again`);
 }
 
 /** The header of an array in C order, version 1.0. */
-export function encodeHeader({ dtype, shape }: Pick<NpyHeader, "dtype" | "shape">): Uint8Array {
+export function encodeHeader({ dtype, shape }: Pick<NumberArray, "dtype" | "shape">): Uint8Array {
   const code = Object.entries(DTYPES).find(([, name]) => name === dtype)?.[0];
   if (code === undefined) throw new TensorARError(`numpy has no elements of type ${dtype}; cast them to float32 first`);
   const descr = (code.endsWith("1") ? "|" : "<") + code;

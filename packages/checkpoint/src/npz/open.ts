@@ -2,16 +2,20 @@ import { Readable } from "node:stream";
 import { crc32, createInflateRaw } from "node:zlib";
 import { quote, TensorARError } from "@tensorar/core";
 import { withSource } from "../files/source";
+import { expectWithin, type Limits, limitsOf } from "../limits";
 import type { ByteSource } from "../source";
 import { bytesPerElement, type DType, type TensorData, tensorFromBytes } from "../tensor";
 import { openZip, type ZipArchive, type ZipEntry } from "../zip";
-import { dataBytes, MAX_HEADER_BYTES, type NpyHeader, parseHeader } from "./header";
+import { dataBytes, MAX_HEADER_BYTES, type NumberArray, parseHeader, unsupportedElements } from "./header";
 
-/** A `.npz` file of numpy: arrays by name. */
+/**
+ * A `.npz` file of numpy: arrays by name. `names` lists all of them; asking for one whose elements are not supported, such as
+ * texts or Python objects, or that is damaged, throws TensorARError.
+ */
 export interface NpzFile {
   readonly names: readonly string[];
   info(name: string): { readonly dtype: DType; readonly shape: readonly number[] };
-  /** A whole array, in C order whatever the file's. */
+  /** A whole array, in C order whatever the file's. @throws TensorARError also over `limits.arrayBytes` */
   read(name: string): Promise<TensorData>;
   /**
    * The rows of an array, `count` at a time, for arrays larger than memory.
@@ -23,49 +27,71 @@ export interface NpzFile {
 
 const EXTENSION = ".npy";
 const PIECE_BYTES = 2 ** 22;
-/** What may be asked of memory at once. */
-const MAX_ARRAY_BYTES = 2 ** 33;
 
 interface Stored {
   readonly entry: ZipEntry;
-  readonly header: NpyHeader;
+  readonly header: NumberArray;
   readonly where: string;
 }
 
 /**
- * Opens a `.npz` file, compressed or not, over 4 GB too. Arrays of Python objects are refused by name: nothing is unpickled.
+ * Opens a `.npz` file, compressed or not, over 4 GB too. Nothing is unpickled.
  * @throws TensorARError when the file is missing, cut off or no `.npz`
  */
-export const openNpz = (path: string): Promise<NpzFile> =>
+export const openNpz = (
+  path: string,
+  options: { readonly limits?: Partial<Limits> | undefined } = {},
+): Promise<NpzFile> =>
   withSource(path, async (source) => {
+    const limits = limitsOf(options.limits);
     const zip = await openZip(source, { deflated: true });
-    const arrays = new Map<string, Stored>();
+    const arrays = new Map<string, Stored | TensorARError>();
     for (const entry of zip.entries.values()) {
       if (!entry.name.endsWith(EXTENSION)) continue;
       const name = entry.name.slice(0, -EXTENSION.length);
-      const where = `${source.name}: array ${quote(name)}`;
-      const header = parseHeader(await beginning(source, zip, entry), where);
-      if (header.bytes + dataBytes(header, where) !== entry.bytes) {
-        const found = `${entry.bytes - header.bytes} bytes of elements, a shape of [${header.shape}] and ${header.dtype}`;
-        throw new TensorARError(`${where}: ${found} do not fit; fetch the file again`);
-      }
-      arrays.set(name, { entry, header, where });
+      arrays.set(name, await describe(source, zip, entry, `${source.name}: array ${quote(name)}`));
+    }
+    if (arrays.size === 0 && zip.entries.size > 0) {
+      const held = quote([...zip.entries.keys()].slice(0, 3).join(", "));
+      throw new TensorARError(`${path}: it is a zip file that holds ${held}, no .npz of NumPy; give the right file`);
     }
     const find = (name: string): Stored => {
       const found = arrays.get(name);
+      if (found instanceof TensorARError) throw found;
       if (found) return found;
       throw new TensorARError(
         `${source.name}: there is no array ${quote(name)}, only ${[...arrays.keys()].join(", ") || "none"}`,
+        { code: "missing" },
       );
     };
     return {
       names: [...arrays.keys()],
       info: (name) => find(name).header,
-      read: (name) => readArray(source, zip, find(name)),
-      rows: (name, count) => readRows(source, zip, find(name), count),
+      read: async (name) => readArray(source, zip, find(name), limits),
+      rows: (name, count) => readRows(source, zip, find(name), count, limits),
       close: () => source.close(),
     };
   });
+
+/** An array's header, or why it can't be read: that matters only where it is wanted. */
+async function describe(
+  source: ByteSource,
+  zip: ZipArchive,
+  entry: ZipEntry,
+  where: string,
+): Promise<Stored | TensorARError> {
+  try {
+    const { dtype, ...header } = parseHeader(await beginning(source, zip, entry), where);
+    if (dtype === undefined) return unsupportedElements(header.descr, where);
+    const bytes = dataBytes({ ...header, dtype }, where);
+    if (header.bytes + bytes === entry.bytes) return { entry, header: { ...header, dtype }, where };
+    const found = `${entry.bytes - header.bytes} bytes of elements, a shape of [${header.shape}] and ${dtype}`;
+    return new TensorARError(`${where}: ${found} do not fit; fetch the file again`);
+  } catch (cause) {
+    if (cause instanceof TensorARError) return cause;
+    throw cause;
+  }
+}
 
 async function beginning(source: ByteSource, zip: ZipArchive, entry: ZipEntry): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
@@ -109,11 +135,15 @@ async function* contents(
   if (checksum >>> 0 !== entry.crc) throw damaged("is damaged: its checksum is another");
 }
 
-async function readArray(source: ByteSource, zip: ZipArchive, { entry, header, where }: Stored): Promise<TensorData> {
+async function readArray(
+  source: ByteSource,
+  zip: ZipArchive,
+  { entry, header, where }: Stored,
+  limits: Limits,
+): Promise<TensorData> {
   const { dtype, shape, fortran } = header;
   const size = entry.bytes - header.bytes;
-  if (size > MAX_ARRAY_BYTES)
-    throw new TensorARError(`${where}: ${size} bytes are more than can be read at once; read its rows`);
+  expectWithin(limits, "arrayBytes", size, where);
   const bytes = new Uint8Array(size);
   let at = -header.bytes;
   for await (const part of contents(source, zip, entry)) {
@@ -130,6 +160,7 @@ async function* readRows(
   zip: ZipArchive,
   { entry, header, where }: Stored,
   count: number,
+  limits: Limits,
 ): AsyncGenerator<TensorData> {
   const { dtype, shape, fortran } = header;
   const [rows = 1, ...rest] = shape;
@@ -140,6 +171,12 @@ async function* readRows(
   if (!(Number.isInteger(count) && count > 0))
     throw new TensorARError(`${where}: ${count} rows at a time; use 1 or more`);
   const rowBytes = rest.reduce((product, size) => product * size, bytesPerElement(dtype));
+  expectWithin(
+    limits,
+    "arrayBytes",
+    Math.min(count, rows) * rowBytes,
+    `${where}: a read of ${Math.min(count, rows)} rows`,
+  );
   let left = rows;
   let skip = header.bytes;
   let chunk = new Uint8Array(Math.min(count, left) * rowBytes);

@@ -1,3 +1,5 @@
+import { quote, RECOGNIZED_BYTES, TensorARError } from "@tensorar/core";
+import { type Limits, limitsOf } from "../limits";
 import { bytesOf, type TensorData, type TensorRecord, tensorFromBytes } from "../tensor";
 import { headerLength, PREFIX_BYTES, parseHeader } from "./header";
 import { layOut } from "./layout";
@@ -10,11 +12,20 @@ import { layOut } from "./layout";
  * @returns a record without prototype
  * @throws TensorARError on anything that the format does not allow
  */
-export function parseSafetensors(bytes: Uint8Array, source = "safetensors bytes"): TensorRecord {
-  const length = headerLength(bytes, bytes.byteLength, source);
+export function parseSafetensors(
+  bytes: Uint8Array,
+  source = "safetensors bytes",
+  limits: Partial<Limits> = {},
+): TensorRecord {
+  const first = bytes.subarray(0, RECOGNIZED_BYTES);
+  const length = headerLength(first, bytes.byteLength, source, limitsOf(limits));
   const header = parseHeader(bytes.subarray(PREFIX_BYTES, PREFIX_BYTES + length), bytes.byteLength, source);
   const tensors: Record<string, TensorData> = Object.create(null);
-  for (const [name, { dtype, shape, begin, end }] of header.entries) {
+  for (const [name, { dtype, stored, shape, begin, end }] of header.entries) {
+    if (dtype === undefined)
+      throw new TensorARError(`${source}: tensor ${quote(name)} can't be read (${stored}); convert it to float32`, {
+        code: "unsupported",
+      });
     tensors[name] = tensorFromBytes(dtype, shape, bytes.subarray(begin, end));
   }
   return tensors;

@@ -1,14 +1,21 @@
 import { quote, TensorARError } from "@tensorar/core";
+import { expectWithin, type Limits } from "../limits";
 import { bytesPerElement, type DType, elementCount } from "../tensor";
+import { wrongContents } from "../wrong-contents";
 
 // Format: https://huggingface.co/docs/safetensors#format. A file is the length of the header (8 bytes, little-endian),
 // the header (JSON), and the elements of all tensors, one tensor after another without gaps.
 
+const KIND = "a safetensors file";
+const BRACE = "{".charCodeAt(0);
+
 /** Bytes before the header. */
 export const PREFIX_BYTES = 8;
 
-/** The limit of the reference implementation; the header of the largest published models is below 1 MB. */
+/** The limit of the reference implementation, for what is written. */
 export const MAX_HEADER_BYTES = 100_000_000;
+/** Objects and lists of a header: three for every tensor. */
+const MAX_BRACKETS = 3_000_000;
 
 export const METADATA_NAME = "__metadata__";
 
@@ -32,7 +39,10 @@ const DTYPES = new Map(Object.entries(STORED_DTYPES).map(([dtype, stored]) => [s
 
 /** What a file says about one tensor. */
 export interface HeaderEntry {
-  readonly dtype: DType;
+  /** Undefined for a type that is not read. */
+  readonly dtype: DType | undefined;
+  /** Its name in the file. */
+  readonly stored: string;
   readonly shape: readonly number[];
   /** First byte of its elements, from the start of the file. */
   readonly begin: number;
@@ -49,25 +59,23 @@ export interface Header {
 /**
  * Length of the header, from the first 8 bytes of a file.
  *
- * @param prefix the first bytes of the file, at least 8 unless the file is shorter
+ * @param prefix the first bytes of the file, as `recognize` takes them
  * @param source name of the file, for messages
  * @throws TensorARError when the header cannot be inside a file of `fileBytes`
  */
-export function headerLength(prefix: Uint8Array, fileBytes: number, source: string): number {
-  if (fileBytes < PREFIX_BYTES || prefix.byteLength < PREFIX_BYTES) {
-    throw new TensorARError(`${source}: ${fileBytes} bytes are too few for a safetensors file; fetch it again`);
-  }
+export function headerLength(prefix: Uint8Array, fileBytes: number, source: string, limits: Limits): number {
+  if (fileBytes < PREFIX_BYTES || prefix.byteLength < PREFIX_BYTES) throw wrongContents(source, prefix, KIND);
   const length = Number(new DataView(prefix.buffer, prefix.byteOffset).getBigUint64(0, true));
   const available = fileBytes - PREFIX_BYTES;
+  const begins = prefix.byteLength === PREFIX_BYTES || prefix[PREFIX_BYTES] === BRACE;
+  if (!begins) throw wrongContents(source, prefix, KIND);
   if (length > available) {
     throw new TensorARError(
-      `${source}: the header is said to be ${length} bytes long, but ${available} follow; ` +
-        "this is no safetensors file, or it was cut off: fetch it again",
+      `${source}: it was cut off, or is no safetensors file: the header is said to be ${length} bytes long, but ${available} ` +
+        `follow, so at least ${length - available} are missing; fetch it again`,
     );
   }
-  if (length > MAX_HEADER_BYTES) {
-    throw new TensorARError(`${source}: a header of ${length} bytes is over the limit of ${MAX_HEADER_BYTES}`);
-  }
+  expectWithin(limits, "headerBytes", length, `${source}: its header`);
   return length;
 }
 
@@ -80,6 +88,7 @@ export function headerLength(prefix: Uint8Array, fileBytes: number, source: stri
  */
 export function parseHeader(bytes: Uint8Array, fileBytes: number, source: string): Header {
   const text = decodeHeader(bytes, source);
+  expectFlat(text, source);
   const json = parseJson(text, source);
   const dataBegin = PREFIX_BYTES + bytes.byteLength;
   const entries = new Map<string, HeaderEntry>();
@@ -150,11 +159,8 @@ function parseEntry(name: string, value: unknown, dataBegin: number, source: str
     throw new TensorARError(`${found} is ${quote(value)}; it must be an object of ${ENTRY_FIELDS.join(", ")}`);
   }
   const { dtype: stored, shape, data_offsets: offsets } = value;
-  const dtype = DTYPES.get(stored as string);
-  if (dtype === undefined) {
-    const known = [...DTYPES.keys()].join(", ");
-    throw new TensorARError(`${found}: dtype ${quote(stored)} is not supported; convert it to one of ${known}`);
-  }
+  if (typeof stored !== "string") throw new TensorARError(`${found}: dtype ${quote(stored)} is not a text`);
+  const dtype = DTYPES.get(stored);
   const count = elementCount(shape);
   if (count === undefined) {
     throw new TensorARError(`${found}: shape ${quote(shape)} is not a list of non-negative integers below 2^53 in all`);
@@ -163,12 +169,12 @@ function parseEntry(name: string, value: unknown, dataBegin: number, source: str
     throw new TensorARError(`${found}: data_offsets ${quote(offsets)} are not two integers, ascending from 0`);
   }
   const [first, last] = offsets;
-  const bytes = count * bytesPerElement(dtype);
+  const bytes = dtype === undefined ? last - first : count * bytesPerElement(dtype);
   if (last - first !== bytes) {
     const needs = `shape ${quote(shape)} of ${dtype} needs ${bytes} bytes`;
     throw new TensorARError(`${found}: ${needs}, but data_offsets ${quote(offsets)} hold ${last - first}`);
   }
-  return { dtype, shape: shape as number[], begin: dataBegin + first, end: dataBegin + last };
+  return { dtype, stored, shape: shape as number[], begin: dataBegin + first, end: dataBegin + last };
 }
 
 function isRange(value: unknown): value is [number, number] {
@@ -183,27 +189,53 @@ export function checkName(name: string, where: string): void {
   throw new TensorARError(`${where}: the name ${quote(name)} is not allowed; rename it`);
 }
 
+/** Calls `see` with every character of a JSON text that is not inside a string. */
+function scan(json: string, see: (character: string) => void): void {
+  let inString = false;
+  for (let i = 0; i < json.length; i++) {
+    const character = json[i]!;
+    if (inString && character === "\\") i++;
+    else if (character === '"') inString = !inString;
+    else if (!inString) see(character);
+  }
+}
+
 /** The names before a colon, at any depth: JSON.parse keeps only the last of equal ones, other readers the first. */
 function countFields(json: string): number {
   let fields = 0;
-  let inString = false;
-  for (let i = 0; i < json.length; i++) {
-    const character = json[i];
-    if (inString && character === "\\") i++;
-    else if (character === '"') inString = !inString;
-    else if (!inString && character === ":") fields++;
-  }
+  scan(json, (character) => {
+    if (character === ":") fields++;
+  });
   return fields;
+}
+
+/** Before it is parsed, as values nested or listed by the million take far more memory than their text. */
+function expectFlat(json: string, source: string): void {
+  const DEEPEST = 3; // the header, a tensor, its shape
+  let depth = 0;
+  let brackets = 0;
+  scan(json, (character) => {
+    if (character === "{" || character === "[") {
+      brackets++;
+      if (++depth > DEEPEST)
+        throw new TensorARError(`${source}: the header is nested deeper than a tensor's shape; write it again`);
+    } else if (character === "}" || character === "]") depth--;
+  });
+  if (brackets <= MAX_BRACKETS) return;
+  throw new TensorARError(`${source}: the header has over ${MAX_BRACKETS} objects and lists`, { code: "limit" });
 }
 
 function checkLayout(entries: ReadonlyMap<string, HeaderEntry>, dataBegin: number, fileBytes: number, source: string) {
   const inOrder = [...entries].sort(([, a], [, b]) => a.begin - b.begin || a.end - b.end);
+  const wanted = inOrder.reduce((end, [, entry]) => Math.max(end, entry.end), dataBegin);
+  if (wanted > fileBytes) {
+    throw new TensorARError(
+      `${source}: it was cut off: the file has ${fileBytes} of ${wanted} bytes, ${wanted - fileBytes} are missing; fetch it again`,
+    );
+  }
   let filledTo = dataBegin;
   for (const [name, { begin, end }] of inOrder) {
     const found = `${source}: tensor ${quote(name)} at bytes ${begin} to ${end}`;
-    if (end > fileBytes) {
-      throw new TensorARError(`${found} ends after the file's ${fileBytes}; it was cut off: fetch it again`);
-    }
     if (begin < filledTo) throw new TensorARError(`${found} overlaps the one before, which ends at ${filledTo}`);
     if (begin > filledTo) throw new TensorARError(`${found} leaves a gap after byte ${filledTo}; write the file again`);
     filledTo = end;

@@ -1,12 +1,12 @@
 import { quote, TensorARError } from "@tensorar/core";
+import { expectWithin, type Limits } from "../limits";
 import type { ByteSource } from "../source";
-import { bytesPerElement } from "../tensor";
 import { openZip, type ZipArchive, type ZipEntry } from "../zip";
-import { MAX_PICKLE_BYTES, type TorchContents } from "./legacy";
+import type { TorchContents } from "./legacy";
 import { readPickle } from "./pickle/interpreter";
 
 /** What torch.save writes since version 1.6: a zip file of NAME/data.pkl and, per storage, NAME/data/KEY. */
-export async function openArchive(source: ByteSource, placeholders: readonly string[]): Promise<TorchContents> {
+export async function openArchive(source: ByteSource, limits: Limits): Promise<TorchContents> {
   const zip = await openZip(source);
   const folder = archiveFolder(zip, source.name);
   const readEntry = async (entry: ZipEntry) => {
@@ -16,18 +16,17 @@ export async function openArchive(source: ByteSource, placeholders: readonly str
   await expectLittleEndian(zip, folder, readEntry);
 
   const pickle = zip.entries.get(`${folder}data.pkl`)!;
-  if (pickle.bytes > MAX_PICKLE_BYTES) {
-    throw new TensorARError(`a pickle of ${pickle.bytes} bytes is over the limit of ${MAX_PICKLE_BYTES}`);
-  }
-  const { value, storages } = readPickle(await readEntry(pickle), 0, placeholders);
+  expectWithin(limits, "pickleBytes", pickle.bytes, "its pickle");
+  const { value, storages } = readPickle(await readEntry(pickle), 0, limits.pickleMemory);
   const entries = new Map<string, ZipEntry>();
-  for (const { key, dtype, fileElements } of storages.values()) {
+  for (const { key, type, dtype, width, fileElements } of storages.values()) {
+    if (dtype === undefined) continue; // no tensor reads it
     const entry = zip.entries.get(`${folder}data/${key}`);
-    const bytes = fileElements * bytesPerElement(dtype);
+    const bytes = fileElements * width;
     if (entry === undefined) throw new TensorARError(`storage ${quote(key)} is not in the file; save it again`);
     if (entry.bytes !== bytes) {
       throw new TensorARError(
-        `storage ${quote(key)} has ${entry.bytes} bytes, but its ${fileElements} elements of ${dtype} need ${bytes}; fetch the file again`,
+        `storage ${quote(key)} has ${entry.bytes} bytes, but its ${fileElements} elements of ${type} need ${bytes}; fetch the file again`,
       );
     }
     entries.set(key, entry);
@@ -39,11 +38,20 @@ function archiveFolder({ entries }: ZipArchive, source: string): string {
   const [first = ""] = entries.keys();
   const folder = first.slice(0, first.indexOf("/") + 1);
   if (entries.has(`${folder}constants.pkl`)) {
-    throw new TensorARError(`${source}: it is a TorchScript program; load it in PyTorch and save its state_dict()`);
+    throw new TensorARError(
+      `${source}: it is a TorchScript program; load it in PyTorch (torch.jit.load) and save its state_dict()`,
+      { code: "unsupported" },
+    );
   }
   if (folder !== "" && entries.has(`${folder}data.pkl`)) return folder;
+  const names = [...entries.keys()];
+  const isNpz = names.length > 0 && names.every((name) => name.endsWith(".npy"));
+  const held =
+    names.length === 0 ? "nothing" : quote(`${names.slice(0, 3).join(", ")}${names.length > 3 ? ", …" : ""}`);
   throw new TensorARError(
-    `${source}: it is a zip file without data.pkl, so torch.save did not write it; use its contents`,
+    isNpz
+      ? `${source}: it is a .npz file of NumPy; give a checkpoint of PyTorch or safetensors`
+      : `${source}: it is a zip file that holds ${held}, not one of torch.save; unpack it and give the checkpoint inside`,
   );
 }
 

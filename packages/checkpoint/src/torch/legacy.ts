@@ -1,6 +1,6 @@
 import { quote, TensorARError } from "@tensorar/core";
+import { expectWithin, type Limits } from "../limits";
 import type { ByteSource } from "../source";
-import { bytesPerElement } from "../tensor";
 import { PickleEndsEarly } from "./pickle/cursor";
 import { readPickle } from "./pickle/interpreter";
 import { Dict, List, type Storage, type Value } from "./pickle/values";
@@ -12,8 +12,6 @@ import { Dict, List, type Storage, type Value } from "./pickle/values";
 const MAGIC = 0x1950a86a20f9469cfc6cn;
 const VERSION = 1001;
 
-/** The pickles are far smaller; this keeps a hostile file from being read into memory whole. */
-export const MAX_PICKLE_BYTES = 2 ** 26;
 const FIRST_READ_BYTES = 2 ** 18;
 const LENGTH_BYTES = 8;
 
@@ -24,8 +22,8 @@ export interface TorchContents {
   locate(storage: Storage): Promise<number>;
 }
 
-export async function openLegacy(source: ByteSource, placeholders: readonly string[]): Promise<TorchContents> {
-  const { value, storages, keys, end } = await readPickles(source, placeholders);
+export async function openLegacy(source: ByteSource, limits: Limits): Promise<TorchContents> {
+  const { value, storages, keys, end } = await readPickles(source, limits);
   const begins = await findStorages(source, storages, keys, end);
   return { value, storages, locate: async ({ key }) => begins.get(key)! };
 }
@@ -38,33 +36,31 @@ interface Pickles {
 }
 
 /** The length of the pickles is not written anywhere: reads more until they end. */
-async function readPickles(source: ByteSource, placeholders: readonly string[]): Promise<Pickles> {
+async function readPickles(source: ByteSource, limits: Limits): Promise<Pickles> {
   for (let length = FIRST_READ_BYTES; ; length *= 2) {
     const bytes = await source.read(0, Math.min(length, source.size));
     try {
-      return parsePickles(bytes, placeholders);
+      return parsePickles(bytes, limits);
     } catch (error) {
       if (!(error instanceof PickleEndsEarly) || length >= source.size) throw error;
-      if (length >= MAX_PICKLE_BYTES) {
-        throw new TensorARError(`the pickle is over the limit of ${MAX_PICKLE_BYTES} bytes`, { cause: error });
-      }
+      expectWithin(limits, "pickleBytes", 2 * length, "its pickle");
     }
   }
 }
 
-function parsePickles(bytes: Uint8Array, placeholders: readonly string[]): Pickles {
-  const magic = readPickle(bytes, 0, placeholders);
+function parsePickles(bytes: Uint8Array, limits: Limits): Pickles {
+  const magic = readPickle(bytes, 0, limits.pickleMemory);
   if (magic.value !== MAGIC)
     throw new TensorARError("it is a pickle, but not one of torch.save; save it with torch.save");
-  const version = readPickle(bytes, magic.end, placeholders);
+  const version = readPickle(bytes, magic.end, limits.pickleMemory);
   if (version.value !== VERSION)
     throw new TensorARError(`version ${String(version.value)} is not ${VERSION}; save it again`);
-  const system = readPickle(bytes, version.end, placeholders);
+  const system = readPickle(bytes, version.end, limits.pickleMemory);
   if (!(system.value instanceof Dict) || system.value.entries.get("little_endian") !== true) {
     throw new TensorARError("it was not saved on a little-endian machine; save it again on one");
   }
-  const { value, storages, end } = readPickle(bytes, system.end, placeholders);
-  const list = readPickle(bytes, end, placeholders);
+  const { value, storages, end } = readPickle(bytes, system.end, limits.pickleMemory);
+  const list = readPickle(bytes, end, limits.pickleMemory);
   const items = list.value instanceof List ? list.value.items : [undefined];
   const keys = items.filter((key) => typeof key === "string");
   if (keys.length !== items.length) throw new TensorARError("the keys of its storages are not a list of texts");
@@ -83,25 +79,25 @@ async function findStorages(
     const storage = storages.get(key);
     if (storage === undefined || begins.has(key)) {
       throw new TensorARError(
-        `storage ${quote(key)} is listed ${storage ? "twice" : "but not described"}; save it again`,
+        `storage ${quote(key)} is listed ${storage ? "twice" : "but not read here, so those after it can't be found"}; save it again`,
       );
     }
-    const first = at + LENGTH_BYTES;
-    const end = first + storage.fileElements * bytesPerElement(storage.dtype);
-    if (end > source.size) {
+    begins.set(key, at + LENGTH_BYTES);
+    at += LENGTH_BYTES + storage.fileElements * storage.width;
+  }
+  if (at > source.size) {
+    throw new TensorARError(
+      `it was cut off: the file has ${source.size} of ${at} bytes, ${at - source.size} are missing; fetch it again`,
+    );
+  }
+  for (const [key, first] of begins) {
+    const { fileElements } = storages.get(key)!;
+    const length = new DataView((await source.read(first - LENGTH_BYTES, first)).buffer).getBigInt64(0, true);
+    if (length !== BigInt(fileElements)) {
       throw new TensorARError(
-        `storage ${quote(key)} ends at byte ${end}, after the file's ${source.size}; fetch it again`,
+        `storage ${quote(key)} has ${length} elements, but is described with ${fileElements}; fetch the file again`,
       );
     }
-    const length = new DataView((await source.read(at, first)).buffer).getBigInt64(0, true);
-    if (length !== BigInt(storage.fileElements)) {
-      const described = `described with ${storage.fileElements} elements`;
-      throw new TensorARError(
-        `storage ${quote(key)} has ${length} elements, but is ${described}; fetch the file again`,
-      );
-    }
-    begins.set(key, first);
-    at = end;
   }
   for (const key of storages.keys()) {
     if (!begins.has(key))

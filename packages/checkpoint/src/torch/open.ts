@@ -1,34 +1,15 @@
-import { TensorARError } from "@tensorar/core";
-import {
-  type CheckpointFile,
-  findTensor,
-  PIECE_BYTES,
-  type TensorInfo,
-  WRAPPER_PREFIXES,
-  withoutPrefixes,
-} from "../checkpoint-file";
+import { quote, RECOGNIZED_BYTES, TensorARError } from "@tensorar/core";
+import { type CheckpointFile, findTensor, type OpenOptions, PIECE_BYTES, type TensorInfo } from "../checkpoint-file";
+import { expectWithin, type Limits, limitsOf } from "../limits";
+import { select } from "../select";
 import { type ByteSource, memorySource } from "../source";
 import { bytesPerElement, elementCount, type TensorData, tensorFromBytes } from "../tensor";
+import { wrongContents } from "../wrong-contents";
 import { openArchive } from "./archive";
+import { type Flattened, flatten, usualRoot } from "./flatten";
 import { gather, isContiguous } from "./gather";
 import { openLegacy, type TorchContents } from "./legacy";
-import type { StoredTensor } from "./pickle/values";
-import { tensorsOf } from "./root";
-
-export interface TorchOptions {
-  /**
-   * Where in the file the weights are: keys joined by dots (`ema`, `optimizer.state`), or "" for everything. Default: the
-   * first of `model`, `module`, `state_dict`, `ema` that holds tensors, and again inside of that; else everything.
-   */
-  readonly root?: string | undefined;
-  /** Prefixes removed where all names share them; default `module.` and `_orig_mod.`. */
-  readonly prefixes?: readonly string[] | undefined;
-  /**
-   * Full names of classes, such as `omegaconf.dictconfig.DictConfig`, whose objects may lie beside the weights. They
-   * become inert placeholders; nothing is ever executed.
-   */
-  readonly placeholders?: readonly string[] | undefined;
-}
+import { Placeholder, StoredTensor } from "./pickle/values";
 
 /** An open file of torch.save. */
 export interface TorchFile extends CheckpointFile {
@@ -37,30 +18,32 @@ export interface TorchFile extends CheckpointFile {
   readonly root: string;
 }
 
-/** Tensors may share storages and repeat elements; together they take at most so many times the file. */
-const MAX_EXPANSION = 4;
-const EXPANSION_FREE_BYTES = 2 ** 26;
+const PICKLE = 0x80; // the opcode that begins every pickle of protocol 2 and above
 
 /** Whether bytes begin as a zip file does. */
 export const isZip = (first: Uint8Array): boolean => first[0] === 0x50 && first[1] === 0x4b; // "PK"
 
+/** Whether bytes begin as files of torch.save do. */
+export const isTorch = (first: Uint8Array): boolean => isZip(first) || first[0] === PICKLE;
+
 /** Opens a file of torch.save that is in memory; see `openTorch` for files. */
 export const openTorchBytes = (
   bytes: Uint8Array,
-  options: TorchOptions = {},
+  options: OpenOptions = {},
   name = "PyTorch bytes",
 ): Promise<TorchFile> => openTorchSource(memorySource(bytes, name), options);
 
-/** @throws TensorARError naming the source, with anything in it that is not known */
-export async function openTorchSource(source: ByteSource, options: TorchOptions): Promise<TorchFile> {
-  const { placeholders = [], prefixes = WRAPPER_PREFIXES } = options;
-  const zip = isZip(await source.read(0, Math.min(4, source.size)));
-  const contents = await named(source.name, () => (zip ? openArchive : openLegacy)(source, placeholders));
-  const { root, tensors } = tensorsOf(contents.value, options.root, source.name);
-  checkTotal(tensors.values(), source);
-  const names = withoutPrefixes([...tensors.keys()], prefixes);
-  const entries = new Map([...tensors.values()].map((tensor, i) => [names[i]!, tensor]));
-  return torchFile(source, contents, entries, { format: zip ? "torch zip" : "torch legacy", root: root.join(".") });
+/** @throws TensorARError naming the source, where it is not as torch.save writes, or holds no tensors where they are wanted */
+export async function openTorchSource(source: ByteSource, options: OpenOptions): Promise<TorchFile> {
+  const limits = limitsOf(options.limits);
+  const first = await source.read(0, Math.min(RECOGNIZED_BYTES, source.size));
+  if (!isTorch(first)) throw wrongContents(source.name, first, "a file of torch.save");
+  const zip = isZip(first);
+  const contents = await named(source.name, () => (zip ? openArchive : openLegacy)(source, limits));
+  const root = options.root ?? usualRoot(contents.value);
+  const file = wholeFile(source, contents, flatten(contents.value, source.name), limits);
+  const part = select(file, { ...options, root }, source.size);
+  return { ...part, format: zip ? "torch zip" : "torch legacy", root };
 }
 
 /** Errors of the inner parts know no file. */
@@ -69,27 +52,26 @@ async function named<T>(name: string, call: () => Promise<T>): Promise<T> {
     return await call();
   } catch (cause) {
     if (!(cause instanceof TensorARError) || cause.message.includes(name)) throw cause;
-    throw new TensorARError(`${name}: ${cause.message}`, { cause });
+    throw new TensorARError(`${name}: ${cause.message}`, { cause, code: cause.code });
   }
 }
 
-function checkTotal(tensors: Iterable<StoredTensor>, source: ByteSource): void {
-  let bytes = 0;
-  for (const { dtype, shape } of tensors) bytes += elementCount(shape)! * bytesPerElement(dtype);
-  if (bytes <= MAX_EXPANSION * source.size + EXPANSION_FREE_BYTES) return;
-  throw new TensorARError(
-    `${source.name}: its tensors would take ${bytes} bytes, but the file has ${source.size}; ` +
-      "save clones of expanded tensors, or name a root with fewer of them",
-  );
-}
-
-function torchFile(
+function wholeFile(
   source: ByteSource,
   contents: TorchContents,
-  entries: ReadonlyMap<string, StoredTensor>,
-  facts: Pick<TorchFile, "format" | "root">,
-): TorchFile {
-  const find = (name: string) => findTensor(entries, name, source.name);
+  { tensors, objects }: Flattened,
+  limits: Limits,
+): CheckpointFile {
+  const unreadable = new Map(objects);
+  for (const [name, tensor] of tensors) if (tensor instanceof Placeholder) unreadable.set(name, tensor.name);
+  const find = (name: string): StoredTensor => {
+    const found = findTensor(tensors, name, source.name);
+    if (found instanceof StoredTensor) return found;
+    throw new TensorARError(
+      `${source.name}: ${quote(name)} can't be read (${found.name}); save it as a tensor of float32`,
+      { code: "unsupported" },
+    );
+  };
   const readElements = async (tensor: StoredTensor, shape: readonly number[], first: number): Promise<TensorData> => {
     const width = bytesPerElement(tensor.dtype);
     const count = elementCount(shape)!;
@@ -97,25 +79,31 @@ function torchFile(
     const begin = (await contents.locate(tensor.storage)) + (tensor.offset + first) * width;
     return tensorFromBytes(tensor.dtype, shape, await source.read(begin, begin + count * width));
   };
-  const read = async (tensor: StoredTensor): Promise<TensorData> =>
-    isContiguous(tensor)
-      ? readElements(tensor, tensor.shape, 0)
-      : gather(source, await contents.locate(tensor.storage), tensor);
+  const read = async (name: string): Promise<TensorData> => {
+    const tensor = find(name);
+    const bytes = elementCount(tensor.shape)! * bytesPerElement(tensor.dtype);
+    expectWithin(limits, "tensorBytes", bytes, `${source.name}: tensor ${quote(name)}`);
+    return named(source.name, async () =>
+      isContiguous(tensor)
+        ? readElements(tensor, tensor.shape, 0)
+        : gather(source, await contents.locate(tensor.storage), tensor),
+    );
+  };
   return {
-    ...facts,
     path: source.name,
     metadata: Object.create(null),
-    names: [...entries.keys()],
+    names: [...tensors.keys()],
+    unreadable,
     info(name): TensorInfo {
       const { dtype, shape } = find(name);
       return { dtype, shape };
     },
-    read: async (name) => named(source.name, () => read(find(name))),
+    read,
     async *stream(name) {
       const tensor = find(name);
       const count = elementCount(tensor.shape)!;
       if (!isContiguous(tensor)) {
-        const { dtype, data } = await named(source.name, () => read(tensor));
+        const { dtype, data } = await read(name);
         yield { dtype, shape: [count], data };
         return;
       }

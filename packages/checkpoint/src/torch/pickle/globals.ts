@@ -13,8 +13,8 @@ import {
   type Value,
 } from "./values";
 
-// The only names that a pickle may use. What they stand for follows torch/_utils.py and torch/serialization.py of
-// github.com/pytorch/pytorch; here they only describe where elements are.
+// The names that describe where elements are, and what they stand for, following torch/_utils.py and torch/serialization.py of
+// github.com/pytorch/pytorch. Every other name becomes an inert placeholder: nothing is ever imported or called.
 
 const STORAGES: Readonly<Record<string, DType>> = {
   DoubleStorage: "float64",
@@ -30,39 +30,61 @@ const STORAGES: Readonly<Record<string, DType>> = {
   UntypedStorage: "uint8",
 };
 
-/** torch.NAME for element types; those without a type here may be mentioned, but not be a tensor's. */
-const DTYPES: Readonly<Record<string, DType | undefined>> = {
-  ...{ float64: "float64", float32: "float32", float16: "float16", bfloat16: "bfloat16" },
-  ...{ int64: "int64", int32: "int32", int16: "int16", int8: "int8", uint8: "uint8", bool: "bool" },
-  ...{ uint16: undefined, uint32: undefined, uint64: undefined, complex64: undefined, complex128: undefined },
-  ...{ float8_e4m3fn: undefined, float8_e5m2: undefined },
+/** Storages whose elements are not read, by the bytes of an element. */
+const OTHER_STORAGES: Readonly<Record<string, number>> = {
+  ...{ ComplexFloatStorage: 8, ComplexDoubleStorage: 16, QInt8Storage: 1, QUInt8Storage: 1, QInt32Storage: 4 },
+  ...{ QUInt4x2Storage: 1, QUInt2x4Storage: 1 },
 };
 
-/** Kinds of plain data that training scripts save beside the weights. They become placeholders. */
-const INERT: readonly string[] = [
-  ...["argparse.Namespace", "types.SimpleNamespace"],
-  ...["pathlib.Path", "pathlib.PosixPath", "pathlib.WindowsPath", "pathlib.PurePosixPath", "pathlib.PureWindowsPath"],
-  ...["_codecs.encode", "torch.Size", "torch.device", "torch.Tensor", "torch.nn.parameter.Parameter"],
-  ...["set", "frozenset", "bytearray", "complex", "list", "dict", "int", "float"].flatMap((name) => [
-    `builtins.${name}`,
-    `__builtin__.${name}`, // as Python 2 and protocol 2 call it
-  ]),
-  ...["numpy.dtype", "numpy.ndarray"],
-  ...["scalar", "_reconstruct"].flatMap((name) => [`numpy.core.multiarray.${name}`, `numpy._core.multiarray.${name}`]),
-  "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint", // a key of Lightning's checkpoints
+/** torch.NAME of element types that are read. */
+const DTYPES = [
+  "float64",
+  "float32",
+  "float16",
+  "bfloat16",
+  "int64",
+  "int32",
+  "int16",
+  "int8",
+  "uint8",
+  "bool",
+] as const;
+/** Element types that are known, but not read. */
+const OTHER_DTYPES = [
+  "uint16",
+  "uint32",
+  "uint64",
+  "complex32",
+  "complex64",
+  "complex128",
+  "float8_e4m3fn",
+  "float8_e5m2",
 ];
+
+/** Functions of PyTorch that make tensors: what they make and is not known here was a tensor too. */
+const MAKES_TENSOR = /^torch\..*\b_rebuild_/;
+
+/** Rough bytes of one entry of a dictionary in memory. */
+const ENTRY_BYTES = 64;
 
 const MAX_RANK = 64; // PyTorch's own
 
 const inert: Meaning = { kind: "inert" };
 
+const storageMeanings = (name: string, meaning: Meaning): [string, Meaning][] => [
+  [`torch.${name}`, meaning],
+  [`torch.storage.${name}`, meaning],
+];
+
 const MEANINGS = new Map<string, Meaning>([
-  ...Object.entries(STORAGES).flatMap(([name, dtype]): [string, Meaning][] => [
-    [`torch.${name}`, { kind: "storage", dtype }],
-    [`torch.storage.${name}`, { kind: "storage", dtype }],
-  ]),
-  ...Object.entries(DTYPES).map(([name, dtype]): [string, Meaning] => [`torch.${name}`, { kind: "dtype", dtype }]),
-  ...INERT.map((name): [string, Meaning] => [name, inert]),
+  ...Object.entries(STORAGES).flatMap(([name, dtype]) =>
+    storageMeanings(name, { kind: "storage", dtype, width: bytesPerElement(dtype) }),
+  ),
+  ...Object.entries(OTHER_STORAGES).flatMap(([name, width]) =>
+    storageMeanings(name, { kind: "storage", dtype: undefined, width }),
+  ),
+  ...DTYPES.map((dtype): [string, Meaning] => [`torch.${dtype}`, { kind: "dtype", dtype }]),
+  ...OTHER_DTYPES.map((name): [string, Meaning] => [`torch.${name}`, { kind: "dtype", dtype: undefined }]),
   ["collections.OrderedDict", { kind: "call", call: (args, charge) => dictOf(args[0], charge) }],
   ["collections.Counter", { kind: "call", call: (args, charge) => dictOf(args[0], charge) }],
   ["collections.defaultdict", { kind: "call", call: (args, charge) => dictOf(args[1], charge) }],
@@ -74,44 +96,32 @@ const MEANINGS = new Map<string, Meaning>([
   ["torch._tensor._rebuild_from_type_v2", { kind: "call", call: (args) => rebuildFromType(args) }],
 ]);
 
-/**
- * What a name stands for.
- *
- * @param placeholders further names that may stand for an inert object
- * @throws TensorARError naming it, where it is not known
- */
-export function globalNamed(name: string, placeholders: readonly string[]): Global {
-  const meaning = MEANINGS.get(name) ?? (placeholders.includes(name) ? inert : undefined);
-  if (meaning !== undefined) return new Global(name, meaning);
-  throw new TensorARError(
-    `the pickle asks for ${quote(name)}, which is not needed to describe tensors, so the file is refused (nothing was ` +
-      "executed); if it comes from a source you trust, save its state_dict() alone, or allow this name as an inert " +
-      "placeholder by the option `placeholders`",
-  );
-}
+/** What a name stands for; an inert object where it does not describe tensors. */
+export const globalNamed = (name: string): Global => new Global(name, MEANINGS.get(name) ?? inert);
 
 /** What calling a global gives; nothing is executed but the descriptions above. */
-export function callGlobal(callee: Value, args: Value, charge: (work: number) => void): Value {
+export function callGlobal(callee: Value, args: Value, charge: (bytes: number) => void): Value {
+  if (callee instanceof Placeholder) return new Placeholder(callee.name, callee.isTensor); // made by what is not made
   if (!(callee instanceof Global) || !(args instanceof Tuple)) {
-    throw new TensorARError(`the pickle calls ${kindOf(callee)} with ${kindOf(args)}; only known names can be called`);
+    throw new TensorARError(`the pickle calls ${kindOf(callee)} with ${kindOf(args)}; only names can be called`);
   }
   const { name, meaning } = callee;
   if (meaning.kind === "call") return meaning.call(args.items, charge);
-  if (meaning.kind === "inert") return new Placeholder(name);
-  throw new TensorARError(`the pickle calls ${name}, which is an element type`);
+  return new Placeholder(name, MAKES_TENSOR.test(name));
 }
 
 /** An empty dictionary, a copy of one, or one made of pairs (as Python 2 pickles it). */
-function dictOf(from: Value | undefined, charge: (work: number) => void): Dict {
+function dictOf(from: Value | undefined, charge: (bytes: number) => void): Dict {
   const dict = new Dict();
   if (from === undefined) return dict;
   if (from instanceof Dict) {
-    charge(from.entries.size);
+    charge(ENTRY_BYTES * from.entries.size);
     for (const [key, value] of from.entries) dict.entries.set(key, value);
     return dict;
   }
+  if (from instanceof Placeholder) return dict; // such as the keys of a data set
   if (!(from instanceof List)) throw new TensorARError(`a dictionary is made of ${kindOf(from)}; pairs are needed`);
-  charge(from.items.length);
+  charge(ENTRY_BYTES * from.items.length);
   for (const pair of from.items) {
     const items = pair instanceof Tuple || pair instanceof List ? pair.items : [];
     if (items.length !== 2) throw new TensorARError("a dictionary is made of a list that does not hold pairs");
@@ -126,25 +136,31 @@ export function setItem(dict: Dict, key: Value, value: Value): void {
   dict.entries.set(key, value);
 }
 
-function expectTensor(value: Value | undefined): StoredTensor {
+/** A tensor, or one that is not read. */
+function expectTensor(value: Value | undefined): StoredTensor | Placeholder {
   if (value instanceof StoredTensor) return value;
+  if (value instanceof Placeholder) return new Placeholder(value.name, true);
   throw new TensorARError(`a parameter is made of ${kindOf(value)} instead of a tensor`);
 }
 
 /** (function, type, arguments, state): a tensor with attributes of its own, or of a subclass. */
-function rebuildFromType([callee, , args]: readonly Value[]): StoredTensor {
-  const rebuild =
-    callee instanceof Global && callee.name.startsWith("torch._utils._rebuild_") ? callee.meaning : undefined;
-  if (rebuild?.kind !== "call" || !(args instanceof Tuple)) {
-    throw new TensorARError(`a tensor is made by ${kindOf(callee)}; only the functions that rebuild tensors can`);
+function rebuildFromType([callee, , args]: readonly Value[]): StoredTensor | Placeholder {
+  if (!(callee instanceof Global) || !(args instanceof Tuple)) {
+    throw new TensorARError(`a tensor is made by ${kindOf(callee)} with ${kindOf(args)}; save the file again`);
   }
-  return expectTensor(rebuild.call(args.items, () => undefined));
+  const rebuild = callee.name.startsWith("torch._utils._rebuild_") ? callee.meaning : inert;
+  return rebuild.kind === "call"
+    ? expectTensor(rebuild.call(args.items, () => undefined))
+    : new Placeholder(callee.name, true);
 }
 
 /** (storage, offset, shape, strides, …) */
-function rebuildTensor([storage, offset, shape, strides]: readonly Value[], type?: Value): StoredTensor {
+function rebuildTensor([storage, offset, shape, strides]: readonly Value[], type?: Value): StoredTensor | Placeholder {
+  if (storage instanceof Placeholder) return new Placeholder(storage.name, true);
   if (!(storage instanceof Storage)) throw new TensorARError(`a tensor is a view of ${kindOf(storage)}, not a storage`);
   const dtype = type === undefined ? storage.dtype : elementType(type);
+  if (dtype === undefined || storage.dtype === undefined)
+    return new Placeholder(type === undefined ? storage.type : kindOf(type), true);
   const where = `a tensor of storage ${quote(storage.key)}`;
   const sizes = integers(shape, `${where}: its shape`);
   const steps = integers(strides, `${where}: its strides`);
@@ -155,20 +171,19 @@ function rebuildTensor([storage, offset, shape, strides]: readonly Value[], type
   }
   const count = elementCount(sizes);
   const last = sizes.reduce((index, size, axis) => index + (size - 1) * steps[axis]!, offset);
-  const available = Math.floor((storage.elements * bytesPerElement(storage.dtype)) / bytesPerElement(dtype));
+  const available = Math.floor((storage.elements * storage.width) / bytesPerElement(dtype));
   if (count === undefined || (count > 0 && !(last < available))) {
     throw new TensorARError(
       `${where}: shape ${quote(sizes)}, strides ${quote(steps)} and offset ${offset} reach past its ${available} elements`,
     );
   }
-  const scale = bytesPerElement(storage.dtype) / bytesPerElement(dtype);
+  const scale = storage.width / bytesPerElement(dtype);
   return new StoredTensor(storage, dtype, sizes, steps, count === 0 ? 0 : storage.begin * scale + offset);
 }
 
-function elementType(value: Value): DType {
-  if (value instanceof Global && value.meaning.kind === "dtype" && value.meaning.dtype) return value.meaning.dtype;
-  throw new TensorARError(`tensors of ${kindOf(value)} are not supported; convert them to torch.float32 before saving`);
-}
+/** Undefined for types that are not read. */
+const elementType = (value: Value): DType | undefined =>
+  value instanceof Global && value.meaning.kind === "dtype" ? value.meaning.dtype : undefined;
 
 export const isCount = (value: Value | undefined): value is number =>
   Number.isSafeInteger(value) && (value as number) >= 0;

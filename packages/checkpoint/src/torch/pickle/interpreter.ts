@@ -2,7 +2,7 @@ import { quote, TensorARError } from "@tensorar/core";
 import { Cursor } from "./cursor";
 import { callGlobal, globalNamed, isCount, setItem } from "./globals";
 import { nameOfCode, OP } from "./opcodes";
-import { Dict, Global, kindOf, List, Placeholder, Storage, StoredTensor, Tuple, type Value } from "./values";
+import { Dict, Global, kindOf, List, Placeholder, Storage, Tuple, type Value } from "./values";
 
 export interface PickleResult {
   readonly value: Value;
@@ -11,17 +11,20 @@ export interface PickleResult {
   readonly storages: ReadonlyMap<string, Storage>;
 }
 
+/** Rough bytes of memory that values take, to count them before they are too many. */
+const COST = { plain: 16, object: 128, memo: 64, item: 8, entry: 64, mark: 16 } as const;
+
 /**
  * Interprets one pickle that begins at `begin`. It is data to describe tensors, never a program: no object of a file's
  * choice is made and no function of its choice called. Every opcode takes at least one byte and never goes back, so time
- * and memory are proportional to the bytes.
+ * is proportional to the bytes.
  *
- * @param placeholders further global names that may stand for an inert object
+ * @param maxMemory bytes that its values may take, roughly
  * @throws PickleEndsEarly when `bytes` end before the pickle does
- * @throws TensorARError naming any opcode or global that is not known
+ * @throws TensorARError naming an opcode that is not known, and when `maxMemory` is used up
  */
-export function readPickle(bytes: Uint8Array, begin: number, placeholders: readonly string[] = []): PickleResult {
-  return new Interpreter(bytes, begin, placeholders).run();
+export function readPickle(bytes: Uint8Array, begin: number, maxMemory: number): PickleResult {
+  return new Interpreter(bytes, begin, maxMemory).run();
 }
 
 class Interpreter {
@@ -32,15 +35,14 @@ class Interpreter {
   private readonly memo = new Map<number, Value>();
   private readonly globals = new Map<string, Global>();
   private readonly storages = new Map<string, Storage>();
-  private workLeft: number;
+  private memory = 0;
 
   constructor(
     bytes: Uint8Array,
     private readonly begin: number,
-    private readonly placeholders: readonly string[],
+    private readonly maxMemory: number,
   ) {
     this.cursor = new Cursor(bytes, begin);
-    this.workLeft = bytes.byteLength - begin;
   }
 
   run(): PickleResult {
@@ -49,7 +51,7 @@ class Interpreter {
       const code = this.cursor.uint8();
       if (code === OP.STOP) return { value: this.pop(), end: this.cursor.at, storages: this.storages };
       const value = this.valueOf(code) ?? this.structureOf(code);
-      if (value !== undefined) this.stack.push(value.pushed);
+      if (value !== undefined) this.push(value.pushed);
       else if (!this.change(code)) {
         const where = `at byte ${at - this.begin} of the pickle`;
         throw new TensorARError(
@@ -144,9 +146,8 @@ class Interpreter {
       }
       case OP.NEWOBJ_EX: {
         const [callee, args, keywords] = this.popMany(3);
-        const isInert = callee instanceof Global && callee.meaning.kind === "inert" && keywords instanceof Dict;
-        if (isInert) return pushed(callGlobal(callee, args!, this.charge));
-        throw new TensorARError(`the pickle makes a ${kindOf(callee)} with keywords; only placeholders can be`);
+        if (keywords instanceof Dict) return pushed(callGlobal(callee!, args!, this.charge));
+        throw new TensorARError(`the pickle makes ${kindOf(callee)} with keywords that are ${kindOf(keywords)}`);
       }
       case OP.BINPERSID:
         return pushed(this.storage(this.pop()));
@@ -168,6 +169,7 @@ class Interpreter {
         cursor.uint64(); // a hint about sizes
         return true;
       case OP.MARK:
+        this.charge(COST.mark);
         this.marks.push(this.stack.length);
         return true;
       case OP.POP:
@@ -179,80 +181,104 @@ class Interpreter {
         this.popToMark();
         return true;
       case OP.BINPUT:
-        this.memo.set(cursor.uint8(), this.top());
+        this.remember(cursor.uint8());
         return true;
       case OP.LONG_BINPUT:
-        this.memo.set(cursor.uint32(), this.top());
+        this.remember(cursor.uint32());
         return true;
       case OP.MEMOIZE:
-        this.memo.set(this.memo.size, this.top());
+        this.remember(this.memo.size);
         return true;
       case OP.APPEND: {
         const item = this.pop();
+        this.charge(COST.item);
         appended(this.top(), [item]);
         return true;
       }
       case OP.APPENDS:
       case OP.ADDITEMS: {
         const items = this.popToMark();
+        this.charge(COST.item * items.length);
         appended(this.top(), items);
         return true;
       }
       case OP.SETITEM: {
         const pair = this.popMany(2);
+        this.charge(COST.entry);
         filled(this.top(), pair);
         return true;
       }
       case OP.SETITEMS: {
         const pairs = this.popToMark();
+        this.charge(COST.entry * (pairs.length / 2));
         filled(this.top(), pairs);
         return true;
       }
       case OP.BUILD: {
         this.pop(); // attributes, such as a state_dict's _metadata: nothing here needs them
-        const built = this.top();
-        if (built instanceof Dict || built instanceof Placeholder || built instanceof StoredTensor) return true;
-        throw new TensorARError(`the pickle sets attributes of a ${kindOf(built)}`);
+        this.top();
+        return true;
       }
       default:
         return false;
     }
   }
 
-  private readonly charge = (work: number): void => {
-    this.workLeft -= work;
-    if (this.workLeft < 0) throw new TensorARError("the pickle copies its contents over and over; it is refused");
+  private readonly charge = (bytes: number): void => {
+    this.memory += bytes;
+    if (this.memory <= this.maxMemory) return;
+    throw new TensorARError(
+      `the values in its pickle take more than ${this.maxMemory} bytes of memory; raise limits.pickleMemory if you trust it`,
+      { code: "limit" },
+    );
   };
+
+  private push(value: Value): void {
+    const isObject = typeof value === "object" && value !== null;
+    this.charge(isObject ? COST.object : COST.plain + (typeof value === "string" ? 2 * value.length : 0));
+    this.stack.push(value);
+  }
+
+  private remember(index: number): void {
+    this.charge(COST.memo);
+    this.memo.set(index, this.top());
+  }
 
   private global(module: string, name: string): Global {
     const full = `${module}.${name}`;
-    let found = this.globals.get(full);
-    if (found === undefined) {
-      found = globalNamed(full, this.placeholders);
-      this.globals.set(full, found);
-    }
+    const found = this.globals.get(full) ?? globalNamed(full);
+    this.globals.set(full, found);
     return found;
   }
 
-  /** ("storage", type, key, device, elements) and in the old format (key, begin, elements) of a part, or None. */
-  private storage(id: Value): Storage {
+  /**
+   * ("storage", type, key, device, elements) and in the old format (key, begin, elements) of a part, or None; of whole
+   * modules ("module", class, …). What else lies outside of the pickle is not read.
+   */
+  private storage(id: Value): Value {
     const [tag, type, key, , elements, part] = id instanceof Tuple ? id.items : [];
-    const meaning = type instanceof Global ? type.meaning : undefined;
-    if (tag !== "storage" || meaning?.kind !== "storage" || typeof key !== "string" || !isCount(elements)) {
+    if (!(type instanceof Global) || (tag !== "storage" && tag !== "module"))
       throw new TensorARError("the pickle refers to an object outside that is not a storage of tensors");
-    }
+    const { meaning } = type;
+    if (tag === "module") return type;
+    if (meaning.kind !== "storage") return new Placeholder(type.name, true);
+    if (typeof key !== "string" || !isCount(elements))
+      throw new TensorARError(
+        `the pickle describes a storage with the key ${kindOf(key)} and ${kindOf(elements)} elements`,
+      );
     const known = this.storages.get(key);
     if (known !== undefined && (known.dtype !== meaning.dtype || known.fileElements !== elements)) {
       throw new TensorARError(`storage ${quote(key)} is described twice, and differently`);
     }
-    const whole = known ?? new Storage(key, meaning.dtype, elements, 0, elements);
+    const { dtype, width } = meaning;
+    const whole = known ?? new Storage(key, type.name, dtype, width, elements, 0, elements);
     this.storages.set(key, whole);
     if (!(part instanceof Tuple)) return whole;
     const [, begin, size] = part.items;
     if (!isCount(begin) || !isCount(size) || begin + size > elements) {
       throw new TensorARError(`a part of storage ${quote(key)} reaches past its ${elements} elements`);
     }
-    return new Storage(key, meaning.dtype, elements, begin, size);
+    return new Storage(key, type.name, dtype, width, elements, begin, size);
   }
 
   private remembered(index: number): Value {

@@ -31,16 +31,25 @@ export class Dict {
   readonly entries = new Map<Value, Value>();
 }
 
-/** An object whose kind is known and whose contents do not matter: nothing is built, nothing is called. */
+/** What is not made: an object of a class, or the result of a function, of which only the name is known. Nothing is called. */
 export class Placeholder {
-  constructor(readonly name: string) {}
+  constructor(
+    readonly name: string,
+    /** Whether a tensor would stand here: of a type, or made in a way, that is not read. */
+    readonly isTensor = false,
+  ) {}
 }
 
 /** One array of elements in the file, which tensors are views of. */
 export class Storage {
   constructor(
     readonly key: string,
-    readonly dtype: DType,
+    /** Such as `torch.FloatStorage`. */
+    readonly type: string,
+    /** Undefined for types that are not read. */
+    readonly dtype: DType | undefined,
+    /** Bytes of an element. */
+    readonly width: number,
     /** Elements of the array in the file. */
     readonly fileElements: number,
     /** The part of it that this storage is. */
@@ -61,7 +70,7 @@ export class StoredTensor {
   ) {}
 }
 
-/** A name that a pickle may use, and what it stands for. */
+/** A name of a class, function or type that a pickle uses, and what it stands for. */
 export class Global {
   constructor(
     readonly name: string,
@@ -70,10 +79,10 @@ export class Global {
 }
 
 export type Meaning =
-  | { readonly kind: "storage"; readonly dtype: DType }
+  | { readonly kind: "storage"; readonly dtype: DType | undefined; readonly width: number }
   | { readonly kind: "dtype"; readonly dtype: DType | undefined }
-  /** `charge` counts the work of calls, as one list can be the argument of many. */
-  | { readonly kind: "call"; readonly call: (args: readonly Value[], charge: (work: number) => void) => Value }
+  /** `charge` counts bytes of memory, as one list can be the argument of many calls. */
+  | { readonly kind: "call"; readonly call: (args: readonly Value[], charge: (bytes: number) => void) => Value }
   | { readonly kind: "inert" };
 
 /** The kind of a value, for messages. */
@@ -81,6 +90,7 @@ export function kindOf(value: Value | undefined): string {
   if (value === undefined) return "nothing";
   if (value === null) return "None";
   if (value instanceof Uint8Array) return "bytes";
-  if (value instanceof Global || value instanceof Placeholder) return value.name;
+  if (value instanceof Global) return value.name;
+  if (value instanceof Placeholder) return `an object of ${value.name}`;
   return typeof value === "object" ? value.constructor.name.toLowerCase() : typeof value;
 }
