@@ -1,7 +1,5 @@
-import { TensorARError } from "@tensorar/core";
 import { PAD } from "@tensorar/noise";
 import { type Decoder, type DraftPolicy, type Guidance, generate, type PerFactor, speculate } from "@tensorar/sampler";
-import { startProgress } from "./progress";
 
 export interface SamplingOptions {
   readonly seed: number;
@@ -10,83 +8,76 @@ export interface SamplingOptions {
   readonly topK: PerFactor<number>;
   readonly topP: PerFactor<number>;
   readonly drafts: DraftPolicy;
-  readonly batchSize: number;
-  /** Makes up to so many tokens final in a step, with drafts as proposals; images are made one by one then. */
-  readonly lookahead?: number | undefined;
+}
+
+/** How images are made one by one with drafts as proposals; several tokens become final in a step. */
+export interface AheadOptions {
+  readonly seed: number;
+  readonly guidance: Guidance;
+  readonly temperature: number;
+  readonly topK: number;
+  readonly topP: number;
+  /** Tokens that one step may make final. */
+  readonly lookahead: number;
+  readonly draftTemperature?: number | undefined;
 }
 
 export interface SampledCodes {
-  /** [N, T] */
+  /** [n, T] */
   readonly codes: Int32Array;
-  /** [N, T, k]: the draft of position p at depth j, first to final; PAD where there was none */
+  /** [n, T, k]: the draft of position p at depth j, first to final; PAD where there was none */
   readonly trace: Int32Array;
+  /** Steps that made them, T for each image unless drafts are proposals. */
+  readonly steps: number;
 }
 
-/** Samples one image for every entry of `conditions`, batch by batch; image i depends on the seed and i alone. */
-export async function sampleCodes<C>(
-  title: string,
+/** Called with the share of a batch's work that is done, in (0, 1]. */
+export type OnShare = (share: number) => void;
+
+/**
+ * Samples a batch of images, one for every condition; image `first + i` depends on the seed and its index alone.
+ * @throws the reason of `signal` when it aborts
+ */
+export async function sampleBatch<C>(
   decoder: Decoder<C>,
   conditions: readonly C[],
+  first: number,
   options: SamplingOptions,
   signal: AbortSignal,
+  onShare: OnShare,
 ): Promise<SampledCodes> {
-  if (options.lookahead !== undefined) return sampleAhead(title, decoder, conditions, options, signal);
-  const { tokens: T, windowSize: k } = decoder;
-  const N = conditions.length;
-  const codes = new Int32Array(N * T);
-  const trace = new Int32Array(N * T * k);
-  const { batchSize, lookahead: _, ...settings } = options;
-  const progress = startProgress(title, N * T);
-  for (let first = 0; first < N; first += batchSize) {
-    const batch = conditions.slice(first, first + batchSize);
-    const run = generate(decoder, { ...settings, conditions: batch, firstIndex: first, trace: true, signal });
-    for (let event = await run.next(); ; event = await run.next()) {
-      if (!event.done) {
-        progress.update(first * T + (event.value.position + 1) * batch.length);
-        continue;
-      }
-      if (!event.value.trace) throw new TensorARError("the sampler returned no refinement trace");
-      codes.set(event.value.codes, first * T);
-      trace.set(event.value.trace, first * T * k);
-      break;
-    }
+  const { tokens: T } = decoder;
+  let sampled: SampledCodes | undefined;
+  for await (const step of generate(decoder, { ...options, conditions, firstIndex: first, trace: true, signal })) {
+    onShare((step.position + 1) / T);
+    sampled = { codes: step.codes, trace: step.trace, steps: conditions.length * T };
   }
-  progress.stop();
-  return { codes, trace };
+  return sampled!; // T ≥ 1, and the last step holds all
 }
 
-/** The same by speculative sampling; the trace holds final codes only. */
-async function sampleAhead<C>(
-  title: string,
+/** The same with drafts as proposals; the trace holds final codes only. */
+export async function sampleAhead<C>(
   decoder: Decoder<C>,
   conditions: readonly C[],
-  { lookahead, guidance, temperature, topK, topP, seed, drafts }: SamplingOptions,
+  first: number,
+  options: AheadOptions,
   signal: AbortSignal,
+  onShare: OnShare,
 ): Promise<SampledCodes> {
   const { tokens: T, windowSize: k } = decoder;
-  const N = conditions.length;
-  const codes = new Int32Array(N * T);
-  const trace = new Int32Array(N * T * k).fill(PAD);
-  const draftTemperature = "temperature" in drafts ? drafts.temperature : undefined;
-  const one = <V>(value: PerFactor<V>): V => (Array.isArray(value) ? value[0] : value) as V;
-  const sampling = { temperature: one(temperature), topK: one(topK), topP: one(topP), guidance: one(guidance) };
-  const progress = startProgress(title, N * T);
+  const n = conditions.length;
+  const codes = new Int32Array(n * T);
   let steps = 0;
-  for (const [index, condition] of conditions.entries()) {
-    const options = { ...sampling, condition, seed, index, lookahead: lookahead!, signal };
-    const run = speculate(decoder, { ...options, ...(draftTemperature !== undefined && { draftTemperature }) });
-    for (let event = await run.next(); ; event = await run.next()) {
-      if (!event.done) {
-        progress.update(index * T + event.value.position + 1);
-        continue;
-      }
-      codes.set(event.value.codes, index * T);
-      steps += event.value.steps;
-      break;
+  for (const [row, condition] of conditions.entries()) {
+    let own = 0;
+    for await (const step of speculate(decoder, { ...options, condition, index: first + row, signal })) {
+      onShare((row * T + step.position + 1) / (n * T));
+      codes.set(step.codes, row * T);
+      own = step.steps;
     }
+    steps += own;
   }
-  progress.stop();
-  for (let at = 0; at < N * T; at++) trace[at * k + k - 1] = codes[at]!;
-  console.log(`${((N * T) / steps).toFixed(2)} tokens a step`);
-  return { codes, trace };
+  const trace = new Int32Array(n * T * k).fill(PAD);
+  for (let at = 0; at < n * T; at++) trace[at * k + k - 1] = codes[at]!;
+  return { codes, trace, steps };
 }

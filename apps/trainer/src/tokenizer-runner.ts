@@ -2,7 +2,7 @@ import type { TensorData } from "@tensorar/checkpoint";
 import { createTokenizer, type TokenizerKind } from "@tensorar/tokenizer";
 import type { TokenizerFolder } from "@tensorar/tokenizer/node";
 import * as tf from "@tensorflow/tfjs-core";
-import type { Engine } from "./engine/engine";
+import type { Engine, InputSpec, Runnable } from "./engine/engine";
 import { resizeBicubic } from "./images/bicubic";
 import { toFloatImages, toPixels } from "./images/pixels";
 
@@ -14,11 +14,26 @@ export interface TokenizerRunner {
   readonly grid: readonly [number, number];
   /** uint8 [N, S, S, 3] → codes [N, T] */
   encode(pixels: Uint8Array): Promise<Int32Array>;
-  /** codes [N, T] → uint8 [N, S, S, 3], at the tokenizer's size or resized to another */
-  decode(codes: Int32Array, size?: number): Promise<Uint8Array>;
+  /**
+   * codes [N, T] → uint8 [N, S, S, 3], at the tokenizer's size or resized to another
+   * @throws the reason of `signal` when it aborts
+   */
+  decode(codes: Int32Array, size?: number, signal?: AbortSignal): Promise<Uint8Array>;
   /** uint8 [N, S, S, 3] → encoder features averaged over each quarter of the grid, [N, dims] */
   features(pixels: Uint8Array): Promise<{ data: Float32Array; dims: number }>;
   dispose(): Promise<void>;
+}
+
+/**
+ * Pixels that pass through a network at once, whatever is asked for: 4 images of 256 × 256, which take 0.7 GB in LlamaGen's
+ * decoder. More at once are no faster.
+ */
+const PIXELS_AT_ONCE = 2 ** 18;
+
+/** Ranges of at most as many images as pass through at once. */
+function* parts(count: number, imageSize: number): Generator<{ readonly first: number; readonly end: number }> {
+  const most = Math.max(1, Math.floor(PIXELS_AT_ONCE / imageSize ** 2));
+  for (let first = 0; first < count; first += most) yield { first, end: Math.min(count, first + most) };
 }
 
 /** Weights as tensors that a traced function captures. */
@@ -44,45 +59,79 @@ export async function openTokenizer(folder: TokenizerFolder<TokenizerKind>, engi
   const grid = tokenizer.gridOf(imageSize);
   const T = grid[0] * grid[1];
   const images = { dtype: "float32", shape: ["batch", imageSize, imageSize, 3] } as const;
-  const encode = await engine.prepare(
-    (({ images }: { images: tf.Tensor4D }) => ({ codes: tokenizer.encode(params, images).codes })) as never,
-    { images },
-  );
-  const features = await engine.prepare(
-    (({ images }: { images: tf.Tensor4D }) => ({
-      features: poolQuarters(tokenizer.encode(params, images).features),
-    })) as never,
-    { images },
-  );
-  const decode = await engine.prepare(
-    (({ codes }: { codes: tf.Tensor2D }) => ({ images: tokenizer.decode(params, codes, grid) })) as never,
-    {
-      codes: { dtype: "int32", shape: ["batch", T] },
-    },
-  );
-  const imageData = (pixels: Uint8Array): TensorData => ({
-    dtype: "float32",
-    shape: [pixels.length / (imageSize * imageSize * 3), imageSize, imageSize, 3],
-    data: toFloatImages(pixels),
+  const prepared: Promise<Runnable>[] = [];
+  /** Prepared when it is first used: sampling only decodes. */
+  const lazily = (fn: unknown, inputs: Record<string, InputSpec>): (() => Promise<Runnable>) => {
+    let runnable: Promise<Runnable> | undefined;
+    return () => {
+      if (runnable === undefined) {
+        runnable = engine.prepare(fn as never, inputs);
+        prepared.push(runnable);
+      }
+      return runnable;
+    };
+  };
+  const encode = lazily(({ images }: { images: tf.Tensor4D }) => ({ codes: tokenizer.encode(params, images).codes }), {
+    images,
   });
+  const features = lazily(
+    ({ images }: { images: tf.Tensor4D }) => ({ features: poolQuarters(tokenizer.encode(params, images).features) }),
+    { images },
+  );
+  const decode = lazily(({ codes }: { codes: tf.Tensor2D }) => ({ images: tokenizer.decode(params, codes, grid) }), {
+    codes: { dtype: "int32", shape: ["batch", T] },
+  });
+  const bytes = imageSize * imageSize * 3;
+  /** What a network of images makes of all of them, [N, ...] part by part. */
+  const overImages = async (network: () => Promise<Runnable>, output: string, pixels: Uint8Array) => {
+    const run = await network();
+    const made: TensorData[] = [];
+    for (const { first, end } of parts(pixels.length / bytes, imageSize)) {
+      const data = toFloatImages(pixels.subarray(first * bytes, end * bytes));
+      const shape = [end - first, imageSize, imageSize, 3];
+      made.push((await run({ images: { dtype: "float32", shape, data } }))[output] as TensorData);
+    }
+    return made;
+  };
   return {
     codebookSize: tokenizer.codebookSize,
     grid,
-    encode: async (pixels) => ((await encode({ images: imageData(pixels) })).codes as TensorData).data as Int32Array,
-    async decode(codes, size = imageSize) {
+    async encode(pixels) {
+      const made = await overImages(encode, "codes", pixels);
+      return joined(new Int32Array((pixels.length / bytes) * T), made);
+    },
+    async decode(codes, size = imageSize, signal) {
+      const run = await decode();
       const count = codes.length / T;
-      const outputs = await decode({ codes: { dtype: "int32", shape: [count, T], data: codes } });
-      const decoded = (outputs.images as TensorData).data as Float32Array;
-      const shape = { count, height: imageSize, width: imageSize };
-      return toPixels(size === imageSize ? decoded : resizeBicubic(decoded, shape, size));
+      const pixels = new Uint8Array(count * size * size * 3);
+      for (const { first, end } of parts(count, Math.max(size, imageSize))) {
+        signal?.throwIfAborted();
+        const data = codes.subarray(first * T, end * T);
+        const outputs = await run({ codes: { dtype: "int32", shape: [end - first, T], data } });
+        const decoded = (outputs.images as TensorData).data as Float32Array;
+        const shape = { count: end - first, height: imageSize, width: imageSize };
+        const sized = size === imageSize ? decoded : resizeBicubic(decoded, shape, size);
+        pixels.set(toPixels(sized), first * size * size * 3);
+      }
+      return pixels;
     },
     async features(pixels) {
-      const { data, shape } = (await features({ images: imageData(pixels) })).features as TensorData;
-      return { data: data as Float32Array, dims: shape[1]! };
+      const made = await overImages(features, "features", pixels);
+      const dims = made[0]!.shape[1]!;
+      return { data: joined(new Float32Array((pixels.length / bytes) * dims), made), dims };
     },
     async dispose() {
-      await Promise.all([encode.dispose(), decode.dispose(), features.dispose()]);
+      await Promise.all(prepared.map(async (runnable) => (await runnable).dispose()));
       tf.dispose(params);
     },
   };
+}
+
+function joined<Values extends Int32Array | Float32Array>(out: Values, made: readonly TensorData[]): Values {
+  let at = 0;
+  for (const { data } of made) {
+    out.set(data as Values, at);
+    at += data.length;
+  }
+  return out;
 }

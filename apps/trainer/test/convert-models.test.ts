@@ -48,7 +48,7 @@ async function succeed(...args: string[]): Promise<void> {
   expect(status, output).toBe(0);
 }
 
-const samplesOf = (name: string) => readSafetensors(join(dir, name, "samples.safetensors"));
+const samplesOf = (name: string) => readSafetensors(join(dir, name, "shards", "00000.safetensors"));
 
 const VQ: VqConfig = {
   ...{ codebook_size: 16, codebook_embed_dim: 4, codebook_l2_norm: true, codebook_show_usage: false },

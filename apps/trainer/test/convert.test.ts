@@ -184,7 +184,7 @@ test("RAR and its tokenizer: converted, sampled with the guidance of the origina
     ...["--guidance", "power-cosine", "--scale", "4", "--power", "2.75"],
   ]);
   expect(sampled.status, sampled.output).toBe(0);
-  const { codes } = await readSafetensors(join(dir, "images", "samples.safetensors"));
+  const { codes } = await readSafetensors(join(dir, "images", "shards", "00000.safetensors"));
   expect(codes!.shape).toEqual([3, 4]);
   for (const code of codes!.data as Int32Array) expect(code).toBeGreaterThanOrEqual(0);
 });

@@ -17,8 +17,8 @@ import {
   tinyTextEncoder,
 } from "../../../packages/metrics/test/tiny-detector";
 import { genevalCommand } from "../src/declarations/geneval";
-import { saveSamples } from "../src/folders/samples-folder";
 import { runCli } from "./run-cli";
+import { writeSamples } from "./tiny-samples";
 
 // Whole runs on networks that work for a reason: the detector finds rectangles on grey and names them by their shape, the
 // image encoder averages colours, the text encoder knows the words for them. So what images show decides the scores.
@@ -249,11 +249,15 @@ test("samples of ours know their prompts", async () => {
   const pixels = [...first.images.slice(0, 1), ...second.images, ...first.images.slice(1, 2)];
   const samples = join(dir, "samples");
   const texts = [first, second].map(({ prompt }) => (prompt as { prompt: string }).prompt);
-  await saveSamples(samples, {
-    ...{ count: 4, imageSize: SIZE, windowSize: 1, grid: [1, 1], classes: texts, settings: {} },
-    images: Uint8Array.from(pixels.flatMap(([things]) => [...drawRectangles(SIZE, SIZE, things)])),
-    ...{ labels: Int32Array.of(0, 1, 1, 0), codes: new Int32Array(4), trace: new Int32Array(4) },
-  });
+  const description = { count: 4, imageSize: SIZE, windowSize: 1, grid: [1, 1] as [number, number], settings: {} };
+  await writeSamples(
+    samples,
+    { ...description, classes: texts },
+    {
+      images: Uint8Array.from(pixels.flatMap(([things]) => [...drawRectangles(SIZE, SIZE, things)])),
+      ...{ labels: Int32Array.of(0, 1, 1, 0), codes: new Int32Array(4), trace: new Int32Array(4) },
+    },
+  );
   const some = join(dir, "some.jsonl");
   await writeFile(some, [first, second].map(({ prompt }) => JSON.stringify(prompt)).join("\n"));
   const { output, results } = await run("of samples", "--images", samples, "--prompts", some, "--detector", detector);

@@ -15,7 +15,14 @@ import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { TensorARError } from "../src/errors";
 import { newProcessTag, ownerOf } from "../src/files/process-tag";
-import { checkOutputFile, openOutputFolder, removeLeftovers, settleFolder, writeFolderAtomic } from "../src/node";
+import {
+  checkOutputFile,
+  openOutputFolder,
+  removeLeftovers,
+  settleFolder,
+  withLock,
+  writeFolderAtomic,
+} from "../src/node";
 
 function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "tensorar-core-"));
@@ -107,6 +114,15 @@ test("a place that can't be written is refused before the work", async () => {
       message: expect.stringMatching(/"\/proc"/),
     });
   }
+});
+
+test("a folder that a process works in is left alone; the lock of one that ended is no obstacle", async () => {
+  const folder = temporaryFolder();
+  const open = () => openOutputFolder(folder, { overwrite: true, entries: [] });
+  await withLock(folder, async () => expect((await refusal(open())).code).toBe("locked"));
+  writeFileSync(join(folder, `.lock-${endedTag()}`), "");
+  await open();
+  expect(readdirSync(folder)).toEqual([]);
 });
 
 test("a link to a folder stays a link", async () => {

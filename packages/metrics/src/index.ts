@@ -44,5 +44,11 @@ export { createMean, type Mean, type MeanSums, meanOf, mergeMeans } from "./mean
 export { createMoments, type Moments, type MomentsResult, mergeMoments } from "./moments";
 export { type PrecisionRecall, precisionRecall } from "./precision-recall";
 export { psnr } from "./psnr";
-export { type RefinementShape, type RefinementStatistics, refinementStatistics } from "./refinement";
+export {
+  createRefinement,
+  type Refinement,
+  type RefinementShape,
+  type RefinementStatistics,
+  refinementStatistics,
+} from "./refinement";
 export { type ImagePairs, ssim } from "./ssim";

@@ -29,27 +29,31 @@ export interface RefinementStatistics {
   readonly revisions: number[];
 }
 
+/** Refinement of images that come in pieces. */
+export interface Refinement {
+  /**
+   * @param trace `[images, tokens, windowSize]`, codes from the earliest draft to the final token; -1 where there was none
+   * @throws TensorARError where it is no whole number of images, a final token is missing, or a code is below -1
+   */
+  add(trace: Int32Array): void;
+  /** Of what was added so far. @throws TensorARError where that is nothing */
+  result(): RefinementStatistics;
+}
+
 /**
- * What refinement changed, from the drafts of every position.
+ * What refinement changed, from the drafts of every position, image after image.
  * Source: ours, after the definition of a window in TensorAR (Cheng et al. 2026): a position is drafted up to k times.
- *
- * @param trace `[images, tokens, windowSize]`, codes from the earliest draft to the final token; -1 where there was none
- * @throws TensorARError where sizes do not fit, a final token is missing, or a code is below -1
  */
-export function refinementStatistics(
-  trace: Int32Array,
-  { images, tokens, windowSize }: RefinementShape,
-): RefinementStatistics {
-  expectInteger("refinementStatistics", "images", images, 1, 2 ** 31);
-  expectInteger("refinementStatistics", "tokens", tokens, 1, 2 ** 31);
-  expectInteger("refinementStatistics", "windowSize", windowSize, 1, tokens);
-  expectLength("refinementStatistics", "trace", trace.length, { images, tokens, windowSize });
+export function createRefinement({ tokens, windowSize }: Omit<RefinementShape, "images">): Refinement {
+  expectInteger("createRefinement", "tokens", tokens, 1, 2 ** 31);
+  expectInteger("createRefinement", "windowSize", windowSize, 1, tokens);
   const drafts = new Float64Array(windowSize);
   const right = new Float64Array(windowSize);
   const drawn = Array.from({ length: windowSize }, () => new Map<number, number>());
   const [refinedAt, flippedAt] = [new Float64Array(tokens), new Float64Array(tokens)];
-  for (let at = 0; at < trace.length; at += windowSize) {
-    checkPosition(trace, at, tokens, windowSize);
+  let images = 0;
+
+  const addPosition = (trace: Int32Array, at: number) => {
     const final = trace[at + windowSize - 1]!;
     let first = PAD;
     for (let depth = 0; depth < windowSize; depth++) {
@@ -60,18 +64,51 @@ export function refinementStatistics(
       if (draft === final) right[depth] = right[depth]! + 1;
       if (first === PAD && depth < windowSize - 1) first = draft;
     }
-    if (first === PAD) continue;
+    if (first === PAD) return;
     const position = (at / windowSize) % tokens;
     refinedAt[position] = refinedAt[position]! + 1;
     if (first !== final) flippedAt[position] = flippedAt[position]! + 1;
-  }
-  const [refined, flipped] = [refinedAt, flippedAt].map((counts) => counts.reduce((a, b) => a + b)) as [number, number];
-  return {
-    flipRate: refined === 0 ? 0 : flipped / refined,
-    draftAccuracy: Array.from(right, (count, depth) => count / drafts[depth]!),
-    entropy: drawn.map(entropyOf),
-    revisions: Array.from(flippedAt, (count, position) => count / refinedAt[position]!),
   };
+
+  return {
+    add(trace) {
+      const added = trace.length / (tokens * windowSize);
+      if (!Number.isInteger(added))
+        throw new TensorARError(
+          `refinement: ${trace.length} codes of trace are no whole number of images of ${tokens} tokens × ${windowSize}; pass all drafts of each image`,
+        );
+      for (let at = 0; at < trace.length; at += windowSize) checkPosition(trace, at, images, tokens, windowSize);
+      for (let at = 0; at < trace.length; at += windowSize) addPosition(trace, at);
+      images += added;
+    },
+    result() {
+      if (images === 0) throw new TensorARError("refinement: there are no images; add at least one");
+      const [refined, flipped] = [refinedAt, flippedAt].map((counts) => counts.reduce((a, b) => a + b));
+      return {
+        flipRate: refined === 0 ? 0 : flipped! / refined!,
+        draftAccuracy: Array.from(right, (count, depth) => count / drafts[depth]!),
+        entropy: drawn.map(entropyOf),
+        revisions: Array.from(flippedAt, (count, position) => count / refinedAt[position]!),
+      };
+    },
+  };
+}
+
+/**
+ * {@link createRefinement} of a trace that is whole.
+ *
+ * @param trace `[images, tokens, windowSize]`, codes from the earliest draft to the final token; -1 where there was none
+ * @throws TensorARError where sizes do not fit, a final token is missing, or a code is below -1
+ */
+export function refinementStatistics(
+  trace: Int32Array,
+  { images, tokens, windowSize }: RefinementShape,
+): RefinementStatistics {
+  expectInteger("refinementStatistics", "images", images, 1, 2 ** 31);
+  const refinement = createRefinement({ tokens, windowSize });
+  expectLength("refinementStatistics", "trace", trace.length, { images, tokens, windowSize });
+  refinement.add(trace);
+  return refinement.result();
 }
 
 function entropyOf(counts: ReadonlyMap<number, number>): number {
@@ -80,13 +117,14 @@ function entropyOf(counts: ReadonlyMap<number, number>): number {
   return [...counts.values()].reduce((sum, count) => sum - (count / total) * Math.log(count / total), 0);
 }
 
-function checkPosition(trace: Int32Array, at: number, tokens: number, windowSize: number): void {
+/** @param images before the trace's first */
+function checkPosition(trace: Int32Array, at: number, images: number, tokens: number, windowSize: number): void {
   for (let depth = 0; depth < windowSize; depth++) {
     const code = trace[at + depth]!;
     if (code >= 0 || (code === PAD && depth < windowSize - 1)) continue;
     const position = at / windowSize;
-    const place = `image ${Math.floor(position / tokens)}, token ${position % tokens}, depth ${depth}`;
+    const place = `image ${images + Math.floor(position / tokens)}, token ${position % tokens}, depth ${depth}`;
     const remedy = "drafts are codes or -1, and the last one, the final token, is a code";
-    throw new TensorARError(`refinementStatistics: ${code} at ${place}; ${remedy}`);
+    throw new TensorARError(`refinement: ${code} at ${place}; ${remedy}`);
   }
 }

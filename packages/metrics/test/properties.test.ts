@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import {
   codebookUsage,
   createMoments,
+  createRefinement,
   frechetDistance,
   type Gaussian,
   inceptionScore,
@@ -233,6 +234,13 @@ describe("refinement", () => {
 
   test("a trace that does not fit, lacks a final token or holds no code is refused by place", () => {
     const shape = { images: 1, tokens: 3, windowSize: 3 };
+    const pieces = createRefinement(shape);
+    pieces.add(trace);
+    pieces.add(trace);
+    expect(pieces.result()).toEqual(refinementStatistics(Int32Array.of(...trace, ...trace), { ...shape, images: 2 }));
+    expect(() => pieces.add(trace.slice(1))).toThrow(/8 codes of trace are no whole number of images of 3 tokens × 3/);
+    expect(() => pieces.add(trace.with(5, -1))).toThrow(/-1 at image 2, token 1, depth 2/);
+    expect(() => createRefinement(shape).result()).toThrow(/no images/);
     expect(() => refinementStatistics(trace.slice(1), shape)).toThrow(/8 entries, not 9/);
     expect(() => refinementStatistics(trace.with(5, -1), shape)).toThrow(/-1 at image 0, token 1, depth 2/);
     expect(() => refinementStatistics(trace.with(0, -2), shape)).toThrow(/-2 at image 0, token 0, depth 0/);

@@ -1,9 +1,8 @@
-import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { TensorARError } from "@tensorar/core";
 import { writeFileAtomic } from "@tensorar/core/node";
-import { refinementStatistics } from "@tensorar/metrics";
+import { createRefinement } from "@tensorar/metrics";
 import { loadModel } from "@tensorar/model/node";
 import { TOKENIZER_KINDS } from "@tensorar/tokenizer";
 import { loadTokenizer } from "@tensorar/tokenizer/node";
@@ -20,7 +19,8 @@ import { openInception } from "../evaluation/inception-runner";
 import { gatherStatistics } from "../evaluation/inception-statistics";
 import { mergeStatistics, readStatistics, writeStatistics } from "../evaluation/statistics-file";
 import { loadCodes } from "../folders/codes-folder";
-import { loadSamples } from "../folders/samples-folder";
+import { openSamples } from "../folders/samples-folder";
+import { holdsSamples, SHARD_SIZE } from "../folders/samples-manifest";
 import { type EvaluationResults, evaluationPage, measureRows, type Shown } from "../report/evaluation-page";
 import { openTokenizer } from "../tokenizer-runner";
 
@@ -94,9 +94,13 @@ async function firstImages(path: string): Promise<Shown | undefined> {
 
 /** What refinement did, where the samples hold its trace. */
 async function refinementOf(dir: string) {
-  if (!existsSync(join(dir, "samples.safetensors"))) return undefined;
-  const { trace, count, codes, windowSize, grid } = await loadSamples(dir);
-  return { ...refinementStatistics(trace, { images: count, tokens: codes.length / count, windowSize }), grid };
+  if (!holdsSamples(dir)) return undefined;
+  const samples = await openSamples(dir);
+  const { count, tokens, windowSize, grid } = samples;
+  const refinement = createRefinement({ tokens, windowSize });
+  for (let first = 0; first < count; first += SHARD_SIZE)
+    refinement.add((await samples.read(first, Math.min(SHARD_SIZE, count - first))).trace);
+  return { ...refinement.result(), grid };
 }
 
 async function calibration(modelDir: string, codesDir: string, engine: Engine, settings: Settings) {

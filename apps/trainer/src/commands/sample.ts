@@ -1,118 +1,201 @@
 import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
-import { writeNpz } from "@tensorar/checkpoint/node";
 import { TensorARError } from "@tensorar/core";
+import { fileError, openOutputFolder, withLock } from "@tensorar/core/node";
 import { loadModel, type ModelFolder, modelOf } from "@tensorar/model/node";
-import type { DraftPolicy, Guidance, PerFactor } from "@tensorar/sampler";
-import { createTokenizer, TOKENIZER_KINDS } from "@tensorar/tokenizer";
-import { loadTokenizer } from "@tensorar/tokenizer/node";
+import { createTokenizer, TOKENIZER_KINDS, type TokenizerKind } from "@tensorar/tokenizer";
+import { loadTokenizer, type TokenizerFolder } from "@tensorar/tokenizer/node";
 import type { CommandBody } from "../command";
-import { samplingConditions } from "../conditions/sampling-conditions";
+import { type SamplingConditions, samplingConditions } from "../conditions/sampling-conditions";
 import type { Settings } from "../declarations/sample";
 import { openDecoder } from "../decoder-runner";
 import { chooseEngine } from "../engine/choose-engine";
-import { saveSamples } from "../folders/samples-folder";
-import { imageGrid, savePng } from "../images/grid";
-import { sampleCodes } from "../sampling";
+import { hashFile, hashTensors } from "../fingerprints";
+import { gridPath, SAMPLES_ENTRIES, type SamplesDescription } from "../folders/samples-manifest";
+import { completeSamples, type Forms, writePngs } from "../folders/samples-pictures";
+import { beginSamples, continueSamples, expectSamples, type SamplesWriter } from "../folders/samples-writer";
+import { startProgress } from "../progress";
+import { sampleAhead, sampleBatch } from "../sampling";
+import { type Sampling, samplingOf } from "../sampling-options";
 import { openTokenizer } from "../tokenizer-runner";
 
-function only(value: number | undefined, flag: string, belongsTo: string): void {
-  if (value !== undefined) throw new TensorARError(`${flag} ${value} belongs to ${belongsTo}; leave it out`);
-}
+/** PNG files are written up to so many images unless asked for. */
+const MOST_PNGS = 10_000;
 
-function guidanceOf({ scale, ...settings }: Settings): PerFactor<Guidance> {
-  return Array.isArray(scale) ? scale.map((each) => guidanceAt(settings, each)) : guidanceAt(settings, scale);
-}
+/** Settings that do not change what the samples are: a continued run may differ in these. */
+const RUN_ONLY = ["out", "resume", "overwrite", "png", "npz", "batchSize", "threads"];
 
-function guidanceAt({ guidance, interval, power }: Omit<Settings, "scale">, scale: number): Guidance {
-  if (guidance !== "interval") only(interval, "--interval", "--guidance interval");
-  if (guidance !== "power-cosine") only(power, "--power", "--guidance power-cosine");
-  if (guidance === "constant") return { kind: guidance, scale };
-  if (guidance === "interval") {
-    if (interval === undefined)
-      throw new TensorARError("--guidance interval needs --interval, the last decode step that is guided");
-    return { kind: guidance, scale, interval };
-  }
-  if (power === undefined) throw new TensorARError("--guidance power-cosine needs --power");
-  return { kind: guidance, scale, power };
-}
-
-/** Draft policy by its name on the command line; β(j) comes from the model's own training. */
-export function draftPolicy(
-  drafts: Settings["drafts"],
-  temperature: number | undefined,
-  noiseRates: readonly number[],
-): DraftPolicy {
-  if (drafts === "argmax" || drafts === "noise") {
-    only(temperature, "--draft-temperature", "--drafts raw or renoise");
-    return { kind: drafts };
-  }
-  return drafts === "renoise"
-    ? { kind: drafts, rates: noiseRates, temperature: temperature ?? 1 }
-    : { kind: drafts, temperature: temperature ?? 1 };
+interface Work {
+  readonly settings: Settings;
+  readonly model: ModelFolder;
+  readonly tokenizer: TokenizerFolder<TokenizerKind>;
+  readonly conditions: SamplingConditions;
+  readonly sampling: Sampling;
+  readonly imageSize: number;
 }
 
 export const command: CommandBody<Settings> = {
   async run(settings, signal) {
-    const model = await loadModel(settings.model);
-    const tokenizerFolder = await loadTokenizer(settings.tokenizer, TOKENIZER_KINDS);
-    checkTokenizer(model, settings.model, createTokenizer(tokenizerFolder).codebookSize, settings.tokenizer);
-    const { conditioning, conditions, labels, names } = await samplingConditions(model, settings.model, settings);
-    const { seed, temperature, topK, topP, batchSize } = settings;
-    const sampling = {
-      seed,
-      temperature,
-      topK,
-      topP,
-      batchSize,
-      guidance: guidanceOf(settings),
-      lookahead: settings.lookahead,
-      drafts: draftPolicy(settings.drafts, settings.draftTemperature, model.noiseRates),
-    };
-    const engine = await chooseEngine(settings.engine, settings.threads);
-    const tokenizer = await openTokenizer(tokenizerFolder, engine);
-    const { decoder, dispose } = await openDecoder(model, conditioning, engine, {
-      ahead: settings.lookahead !== undefined,
+    const { out, overwrite, resume, count, npz } = settings;
+    if (resume && overwrite) throw new TensorARError("--resume keeps what --overwrite removes; give one of them");
+    if (resume) await expectSamples(out);
+    await openOutputFolder(out, { overwrite: overwrite || resume, entries: SAMPLES_ENTRIES });
+    const work = await openWork(settings);
+    const forms: Forms = { npz, png: settings.png ?? count <= MOST_PNGS };
+    await mkdir(out, { recursive: true }).catch((cause) => {
+      throw fileError("create the folder", out, cause);
     });
-    const { codes, trace } = await sampleCodes("sample", decoder, conditions, sampling, signal);
-    const imageSize = settings.evaluationSize ?? tokenizerFolder.imageSize;
-    const images = await tokenizer.decode(codes, imageSize);
-    await mkdir(settings.out, { recursive: true });
-    await saveSamples(settings.out, {
-      count: settings.count,
-      imageSize,
-      windowSize: decoder.windowSize,
-      grid: model.grid,
-      classes: [...names],
-      settings,
-      images,
-      labels,
-      codes,
-      trace,
-    });
-    if (settings.npz) {
-      const shape = [settings.count, imageSize, imageSize, 3];
-      await writeNpz(join(settings.out, "samples.npz"), { arr_0: { dtype: "uint8", shape, data: images } });
-    }
-    const shown = Math.min(settings.count, 256);
-    const grid = await imageGrid(images.subarray(0, shown * imageSize * imageSize * 3), {
-      count: shown,
-      height: imageSize,
-      width: imageSize,
-      scale: 2,
-    });
-    await savePng(join(settings.out, "grid.png"), grid);
-    await Promise.all([dispose(), tokenizer.dispose()]);
-    console.log(`${settings.count} images in ${settings.out}; look at ${join(settings.out, "grid.png")}`);
+    await withLock(out, () => fill(work, forms, signal));
+    console.log(`${count} images in ${out}; look at ${gridPath(out)}`);
   },
 };
 
-/** @throws TensorARError when codes of the model are not codes of the tokenizer */
-export function checkTokenizer(model: ModelFolder, modelDir: string, vocabSize: number, tokenizerDir: string): void {
-  const predicted = modelOf(model).backbone.vocabSize;
-  if (predicted !== vocabSize) {
-    throw new TensorARError(
-      `${modelDir} predicts ${predicted} codes, ${tokenizerDir} has ${vocabSize}; use the tokenizer that it was trained with`,
-    );
+/** Draws what is missing, and writes it down as it is made. */
+async function fill(work: Work, forms: Forms, signal: AbortSignal): Promise<void> {
+  const { out, count } = work.settings;
+  const samples = await openWriter(work, forms);
+  try {
+    if (samples.stored < count) await draw(work, samples, signal);
+    await completeSamples(out, forms, signal);
+  } catch (error) {
+    if (signal.aborted)
+      console.error(
+        samples.stored === 0
+          ? `nothing is written to ${out} yet`
+          : `${samples.stored} of ${count} images are in ${out}; --resume continues`,
+      );
+    throw error;
   }
+}
+
+/** Everything that can be wrong with the settings is found here. */
+async function openWork(settings: Settings): Promise<Work> {
+  const model = await loadModel(settings.model);
+  const tokenizer = await loadTokenizer(settings.tokenizer, TOKENIZER_KINDS);
+  checkTokenizer(model, settings.model, tokenizer, settings.tokenizer);
+  const sampling = samplingOf(settings, model);
+  const conditions = await samplingConditions(model, settings.model, settings);
+  return {
+    settings,
+    model,
+    tokenizer,
+    conditions,
+    sampling,
+    imageSize: settings.evaluationSize ?? tokenizer.imageSize,
+  };
+}
+
+async function openWriter(work: Work, { png }: Forms): Promise<SamplesWriter> {
+  const { settings, imageSize } = work;
+  const onShard = async (first: number, images: Uint8Array) => {
+    if (png) await writePngs(settings.out, first, images, imageSize);
+  };
+  const description = await describe(work);
+  if (!settings.resume) return beginSamples(settings.out, description, onShard);
+  const { writer, damaged } = await continueSamples(settings.out, description, onShard);
+  const again = damaged > 0 ? `, and ${damaged} damaged shards, which are made again` : "";
+  console.error(`${writer.stored} of ${settings.count} images are there${again}`);
+  return writer;
+}
+
+async function describe({ settings, model, tokenizer, conditions, imageSize }: Work): Promise<SamplesDescription> {
+  return {
+    count: settings.count,
+    imageSize,
+    windowSize: model.tensorar.windowSize,
+    grid: model.grid,
+    vocabSize: modelOf(model).backbone.vocabSize,
+    classes: [...conditions.names],
+    settings: Object.fromEntries(Object.entries(settings).filter(([key]) => !RUN_ONLY.includes(key))),
+    inputs: {
+      model: hashTensors(model.tensors),
+      tokenizer: hashTensors(tokenizer.tensors),
+      ...(settings.captions !== undefined && { captions: await hashFile(settings.captions) }),
+    },
+  };
+}
+
+/** Draws and decodes batch after batch; those whose shards are stored are passed over. */
+async function draw(work: Work, samples: SamplesWriter, signal: AbortSignal): Promise<void> {
+  const { settings, model, conditions, sampling, imageSize } = work;
+  const { count } = settings;
+  const engine = await chooseEngine(settings.engine, settings.threads);
+  const tokenizer = await openTokenizer(work.tokenizer, engine);
+  const { decoder, dispose } = await openDecoder(model, conditions.conditioning, engine, {
+    ahead: sampling.kind === "ahead",
+  });
+  const report = startImages(count, samples.stored);
+  let [made, steps] = [0, 0];
+  try {
+    // Batches lie where they would without an interruption: rounding may depend on how many images are computed together.
+    const batchSize = sampling.kind === "ahead" ? 1 : sampling.batchSize;
+    for (let first = 0; first < count; first += batchSize) {
+      const size = Math.min(batchSize, count - first);
+      if (samples.has(first, size)) continue;
+      const chosen = conditions.conditions.slice(first, first + size);
+      const onShare = (share: number) => report.drawn(share * size);
+      const drawn =
+        sampling.kind === "ahead"
+          ? await sampleAhead(decoder, chosen, first, sampling.options, signal, onShare)
+          : await sampleBatch(decoder, chosen, first, sampling.options, signal, onShare);
+      const images = await tokenizer.decode(drawn.codes, imageSize, signal);
+      const labels = conditions.labels.subarray(first, first + size);
+      await samples.add(first, { images, labels, codes: drawn.codes, trace: drawn.trace });
+      report.finished(size);
+      made += size * decoder.tokens;
+      steps += drawn.steps;
+    }
+  } finally {
+    report.stop();
+    await Promise.all([dispose(), tokenizer.dispose()]);
+  }
+  if (sampling.kind === "ahead") console.log(`${(made / steps).toFixed(2)} tokens a step`);
+}
+
+/** Progress over images; those of the batch in work count by the share of it that is drawn, but for its decoding. */
+function startImages(count: number, stored: number) {
+  const progress = startProgress("sample", count, stored);
+  const begun = performance.now();
+  let [finished, drawing, drawingMs] = [0, 0.5, 0];
+  let batchBegun = begun;
+  const update = (images: number) => {
+    const rate = images / ((performance.now() - begun) / 1000);
+    progress.update(Math.min(count, stored + Math.floor(images)), `${rate.toPrecision(2)} images/s`);
+  };
+  return {
+    /** So many images of the batch are drawn. */
+    drawn(images: number) {
+      drawingMs = performance.now() - batchBegun;
+      update(finished + images * drawing);
+    },
+    /** A batch is stored. */
+    finished(images: number) {
+      finished += images;
+      drawing = drawingMs / (performance.now() - batchBegun);
+      batchBegun = performance.now();
+      update(finished);
+    },
+    stop: () => progress.stop(),
+  };
+}
+
+/** @throws TensorARError when codes of the model are not codes of the tokenizer, or its images other than RGB */
+export function checkTokenizer(
+  model: ModelFolder,
+  modelDir: string,
+  tokenizer: TokenizerFolder<TokenizerKind>,
+  tokenizerDir: string,
+): void {
+  const { vocabSize, factors } = modelOf(model).backbone;
+  const { codebookSize, channels, gridOf } = createTokenizer(tokenizer);
+  const remedy = "use the tokenizer that it was trained with";
+  if (vocabSize !== codebookSize) {
+    const predicted = factors ? `${factors.sizes.join(" × ")} = ${vocabSize}` : vocabSize;
+    throw new TensorARError(`${modelDir} predicts ${predicted} codes, ${tokenizerDir} has ${codebookSize}; ${remedy}`);
+  }
+  const grid = gridOf(tokenizer.imageSize);
+  if (grid[0] !== model.grid[0] || grid[1] !== model.grid[1])
+    throw new TensorARError(
+      `${modelDir} predicts ${model.grid.join(" × ")} codes an image, ${tokenizerDir} has ${grid.join(" × ")} for its ${tokenizer.imageSize} pixels; ${remedy}`,
+    );
+  if (channels !== 3) throw new TensorARError(`${tokenizerDir} makes images of ${channels} channels; use one of RGB`);
 }

@@ -1,4 +1,4 @@
-import { TensorARError } from "@tensorar/core";
+import { quote, TensorARError } from "@tensorar/core";
 import { type ModelFolder, modelOf } from "@tensorar/model/node";
 import { type Caption, type Conditioning, captionFeatures, classLabels, promptTokens } from "@tensorar/sampler";
 import { loadCaptions } from "./captions";
@@ -55,7 +55,7 @@ export async function samplingConditions(
   };
   if ("dtype" in condition) {
     only("classes", ["--classes"]);
-    const labels = chosenClasses(classes, model.classes, count);
+    const labels = chosenClasses(classes, model.classes, count, (text) => console.error(`note: ${text}`));
     const all = model.classes.map((_, label) => label);
     return inTurn(classLabels(nullCondition), all, model.classes, labels);
   }
@@ -78,17 +78,42 @@ export async function samplingConditions(
   return inTurn(promptTokens(padIdOf(model)), texts.map(tokenize), texts);
 }
 
-/** `count` class indices: the chosen classes in turn. */
-export function chosenClasses(chosen: readonly string[], classes: readonly string[], count: number): Int32Array {
-  const indices = chosen.map((name) => {
-    const index = classes.includes(name) ? classes.indexOf(name) : Number(name);
-    if (!Number.isInteger(index) || index < 0 || index >= classes.length) {
-      throw new TensorARError(
-        `class "${name}" is unknown; this model has ${classes.map((each, i) => `${i} ${each}`).join(", ")}`,
-      );
-    }
-    return index;
+/**
+ * `count` class indices: the chosen classes in turn, by name or by index. A name wins over an index, and `note` is told where
+ * both would fit.
+ * @throws TensorARError when there is no such class
+ */
+export function chosenClasses(
+  chosen: readonly string[],
+  classes: readonly string[],
+  count: number,
+  note: (text: string) => void,
+): Int32Array {
+  const byName = new Map(classes.map((name, index) => [name, index]));
+  const indices = chosen.map((text) => {
+    const [named, index] = [byName.get(text), indexOf(text, classes.length)];
+    if (named !== undefined && index !== undefined && index !== named)
+      note(`--classes ${text}: taken as the name of class ${named}, not as the index of "${classes[index]}"`);
+    const found = named ?? index;
+    if (found === undefined) throw unknownClass(text, classes);
+    return found;
   });
   const cycle = indices.length > 0 ? indices : classes.map((_, i) => i);
   return Int32Array.from({ length: count }, (_, i) => cycle[i % cycle.length]!);
+}
+
+/** The index that a text of plain digits is; undefined for other texts, and beyond the last class. */
+function indexOf(text: string, classes: number): number | undefined {
+  const index = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  return index < classes ? index : undefined;
+}
+
+const LISTED = 20;
+
+function unknownClass(text: string, classes: readonly string[]): TensorARError {
+  const listed = classes.slice(0, LISTED).map((name, index) => `${index} ${name}`);
+  const more = classes.length > LISTED ? `, … ${classes.length - 1} ${classes.at(-1)}` : "";
+  return new TensorARError(
+    `--classes: ${quote(text)} is neither name nor index of a class; this model has ${listed.join(", ")}${more}`,
+  );
 }

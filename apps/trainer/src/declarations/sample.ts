@@ -7,15 +7,20 @@ import { engineSettings, seedSetting, weights } from "./settings";
 const perFactor = <T extends z.ZodType<number>>(number: T) => z.union([number, z.array(number).min(1)]);
 const EACH = "; several, with commas, for the sub-tokens of a token";
 
+const MOST_IMAGES = 10_000_000;
+const LARGEST_IMAGE = 8192;
+
 const schema = z.strictObject({
   model: weights().describe("model folder (base or TensorAR)"),
   tokenizer: weights().describe("tokenizer folder"),
   out: z.string().describe("folder to write images, codes, trace and manifest to"),
+  resume: z.boolean().default(false).describe("continue a run in --out that was stopped, with the same settings"),
+  overwrite: z.boolean().default(false).describe("replace the samples in --out"),
   preset: z
     .enum(Object.keys(PRESETS) as [string, ...string[]])
     .optional()
     .describe("settings of an original repository, unless they are given"),
-  count: z.int().positive().default(64).describe("images"),
+  count: z.int().positive().max(MOST_IMAGES).default(64).describe("images"),
   classes: z.array(z.string()).default([]).describe("class names or indices, used in turn; all classes when left out"),
   prompt: z.string().optional().describe("description of the images, for models conditioned on text"),
   prompts: z.string().optional().describe("text file with one description a line, used in turn"),
@@ -24,7 +29,9 @@ const schema = z.strictObject({
     .enum(["constant", "interval", "power-cosine"])
     .default("constant")
     .describe("kind of classifier-free guidance"),
-  scale: perFactor(z.number().nonnegative()).default(1).describe(`guidance scale; 1 is none${EACH}`),
+  scale: perFactor(z.number().min(1, "guidance begins at 1, which is none"))
+    .default(1)
+    .describe(`guidance scale, 1 or more; 1 is none${EACH}`),
   interval: z.int().optional().describe("with --guidance interval: last decode step that is guided"),
   power: z.number().optional().describe("with --guidance power-cosine: its power"),
   temperature: perFactor(z.number().positive()).default(1).describe(`of final tokens${EACH}`),
@@ -43,6 +50,10 @@ const schema = z.strictObject({
     .positive()
     .optional()
     .describe("with --drafts raw or renoise: temperature of the drafts"),
+  png: z
+    .boolean()
+    .optional()
+    .describe("write images/000000.png, …; up to 10,000 images they are written unless --no-png is given"),
   npz: z.boolean().default(false).describe("also write samples.npz, which evaluation suites of other projects take"),
   lookahead: z
     .int()
@@ -51,8 +62,13 @@ const schema = z.strictObject({
     .describe(
       "make up to so many tokens final in a step: drafts are proposals then and no inputs, images come one by one",
     ),
-  evaluationSize: z.int().positive().optional().describe("pixels to resize the images to, as for scoring"),
-  batchSize: z.int().positive().default(64).describe("images at a time"),
+  evaluationSize: z
+    .int()
+    .positive()
+    .max(LARGEST_IMAGE)
+    .optional()
+    .describe("pixels to resize the images to, as for scoring"),
+  batchSize: z.int().positive().optional().describe("images at a time; 64, or 1 with --lookahead, when left out"),
   ...seedSetting,
   ...engineSettings,
 });

@@ -6,7 +6,8 @@ import { TensorARError } from "@tensorar/core";
 import sharp from "sharp";
 import { openDataset } from "../data/dataset";
 import { readTar } from "../data/tar-files";
-import { loadSamples } from "../folders/samples-folder";
+import { openSamples } from "../folders/samples-folder";
+import { holdsSamples } from "../folders/samples-manifest";
 
 /** Images of one size that come together. */
 export interface ImageBatch {
@@ -43,11 +44,9 @@ export async function openImages(path: string): Promise<ImageStream> {
   if (TAR.test(path)) return encodedImages(path, undefined, tarFiles(path));
   if (!(await stat(path)).isDirectory())
     throw new TensorARError(`${path}: neither a folder nor .npz nor .tar; give images in one of these`);
-  if (existsSync(join(path, "samples.safetensors"))) {
-    const { images, count, imageSize } = await loadSamples(path);
-    return squares(count, imageSize, async (first, held) =>
-      images.subarray(first * imageSize ** 2 * 3, (first + held) * imageSize ** 2 * 3),
-    );
+  if (holdsSamples(path)) {
+    const samples = await openSamples(path);
+    return squares(samples.count, samples.imageSize, async (first, held) => (await samples.read(first, held)).images);
   }
   if (existsSync(join(path, "dataset.json"))) {
     const dataset = await openDataset(path);

@@ -1,63 +1,127 @@
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
-import { readSafetensors, writeSafetensors } from "@tensorar/checkpoint/node";
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { parseSafetensors } from "@tensorar/checkpoint";
+import { openSafetensors, readSafetensors } from "@tensorar/checkpoint/node";
 import { TensorARError } from "@tensorar/core";
-import { writeFileAtomic } from "@tensorar/core/node";
-import { z } from "zod";
-import { readChecked } from "./checked-json";
+import { checkFolder, fileError } from "@tensorar/core/node";
+import { PAD } from "@tensorar/noise";
+import { copyRows, emptyRows, rowShapes, type SampleRows } from "./sample-rows";
+import { readManifest, type SamplesDescription, type Shard, shardsOf } from "./samples-manifest";
 
-const schema = z.strictObject({
-  count: z.int().positive(),
-  imageSize: z.int().positive(),
-  windowSize: z.int().positive(),
-  grid: z.tuple([z.int().positive(), z.int().positive()]),
-  classes: z.array(z.string()),
-  /** Every setting that made these samples. */
-  settings: z.record(z.string(), z.unknown()),
-});
-
-/** Generated images with everything that is needed to make them again. */
-export interface Samples extends z.infer<typeof schema> {
-  /** uint8 [count, S, S, 3] */
-  readonly images: Uint8Array;
-  /** [count] */
+/** Generated images with everything that is needed to make them again, read a few at a time. */
+export interface Samples extends Readonly<SamplesDescription> {
+  /** T */
+  readonly tokens: number;
+  /** [count] indices into `classes` */
   readonly labels: Int32Array;
-  /** [count, T] */
-  readonly codes: Int32Array;
-  /** [count, T, k] */
-  readonly trace: Int32Array;
+  /**
+   * Samples `first` … `first + count - 1`. Holds one shard in memory, so read in order.
+   * @throws TensorARError when a shard has changed since it was written, or holds codes that are none
+   */
+  read(first: number, count: number): Promise<SampleRows>;
 }
 
-export async function saveSamples(dir: string, { images, labels, codes, trace, ...manifest }: Samples): Promise<void> {
-  await mkdir(dir, { recursive: true });
-  const { count, imageSize, windowSize } = manifest;
-  const tokens = codes.length / count;
-  await writeSafetensors(join(dir, "samples.safetensors"), {
-    images: { dtype: "uint8", shape: [count, imageSize, imageSize, 3], data: images },
-    labels: { dtype: "int32", shape: [count], data: labels },
-    codes: { dtype: "int32", shape: [count, tokens], data: codes },
-    trace: { dtype: "int32", shape: [count, tokens, windowSize], data: trace },
-  });
-  await writeFileAtomic(join(dir, "manifest.json"), `${JSON.stringify(manifest, null, 2)}\n`);
+const AGAIN = "make it again by `tensorar sample --resume` with the same settings";
+
+/**
+ * Opens a folder that `tensorar sample` wrote, of shards or of one file, and checks manifest and tensors against each other;
+ * checksums and codes are checked where they are read.
+ *
+ * @throws TensorARError naming the file and what does not fit, or how many samples are there where some are missing
+ */
+export async function openSamples(dir: string): Promise<Samples> {
+  await checkFolder(dir);
+  const manifest = await readManifest(dir);
+  const { shards: stored, ...description } = manifest;
+  const shards = shardsOf(dir, manifest);
+  if (stored) expectComplete(dir, shards);
+  const labels = new Int32Array(description.count);
+  for (const shard of shards) labels.set(await readLabels(shard, description), shard.first);
+  let held: { readonly shard: Shard; readonly rows: SampleRows } | undefined;
+  return {
+    ...description,
+    tokens: description.grid[0] * description.grid[1],
+    labels,
+    async read(first, count) {
+      const out = emptyRows(description, count);
+      for (const shard of shards) {
+        const [begin, end] = [Math.max(first, shard.first), Math.min(first + count, shard.first + shard.count)];
+        if (begin >= end) continue;
+        if (held?.shard !== shard) held = { shard, rows: await readShard(shard, description) };
+        copyRows(description, held.rows, begin - shard.first, out, begin - first, end - begin);
+      }
+      return out;
+    },
+  };
 }
 
-export async function loadSamples(dir: string): Promise<Samples> {
-  const manifest = await readChecked(
-    join(dir, "manifest.json"),
-    schema,
-    "a folder of samples (written by `tensorar sample`)",
-  );
-  const file = join(dir, "samples.safetensors");
-  const { images, labels, codes, trace } = await readSafetensors(file);
-  if (
-    !(images?.data instanceof Uint8Array) ||
-    !(labels?.data instanceof Int32Array) ||
-    !(codes?.data instanceof Int32Array) ||
-    !(trace?.data instanceof Int32Array)
-  ) {
+function expectComplete(dir: string, shards: readonly Shard[]): void {
+  const images = (of: readonly Shard[]) => of.reduce((sum, { count }) => sum + count, 0);
+  const there = images(shards.filter(({ sha256 }) => sha256 !== undefined));
+  if (there < images(shards))
     throw new TensorARError(
-      `${file}: needs tensors images (uint8), labels, codes and trace (int32); write it again with \`tensorar sample\``,
+      `${dir}: only ${there} of ${images(shards)} samples are there; continue with \`tensorar sample --resume\``,
+      { code: "missing" },
     );
+}
+
+/** Labels of a shard whose tensors have the types and shapes that the manifest says. */
+async function readLabels({ path, count }: Shard, description: SamplesDescription): Promise<Int32Array> {
+  if (!existsSync(path)) throw new TensorARError(`${path} is missing; ${AGAIN}`, { code: "missing" });
+  const file = await openSafetensors(path);
+  try {
+    for (const [name, wanted] of Object.entries(rowShapes(description, count))) {
+      const { dtype, shape } = file.info(name);
+      if (dtype !== wanted.dtype || shape.length !== wanted.shape.length || shape.some((n, i) => n !== wanted.shape[i]))
+        throw new TensorARError(
+          `${path}: ${name} is ${dtype} [${shape}], where manifest.json says ${wanted.dtype} [${wanted.shape}]; ${AGAIN}`,
+        );
+    }
+    const labels = (await file.read("labels")).data as Int32Array;
+    const { classes } = description;
+    const bad = labels.findIndex((label) => label < 0 || label >= classes.length);
+    if (bad >= 0)
+      throw new TensorARError(
+        `${path}: label ${labels[bad]} of row ${bad} is none of the ${classes.length} classes of manifest.json; ${AGAIN}`,
+      );
+    return labels;
+  } finally {
+    await file.close();
   }
-  return { ...manifest, images: images.data, labels: labels.data, codes: codes.data, trace: trace.data };
+}
+
+/** The bytes of a shard's file, as they were when it was written; undefined where they are not. */
+export async function readWhole({ path, sha256 }: Shard): Promise<Uint8Array | undefined> {
+  const bytes = await readFile(path).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === "ENOENT") return undefined;
+    throw fileError("read", path, cause);
+  });
+  return bytes && sha256Of(bytes) === sha256 ? bytes : undefined;
+}
+
+export const sha256Of = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
+
+async function readShard(shard: Shard, description: SamplesDescription): Promise<SampleRows> {
+  const { path, sha256 } = shard;
+  const bytes = sha256 === undefined ? undefined : await readWhole(shard);
+  if (sha256 !== undefined && !bytes)
+    throw new TensorARError(`${path} has changed since it was written (its SHA-256 is another); ${AGAIN}`);
+  const tensors = bytes ? parseSafetensors(bytes, path) : await readSafetensors(path);
+  const [images, labels, codes, trace] = [tensors.images, tensors.labels, tensors.codes, tensors.trace].map(
+    (tensor) => tensor!.data, // as checked when it was opened
+  ) as [Uint8Array, Int32Array, Int32Array, Int32Array];
+  const { vocabSize = Number.POSITIVE_INFINITY, windowSize } = description;
+  expectCodes(`${path}: codes`, codes, 0, vocabSize, 1);
+  expectCodes(`${path}: trace`, trace, PAD, vocabSize, windowSize);
+  return { images, labels, codes, trace };
+}
+
+function expectCodes(what: string, codes: Int32Array, least: number, vocabSize: number, perToken: number): void {
+  const bad = codes.findIndex((code) => code < least || code >= vocabSize);
+  if (bad < 0) return;
+  const range = Number.isFinite(vocabSize) ? `${least} … ${vocabSize - 1}` : `${least} or more`;
+  throw new TensorARError(
+    `${what} hold ${codes[bad]} at token ${Math.floor(bad / perToken)} of the file; codes are ${range}; ${AGAIN}`,
+  );
 }

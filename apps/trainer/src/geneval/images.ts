@@ -5,7 +5,8 @@ import { TensorARError } from "@tensorar/core";
 import { type GenEvalPrompt, parseGenEval } from "@tensorar/metrics";
 import type { RgbImages } from "@tensorar/metrics/features";
 import { decodeRgb } from "../evaluation/image-stream";
-import { loadSamples } from "../folders/samples-folder";
+import { openSamples } from "../folders/samples-folder";
+import { holdsSamples } from "../folders/samples-manifest";
 
 /** An image to score. */
 export interface PromptedImage {
@@ -44,7 +45,7 @@ export async function promptedImages(
 ): Promise<PromptedImage[]> {
   if (!existsSync(dir) || !(await stat(dir)).isDirectory())
     throw new TensorARError(`${dir} is no folder; give images as DIR/00000/samples/0000.png, or samples`);
-  if (existsSync(join(dir, "samples.safetensors"))) return fromSamples(dir, prompts);
+  if (holdsSamples(dir)) return fromSamples(dir, prompts);
   const numbers = (await readdir(dir)).filter((name) => /^\d+$/.test(name)).sort((a, b) => Number(a) - Number(b));
   if (numbers.length === 0)
     throw new TensorARError(`${dir} holds neither folders 00000, 00001, … nor samples; give one of these`);
@@ -107,7 +108,8 @@ async function promptOf(folder: string, index: number, prompts: readonly GenEval
 
 async function fromSamples(dir: string, prompts: readonly GenEvalPrompt[] | undefined): Promise<PromptedImage[]> {
   if (!prompts) throw new TensorARError(`${dir} holds samples; give what they were drawn for with --prompts`);
-  const { count, images, imageSize: size, labels, classes } = await loadSamples(dir);
+  const samples = await openSamples(dir);
+  const { count, imageSize: size, labels, classes } = samples;
   const byText = new Map(prompts.map((prompt) => [prompt.prompt, prompt]));
   const seen = new Set(Array.from(labels, (label) => classes[label]));
   const missing = prompts.find(({ prompt }) => !seen.has(prompt));
@@ -122,8 +124,10 @@ async function fromSamples(dir: string, prompts: readonly GenEvalPrompt[] | unde
       throw new TensorARError(
         `${dir}: sample ${i} was drawn for "${text}", which --prompts does not hold; give its prompts`,
       );
-    const bytes = size * size * 3;
-    const data = images.subarray(i * bytes, (i + 1) * bytes);
-    return { name: String(i), prompt, load: async () => ({ data, count: 1, height: size, width: size }) };
+    return {
+      name: String(i),
+      prompt,
+      load: async () => ({ data: (await samples.read(i, 1)).images, count: 1, height: size, width: size }),
+    };
   });
 }

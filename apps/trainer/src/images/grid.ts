@@ -33,17 +33,15 @@ export async function imageGrid(images: Uint8Array | Float32Array, options: Grid
   const cellWidth = width * scale + gap;
   const canvas = { width: columns * cellWidth - gap, height: rows * cellHeight - gap };
   const out = new Uint8Array(canvas.height * canvas.width * 3).fill(WHITE); // [H, W, 3]
-  for (let image = 0; image < count; image++) {
-    const top = Math.floor(image / columns) * cellHeight;
+  const line = new Uint8Array(width * scale * 3);
+  for (let row = 0; row < count * height; row++) {
+    const [image, y] = [Math.floor(row / height), row % height];
+    const source = pixels.subarray(row * width * 3, (row + 1) * width * 3);
+    if (scale === 1) line.set(source);
+    else for (let at = 0; at < line.length; at++) line[at] = source[Math.floor(at / (3 * scale)) * 3 + (at % 3)]!;
+    const top = Math.floor(image / columns) * cellHeight + y * scale;
     const left = (image % columns) * cellWidth;
-    for (let y = 0; y < height * scale; y++) {
-      const from = (image * height + Math.floor(y / scale)) * width;
-      const to = (top + y) * canvas.width + left;
-      for (let x = 0; x < width * scale; x++) {
-        const source = (from + Math.floor(x / scale)) * 3;
-        out.set(pixels.subarray(source, source + 3), (to + x) * 3);
-      }
-    }
+    for (let copy = 0; copy < scale; copy++) out.set(line, ((top + copy) * canvas.width + left) * 3);
   }
   return sharp(out, { raw: { ...canvas, channels: 3 } })
     .png()

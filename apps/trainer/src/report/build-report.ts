@@ -1,9 +1,11 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { TensorARError } from "@tensorar/core";
 import { TOKENIZER_KINDS } from "@tensorar/tokenizer";
 import { loadTokenizer } from "@tensorar/tokenizer/node";
 import { openDataset } from "../data/dataset";
 import type { Engine } from "../engine/engine";
+import type { Samples } from "../folders/samples-folder";
 import { imageGrid, toDataUri } from "../images/grid";
 import { openTokenizer, type TokenizerRunner } from "../tokenizer-runner";
 import { barChart, lineChart, smooth } from "./charts";
@@ -18,6 +20,10 @@ const REFINED = 8;
 
 type Evaluated = SampleSet & { readonly evaluation: Evaluation };
 
+const NONE = "–";
+const percent = (share: number | null): string => (share === null ? NONE : `${(100 * share).toFixed(0)} %`);
+const decimals = (value: number | undefined, digits: number): string => value?.toFixed(digits) ?? NONE;
+
 const evaluated = ({ sets }: RunFolder): Evaluated[] =>
   sets.filter((set): set is Evaluated => set.evaluation !== undefined);
 
@@ -29,23 +35,29 @@ function verdictSection(run: RunFolder): Section[] {
   const sets = evaluated(run);
   const base = baseSet(sets);
   if (!base) return [];
-  const outcome = ({ name, evaluation }: Evaluated) => ({ name, frechet: evaluation.frechet });
-  const lines = verdict(outcome(base), sets.filter((set) => set !== base).map(outcome));
+  const outcomes = (of: readonly Evaluated[]) =>
+    of.flatMap(({ name, evaluation: { frechet } }) => (frechet === undefined ? [] : [{ name, frechet }]));
+  const [first] = outcomes([base]);
+  if (!first) return [];
+  const lines = verdict(first, outcomes(sets.filter((set) => set !== base)));
   return [{ title: "What the comparison says", body: lines.map(paragraph).join("") }];
 }
 
 function metricsSection(run: RunFolder): Section[] {
   const sets = evaluated(run);
   if (sets.length === 0) return [];
-  const rows = sets.map(({ name, samples, evaluation: { frechet, precision, recall, refinement } }) => [
-    name,
-    String(samples.count),
-    frechet.toFixed(2),
-    precision.toFixed(3),
-    recall.toFixed(3),
-    samples.windowSize > 1 ? `${(100 * refinement.flipRate).toFixed(0)} %` : "–",
-    samples.windowSize > 1 ? refinement.draftAccuracy.map((share) => `${(100 * share).toFixed(0)} %`).join(", ") : "–",
-  ]);
+  const rows = sets.map(({ name, samples, evaluation: { frechet, precision, recall, refinement } }) => {
+    const refined = samples.windowSize > 1 ? refinement : undefined;
+    return [
+      name,
+      String(samples.count),
+      decimals(frechet, 2),
+      decimals(precision, 3),
+      decimals(recall, 3),
+      refined ? percent(refined.flipRate) : NONE,
+      refined ? refined.draftAccuracy.map(percent).join(", ") : NONE,
+    ];
+  });
   const note =
     "Fréchet distance, precision and recall in the tokenizer's encoder features, pooled over the quarters of the grid, against the real images of the data set. It is not FID, which needs the Inception network. Flip rate: final token differs from its first draft. Draft accuracy: share of drafts equal to the final token, first draft first.";
   return [
@@ -71,7 +83,7 @@ function calibrationSection(run: RunFolder): Section[] {
     const rows = kinds.map(([what, scores]) => [
       what,
       scores.crossEntropy[0]!.toFixed(3),
-      scores.accuracy.map((share) => `${(100 * share).toFixed(1)} %`).join(", "),
+      scores.accuracy.map((share) => (share === null ? NONE : `${(100 * share).toFixed(1)} %`)).join(", "),
     ]);
     const trust = calibration.ownDrafts.crossEntropy[0]! - calibration.blanked.crossEntropy[0]!;
     const reading =
@@ -96,7 +108,7 @@ async function sampleSections(run: RunFolder): Promise<Section[]> {
   for (const { name, samples } of run.sets) {
     const size = samples.imageSize;
     const count = Math.min(SHOWN, samples.count);
-    const png = await imageGrid(samples.images.subarray(0, count * size * size * 3), {
+    const png = await imageGrid((await samples.read(0, count)).images, {
       count,
       height: size,
       width: size,
@@ -111,15 +123,27 @@ async function sampleSections(run: RunFolder): Promise<Section[]> {
 async function refinementSections(run: RunFolder, tokenizer: TokenizerRunner): Promise<Section[]> {
   const figures: string[] = [];
   for (const { name, samples } of run.sets) {
-    const { windowSize: k, imageSize: size, count } = samples;
+    const { windowSize: k, imageSize: size, tokens: T } = samples;
     if (k === 1) continue;
-    const shown = Math.min(REFINED, count);
-    const T = samples.codes.length / count;
-    const images = await tokenizer.decode(codesByDepth(samples.trace.subarray(0, shown * T * k), shown, T, k));
+    const shown = Math.min(REFINED, samples.count);
+    const { trace } = await samples.read(0, shown);
+    expectCodes(name, samples, trace, tokenizer);
+    const images = await tokenizer.decode(codesByDepth(trace, shown, T, k), size);
     const png = await imageGrid(images, { count: shown * k, height: size, width: size, columns: shown, scale: 3 });
     figures.push(picture(toDataUri(png), `${name}: first drafts (top) to final tokens (bottom)`));
   }
   return figures.length > 0 ? [{ title: "Refinement by depth", body: figures.join("") }] : [];
+}
+
+/** @throws TensorARError where the tokenizer is not the one of these samples */
+function expectCodes(name: string, samples: Samples, trace: Int32Array, tokenizer: TokenizerRunner): void {
+  const { grid, codebookSize } = tokenizer;
+  const vocabSize = samples.vocabSize ?? trace.reduce((most, code) => Math.max(most, code), 0) + 1;
+  const fits = samples.vocabSize === undefined ? vocabSize <= codebookSize : vocabSize === codebookSize;
+  if (fits && grid[0] === samples.grid[0] && grid[1] === samples.grid[1]) return;
+  throw new TensorARError(
+    `samples/${name} are ${samples.grid.join(" × ")} codes out of ${vocabSize}, --tokenizer has ${grid.join(" × ")} out of ${codebookSize}; give the one that they were drawn with`,
+  );
 }
 
 async function roundTripSection(runDir: string, tokenizer: TokenizerRunner): Promise<Section[]> {

@@ -1,17 +1,40 @@
-import { readdir, readFile } from "node:fs/promises";
+import type { Dirent } from "node:fs";
+import { existsSync } from "node:fs";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { TensorARError } from "@tensorar/core";
-import type { Calibration } from "../evaluation/calibration";
-import { loadSamples, type Samples } from "../folders/samples-folder";
+import { fileError } from "@tensorar/core/node";
+import { z } from "zod";
+import { readChecked } from "../folders/checked-json";
+import { openSamples, type Samples } from "../folders/samples-folder";
 import { type LogEntry, readLog } from "../training/run-log";
 
-export interface Evaluation {
-  readonly frechet: number;
-  readonly precision: number;
-  readonly recall: number;
-  readonly refinement: { readonly flipRate: number; readonly draftAccuracy: readonly number[] };
-  readonly calibration?: Calibration;
-}
+/** What JSON makes of NaN is null: a depth that no position has a draft for. */
+const shares = z.array(z.number().nullable());
+const depthScores = z.object({ crossEntropy: z.array(z.number()).min(1), accuracy: shares });
+
+/** What `evaluate --out` writes, as far as it is shown; which of it is there depends on the flags. */
+const evaluationSchema = z.object({
+  frechet: z.number().optional(),
+  precision: z.number().optional(),
+  recall: z.number().optional(),
+  refinement: z.object({ flipRate: z.number(), draftAccuracy: shares }).optional(),
+  calibration: z.object({ noisedTruth: depthScores, ownDrafts: depthScores, blanked: depthScores }).optional(),
+});
+
+const verificationSchema = z.array(
+  z.object({
+    file: z.string(),
+    output: z.string(),
+    batch: z.number(),
+    largestDifference: z.number(),
+    largestValue: z.number(),
+  }),
+);
+const timingsSchema = z.array(z.object({ file: z.string(), batch: z.number(), milliseconds: z.number() }));
+const commandsSchema = z.array(z.object({ command: z.string(), seconds: z.number() }));
+
+export type Evaluation = Readonly<z.infer<typeof evaluationSchema>>;
 
 export interface SampleSet {
   readonly name: string;
@@ -23,59 +46,53 @@ export interface SampleSet {
 export interface RunFolder {
   readonly sets: readonly SampleSet[];
   readonly logs: readonly { name: string; entries: readonly LogEntry[] }[];
-  readonly verification: readonly {
-    file: string;
-    output: string;
-    batch: number;
-    largestDifference: number;
-    largestValue: number;
-  }[];
-  readonly timings: readonly { file: string; batch: number; milliseconds: number }[];
-  readonly commands: readonly { command: string; seconds: number }[];
+  readonly verification: Readonly<z.infer<typeof verificationSchema>>;
+  readonly timings: Readonly<z.infer<typeof timingsSchema>>;
+  readonly commands: Readonly<z.infer<typeof commandsSchema>>;
 }
 
-async function namesIn(dir: string): Promise<string[]> {
-  try {
-    return (await readdir(dir)).filter((name) => !name.startsWith(".")).sort();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw error;
-  }
+/** Names of the folders in a folder; hidden ones, and files that lie there, are none of ours. */
+async function foldersIn(dir: string): Promise<string[]> {
+  const entries: Dirent[] = await readdir(dir, { withFileTypes: true }).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === "ENOENT") return [];
+    throw fileError("read the folder", dir, cause);
+  });
+  return entries
+    .filter((entry) => !entry.isFile() && !entry.name.startsWith("."))
+    .map(({ name }) => name)
+    .sort();
 }
 
-async function readOptional<Value>(path: string): Promise<Value | undefined> {
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
-  }
-  try {
-    return JSON.parse(text) as Value;
-  } catch (error) {
-    throw new TensorARError(`${path}: not valid JSON (${(error as Error).message}); remove it and run that step again`);
-  }
-}
+/** Undefined where there is no such file. */
+const readOptional = async <Schema extends z.ZodType>(path: string, schema: Schema, what: string) =>
+  existsSync(path) ? readChecked(path, schema, what) : undefined;
 
 export async function openRunFolder(run: string): Promise<RunFolder> {
   const sets: SampleSet[] = [];
-  for (const name of await namesIn(join(run, "samples"))) {
-    const evaluation = await readOptional<Evaluation>(join(run, "evaluations", `${name}.json`));
-    sets.push({ name, samples: await loadSamples(join(run, "samples", name)), ...(evaluation && { evaluation }) });
+  for (const name of await foldersIn(join(run, "samples"))) {
+    const file = join(run, "evaluations", `${name}.json`);
+    const evaluation = await readOptional(file, evaluationSchema, "what `tensorar evaluate --out` writes");
+    sets.push({ name, samples: await openSamples(join(run, "samples", name)), ...(evaluation && { evaluation }) });
   }
   if (sets.length === 0)
     throw new TensorARError(
       `${run}: no samples/ to report on; write some with \`tensorar sample --out ${join(run, "samples", "NAME")}\``,
+      { code: "missing" },
     );
   const logs = [];
-  for (const name of await namesIn(join(run, "training")))
+  for (const name of await foldersIn(join(run, "training")))
     logs.push({ name, entries: await readLog(join(run, "training", name)) });
+  const [exported, exporter] = [join(run, "export"), "what `tensorar-exporter --json` writes"];
   return {
     sets,
     logs: logs.filter(({ entries }) => entries.length > 0),
-    verification: (await readOptional(join(run, "export", "verification.json"))) ?? [],
-    timings: (await readOptional(join(run, "export", "timings.json"))) ?? [],
-    commands: (await readOptional(join(run, "commands.json"))) ?? [],
+    verification: (await readOptional(join(exported, "verification.json"), verificationSchema, exporter)) ?? [],
+    timings: (await readOptional(join(exported, "timings.json"), timingsSchema, exporter)) ?? [],
+    commands:
+      (await readOptional(
+        join(run, "commands.json"),
+        commandsSchema,
+        "commands and their times, as the demo writes",
+      )) ?? [],
   };
 }

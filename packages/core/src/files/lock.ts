@@ -47,6 +47,14 @@ async function acquire(folder: string): Promise<() => Promise<void>> {
   }
 }
 
+/** @throws TensorARError of code `locked` while a process works in a folder */
+export async function expectUnlocked(folder: string): Promise<void> {
+  const lock = await otherLock(folder, "").catch((cause) => {
+    throw fileError("look for locks in the folder", folder, cause);
+  });
+  if (lock !== undefined) throw lockedBy(lock, folder);
+}
+
 /** The lock of another process; those of processes that have ended are removed. */
 async function otherLock(folder: string, own: string): Promise<string | undefined> {
   for (const name of await readdir(folder)) {

@@ -4,6 +4,7 @@ import { TensorARError } from "../errors";
 import { CHECKSUMS, writeAllChecksums } from "./checksums";
 import { fileError } from "./errors";
 import { writeFolderAtomic } from "./folder";
+import { expectUnlocked } from "./lock";
 import { isAbsent, parseTemporary, removeLeftovers, settleFolder, temporaryFolders } from "./temporary";
 
 export interface OutputOptions {
@@ -32,7 +33,8 @@ export interface OutputFolder {
  * Checks before long work that its results can be written to a folder: nothing is in the way, and the place takes new
  * folders. Makes the folders above it, and removes what killed processes left. An empty folder is not in the way.
  *
- * @throws TensorARError saying what is in the way (code `exists`), or what the system refuses (`io`)
+ * @throws TensorARError saying what is in the way (code `exists`), that a process works there (`locked`), or what the system
+ *   refuses (`io`)
  */
 export async function openOutputFolder(path: string, options: OutputFolderOptions): Promise<OutputFolder> {
   const target = await placeOf(path);
@@ -119,6 +121,7 @@ async function expectReplaceable(target: string, path: string, { overwrite, entr
   if (!status.isDirectory()) throw inTheWay(path, "is a file; give the path of a folder");
   if (target === process.cwd())
     throw inTheWay(path, "is the current folder, and folders are replaced whole; give another");
+  await expectUnlocked(target);
   const found = await readdir(target).catch((cause) => {
     throw fileError("read the folder", path, cause);
   });

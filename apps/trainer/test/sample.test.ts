@@ -1,0 +1,226 @@
+import { existsSync, readdirSync } from "node:fs";
+import { cp, mkdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { openNpz } from "@tensorar/checkpoint/node";
+import sharp from "sharp";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { parseSettings } from "../src/command";
+import { command } from "../src/commands/sample";
+import { sampleCommand } from "../src/declarations/sample";
+import { openSamples } from "../src/folders/samples-folder";
+import { temporaryFolder } from "./data-helpers";
+import { runCli } from "./run-cli";
+import { writeTinyModel, writeTinyTokenizer } from "./tiny-models";
+
+const root = temporaryFolder();
+const path = (name: string) => join(root, name);
+let base: Record<string, unknown>;
+const lines: string[] = [];
+
+beforeAll(async () => {
+  for (const stream of ["log", "error"] as const)
+    vi.spyOn(console, stream).mockImplementation((line: string) => void lines.push(line));
+  base = {
+    model: await writeTinyModel(path("model")),
+    tokenizer: await writeTinyTokenizer(path("tokenizer")),
+    ...{ count: 150, batchSize: 40, engine: "onnx", threads: 1 },
+  };
+  await sample("whole", { npz: true });
+}, 60_000);
+afterAll(() => vi.restoreAllMocks());
+
+async function sample(name: string, settings: Record<string, unknown> = {}, signal = new AbortController().signal) {
+  lines.length = 0;
+  await command.run(parseSettings(sampleCommand.schema, "flags", { ...base, out: path(name), ...settings }), signal);
+  return lines.join("\n");
+}
+
+/** Contents of all files, by path. */
+async function contents(name: string): Promise<Record<string, string>> {
+  const files = readdirSync(path(name), { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  const paths = files.map((entry) => join(entry.parentPath, entry.name)).sort();
+  const read = await Promise.all(paths.map((file) => readFile(file, "base64")));
+  return Object.fromEntries(paths.map((file, i) => [file.slice(path(name).length + 1), read[i]!]));
+}
+
+test("shards, pictures and an archive hold the same images", async () => {
+  const samples = await openSamples(path("whole"));
+  expect(readdirSync(join(path("whole"), "shards"))).toEqual([0, 1, 2].map((i) => `0000${i}.safetensors`)); // 64 + 64 + 22
+  expect([...samples.labels.subarray(0, 5)]).toEqual([0, 1, 2, 0, 1]);
+  const { images, trace, codes } = await samples.read(60, 80); // of three shards
+  const npz = await openNpz(join(path("whole"), "samples.npz"));
+  expect(npz.info("arr_0")).toMatchObject({ dtype: "uint8", shape: [150, 6, 6, 3] });
+  const { data } = await npz.read("arr_0");
+  await npz.close();
+  expect(Buffer.from(images)).toEqual(Buffer.from(data.subarray(60 * 108, 140 * 108) as Uint8Array));
+  expect(readdirSync(join(path("whole"), "images"))).toHaveLength(150);
+  const png = await sharp(join(path("whole"), "images", "000130.png"))
+    .raw()
+    .toBuffer();
+  expect(png).toEqual(Buffer.from(images.subarray(70 * 108, 71 * 108)));
+  expect(new Set(codes).size).toBeGreaterThan(4);
+  for (let token = 0; token < codes.length; token++) expect(trace[3 * token + 2]).toBe(codes[token]); // depth k - 1 is final
+});
+
+test("every file is the same whatever the batch size", async () => {
+  const whole = await contents("whole");
+  for (const batchSize of [7, 64, 200]) {
+    await sample(`batches of ${batchSize}`, { batchSize, npz: true });
+    expect(await contents(`batches of ${batchSize}`)).toEqual(whole);
+  }
+});
+
+describe("a run that ended early", () => {
+  /** As a kill leaves it: `shards` of the whole run are listed. */
+  async function killed(name: string, ...shards: number[]): Promise<void> {
+    await cp(path("whole"), path(name), { recursive: true });
+    for (const file of ["grid.png", "samples.npz", "checksums.txt"]) await rm(join(path(name), file));
+    const manifest = JSON.parse(await readFile(join(path(name), "manifest.json"), "utf8"));
+    const all = Object.entries(manifest.shards.sha256);
+    manifest.shards.sha256 = Object.fromEntries(all.filter((_, index) => shards.includes(index)));
+    await writeFile(join(path(name), "manifest.json"), JSON.stringify(manifest));
+  }
+  const shard = (name: string, index: number) => join(path(name), "shards", `0000${index}.safetensors`);
+
+  test("continues to the same bytes, and keeps what is whole", async () => {
+    await killed("continued", 0);
+    await rm(shard("continued", 1));
+    await rm(join(path("continued"), "images", "000070.png"));
+    expect(await sample("continued", { resume: true, npz: true })).toContain("64 of 150 images are there");
+    expect(await contents("continued")).toEqual(await contents("whole"));
+  });
+
+  test("makes shards again that are missing or damaged, in the middle too", async () => {
+    await killed("damaged", 0, 1, 2);
+    await truncate(shard("damaged", 1), 1000);
+    const output = await sample("damaged", { resume: true, npz: true, batchSize: 30 });
+    expect(output).toContain("86 of 150 images are there, and 1 damaged shards");
+    expect(await contents("damaged")).toEqual(await contents("whole"));
+  });
+
+  test("is refused by readers until it is complete", async () => {
+    await killed("incomplete", 0, 2);
+    await expect(openSamples(path("incomplete"))).rejects.toThrow(/only 86 of 150 samples are there; .*--resume/);
+  });
+
+  test("is not continued with other settings or weights", async () => {
+    await killed("other", 0);
+    const resume = (settings: Record<string, unknown>) =>
+      expect(sample("other", { resume: true, ...settings })).rejects;
+    await resume({ seed: 1 }).toThrow(/begun with other settings: "seed" was 0, and is 1 now/);
+    await resume({ topK: [5] }).toThrow(/"topK" was 0, and is \[5\] now/);
+    await resume({ classes: ["dog"] }).toThrow(/"classes" was \[\]/);
+    await resume({ count: 151 }).toThrow(/"count" was 150, and is 151/);
+    await resume({ model: await writeTinyModel(path("retrained"), { seed: 4 }) }).toThrow(/"model" was /);
+    const weights = join(path("model"), "model.safetensors");
+    const before = await readFile(weights);
+    await writeTinyModel(path("model"), { seed: 4 });
+    await resume({}).toThrow(/the SHA-256 of model was/);
+    await writeFile(weights, before);
+  });
+
+  test("Ctrl-C: what is there is said, nothing half is left, --resume continues", async () => {
+    const interrupt = new AbortController();
+    const poll = setInterval(() => existsSync(shard("stopped", 0)) && interrupt.abort(), 1);
+    const error = await sample("stopped", { batchSize: 8 }, interrupt.signal).catch((error: unknown) => error);
+    clearInterval(poll);
+    expect(error).toBe(interrupt.signal.reason);
+    expect(lines.join("\n")).toMatch(/(64|128) of 150 images are in .*stopped; --resume continues/);
+    expect(readdirSync(path("stopped")).sort()).toEqual(["images", "manifest.json", "shards"]);
+    await sample("stopped", { resume: true, npz: true });
+    expect(await contents("stopped")).toEqual(await contents("whole"));
+  });
+
+  test("SIGKILL", { timeout: 60_000 }, async () => {
+    const args = ["sample", "--out", path("shot"), "--npz", "--resume"];
+    for (const [key, value] of Object.entries({ ...base, batchSize: 8 }))
+      args.push(`--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`, String(value));
+    const first = args.filter((arg) => arg !== "--resume");
+    expect((await runCli(first, { when: /sample: \d+\/150/, signal: "SIGKILL" })).status).toBeNull();
+    const begun = existsSync(join(path("shot"), "manifest.json"));
+    const { status, output } = await runCli(begun ? args : first);
+    expect(status, output).toBe(0);
+    expect(await contents("shot")).toEqual(await contents("whole"));
+  });
+});
+
+describe("--out", () => {
+  test("is checked before the work, and replaced on request only, without what is stale", async () => {
+    await cp(path("whole"), path("occupied"), { recursive: true });
+    await expect(sample("occupied", { model: "nowhere" })).rejects.toThrow(
+      /occupied" exists and is not empty.*--overwrite/,
+    );
+    await sample("occupied", { overwrite: true, count: 3, png: false });
+    expect(Object.keys(await contents("occupied"))).toEqual(
+      ["checksums.txt", "grid.png", "manifest.json", "shards/00000.safetensors"], // biome-ignore format: one row
+    );
+    await writeFile(path("file"), "");
+    await expect(sample("file", { model: "nowhere" })).rejects.toThrow(/is a file/);
+    await mkdir(path("mine"));
+    await writeFile(join(path("mine"), "thesis.tex"), "");
+    await expect(sample("mine", { overwrite: true })).rejects.toThrow(/holds "thesis.tex"/);
+  });
+
+  test("without anything to continue", async () => {
+    await expect(sample("none", { resume: true })).rejects.toThrow(/none holds no samples to continue/);
+    expect(existsSync(path("none"))).toBe(false);
+    await expect(sample("whole", { resume: true, overwrite: true })).rejects.toThrow(/--resume keeps what --overwrite/);
+  });
+
+  test("forms follow the flags of the last run", async () => {
+    await cp(path("whole"), path("forms"), { recursive: true });
+    await sample("forms", { resume: true, png: false });
+    expect(readdirSync(path("forms"))).not.toContain("images");
+    expect(readdirSync(path("forms"))).not.toContain("samples.npz");
+    await sample("forms", { resume: true, npz: true });
+    expect(await contents("forms")).toEqual(await contents("whole"));
+  });
+});
+
+describe("refuses before the work", () => {
+  const refused = async (settings: Record<string, unknown>) => {
+    const error = (await sample("refused", settings).catch((error: Error) => error)) as Error;
+    expect(error).toMatchObject({ name: "TensorARError" });
+    expect(existsSync(path("refused"))).toBe(false);
+    return error.message;
+  };
+
+  test("tokenizers of other codes, grids and structures", async () => {
+    const codes = await writeTinyTokenizer(path("more codes"), { codes: 17 });
+    expect(await refused({ tokenizer: codes })).toMatch(/model predicts 16 codes, .*more codes has 17/);
+    const large = await writeTinyTokenizer(path("large"), { imageSize: 8 });
+    expect(await refused({ tokenizer: large })).toMatch(
+      /predicts 3 × 3 codes an image, .*large has 4 × 4 for its 8 pixels/,
+    );
+    expect(await refused({ temperature: [1, 2] })).toMatch(/--temperature 1,2: 2 values, .* consists of 1; give one/);
+  });
+
+  test("scales that have no effect", async () => {
+    for (const scale of [0, 0.5, [2, 0.9]]) await expect(sample("refused", { scale })).rejects.toThrow(/scale/);
+  });
+
+  test("what does not go with --lookahead", async () => {
+    const ahead = (settings: Record<string, unknown>) => refused({ batchSize: undefined, lookahead: 2, ...settings });
+    expect(await ahead({ drafts: "renoise" })).toMatch(/--drafts renoise does not go with --lookahead/);
+    expect(await ahead({ batchSize: 8 })).toMatch(/--batch-size 8 does not go with --lookahead/);
+    expect(await ahead({ topK: [3, 3] })).toMatch(/--top-k 3,3/);
+    expect(await ahead({ lookahead: 4 })).toMatch(/--lookahead 4: .*predicts 3 tokens a step; use 2 … 3/);
+    expect(await sample("ahead", { batchSize: undefined, lookahead: 3, count: 4, draftTemperature: 0.5 })).toMatch(
+      /tokens a step/,
+    );
+    expect((await openSamples(path("ahead"))).count).toBe(4);
+  });
+});
+
+test("classes by name and by index, in turn; a name wins and says so", async () => {
+  const output = await sample("classes", { classes: ["10", "dog", "0"], count: 5 });
+  expect([...(await openSamples(path("classes"))).labels]).toEqual([2, 1, 0, 2, 1]);
+  expect(output).not.toContain("note"); // there is no class of index 10
+  const model = await writeTinyModel(path("numbers"), { classes: ["0", "10", "2"] });
+  await expect(sample("odd", { model, classes: ["2", "1", "10"], count: 3 })).resolves.not.toContain("note");
+  const swapped = await writeTinyModel(path("swapped"), { classes: ["1", "0", "2"] });
+  const noted = await sample("noted", { model: swapped, classes: ["1"], count: 1 });
+  expect(noted).toContain('note: --classes 1: taken as the name of class 0, not as the index of "0"');
+  for (const text of ["3", "-1", "1e0", "", "cats", "0x1"])
+    await expect(sample("never", { classes: [text] })).rejects.toThrow(/--classes: .* is neither name nor index/);
+});

@@ -1,0 +1,55 @@
+import { mkdir } from "node:fs/promises";
+import type { TensorData } from "@tensorar/checkpoint";
+import { type ModelDescription, modelOf, saveModel } from "@tensorar/model/node";
+import { createStream } from "@tensorar/noise";
+import { createTokenizer, type VqConfig } from "@tensorar/tokenizer";
+import { saveTokenizer } from "@tensorar/tokenizer/node";
+
+/** Small random parameters. */
+export function randomTensors(
+  shapes: Readonly<Record<string, readonly number[]>>,
+  seed = 3,
+): Record<string, TensorData> {
+  const random = createStream(seed, "tiny models");
+  return Object.fromEntries(
+    Object.entries(shapes).map(([name, shape]) => {
+      const data = new Float32Array(shape.reduce((a, b) => a * b, 1)).map(() => 0.3 * random.normal());
+      return [name, { dtype: "float32" as const, shape, data }];
+    }),
+  );
+}
+
+/** A model of 3 × 3 codes out of 16, with a window of 3 unless another is given. */
+export async function writeTinyModel(
+  dir: string,
+  { seed = 3, windowSize = 3, ...changes }: Partial<ModelDescription> & { seed?: number; windowSize?: number } = {},
+): Promise<string> {
+  const description: ModelDescription = {
+    kind: "llamagen",
+    backbone: {
+      ...{ model_type: "c2i", dim: 16, n_layer: 1, n_head: 2, multiple_of: 8, vocab_size: 16, block_size: 9 },
+      ...{ num_classes: 3, cls_token_num: 1, class_dropout_prob: 0.1 },
+    },
+    tensorar: { windowSize, depth: 1, structure: "gated" },
+    noiseRates: Array.from({ length: windowSize }, (_, j) => j / windowSize),
+    grid: [3, 3],
+    classes: ["cat", "dog", "10"],
+    ...changes,
+  };
+  await mkdir(dir, { recursive: true });
+  await saveModel(dir, { ...description, tensors: randomTensors(modelOf(description).shapes, seed) }, "float32");
+  return dir;
+}
+
+/** A tokenizer of 16 codes, each of 2 × 2 pixels. */
+export async function writeTinyTokenizer(dir: string, { imageSize = 6, codes = 16 } = {}): Promise<string> {
+  const config: VqConfig = {
+    ...{ codebook_size: codes, codebook_embed_dim: 4, codebook_l2_norm: true, codebook_show_usage: false },
+    ...{ commit_loss_beta: 0.25, entropy_loss_ratio: 0, z_channels: 32, ch: 32, num_res_blocks: 1 },
+    ...{ encoder_ch_mult: [1, 1], decoder_ch_mult: [1, 1] },
+  };
+  await mkdir(dir, { recursive: true });
+  const tensors = randomTensors(createTokenizer({ kind: "vq", config }).shapes);
+  await saveTokenizer(dir, { kind: "vq", config, imageSize, tensors }, "float32");
+  return dir;
+}
