@@ -337,7 +337,7 @@ describe("refuses by name", () => {
     expect(await score("--images", join(dir, "tokenizer"))).toMatch(/neither folders 00000, 00001/);
     expect(await score("--images", images, "--prompts", join(dir, "none.jsonl"))).toMatch(/none\.jsonl can't be read/);
     expect(await score("--images", images, "--prompts", join(dir, "shapes.txt"))).toMatch(
-      /shapes\.txt, line 1: no JSON/,
+      /shapes\.txt, line 1: not valid JSON/,
     );
     const more = join(dir, "more.jsonl");
     await writeFile(more, PROMPTS + PROMPTS);

@@ -128,7 +128,7 @@ test("counts of parts add up to those of the whole, exactly", () => {
 });
 
 test.each([
-  ["no json", /line 1: no JSON/],
+  ["no json", /line 1: not valid JSON/],
   ['{"tag": "style", "prompt": "a"}', /tag "style" is unknown; use single_object/],
   ['{"tag": "colors", "include": [{"class": "car"}], "prompt": "a"}', /is no requirement; it has a class and a count/],
   [

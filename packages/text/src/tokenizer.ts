@@ -1,5 +1,5 @@
 import { Tokenizer } from "@huggingface/tokenizers";
-import { TensorARError } from "@tensorar/core";
+import { describeIssues, TensorARError } from "@tensorar/core";
 import { z } from "zod";
 
 export interface TextTokenizer {
@@ -25,13 +25,14 @@ const configSchema = z.looseObject({ add_bos_token: z.boolean().nullish(), bos_t
  */
 export function createTextTokenizer(tokenizerJson: unknown, config: unknown): TextTokenizer {
   const { add_bos_token, bos_token, pad_token } = checked(configSchema, config, "tokenizer_config.json");
-  const tokenizer = built(checked(tokenizerSchema, tokenizerJson, "tokenizer.json"), config as object);
+  const contents = checked(tokenizerSchema, tokenizerJson, "tokenizer.json");
+  const tokenizer = guarded(() => new Tokenizer(contents, config as object));
   const idOf = (named: z.infer<typeof token>) =>
     named ? tokenizer.token_to_id(typeof named === "string" ? named : named.content) : undefined;
   // The token that transformers puts first although `tokenizer.json` need not say so.
   const first = add_bos_token === true ? idOf(bos_token) : undefined;
   const tokens = (text: string, special: boolean): number[] => {
-    const { ids } = tokenizer.encode(text, { add_special_tokens: special });
+    const { ids } = guarded(() => tokenizer.encode(text, { add_special_tokens: special }));
     return first === undefined || !special || ids[0] === first ? ids : [first, ...ids];
   };
   return {
@@ -52,15 +53,16 @@ export function createTextTokenizer(tokenizerJson: unknown, config: unknown): Te
 function checked<Schema extends z.ZodType>(schema: Schema, value: unknown, name: string): z.infer<Schema> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const { path, message } = result.error.issues[0]!;
-  throw new TensorARError(`${name}: not of a tokenizer (${[...path, message].join(": ")}); ${REMEDY}`);
+  throw new TensorARError(`${name}: not of a tokenizer (${describeIssues(result.error.issues, value)}); ${REMEDY}`);
 }
 
-function built(tokenizerJson: object, config: object): Tokenizer {
+/** The library checks little of a file: what is wrong with it shows when it is used, as an error of any kind. */
+function guarded<T>(use: () => T): T {
   try {
-    return new Tokenizer(tokenizerJson, config);
+    return use();
   } catch (cause) {
-    throw new TensorARError(`tokenizer.json: ${(cause as Error).message}; ${REMEDY}`, { cause });
+    const reason = cause instanceof TypeError || cause instanceof RangeError ? "" : ` (${(cause as Error).message})`;
+    throw new TensorARError(`tokenizer.json: it describes no tokenizer that works${reason}; ${REMEDY}`, { cause });
   }
 }
 

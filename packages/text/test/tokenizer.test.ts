@@ -42,9 +42,14 @@ describe.each(cases)("$case", ({ path, folder, max_length, ...expected }) => {
 });
 
 test.each([
-  [{}, {}, /tokenizer\.json: not of a tokenizer \(model: /],
-  [{ model: {} }, { pad_token: 3 }, /tokenizer_config\.json: not of a tokenizer \(pad_token: /],
+  [{}, {}, /tokenizer\.json: not of a tokenizer \(model = undefined: /],
+  [{ model: {} }, { pad_token: 3 }, /tokenizer_config\.json: not of a tokenizer \(pad_token = 3: /],
   [null, {}, /tokenizer\.json/],
+  [
+    { model: { type: "BPE" }, normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null },
+    {},
+    /tokenizer\.json: it describes no tokenizer that works.*; take the file of the original repository$/,
+  ],
 ])("%j and %j are refused", (tokenizer, config, message) => {
   expect(() => createTextTokenizer(tokenizer, config)).toThrow(message);
 });

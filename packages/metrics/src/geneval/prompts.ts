@@ -1,4 +1,4 @@
-import { TensorARError } from "@tensorar/core";
+import { parseJson, quote, splitLines, TensorARError } from "@tensorar/core";
 
 /** The six tasks, as prompts are tagged. */
 export const GENEVAL_TASKS = ["single_object", "two_object", "counting", "colors", "position", "color_attr"] as const;
@@ -36,42 +36,36 @@ export interface GenEvalPrompt {
  * @throws TensorARError naming the line and what is wrong with it
  */
 export function parseGenEval(text: string, where = "evaluation_metadata.jsonl"): GenEvalPrompt[] {
-  return text
-    .split(/\r?\n/)
-    .flatMap((line, i) => (line.trim() === "" ? [] : [parseLine(line, `${where}, line ${i + 1}`)]));
+  return splitLines(text).flatMap((line, i) =>
+    line.trim() === "" ? [] : [parseLine(line, `${where}, line ${i + 1}`)],
+  );
 }
 
 function parseLine(line: string, where: string): GenEvalPrompt {
   const refuse = (what: string): never => {
     throw new TensorARError(`${where}: ${what}`);
   };
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(line);
-  } catch (cause) {
-    throw new TensorARError(`${where}: no JSON (${(cause as Error).message}); write one object a line`, { cause });
-  }
+  const parsed = parseJson(line, where);
+  if (typeof parsed !== "object" || parsed === null) refuse(`${quote(parsed)} is no prompt; write one object a line`);
   const { tag, prompt, include = [], exclude = [] } = parsed as Record<string, unknown>;
   if (!GENEVAL_TASKS.includes(tag as GenEvalTask))
-    refuse(`tag ${JSON.stringify(tag)} is unknown; use ${GENEVAL_TASKS.join(", ")}`);
+    refuse(`tag ${quote(tag)} is unknown; use ${GENEVAL_TASKS.join(", ")}`);
   if (typeof prompt !== "string" || prompt === "") refuse("there is no prompt");
   if (!Array.isArray(include) || !Array.isArray(exclude)) refuse("include and exclude are lists of objects");
   const checkObject = (each: unknown) => {
     const { class: name, count } = (each ?? {}) as Record<string, unknown>;
     if (typeof name !== "string" || !Number.isInteger(count) || (count as number) < 1)
-      refuse(`${JSON.stringify(each)} is no requirement; it has a class and a count of 1 or more`);
+      refuse(`${quote(each)} is no requirement; it has a class and a count of 1 or more`);
   };
   for (const [index, each] of (include as Requirement[]).entries()) {
     checkObject(each);
     const { color, position } = each;
-    if (color !== undefined && typeof color !== "string") refuse(`color ${JSON.stringify(color)} is no name`);
+    if (color !== undefined && typeof color !== "string") refuse(`color ${quote(color)} is no name`);
     if (position === undefined) continue;
     const [relation, target] = (Array.isArray(position) ? position : []) as [Position, number];
     const earlier = Number.isInteger(target) && target >= 0 && target < index;
     if (!POSITIONS.includes(relation) || !earlier)
-      refuse(
-        `position ${JSON.stringify(position)}: give one of ${POSITIONS.join(", ")} and the index of an earlier object`,
-      );
+      refuse(`position ${quote(position)}: give one of ${POSITIONS.join(", ")} and the index of an earlier object`);
   }
   for (const each of exclude as unknown[]) checkObject(each);
   return { tag, prompt, include, exclude } as GenEvalPrompt;
