@@ -39,7 +39,7 @@ describe("a folder with one sub-folder a class", () => {
 
   test("refuses a missing folder, one without classes, an empty class, and stray images", async () => {
     const dir = fresh();
-    await expect(folderSource(dir)).rejects.toThrow(/cannot be read \(ENOENT.*one sub-folder a class/);
+    await expect(folderSource(dir)).rejects.toThrow(/^cannot read the folder ".*": ENOENT/);
     mkdirSync(dir);
     await expect(folderSource(dir)).rejects.toThrow(`${dir} has no sub-folders`);
     mkdirSync(join(dir, "empty"));
@@ -80,7 +80,7 @@ describe("a CSV of images and captions", () => {
   test("a missing image names its path, the CSV and the line", async () => {
     const file = await setUp("image,caption\ntwo.png,hello\nnone.png,gone\n");
     await expect(decodeAll(await csvSource(file), { size: 2 })).rejects.toThrow(
-      /none\.png \(.*list\.csv, line 3\): not a readable image \(ENOENT/,
+      /none\.png \(.*list\.csv, line 3\): not a readable image \(.*ENOENT/,
     );
   });
 
@@ -99,6 +99,6 @@ describe("a CSV of images and captions", () => {
   });
 
   test("refuses a missing file", async () => {
-    await expect(csvSource(join(root, "none.csv"))).rejects.toThrow(/none\.csv: cannot be read as CSV \(ENOENT/);
+    await expect(csvSource(join(root, "none.csv"))).rejects.toThrow(/^cannot read ".*none\.csv": ENOENT/);
   });
 });

@@ -47,6 +47,7 @@ export const sourceOf = (images: readonly Uint8Array[]): ImageSource => ({
   name: "given",
   classes: ["only"],
   attribution: [],
+  leftOut: () => [],
   entries: () =>
     images.map((image, i) => ({ name: `image-${i}`, where: `given/image-${i}`, label: 0, load: async () => image })),
 });
@@ -54,3 +55,19 @@ export const sourceOf = (images: readonly Uint8Array[]): ImageSource => ({
 export const pixelAt = ({ pixels }: Sample, size: number, x: number, y: number): number[] => [
   ...pixels.subarray((y * size + x) * 3, (y * size + x) * 3 + 3),
 ];
+
+/** A BMP file of one colour, 24 bits a pixel. */
+export function bmp24(side: number, [r, g, b]: Colour): Buffer {
+  const stride = Math.ceil((side * 3) / 4) * 4;
+  const file = Buffer.alloc(54 + stride * side);
+  file.write("BM");
+  for (const [
+    at,
+    value,
+  ] of [[2, file.length], [10, 54], [14, 40], [18, side], [22, side], [34, stride * side]] as const) // biome-ignore format: pairs
+    file.writeUInt32LE(value, at);
+  file.writeUInt16LE(1, 26);
+  file.writeUInt16LE(24, 28);
+  for (let y = 0; y < side; y++) for (let x = 0; x < side; x++) file.set([b, g, r], 54 + y * stride + 3 * x);
+  return file;
+}

@@ -21,6 +21,7 @@ const source = (images: readonly Uint8Array[] = pngs): ImageSource => ({
   classes: ["a", "b", "c", "unused"],
   attribution: [{ title: "t", author: "a", url: "u", license: "MIT", licenseUrl: "l" }],
   total: images.length,
+  leftOut: () => [{ reason: "hidden", count: 2, first: ".x" }],
   entries: () =>
     images.map((image, i) => ({
       name: `n${i}`,
@@ -72,7 +73,11 @@ describe("a prepared data set", () => {
     images[5] = Buffer.from("broken");
     const info = await prepareDataset(source(images), { out, size: SIZE, onBadImage: "skip" });
     expect(info.count).toBe(COUNT - 1);
-    expect(info.skipped).toMatchObject([{ file: "w5", reason: expect.stringContaining("unsupported image format") }]);
+    expect(info.skipped).toMatchObject([{ file: "w5", reason: expect.stringContaining('begins "broken"') }]);
+    expect(info.leftOut).toEqual([
+      { reason: "hidden", count: 2, first: ".x" },
+      { reason: "not a readable image", count: 1, first: "w5" },
+    ]);
     expect((await openDataset(out)).info.skipped).toEqual(info.skipped);
   });
 
@@ -86,9 +91,9 @@ describe("a prepared data set", () => {
       signal: stop.signal,
       onProgress: (done) => done === 20 && stop.abort(),
     });
-    await expect(stopping).rejects.toThrow(/stopped while preparing/);
+    await expect(stopping).rejects.toThrow(expect.objectContaining({ name: "AbortError" }));
     await expect(prepareDataset(source([pngs[0]!]), { out, size: SIZE })).rejects.toThrow(
-      /1 usable images; training and validation need/,
+      /1 usable images; left out 2 files: hidden \(2, first \.x\); training and validation need/,
     );
     await expect(prepareDataset(source([]), { out, size: SIZE })).rejects.toThrow(/0 usable images/);
     expect(readdirSync(join(out, ".."))).toEqual([]);
@@ -98,7 +103,7 @@ describe("a prepared data set", () => {
     await prepareDataset(source(), { out, size: SIZE });
     await expect(prepareDataset(source(), { out, size: SIZE })).rejects.toThrow(/it exists/);
     const below = join(out, "dataset.json", "set");
-    await expect(prepareDataset(source(), { out: below, size: SIZE })).rejects.toThrow(`${below}: cannot be written (`);
+    await expect(prepareDataset(source(), { out: below, size: SIZE })).rejects.toThrow(/^cannot write .*dataset\.json/);
     await expect(prepareDataset(source(), { out, size: 0 })).rejects.toThrow(/size = 0/);
     await expect(prepareDataset(source(), { out, size: 1, validationShare: 1 })).rejects.toThrow(/validationShare = 1/);
   });

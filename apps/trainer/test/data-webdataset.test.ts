@@ -8,7 +8,7 @@ import { pack } from "tar-stream";
 import { describe, expect, test } from "vitest";
 import { decodeSource } from "../src/data/decode";
 import { webDatasetSource } from "../src/data/webdataset-source";
-import { decodeAll, plain, plainPng, redAndBlue, temporaryFolder, writeAt } from "./data-helpers";
+import { bmp24, decodeAll, plain, plainPng, redAndBlue, temporaryFolder, writeAt } from "./data-helpers";
 
 const root = temporaryFolder();
 let archives = 0;
@@ -81,7 +81,7 @@ describe("WebDataset archives", () => {
     await expect(at("a\n\nb\n")).rejects.toThrow(/line 2: empty/);
     await expect(at("a\nb\na\n")).rejects.toThrow(/line 3: "a" names class 0 already/);
     await expect(webDatasetSource(["x.tar"], { classNames: join(root, "none.txt") })).rejects.toThrow(
-      /none\.txt: class names cannot be read/,
+      /^cannot read ".*none\.txt": ENOENT/,
     );
   });
 
@@ -89,7 +89,9 @@ describe("WebDataset archives", () => {
     const decode = async (files: Parameters<typeof tar>[0]) =>
       decodeAll(await webDatasetSource([save(await tar(files))]), { size: 2 });
     await expect(decode([["5.cls", "1"]])).rejects.toThrow(/: 5 has no image/);
-    await expect(decode([["5.png", await plainPng([0, 0, 0])]])).rejects.toThrow(/5\.png has no 5\.cls/);
+    await expect(decode([["5.png", await plainPng([0, 0, 0])]])).rejects.toThrow(
+      /5\.png has neither a class index \(5\.cls\) nor a caption \(5\.txt/,
+    );
     const [cls, png] = await sample("5", 1, "0");
     await expect(decode([cls, ...(await sample("6", 1, "0")), png])).rejects.toThrow(/follow one another/);
     await expect(decode([["readme.md", "hello"]])).rejects.toThrow(/no samples/);
@@ -111,10 +113,90 @@ describe("WebDataset archives", () => {
       save(zipped.subarray(0, zipped.length / 2), ".tar.gz"),
       save(whole.subarray(0, 700)),
       save(Buffer.from("x".repeat(2000))),
-      join(root, "none.tar"),
     ]) {
       await expect(decode(archive), archive).rejects.toThrow(`${archive}: not a whole tar archive (`);
     }
+    await expect(decode(join(root, "none.tar"))).rejects.toThrow(/^cannot read ".*none\.tar": ENOENT/);
+  });
+
+  const read = async (files: Parameters<typeof tar>[0], extension = ".tar", options = {}) => {
+    const source = await webDatasetSource([save(await tar(files), extension)], options);
+    const samples = await decodeAll(source, { size: 2, ...options });
+    const rows = samples.map(({ name, label, caption, pixels }) => [
+      ...[name.replace(/set-\d+/, "set"), label, caption, pixels[0]],
+    ]);
+    return { classes: source.classes, rows, leftOut: source.leftOut() };
+  };
+
+  test("keys end at the last dot, whatever the case of names", async () => {
+    const files = [...(await sample("img.v1.0", 1, "0")), ...(await sample("img.v1.1", 2, "1"))];
+    const loud = await plainPng([3, 3, 3]);
+    const { rows } = await read([...files, ["LOUD.PNG", loud], ["LOUD.CLS", "2"]], ".TAR");
+    expect(rows).toEqual([
+      ["set/img.v1.0", 0, undefined, 1],
+      ["set/img.v1.1", 1, undefined, 2],
+      ["set/LOUD", 2, undefined, 3],
+    ]);
+  });
+
+  test("without classes: one class, with captions of txt or json", async () => {
+    const png = await plainPng([5, 5, 5]);
+    const { classes, rows, leftOut } = await read([
+      ["./__MACOSX/._000.jpg", "x"],
+      ["./000.png", png],
+      ["./000.json", '{"caption": "not this one", "status": "success"}'],
+      ["./000.txt", "\ufeffa cat’s café\r\n"],
+      ["001.json", '{"caption": "two\\tbirds"}'],
+      ["001.bmp", bmp24(4, [6, 6, 6])],
+      ["stats.json", "{}"],
+      ["000.npy", "x"],
+    ]);
+    expect(classes).toEqual(["image"]);
+    expect(rows).toEqual([
+      ["set/000", 0, "a cat’s café", 5],
+      ["set/001", 0, "two\tbirds", 6],
+    ]);
+    expect(leftOut).toEqual([
+      { reason: "hidden or of the system", count: 1, first: "__MACOSX/._000.jpg" },
+      { reason: "not named as an image", count: 1, first: "000.npy" },
+      { reason: "text without an image", count: 1, first: "stats.json" },
+    ]);
+  });
+
+  test("a key that comes twice, in a row or later, and mixed classes are refused by name", async () => {
+    const one = await sample("1", 1, "0");
+    const other = await plainPng([9, 9, 9]);
+    await expect(read([...one, ...one])).rejects.toThrow(/1\.cls comes after 1\.cls, which has the same key/);
+    await expect(read([...one, ["1.jpg", other]])).rejects.toThrow(/1\.jpg comes after 1\.png/);
+    await expect(read([...one, ...(await sample("2", 2, "0")), ...one])).rejects.toThrow(/1\.cls comes apart from/);
+    const captioned = [["3.png", other], ["3.txt", "three"]] as const; // biome-ignore format: pairs
+    await expect(read([...one, ...captioned])).rejects.toThrow(
+      /3\.png has no 3\.cls .*but .*: 1\.png has one; give all/,
+    );
+    await expect(read([...captioned, ...one])).rejects.toThrow(/1\.png has a class index.*but .*: 3\.png has none/);
+    const archive = save(await tar(one));
+    await expect(webDatasetSource([archive, archive])).rejects.toThrow(/is named twice/);
+  });
+
+  test("texts in another encoding name archive, file, line and byte", async () => {
+    const png = await plainPng([0, 0, 0]);
+    const caption = Buffer.from("first\nthe cat\x92s", "latin1");
+    await expect(read([["a.png", png], ["a.txt", caption]])).rejects.toThrow(/\.tar: a\.txt: line 2, byte 13 .*0x92/); // biome-ignore format: pairs
+    await expect(read([["a.png", png], ["a.json", "{"]])).rejects.toThrow(/\.tar: a\.json: not valid JSON/); // biome-ignore format: pairs
+    const wide = Buffer.from("\ufeffa cat", "utf16le");
+    expect((await read([["a.png", png], ["a.txt", wide]])).rows[0]![2]).toBe("a cat"); // biome-ignore format: pairs
+  });
+
+  test("files over the limits are passed over without being kept", async () => {
+    const png = await plainPng([0, 0, 0]);
+    const files = [...(await sample("1", 1, "0")), ["2.png", Buffer.alloc(3 * 2 ** 20)], ["2.cls", "1"]] as const;
+    const options = { maxFileBytes: 2 ** 20 };
+    await expect(read([...files], ".tar.gz", options)).rejects.toThrow(
+      /: 2\.png: .*3 MiB is more than .*1 MiB.*--max-file-mib/,
+    );
+    const skipping = await read([...files], ".tar", { ...options, onBadImage: "skip" });
+    expect(skipping.rows.map(([name]) => name)).toEqual(["set/1"]);
+    await expect(read([["3.png", png], ["3.txt", "x".repeat(2 ** 20 + 1)]])).rejects.toThrow(/3\.txt has 1048577 bytes/); // biome-ignore format: pairs
   });
 
   test("reading may stop early", async () => {

@@ -335,7 +335,9 @@ describe("refuses by name", () => {
     const score = (...args: string[]) => refused("--detector", detector, "--colors", colors, ...args);
     expect(await score("--images", join(dir, "none"))).toMatch(/none is no folder/);
     expect(await score("--images", join(dir, "tokenizer"))).toMatch(/neither folders 00000, 00001/);
-    expect(await score("--images", images, "--prompts", join(dir, "none.jsonl"))).toMatch(/none\.jsonl can't be read/);
+    expect(await score("--images", images, "--prompts", join(dir, "none.jsonl"))).toMatch(
+      /cannot read ".*none\.jsonl": ENOENT/,
+    );
     expect(await score("--images", images, "--prompts", join(dir, "shapes.txt"))).toMatch(
       /shapes\.txt, line 1: not valid JSON/,
     );
@@ -364,7 +366,7 @@ describe("refuses by name", () => {
     expect(await detect({ outputs: { kind: "dets", dets: "dets", labels: "labels" } })).toMatch(
       /changed\.json: userDetector: the model has no output "dets"; it has "boxes", "labels", "scores"/,
     );
-    expect(await detect({ classes: "coco" })).toMatch(/classes "coco" can't be read.*give coco-80, coco-91, or a file/);
+    expect(await detect({ classes: "coco" })).toMatch(/classes "coco": cannot read .*give coco-80, coco-91, or a file/);
     expect(await detect({ treshold: 1 })).toMatch(/changed\.json: not the description of a detector.*"treshold"/s);
     await writeFile(join(dir, "short.txt"), "bench\nbottle");
     const noClock = await saveScenes("no clock", [{ ...SCENES[0]!, images: [[[thing("clock", "red", 0)], false]] }]);

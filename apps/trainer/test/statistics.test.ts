@@ -29,6 +29,7 @@ const bytesOf = (image: number): [number, number, number] => [image % 251, (imag
 
 const stream = (begin: number, end: number): ImageStream => ({
   count: end - begin,
+  counts: () => ({ taken: end - begin, leftOut: [] }),
   async *batches(size) {
     for (let at = begin; at < end; at += size) {
       const count = Math.min(size, end - at);

@@ -76,10 +76,16 @@ const SIGNATURES: readonly (readonly [signature: string, found: Recognized])[] =
 const startsWith = (bytes: Uint8Array, signature: string, at = 0): boolean =>
   bytes.length >= at + signature.length && [...signature].every((sign, i) => bytes[at + i] === sign.charCodeAt(0));
 
+const latin1 = (bytes: Uint8Array): string => String.fromCharCode(...bytes);
+
 function binary(first: Uint8Array): Recognized | undefined {
   const known = SIGNATURES.find(([signature]) => startsWith(first, signature));
   if (known) return known[1];
   if (startsWith(first, "RIFF") && startsWith(first, "WEBP", 8)) return { ...IMAGE, what: "a WebP image" };
+  if (startsWith(first, "ftyp", 4) && /^(avif|avis|heic|heix|hevc|mif1|msf1)/.test(latin1(first.subarray(8, 12))))
+    return { ...IMAGE, what: `an image of the ${/^avi/.test(latin1(first.subarray(8, 12))) ? "AVIF" : "HEIF"} kind` };
+  if (startsWith(first, "BM") && startsWith(first, "\0\0\0\0", 6)) return { ...IMAGE, what: "a BMP image" };
+  if (/^P[1-7]\s/.test(latin1(first.subarray(0, 3)))) return { ...IMAGE, what: "an image of Netpbm (PPM, PGM)" };
   if (startsWith(first, "ustar", TAR_MAGIC_AT))
     return { kind: "tar", what: "a tar archive", remedy: "unpack it (tar -xf) and give what is inside" };
   if (first[0] === 0x80 && PICKLE_PROTOCOLS.includes(first[1]!))

@@ -7,6 +7,8 @@ import { prepareDataset } from "../data/prepare";
 import type { ImageSource } from "../data/source";
 import { webDatasetSource } from "../data/webdataset-source";
 import type { Settings } from "../declarations/data";
+import { describeLeftOut } from "../input/left-out";
+import { imageOptions } from "../input/limits";
 import { startProgress } from "../progress";
 
 function onePath({ source, path }: Settings): string {
@@ -16,11 +18,15 @@ function onePath({ source, path }: Settings): string {
 
 function sourceOf(settings: Settings): Promise<ImageSource> {
   const { source, path, classNames } = settings;
-  if (classNames !== undefined && source !== "webdataset")
-    throw new TensorARError(`--class-names ${classNames} belongs to --source webdataset; leave it out`);
-  if (source === "folder") return folderSource(onePath(settings));
-  if (source === "csv") return csvSource(onePath(settings));
-  if (source === "webdataset") return webDatasetSource(path, classNames === undefined ? {} : { classNames });
+  if (source === "emoji") return emoji(settings);
+  const options = { classNames, maxFileBytes: imageOptions(settings).maxFileBytes };
+  if (source === "webdataset") return webDatasetSource(path, options);
+  return source === "folder" ? folderSource(onePath(settings), options) : csvSource(onePath(settings), options);
+}
+
+function emoji({ path, classNames }: Settings): Promise<ImageSource> {
+  if (classNames !== undefined)
+    throw new TensorARError(`--class-names ${classNames}: --source emoji has names of its own; leave it out`);
   if (path.length > 0)
     throw new TensorARError(`--source emoji draws its own images; leave out --path ${path.join(",")}`);
   return emojiSource();
@@ -30,17 +36,15 @@ export const command: CommandBody<Settings> = {
   async run(settings, signal) {
     const source = await sourceOf(settings);
     const progress = startProgress("images", source.total ?? 0);
-    const { out, size, validationShare, onBadImage } = settings;
+    const { out, size, validationShare } = settings;
     const info = await prepareDataset(source, {
-      out,
-      size,
-      validationShare,
-      onBadImage,
-      signal,
+      ...{ out, size, validationShare, signal },
+      ...imageOptions(settings),
       onProgress: (done) => progress.update(done),
     });
     progress.stop();
     for (const { file, reason } of info.skipped) console.log(`left out ${file}: ${reason}`);
-    console.log(`${info.count} images of ${size} px in ${info.classes.length} classes written to ${out}`);
+    const counts = describeLeftOut(info.leftOut);
+    console.log(`${info.count} images of ${size} px in ${info.classes.length} classes written to ${out}${counts}`);
   },
 };

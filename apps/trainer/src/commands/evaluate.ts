@@ -12,71 +12,78 @@ import type { Settings } from "../declarations/evaluate";
 import { chooseEngine } from "../engine/choose-engine";
 import type { Engine } from "../engine/engine";
 import { calibrate } from "../evaluation/calibration";
-import { compareStatistics } from "../evaluation/compare";
-import { compareFeatures, type Distances, featuresOf, type ImageSet } from "../evaluation/features";
-import { openImages } from "../evaluation/image-stream";
+import { compareStatistics, type InceptionMeasures } from "../evaluation/compare";
+import { compareFeatures, type Distances, featuresOf } from "../evaluation/features";
+import { type ImageStream, openImages } from "../evaluation/image-stream";
 import { openInception } from "../evaluation/inception-runner";
 import { gatherStatistics } from "../evaluation/inception-statistics";
 import { mergeStatistics, readStatistics, writeStatistics } from "../evaluation/statistics-file";
 import { loadCodes } from "../folders/codes-folder";
 import { openSamples } from "../folders/samples-folder";
 import { holdsSamples, SHARD_SIZE } from "../folders/samples-manifest";
+import { describeCounts, type ImageCounts } from "../input/left-out";
+import { imageOptions } from "../input/limits";
 import { type EvaluationResults, evaluationPage, measureRows, type Shown } from "../report/evaluation-page";
 import { openTokenizer } from "../tokenizer-runner";
 
-/** Images of a stream, all of them, of one size. */
-async function wholeSet(path: string, size: number): Promise<ImageSet> {
-  const parts: Uint8Array[] = [];
-  for await (const { height, width, pixels } of (await openImages(path)).batches(256)) {
-    if (height !== size || width !== size)
-      throw new TensorARError(`${path} holds images of ${height} x ${width} px, the tokenizer takes ${size} px`);
-    parts.push(pixels);
-  }
-  const bytes = size * size * 3;
-  const all = Buffer.concat(parts);
-  return {
-    count: all.length / bytes,
-    async read(rows) {
-      const out = new Uint8Array(rows.length * bytes);
-      for (const [i, row] of rows.entries()) out.set(all.subarray(row * bytes, (row + 1) * bytes), i * bytes);
-      return out;
-    },
-  };
+/** The two sets; undefined where statistics are given in place of images. */
+type ImageSets = Readonly<Record<"samples" | "reference", ImageStream | undefined>>;
+
+async function openSets(settings: Settings): Promise<ImageSets> {
+  const open = async (path: string) =>
+    (await isStatistics(path)) ? undefined : openImages(path, imageOptions(settings));
+  return { samples: await open(settings.samples), reference: await open(settings.reference) };
 }
 
+const isStatistics = async (path: string): Promise<boolean> =>
+  path.includes(",") || (path.endsWith(".npz") && (await readStatistics(path)) !== undefined);
+
+/** How many images were scored, and what was left out. */
+const countsOf = (sets: ImageSets): Record<string, ImageCounts> =>
+  Object.fromEntries(Object.entries(sets).flatMap(([name, set]) => (set ? [[name, set.counts()]] : [])));
+
 /** Distances in the features of a tokenizer's encoder. */
-async function byTokenizer(dir: string, { samples, reference }: Settings, engine: Engine): Promise<Distances> {
+async function byTokenizer(dir: string, settings: Settings, sets: ImageSets, engine: Engine): Promise<Distances> {
   const folder = await loadTokenizer(dir, TOKENIZER_KINDS);
-  const [fake, real] = [await wholeSet(samples, folder.imageSize), await wholeSet(reference, folder.imageSize)];
   const tokenizer = await openTokenizer(folder, engine);
+  const features = (name: keyof ImageSets) => {
+    const set = sets[name];
+    if (!set)
+      throw new TensorARError(`${settings[name]} holds statistics of Inception's features; --tokenizer takes images`);
+    return featuresOf(settings[name], set, tokenizer, folder.imageSize);
+  };
   try {
-    return compareFeatures(await featuresOf(fake, tokenizer), await featuresOf(real, tokenizer));
+    return compareFeatures(await features("samples"), await features("reference"));
   } finally {
     await tokenizer.dispose();
   }
 }
 
 /** FID and its like. */
-async function byInception(weights: string, settings: Settings, engine: Engine, signal: AbortSignal) {
+async function byInception(
+  weights: string,
+  settings: Settings,
+  sets: ImageSets,
+  engine: Engine,
+  signal: AbortSignal,
+): Promise<InceptionMeasures> {
   const { samples, reference, saveStatistics, neighbours: kept, batchSize, firstImage, seed } = settings;
-  const known = reference.endsWith(".npz") ? await readStatistics(reference) : undefined;
-  const shards = samples.split(",");
-  if (shards.length > 1 || (samples.endsWith(".npz") && (await readStatistics(samples)))) {
+  const known = sets.reference ? undefined : await readStatistics(reference);
+  if (!sets.samples) {
     if (!known)
       throw new TensorARError(
         `${reference} holds no statistics; give some (.npz), since the samples are given as statistics`,
       );
-    const merged = await mergeStatistics(shards, kept);
+    const merged = await mergeStatistics(samples.split(","), kept);
     if (saveStatistics !== undefined) await writeStatistics(saveStatistics, merged);
     return compareStatistics(merged, known, engine, seed);
   }
-  const streams = { samples: await openImages(samples), reference: known ? undefined : await openImages(reference) };
   const inception = await openInception(weights, engine);
   try {
     const options = { batchSize, kept, first: 0, signal };
-    const fake = await gatherStatistics("samples", streams.samples, inception, { ...options, first: firstImage });
+    const fake = await gatherStatistics("samples", sets.samples, inception, { ...options, first: firstImage });
     if (saveStatistics !== undefined) await writeStatistics(saveStatistics, fake);
-    const real = known ?? (await gatherStatistics("reference", streams.reference!, inception, options));
+    const real = known ?? (await gatherStatistics("reference", sets.reference!, inception, options));
     return await compareStatistics(fake, real, engine, seed);
   } finally {
     await inception.dispose();
@@ -86,9 +93,8 @@ async function byInception(weights: string, settings: Settings, engine: Engine, 
 const SHOWN = 64;
 
 /** The first images of a set; undefined for statistics. */
-async function firstImages(path: string): Promise<Shown | undefined> {
-  if (path.includes(",") || (path.endsWith(".npz") && (await readStatistics(path)))) return undefined;
-  for await (const batch of (await openImages(path)).batches(SHOWN)) return batch;
+async function firstImages(set: ImageStream | undefined): Promise<Shown | undefined> {
+  if (set) for await (const batch of set.batches(SHOWN)) return batch;
   return undefined;
 }
 
@@ -118,10 +124,13 @@ export const command: CommandBody<Settings> = {
     if (inception === undefined && tokenizer === undefined)
       throw new TensorARError("nothing makes features; give --inception (for FID), --tokenizer, or both");
     const engine = await chooseEngine(settings.engine, settings.threads);
-    const distances = tokenizer === undefined ? undefined : await byTokenizer(tokenizer, settings, engine);
-    const measures = inception === undefined ? undefined : await byInception(inception, settings, engine, signal);
+    const sets = await openSets(settings);
+    const distances = tokenizer === undefined ? undefined : await byTokenizer(tokenizer, settings, sets, engine);
+    const measures = inception === undefined ? undefined : await byInception(inception, settings, sets, engine, signal);
+    const images = countsOf(sets);
     const refinement = await refinementOf(settings.samples);
     const results = {
+      images,
       ...distances,
       ...(measures && { inception: measures }),
       ...(refinement && { refinement }),
@@ -137,11 +146,12 @@ export const command: CommandBody<Settings> = {
       await writeText(settings.out, `${JSON.stringify({ settings, ...results }, null, 2)}\n`);
     if (settings.report !== undefined) {
       const pictures = {
-        samples: await firstImages(settings.samples),
-        reference: await firstImages(settings.reference),
+        samples: await firstImages(sets.samples),
+        reference: await firstImages(sets.reference),
       };
       await writeText(settings.report, await evaluationPage(`Evaluation of ${settings.samples}`, shown, pictures));
     }
+    for (const [name, counts] of Object.entries(images)) console.log(`${name}: ${describeCounts(counts)}`);
     const rows = measureRows(shown);
     const width = Math.max(...rows.map(([name]) => name!.length));
     for (const [name, value, better] of rows) console.log(`${name!.padEnd(width)}  ${value!.padStart(8)}  ${better}`);

@@ -9,6 +9,8 @@ import { classesOf, openDetector, readDetectorFile } from "../geneval/detector-f
 import { type PromptedImage, promptedImages, readPrompts } from "../geneval/images";
 import { type GenEvalReport, mergeResults, openResults, reportOf, writeResults } from "../geneval/results";
 import { scoreImages } from "../geneval/score-images";
+import { createTally, describeCounts, UNREADABLE } from "../input/left-out";
+import { imageOptions } from "../input/limits";
 import { genEvalPage, genEvalTable } from "../report/geneval-page";
 
 export const command: CommandBody<Settings> = {
@@ -20,6 +22,8 @@ export const command: CommandBody<Settings> = {
     await writeResults(settings.out, scored.report);
     const page = join(settings.out, "report.html");
     await writeFileAtomic(page, await genEvalPage(scored.report, scored.images));
+    const { images: results, leftOut } = scored.report;
+    console.log(describeCounts({ taken: results.length, leftOut }));
     console.log(genEvalTable(scored.report));
     console.log(`look at ${page}`);
   },
@@ -40,7 +44,9 @@ async function score(settings: Settings, signal: AbortSignal) {
     detector: await readDetectorFile(detector),
     colors: colors === undefined ? undefined : await readColorsFile(colors),
   };
-  const images = await promptedImages(settings.images!, prompts === undefined ? undefined : await readPrompts(prompts));
+  const tally = createTally();
+  const given = prompts === undefined ? undefined : await readPrompts(prompts);
+  const images = await promptedImages(settings.images!, given, imageOptions(settings), tally);
   const colored = checkPrompts(images, await classesOf(detector, files.detector), detector);
   if (colored.length > 0 && !files.colors)
     throw new TensorARError(`prompts name colours of ${colored.length} classes (${colored[0]}, …); give --colors`);
@@ -51,7 +57,12 @@ async function score(settings: Settings, signal: AbortSignal) {
   try {
     const recipe = { images: settings.images, ...files };
     const done = await openResults(out, recipe, resume);
-    return { report: reportOf(recipe, await scoreImages(images, done, networks, out, signal)), images };
+    const onBad = ({ name }: PromptedImage, error: Error) => {
+      if (settings.onBadImage === "error") throw error;
+      tally.add(UNREADABLE, name);
+    };
+    const results = await scoreImages(images, done, networks, out, onBad, signal);
+    return { report: reportOf(recipe, results, tally.list()), images };
   } finally {
     await Promise.all([networks.detector.dispose(), networks.colors?.dispose()]);
   }

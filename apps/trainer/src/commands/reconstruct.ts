@@ -14,11 +14,13 @@ import type { CommandBody } from "../command";
 import type { Settings } from "../declarations/reconstruct";
 import { chooseEngine } from "../engine/choose-engine";
 import type { Engine } from "../engine/engine";
-import { type ImageBatch, openImages } from "../evaluation/image-stream";
+import { type ImageBatch, type ImageStream, openImages } from "../evaluation/image-stream";
 import { type InceptionRunner, openInception } from "../evaluation/inception-runner";
 import { measuresOf, mergeSums, type ReconstructionSums, writeSums } from "../evaluation/reconstruction";
 import { imageGrid, savePng } from "../images/grid";
 import { toFloatImages } from "../images/pixels";
+import { describeCounts, type LeftOut } from "../input/left-out";
+import { imageOptions } from "../input/limits";
 import { startProgress } from "../progress";
 import { openTokenizer, type TokenizerRunner, tensorsOf } from "../tokenizer-runner";
 
@@ -35,12 +37,15 @@ export const command: CommandBody<Settings> = {
     if ((merge === undefined) === (images === undefined) || (images === undefined) !== (tokenizer === undefined))
       throw new TensorARError("give --images and --tokenizer to reconstruct some, or --merge to put results together");
     await mkdir(out, { recursive: true });
-    const sums = merge
-      ? await mergeSums(merge.map((dir) => join(dir, STATISTICS)))
+    const { sums, leftOut } = merge
+      ? { sums: await mergeSums(merge.map((dir) => join(dir, STATISTICS))), leftOut: [] }
       : await reconstruct({ ...settings, images: images!, tokenizer: tokenizer! }, signal);
     const measures = measuresOf(sums);
     await writeSums(join(out, STATISTICS), sums);
-    await writeFileAtomic(join(out, "measures.json"), `${JSON.stringify({ settings, ...measures }, null, 2)}\n`);
+    const results = { settings, ...measures, leftOut };
+    await writeFileAtomic(join(out, "measures.json"), `${JSON.stringify(results, null, 2)}\n`);
+    // Apart from the measures, which other programs read.
+    if (images !== undefined) console.error(`${images}: ${describeCounts({ taken: measures.images, leftOut })}`);
     console.log(JSON.stringify(measures, null, 2));
   },
 };
@@ -52,12 +57,11 @@ const STATISTICS = "statistics.npz";
 async function reconstruct(
   settings: Settings & { readonly images: string; readonly tokenizer: string },
   signal: AbortSignal,
-): Promise<ReconstructionSums> {
+): Promise<{ sums: ReconstructionSums; leftOut: readonly LeftOut[] }> {
   const folder = await loadTokenizer(settings.tokenizer, TOKENIZER_KINDS);
-  const source = await openImages(settings.images);
-  const total = Math.min(source.count ?? Number.POSITIVE_INFINITY, settings.count ?? Number.POSITIVE_INFINITY);
-  if (!Number.isFinite(total))
-    throw new TensorARError(`${settings.images} does not say how many images it holds; give --count`);
+  const source = await openImages(settings.images, imageOptions(settings));
+  const most = settings.count ?? Number.POSITIVE_INFINITY;
+  const total = Math.min(source.count ?? (await countImages(source, most, signal)), most);
   const engine = await chooseEngine(settings.engine, settings.threads);
   const { imageSize: size } = folder;
   const networks = {
@@ -71,8 +75,7 @@ async function reconstruct(
   let done = 0;
   const rows = async function* () {
     for await (const batch of source.batches(settings.batchSize)) {
-      if (signal.aborted) throw new TensorARError("stopped; nothing was written");
-      if (done >= total) break;
+      signal.throwIfAborted();
       const held = first(batch, total - done);
       expectSize(held, size, settings.images);
       const decoded = await measure(held, networks, sums);
@@ -80,6 +83,7 @@ async function reconstruct(
       done += held.count;
       progress.update(done);
       yield decoded;
+      if (done >= total) break;
     }
   };
   const stored = { dtype: "uint8" as const, shape: [total, size, size, 3], rows: rows() };
@@ -88,7 +92,18 @@ async function reconstruct(
   await Promise.all(Object.values(networks).map((network) => network.dispose()));
   const [originals, decoded] = shown as [Uint8Array, Uint8Array];
   await savePng(join(settings.out, "grid.png"), await pairsGrid(originals, decoded, size));
-  return resultOf(sums);
+  return { sums: resultOf(sums), leftOut: source.counts().leftOut };
+}
+
+/** The file of reconstructions begins with how many there are; where that isn't known, all images are decoded once before. */
+async function countImages(source: ImageStream, most: number, signal: AbortSignal): Promise<number> {
+  let count = 0;
+  for await (const batch of source.batches(1)) {
+    signal.throwIfAborted();
+    count += batch.count;
+    if (count >= most) break;
+  }
+  return count;
 }
 
 interface Networks {

@@ -1,5 +1,5 @@
-import { TensorARError } from "@tensorar/core";
-import sharp from "sharp";
+import { decodeImage, tryDecodeImage } from "../input/decode-image";
+import { DEFAULT_IMAGE_OPTIONS, type ImageOptions } from "../input/limits";
 import type { ImageSource, SourceEntry } from "./source";
 
 /** A decoded image with its class and caption. */
@@ -16,59 +16,35 @@ export interface SkippedImage {
   readonly reason: string;
 }
 
-export interface DecodeOptions {
+export interface DecodeOptions extends Partial<Omit<ImageOptions, "maxFileBytes">> {
   /** Height and width in pixels. */
   readonly size: number;
-  /** What to do with a missing or unreadable image: stop (the default), or leave it out and report it. */
-  readonly onBadImage?: "error" | "skip";
   readonly onSkip?: (skipped: SkippedImage) => void;
   readonly signal?: AbortSignal;
 }
 
-const BACKGROUND = "#ffffff";
 const IN_FLIGHT = 8;
 
 /**
- * An encoded image as `size` × `size` RGB bytes: turned upright by its EXIF orientation, the centre square cut out,
- * scaled by Lanczos-3, transparency flattened onto white, grey and CMYK converted to sRGB, 16 bits reduced to 8.
- * Of an animation it takes the first frame.
- */
-async function decodeImage(encoded: Uint8Array, size: number): Promise<Uint8Array> {
-  const { data, info } = await sharp(encoded, { failOn: "error" })
-    .autoOrient()
-    .resize(size, size, { fit: "cover", kernel: "lanczos3" })
-    .flatten({ background: BACKGROUND })
-    .toColourspace("srgb")
-    .raw()
-    .toBuffer({ resolveWithObject: true });
-  if (info.channels !== 3) throw new Error(`${info.channels} channels after the conversion to sRGB`);
-  return data;
-}
-
-/**
- * The images of a source, decoded and resized as {@link decodeImage} says, in the source's order; a few are decoded
+ * The images of a source, decoded, cut and resized as {@link decodeImage} says, in the source's order; a few are decoded
  * at the same time.
  *
- * @throws TensorARError naming the file, when an image is missing or corrupt and `onBadImage` is "error"
+ * @throws TensorARError naming the file, when an image is missing or corrupt and `onBadImage` is "error"; the signal's reason
  */
 export async function* decodeSource(source: ImageSource, options: DecodeOptions): AsyncGenerator<Sample> {
+  const { size, onSkip, signal, onBadImage, maxPixels } = { ...DEFAULT_IMAGE_OPTIONS, ...options };
   const decode = async (entry: SourceEntry): Promise<Sample | SkippedImage> => {
-    const { name, label, caption } = entry;
-    try {
-      const pixels = await decodeImage(await entry.load(), options.size);
-      return { name, label, ...(caption !== undefined && { caption }), pixels };
-    } catch (error) {
-      const reason = (error as Error).message.trim().replaceAll("\n", "; ");
-      if (options.onBadImage === "skip") return { file: entry.where, reason };
-      throw new TensorARError(
-        `${entry.where}: not a readable image (${reason}); repair or remove it, or leave such images out with onBadImage "skip"`,
-      );
-    }
+    const { name, where, label, caption, drawn, load } = entry;
+    const settings = { size, maxPixels, ...(drawn && { drawn }) };
+    const image =
+      onBadImage === "skip" ? await tryDecodeImage(where, load, settings) : await decodeImage(where, load, settings);
+    if ("reason" in image) return { file: where, reason: image.reason };
+    return { name, label, ...(caption !== undefined && { caption }), pixels: image.data };
   };
-  for await (const result of mapInOrder(source.entries(options.size), IN_FLIGHT, decode)) {
-    if (options.signal?.aborted) throw new TensorARError("stopped while preparing the data set; nothing was written");
+  for await (const result of mapInOrder(source.entries(size), IN_FLIGHT, decode)) {
+    signal?.throwIfAborted();
     if ("pixels" in result) yield result;
-    else options.onSkip?.(result);
+    else onSkip?.(result);
   }
 }
 

@@ -1,6 +1,7 @@
 import { createRequire } from "node:module";
 import { z } from "zod";
 import { readChecked } from "../folders/checked-json";
+import { byName } from "../input/natural-order";
 import type { Attribution, ImageSource, SourceEntry } from "./source";
 
 /** The icon sets drawn, by the name of their style. */
@@ -48,7 +49,7 @@ interface Style {
  */
 export async function emojiSource(): Promise<ImageSource> {
   const styles = await Promise.all(Object.entries(STYLES).map(([name, packageName]) => readStyle(name, packageName)));
-  const classes = styles.flatMap((style) => [...style.classes.keys()].sort());
+  const classes = styles.flatMap((style) => [...style.classes.keys()].sort(byName));
   const drawings = styles.flatMap((style) =>
     [...style.classes].flatMap(([className, icons]) => icons.map((icon) => ({ style: style.name, className, icon }))),
   );
@@ -64,9 +65,11 @@ export async function emojiSource(): Promise<ImageSource> {
           where: `${STYLES[style as keyof typeof STYLES]}/icons.json: ${icon.name}`,
           label: classes.indexOf(className),
           caption: `${style} emoji: ${icon.name.replaceAll("-", " ")}`,
+          drawn: true,
           load: async () => Buffer.from(svg(icon, size)),
         }),
       ),
+    leftOut: () => [],
   };
 }
 

@@ -1,65 +1,59 @@
-import { readdir, readFile, stat } from "node:fs/promises";
-import { basename, extname, join, relative, resolve, sep } from "node:path";
+import { basename, resolve } from "node:path";
 import { TensorARError } from "@tensorar/core";
+import { readImageFile } from "../input/image-file";
+import { IMAGE_EXTENSIONS } from "../input/image-names";
+import { createTally, describeLeftOut } from "../input/left-out";
+import { DEFAULT_LIMITS, type ImageLimits } from "../input/limits";
+import { listFolder, listImages } from "../input/list-images";
+import { classesOf } from "./class-names";
 import type { ImageSource, SourceEntry } from "./source";
 
-const EXTENSIONS = [".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif", ".tif", ".tiff"];
+export interface FolderOptions extends Partial<Pick<ImageLimits, "maxFileBytes">> {
+  /** Text file with the name of class i in line i; classes without a folder have no images. */
+  readonly classNames?: string | undefined;
+}
 
 /**
  * A folder of images with one sub-folder a class, in which images may lie at any depth. Labels follow the sub-folders'
- * names in code-unit order, as in torchvision's ImageFolder. Hidden files and files that are no images are ignored.
+ * names in natural order, "2" before "10", or the file of class names.
  *
  * @throws TensorARError when the folder cannot be read, has no sub-folders, a sub-folder holds no image, or an image
  *   lies outside all of them
  */
-export async function folderSource(dir: string): Promise<ImageSource> {
-  const { folders, files } = await list(dir);
-  const stray = files.find(isImage);
-  if (stray !== undefined)
+export async function folderSource(dir: string, options: FolderOptions = {}): Promise<ImageSource> {
+  const { classNames, maxFileBytes = DEFAULT_LIMITS.maxFileBytes } = options;
+  const tally = createTally();
+  const { folders, images } = await listFolder(dir, tally);
+  if (images[0])
     throw new TensorARError(
-      `${stray} lies outside any class; move it into a sub-folder of ${dir} named after its class`,
+      `${images[0].path} lies outside any class; move it into a sub-folder of ${dir} named after its class`,
     );
   if (folders.length === 0)
-    throw new TensorARError(`${dir} has no sub-folders; put the images of each class into a sub-folder named after it`);
+    throw new TensorARError(
+      `${dir} has no sub-folders; put the images of each class into a sub-folder named after it${describeLeftOut(tally.list())}`,
+    );
+  const names = folders.map(({ name }) => name);
+  const classes = await classesOf(names, dir, classNames);
+  const labels = new Map(classes.map((name, label) => [name, label]));
   const entries: SourceEntry[] = [];
-  for (const [label, folder] of folders.entries()) {
-    const images = await imagesBelow(folder);
-    if (images.length === 0)
-      throw new TensorARError(`${folder} holds no image (${EXTENSIONS.join(", ")}); add some or remove the folder`);
-    for (const path of images) {
-      entries.push({ name: relative(dir, path).split(sep).join("/"), where: path, label, load: () => readFile(path) });
-    }
+  for (const folder of folders) {
+    const own = createTally();
+    const found = await listImages(folder.path, own, folder.name);
+    if (found.length === 0)
+      throw new TensorARError(
+        `${folder.path} holds no image (${IMAGE_EXTENSIONS.join(", ")})${describeLeftOut(own.list())}; add some or remove the folder`,
+      );
+    tally.merge(own.list());
+    const label = labels.get(folder.name)!;
+    for (const { path, name } of found)
+      entries.push({ name, where: path, label, load: () => readImageFile(path, { maxFileBytes }) });
   }
   return {
     name: basename(resolve(dir)),
-    classes: folders.map((folder) => basename(folder)),
+    classes,
     attribution: [],
     total: entries.length,
     entries: () => entries,
+    leftOut: tally.list,
   };
-}
-
-const isImage = (path: string): boolean => EXTENSIONS.includes(extname(path).toLowerCase());
-
-async function imagesBelow(dir: string): Promise<string[]> {
-  const { folders, files } = await list(dir);
-  const deeper = await Promise.all(folders.map(imagesBelow));
-  return [...files.filter(isImage), ...deeper.flat()];
-}
-
-/** Paths of what a folder holds, sorted, links followed. */
-async function list(dir: string): Promise<{ folders: string[]; files: string[] }> {
-  const folders: string[] = [];
-  const files: string[] = [];
-  try {
-    const names = (await readdir(dir)).filter((name) => !name.startsWith(".")).sort();
-    for (const path of names.map((name) => join(dir, name))) {
-      ((await stat(path)).isDirectory() ? folders : files).push(path);
-    }
-  } catch (error) {
-    throw new TensorARError(
-      `${dir}: cannot be read (${(error as Error).message}); give a folder with one sub-folder a class`,
-    );
-  }
-  return { folders, files };
 }

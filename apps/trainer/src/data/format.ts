@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { leftOutSchema } from "../input/left-out";
 
 /** Files of a prepared data set. */
 export const FILES = { info: "dataset.json", samples: "samples.jsonl", images: "images.u8" } as const;
@@ -24,7 +25,10 @@ export const datasetInfo = z.strictObject({
       licenseUrl: z.string(),
     }),
   ),
+  /** Images that can't be read, each of them. */
   skipped: z.array(z.strictObject({ file: z.string(), reason: z.string() })),
+  /** All files that were not taken, these images included, by reason. */
+  leftOut: z.array(leftOutSchema).default([]),
 });
 
 /** A line of `samples.jsonl`, in the order of the images. */

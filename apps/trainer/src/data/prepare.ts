@@ -1,12 +1,13 @@
 import { type FileHandle, mkdir, open, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { TensorARError } from "@tensorar/core";
-import { writeFolderAtomic } from "@tensorar/core/node";
+import { fileError, writeFolderAtomic } from "@tensorar/core/node";
+import { createTally, describeLeftOut, type LeftOut, UNREADABLE } from "../input/left-out";
 import { type DecodeOptions, decodeSource, type SkippedImage } from "./decode";
 import { CHANNELS, type DatasetInfo, FILES, type SampleLine } from "./format";
 import type { ImageSource } from "./source";
 
-export interface PrepareOptions extends Pick<DecodeOptions, "size" | "onBadImage" | "signal"> {
+export interface PrepareOptions extends Pick<DecodeOptions, "size" | "onBadImage" | "maxPixels" | "signal"> {
   /** Folder to make; it must not exist. */
   readonly out: string;
   /** Share of the images kept for validation; default 0.1. */
@@ -28,22 +29,22 @@ export async function prepareDataset(source: ImageSource, options: PrepareOption
   if (!(validationShare > 0 && validationShare < 1))
     throw new TensorARError(`prepareDataset: validationShare = ${validationShare}; it lies between 0 and 1`);
   let info: DatasetInfo | undefined;
-  try {
-    await mkdir(dirname(resolve(out)), { recursive: true });
-    await writeFolderAtomic(resolve(out), async (folder) => {
-      const { samples, skipped } = await writeImages(source, join(folder, FILES.images), options);
-      info = describe(source, { size, validationShare }, samples, skipped);
-      await writeFile(join(folder, FILES.samples), samples.map((sample) => `${JSON.stringify(sample)}\n`).join(""));
-      await writeFile(join(folder, FILES.info), `${JSON.stringify(info, null, 2)}\n`);
-    });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
-    throw new TensorARError(
-      `${out}: cannot be written (${(error as Error).message}); free some space or choose another folder`,
-    );
-  }
+  await orExplain(out, mkdir(dirname(resolve(out)), { recursive: true }));
+  await writeFolderAtomic(resolve(out), async (folder) => {
+    const { samples, skipped } = await writeImages(source, join(folder, FILES.images), options);
+    info = describe(source, { size, validationShare }, samples, skipped);
+    const lines = samples.map((sample) => `${JSON.stringify(sample)}\n`).join("");
+    await orExplain(out, writeFile(join(folder, FILES.samples), lines));
+    await orExplain(out, writeFile(join(folder, FILES.info), `${JSON.stringify(info, null, 2)}\n`));
+  });
   return info!;
 }
+
+/** Only what is written goes through here: an input that can't be read is another's fault, and has another remedy. */
+const orExplain = <T>(out: string, writing: Promise<T>): Promise<T> =>
+  writing.catch((cause) => {
+    throw fileError("write", out, cause);
+  });
 
 async function writeImages(
   source: ImageSource,
@@ -52,13 +53,13 @@ async function writeImages(
 ): Promise<{ samples: SampleLine[]; skipped: SkippedImage[] }> {
   const samples: SampleLine[] = [];
   const skipped: SkippedImage[] = [];
-  const file = await open(path, "wx");
+  const file = await orExplain(options.out, open(path, "wx"));
   try {
     for await (const { pixels, ...sample } of decodeSource(source, {
       ...options,
       onSkip: (image) => skipped.push(image),
     })) {
-      await append(file, pixels);
+      await orExplain(options.out, append(file, pixels));
       samples.push(sample);
       options.onProgress?.(samples.length + skipped.length, source.total);
     }
@@ -77,11 +78,10 @@ function describe(
   samples: readonly SampleLine[],
   skipped: readonly SkippedImage[],
 ): DatasetInfo {
+  const leftOut = allLeftOut(source, skipped);
   if (samples.length < 2) {
-    const reason = skipped[0] ? `, ${skipped.length} were skipped (${skipped[0].file}: ${skipped[0].reason})` : "";
-    throw new TensorARError(
-      `${source.name}: ${samples.length} usable images${reason}; training and validation need at least one each`,
-    );
+    const found = `${samples.length} usable images${describeLeftOut(leftOut)}`;
+    throw new TensorARError(`${source.name}: ${found}; training and validation need at least one each`);
   }
   const counts = new Map<number, number>();
   for (const { label } of samples) counts.set(label, (counts.get(label) ?? 0) + 1);
@@ -96,5 +96,13 @@ function describe(
     split: { by: "sha256(name)", validationShare },
     attribution: [...source.attribution],
     skipped: [...skipped],
+    leftOut,
   };
+}
+
+function allLeftOut(source: ImageSource, skipped: readonly SkippedImage[]): LeftOut[] {
+  const tally = createTally();
+  tally.merge(source.leftOut());
+  for (const { file } of skipped) tally.add(UNREADABLE, file);
+  return tally.list();
 }

@@ -1,3 +1,6 @@
+import type { DecodeImageOptions } from "../input/decode-image";
+import type { LeftOut } from "../input/left-out";
+
 /** Whom a picture is to be credited to; copied into every prepared data set. */
 export interface Attribution {
   readonly title: string;
@@ -9,14 +12,14 @@ export interface Attribution {
 }
 
 /** One image of a source, not yet decoded. */
-export interface SourceEntry {
+export interface SourceEntry extends Pick<DecodeImageOptions, "drawn"> {
   /** Unique in the source and stable: it decides between training and validation. */
   readonly name: string;
   /** What an error message calls it: a path that the user can open. */
   readonly where: string;
   readonly label: number;
   readonly caption?: string;
-  /** The encoded image: PNG, JPEG, WebP, GIF, AVIF, TIFF or SVG. */
+  /** The encoded image. */
   load(): Promise<Uint8Array>;
 }
 
@@ -30,4 +33,6 @@ export interface ImageSource {
   readonly total?: number;
   /** Square size in pixels matters only to drawn images. */
   entries(size: number): AsyncIterable<SourceEntry> | Iterable<SourceEntry>;
+  /** What was no entry, and why; complete when all entries were read. */
+  leftOut(): readonly LeftOut[];
 }

@@ -1,127 +1,142 @@
-import { readFile } from "node:fs/promises";
-import { basename } from "node:path";
-import { TensorARError } from "@tensorar/core";
+import { basename, resolve } from "node:path";
+import { decodeText, parseJson, quote, TensorARError } from "@tensorar/core";
+import { captionOf } from "../input/captions";
+import { tooLarge } from "../input/image-file";
+import { createTally } from "../input/left-out";
+import { DEFAULT_LIMITS } from "../input/limits";
+import { TAR_NAME } from "../input/tar-files";
+import { readClassNames } from "./class-names";
+import { ONLY_CLASS } from "./csv-source";
+import type { FolderOptions } from "./folder-source";
 import type { ImageSource, SourceEntry } from "./source";
-import { readTar, type TarFile } from "./tar-files";
+import { type ArchiveSample, imageExtension, samplesOf } from "./webdataset-samples";
 
-const IMAGE_EXTENSIONS = ["jpg", "jpeg", "png", "webp"];
 /** Without a list of names, a larger class index is taken for a mistake. */
 const MOST_UNNAMED_CLASSES = 65_536;
 
-export interface WebDatasetOptions {
-  /** Text file with the name of class i in line i. Without it classes are named by their index. */
-  readonly classNames?: string;
-}
-
 /**
- * WebDataset archives (.tar or .tar.gz): files that share a key follow one another; of each key are read `KEY.jpg`
- * (or jpeg, png, webp), `KEY.cls` (the class index in ASCII) and, where present, `KEY.txt` (the caption).
+ * WebDataset archives, plain or gzipped: of each key are read its image, `KEY.cls` (the class index in ASCII) and, where
+ * present, `KEY.txt` (the caption). Archives without classes, such as img2dataset writes, are one class with captions, from
+ * `KEY.txt` or else from "caption" in `KEY.json`. Without class names, classes are named by their index.
  *
- * @throws TensorARError naming archive and file, when an archive is truncated, a sample lacks its image or class, or a
- *   class index is no number or out of range
+ * @throws TensorARError naming archive and file, when an archive is truncated, a sample lacks its image, class or caption,
+ *   only some samples have a class, or a class index is no number or out of range
  */
-export async function webDatasetSource(
-  archives: readonly string[],
-  options: WebDatasetOptions = {},
-): Promise<ImageSource> {
-  if (archives.length === 0)
-    throw new TensorARError("webDatasetSource: no archives given; name at least one .tar or .tar.gz file");
-  const classes = options.classNames === undefined ? undefined : await readClassNames(options.classNames);
+export async function webDatasetSource(archives: readonly string[], options: FolderOptions = {}): Promise<ImageSource> {
+  const { classNames, maxFileBytes = DEFAULT_LIMITS.maxFileBytes } = options;
+  checkArchives(archives);
+  const names = classNames === undefined ? undefined : await readClassNames(classNames);
+  const first = await firstSample(archives, maxFileBytes);
+  if (names !== undefined && !first.hasClass)
+    throw new TensorARError(
+      `${first.where} has no class index (cls), so --class-names ${classNames} names nothing; leave it out`,
+    );
+  const classes = first.hasClass ? names : [ONLY_CLASS];
+  let tally = createTally();
   return {
     name: archiveName(archives[0]!),
     ...(classes && { classes }),
     attribution: [],
     async *entries() {
+      tally = createTally();
       for (const archive of archives) {
-        for await (const group of groups(archive)) yield entryOf(archive, group, classes);
+        for await (const sample of samplesOf(archive, maxFileBytes, tally)) {
+          expectAlike(archive, sample, first);
+          yield entryOf(archive, sample, { names, maxFileBytes });
+        }
       }
+    },
+    leftOut: () => tally.list(),
+  };
+}
+
+function checkArchives(archives: readonly string[]): void {
+  if (archives.length === 0)
+    throw new TensorARError("webDatasetSource: no archives given; name at least one .tar or .tar.gz file");
+  const paths = archives.map((archive) => resolve(archive));
+  const twice = archives.find((_, i) => paths.indexOf(paths[i]!) !== i);
+  if (twice !== undefined) throw new TensorARError(`${twice} is named twice; name each archive once`);
+}
+
+const archiveName = (archive: string): string => basename(archive).replace(TAR_NAME, "");
+
+interface FirstSample {
+  readonly where: string;
+  readonly hasClass: boolean;
+}
+
+/** Whether there are classes, the first sample says. */
+async function firstSample(archives: readonly string[], maxFileBytes: number): Promise<FirstSample> {
+  for (const archive of archives) {
+    for await (const sample of samplesOf(archive, maxFileBytes, createTally()))
+      return { where: nameOf(archive, sample), hasClass: sample.files.has("cls") };
+  }
+  throw new TensorARError(
+    `${archives.join(", ")}: no samples; expected files such as 00000.jpg and 00000.cls or 00000.txt`,
+  );
+}
+
+const nameOf = (archive: string, sample: ArchiveSample): string =>
+  `${archive}: ${sample.key}.${imageExtension(sample)}`;
+
+function expectAlike(archive: string, sample: ArchiveSample, { where, hasClass }: FirstSample): void {
+  const { key, files } = sample;
+  if (files.has("cls") === hasClass) return;
+  const own = nameOf(archive, sample);
+  throw new TensorARError(
+    hasClass
+      ? `${own} has no ${key}.cls with its class index, but ${where} has one; give all samples a class or none, and let the files of a sample follow one another in the archive`
+      : `${own} has a class index (cls), but ${where} has none; give all samples a class or none`,
+  );
+}
+
+interface EntryOptions {
+  readonly names: readonly string[] | undefined;
+  readonly maxFileBytes: number;
+}
+
+function entryOf(archive: string, sample: ArchiveSample, { names, maxFileBytes }: EntryOptions): SourceEntry {
+  const { key, files } = sample;
+  const where = nameOf(archive, sample);
+  const cls = files.get("cls");
+  const caption = captionIn(archive, sample);
+  if (!cls && caption === undefined)
+    throw new TensorARError(
+      `${where} has neither a class index (${key}.cls) nor a caption (${key}.txt, or "caption" in ${key}.json); add one, and let the files of a sample follow one another in the archive`,
+    );
+  const image = files.get(imageExtension(sample)!)!;
+  return {
+    name: `${archiveName(archive)}/${key}`,
+    where,
+    label: cls ? parseLabel(`${archive}: ${cls.path}`, textOf(archive, cls), names) : 0,
+    ...(caption !== undefined && { caption }),
+    async load() {
+      if (image.contents === undefined) throw tooLarge(where, image.size, maxFileBytes);
+      return image.contents;
     },
   };
 }
 
-const archiveName = (archive: string): string => basename(archive).replace(/\.(tar|tgz|tar\.gz)$/i, "");
+type ArchiveFile = NonNullable<ReturnType<ArchiveSample["files"]["get"]>>;
 
-interface Group {
-  readonly key: string;
-  /** Contents by extension. */
-  readonly files: ReadonlyMap<string, Uint8Array>;
+/** A text of a sample; too long ones were refused before. */
+const textOf = (archive: string, { path, contents }: ArchiveFile): string =>
+  decodeText(contents!, `${archive}: ${path}`).trim();
+
+function captionIn(archive: string, { files }: ArchiveSample): string | undefined {
+  const [txt, json] = [files.get("txt"), files.get("json")];
+  if (txt) return captionOf(textOf(archive, txt), `${archive}: ${txt.path}`);
+  if (!json || files.has("cls")) return undefined; // beside a class, JSON may be anything
+  const where = `${archive}: ${json.path}`;
+  const { caption } = (parseJson(json.contents!, where) ?? {}) as { readonly caption?: unknown };
+  return typeof caption === "string" ? captionOf(caption, where) : undefined;
 }
 
-/** The key is the path up to the first dot of the file's name, as in the webdataset library. */
-function splitPath(path: string): { key: string; extension: string } {
-  const dot = path.indexOf(".", path.lastIndexOf("/") + 1);
-  return dot < 0
-    ? { key: path, extension: "" }
-    : { key: path.slice(0, dot), extension: path.slice(dot + 1).toLowerCase() };
-}
-
-async function* groups(archive: string): AsyncGenerator<Group> {
-  const wanted = (path: string): boolean => {
-    const { key, extension } = splitPath(path);
-    return basename(key) !== "" && [...IMAGE_EXTENSIONS, "cls", "txt"].includes(extension);
-  };
-  let current: { key: string; files: Map<string, Uint8Array> } | undefined;
-  for await (const { path, contents } of readTar(archive, wanted) as AsyncIterable<TarFile>) {
-    const { key, extension } = splitPath(path);
-    if (key !== current?.key) {
-      if (current) yield current;
-      current = { key, files: new Map() };
-    }
-    current.files.set(extension, contents);
-  }
-  if (!current) throw new TensorARError(`${archive}: no samples; expected files such as 00000.jpg and 00000.cls`);
-  yield current;
-}
-
-function entryOf(archive: string, { key, files }: Group, classes: readonly string[] | undefined): SourceEntry {
-  const extension = IMAGE_EXTENSIONS.find((each) => files.has(each));
-  const together = "the files of a sample must follow one another in the archive";
-  if (extension === undefined)
-    throw new TensorARError(`${archive}: ${key} has no image (${IMAGE_EXTENSIONS.join(", ")}); ${together}`);
-  const cls = files.get("cls");
-  if (!cls)
-    throw new TensorARError(`${archive}: ${key}.${extension} has no ${key}.cls with its class index; ${together}`);
-  const caption = files.get("txt");
-  const image = files.get(extension)!;
-  return {
-    name: `${archiveName(archive)}/${key}`,
-    where: `${archive}: ${key}.${extension}`,
-    label: parseLabel(`${archive}: ${key}.cls`, text(cls), classes),
-    ...(caption && { caption: text(caption) }),
-    load: async () => image,
-  };
-}
-
-const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes).trim();
-
-function parseLabel(where: string, text: string, classes: readonly string[] | undefined): number {
-  const end = classes?.length ?? MOST_UNNAMED_CLASSES;
+function parseLabel(where: string, text: string, names: readonly string[] | undefined): number {
+  const end = names?.length ?? MOST_UNNAMED_CLASSES;
   if (/^\d+$/.test(text) && Number(text) < end) return Number(text);
-  const remedy = classes ? "correct it or complete the file of class names" : "correct it";
+  const remedy = names ? "correct it or complete the file of class names" : "correct it";
   throw new TensorARError(
-    `${where} holds "${text.slice(0, 40)}"; a class index is a whole number from 0 to ${end - 1}; ${remedy}`,
+    `${where} holds ${quote(text)}; a class index is a whole number from 0 to ${end - 1}; ${remedy}`,
   );
-}
-
-async function readClassNames(file: string): Promise<string[]> {
-  let lines: string[];
-  try {
-    lines = (await readFile(file, "utf8"))
-      .trimEnd()
-      .split("\n")
-      .map((line) => line.trim());
-  } catch (error) {
-    throw new TensorARError(
-      `${file}: class names cannot be read (${(error as Error).message}); give a text file with one name a line`,
-    );
-  }
-  lines.forEach((name, i) => {
-    if (name === "")
-      throw new TensorARError(`${file}, line ${i + 1}: empty; every line names the class of its number, starting at 0`);
-    if (lines.indexOf(name) !== i)
-      throw new TensorARError(
-        `${file}, line ${i + 1}: "${name}" names class ${lines.indexOf(name)} already; give each class its own name`,
-      );
-  });
-  return lines;
 }

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { CommandDefinition } from "../command";
+import { imageSettings } from "./settings";
 
 const schema = z.strictObject({
   source: z.enum(["emoji", "folder", "webdataset", "csv"]).default("emoji").describe("where the images come from"),
@@ -9,13 +10,13 @@ const schema = z.strictObject({
     .describe(
       "the folder (one sub-folder a class), the .tar or .tar.gz archives, or the CSV file (image, caption, class)",
     ),
-  classNames: z.string().optional().describe("with --source webdataset: text file with one class name a line"),
+  classNames: z
+    .string()
+    .optional()
+    .describe("text file with one class name a line, in the order of labels; natural order of the names when left out"),
   size: z.int().positive().default(32).describe("side of the square images, in pixels"),
   validationShare: z.number().gt(0).lt(1).default(0.1).describe("share of the images held out"),
-  onBadImage: z
-    .enum(["error", "skip"])
-    .default("error")
-    .describe("stop at an image that can't be read, or leave it out and list it"),
+  ...imageSettings,
   out: z.string().describe("folder to make"),
 });
 

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { CommandDefinition } from "../command";
-import { engineSettings, seedSetting, weights } from "./settings";
+import { engineSettings, imageSettings, seedSetting, weights } from "./settings";
 
 const schema = z.strictObject({
   samples: z
@@ -36,6 +36,7 @@ const schema = z.strictObject({
   images: z.int().positive().default(512).describe("held-out images scored with --model and --codes"),
   out: z.string().optional().describe("JSON file for the results"),
   report: z.string().optional().describe("HTML file for the results, with pictures"),
+  ...imageSettings,
   ...seedSetting,
   ...engineSettings,
 });

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { CommandDefinition } from "../command";
-import { engineSettings } from "./settings";
+import { engineSettings, imageSettings } from "./settings";
 
 const schema = z.strictObject({
   images: z
@@ -16,6 +16,7 @@ const schema = z.strictObject({
   out: z.string().describe("folder to write results and a page with pictures to"),
   resume: z.boolean().default(false).describe("score only images that --out holds no result of"),
   merge: z.array(z.string()).optional().describe("in place of --images: folders of results of parts, to put together"),
+  ...imageSettings,
   threads: engineSettings.threads,
 });
 

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { CommandDefinition } from "../command";
-import { engineSettings, weights } from "./settings";
+import { engineSettings, imageSettings, weights } from "./settings";
 
 const schema = z.strictObject({
   images: z
@@ -15,6 +15,7 @@ const schema = z.strictObject({
   vgg: z.string().optional().describe("with --lpips vgg.pth: weights of torchvision's VGG-16"),
   batchSize: z.int().positive().default(32).describe("images at a time"),
   merge: z.array(z.string()).optional().describe("in place of --images: folders of results of parts, to put together"),
+  ...imageSettings,
   ...engineSettings,
 });
 

@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import { weightsFolder } from "@tensorar/core/node";
 import { z } from "zod";
 import { ENGINE_NAMES } from "../engine/engine";
+import { MAX_FILE_MIB, MAX_PIXELS } from "../input/limits";
 
 /** Settings that several commands share; each is described once. */
 export const engineSettings = {
@@ -14,6 +15,16 @@ export const weights = () => z.string().transform(weightsFolder);
 
 export const overwriteSetting = {
   overwrite: z.boolean().default(false).describe("replace what an earlier run wrote there"),
+};
+
+/** Of all commands that read images. */
+export const imageSettings = {
+  onBadImage: z
+    .enum(["error", "skip"])
+    .default("error")
+    .describe("stop at an image that can't be read, or leave it out and count it"),
+  maxPixels: z.int().positive().default(MAX_PIXELS).describe("the most pixels (width times height) of one image"),
+  maxFileMib: z.int().positive().default(MAX_FILE_MIB).describe("the largest image file, in MiB"),
 };
 
 export const seedSetting = {

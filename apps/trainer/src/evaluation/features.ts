@@ -1,11 +1,7 @@
+import { TensorARError } from "@tensorar/core";
 import { createMoments, frechetDistance, precisionRecall } from "@tensorar/metrics";
 import type { TokenizerRunner } from "../tokenizer-runner";
-
-export interface ImageSet {
-  readonly count: number;
-  /** uint8 images of these rows, NHWC */
-  read(rows: readonly number[]): Promise<Uint8Array>;
-}
+import type { ImageStream } from "./image-stream";
 
 export interface Distances {
   /** Fréchet distance in the tokenizer's encoder features. Not FID, which uses Inception's. */
@@ -16,26 +12,37 @@ export interface Distances {
 
 const BATCH = 64;
 
-/** Pooled encoder features of a set, [count, dims]. */
+/**
+ * Pooled encoder features of images, [count, dims].
+ * @param name what an error calls the images
+ * @throws TensorARError for images of another size than the tokenizer's
+ */
 export async function featuresOf(
-  set: ImageSet,
+  name: string,
+  images: ImageStream,
   tokenizer: TokenizerRunner,
+  size: number,
 ): Promise<{ data: Float32Array; count: number; dims: number }> {
   const parts: Float32Array[] = [];
-  let dims = 0;
-  for (let start = 0; start < set.count; start += BATCH) {
-    const rows = Array.from({ length: Math.min(BATCH, set.count - start) }, (_, i) => start + i);
-    const features = await tokenizer.features(await set.read(rows));
+  let [count, dims] = [0, 0];
+  for await (const batch of images.batches(BATCH)) {
+    if (batch.height !== size || batch.width !== size)
+      throw new TensorARError(
+        `${name} holds images of ${batch.height} x ${batch.width} px, the tokenizer takes ${size} px`,
+        { code: "shape" },
+      );
+    const features = await tokenizer.features(batch.pixels);
     dims = features.dims;
+    count += batch.count;
     parts.push(features.data);
   }
-  const data = new Float32Array(set.count * dims);
+  const data = new Float32Array(count * dims);
   let at = 0;
   for (const part of parts) {
     data.set(part, at);
     at += part.length;
   }
-  return { data, count: set.count, dims };
+  return { data, count, dims };
 }
 
 export type Features = Awaited<ReturnType<typeof featuresOf>>;

@@ -1,13 +1,18 @@
-import { existsSync } from "node:fs";
-import { readdir, readFile, stat } from "node:fs/promises";
-import { extname, join } from "node:path";
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
 import { type NpzFile, openNpz } from "@tensorar/checkpoint/node";
 import { TensorARError } from "@tensorar/core";
-import sharp from "sharp";
+import { fileError } from "@tensorar/core/node";
 import { openDataset } from "../data/dataset";
-import { readTar } from "../data/tar-files";
 import { openSamples } from "../folders/samples-folder";
 import { holdsSamples } from "../folders/samples-manifest";
+import { decodeImage, type RgbImage, tryDecodeImage } from "../input/decode-image";
+import { readImageFile, tooLarge } from "../input/image-file";
+import { hasImageName, IMAGE_EXTENSIONS } from "../input/image-names";
+import { createTally, describeLeftOut, type ImageCounts, NOT_NAMED, type Tally, UNREADABLE } from "../input/left-out";
+import { DEFAULT_IMAGE_OPTIONS, type ImageOptions } from "../input/limits";
+import { listImages } from "../input/list-images";
+import { readTar, TAR_NAME } from "../input/tar-files";
 
 /** Images of one size that come together. */
 export interface ImageBatch {
@@ -20,51 +25,64 @@ export interface ImageBatch {
 
 /** Images that are read a few at a time. */
 export interface ImageStream {
-  /** Undefined where it is not known before the end, as with archives. */
+  /** Undefined where it is not known before the end, as with archives, and where bad images are skipped. */
   readonly count: number | undefined;
-  /** At most `size` images each, in order; fewer where the next image has another size. */
+  /** At most `size` images each, in order; fewer where the next image has another size, or they are large. From the first again with every call. */
   batches(size: number): AsyncGenerator<ImageBatch>;
+  /** What the last pass took and left out, so far. */
+  counts(): ImageCounts;
 }
-
-const EXTENSIONS = [".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif", ".tif", ".tiff"];
-const isImage = (path: string): boolean => EXTENSIONS.includes(extname(path).toLowerCase());
-const TAR = /\.(tar|tar\.gz|tgz)$/;
-const WHITE = "#ffffff";
 
 /**
  * Images to evaluate: samples (written by `tensorar sample`), a prepared data set, a folder of image files at any depth, a tar
- * of them, or an `.npz` with uint8 `arr_0` as the evaluation suite of openai/guided-diffusion takes. Grey becomes RGB, 16 bits
- * become 8, transparency white.
+ * of them, or an `.npz` with uint8 `arr_0` as the evaluation suite of openai/guided-diffusion takes. Files are listed and
+ * decoded as {@link listImages} and {@link decodeImage} say.
  *
  * @throws TensorARError when there is no such thing, or it holds no image
  */
-export async function openImages(path: string): Promise<ImageStream> {
-  if (!existsSync(path)) throw new TensorARError(`${path}: there is no such file or folder; give images`);
-  if (path.endsWith(".npz")) return npzImages(path);
-  if (TAR.test(path)) return encodedImages(path, undefined, tarFiles(path));
-  if (!(await stat(path)).isDirectory())
+export async function openImages(path: string, options: ImageOptions = DEFAULT_IMAGE_OPTIONS): Promise<ImageStream> {
+  const found = await stat(path).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code !== "ENOENT") throw fileError("read", path, cause);
+    throw new TensorARError(`${path}: there is no such file or folder; give images`, { code: "missing", cause });
+  });
+  if (found.isFile() && path.toLowerCase().endsWith(".npz")) return npzImages(path);
+  if (found.isFile() && TAR_NAME.test(path)) return encodedImages(path, undefined, archived(path, options), options);
+  if (!found.isDirectory())
     throw new TensorARError(`${path}: neither a folder nor .npz nor .tar; give images in one of these`);
   if (holdsSamples(path)) {
     const samples = await openSamples(path);
     return squares(samples.count, samples.imageSize, async (first, held) => (await samples.read(first, held)).images);
   }
-  if (existsSync(join(path, "dataset.json"))) {
+  if (await exists(join(path, "dataset.json"))) {
     const dataset = await openDataset(path);
     return squares(dataset.count, dataset.info.size, (first, held) =>
       dataset.readImages(Array.from({ length: held }, (_, i) => first + i)),
     );
   }
-  const files = await imageFiles(path);
-  if (files.length === 0)
-    throw new TensorARError(`${path} holds no image (${EXTENSIONS.join(", ")}); give a folder with some`);
-  return encodedImages(
-    path,
-    files.length,
-    (async function* () {
-      for (const file of files) yield { name: file, contents: await readFile(file) };
-    })(),
-  );
+  return folderImages(path, options);
 }
+
+const exists = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
+
+async function folderImages(path: string, options: ImageOptions): Promise<ImageStream> {
+  const listed = createTally();
+  const files = await listImages(path, listed);
+  if (files.length === 0) throw noImage(path, listed);
+  const read = async function* (tally: Tally): AsyncGenerator<EncodedImage> {
+    tally.merge(listed.list());
+    for (const file of files) yield { where: file.path, load: () => readImageFile(file.path, options) };
+  };
+  return encodedImages(path, options.onBadImage === "skip" ? undefined : files.length, read, options);
+}
+
+const noImage = (path: string, tally: Tally): TensorARError =>
+  new TensorARError(
+    `${path} holds no image (${IMAGE_EXTENSIONS.join(", ")})${describeLeftOut(tally.list())}; give one with some`,
+  );
 
 function squares(
   count: number,
@@ -73,6 +91,7 @@ function squares(
 ): ImageStream {
   return {
     count,
+    counts: () => ({ taken: count, leftOut: [] }),
     async *batches(most) {
       for (let first = 0; first < count; first += most) {
         const held = Math.min(most, count - first);
@@ -93,9 +112,12 @@ async function npzImages(path: string): Promise<ImageStream> {
     );
   }
   const [count, height, width] = shape as [number, number, number];
+  await file.close();
   return {
     count,
+    counts: () => ({ taken: count, leftOut: [] }),
     async *batches(most) {
+      const file = await openNpz(path);
       try {
         for await (const { shape, data } of file.rows(name!, most))
           yield { count: shape[0]!, height, width, pixels: data as Uint8Array };
@@ -106,70 +128,76 @@ async function npzImages(path: string): Promise<ImageStream> {
   };
 }
 
-async function* tarFiles(path: string) {
-  for await (const { path: name, contents } of readTar(path, isImage)) yield { name: `${path}, ${name}`, contents };
+/** An image file, not yet read. */
+interface EncodedImage {
+  readonly where: string;
+  load(): Promise<Uint8Array>;
 }
 
-function encodedImages(
-  path: string,
-  count: number | undefined,
-  files: AsyncGenerator<{ readonly name: string; readonly contents: Uint8Array }>,
-): ImageStream {
+type ReadImages = (tally: Tally) => AsyncGenerator<EncodedImage>;
+
+function archived(archive: string, { maxFileBytes }: ImageOptions): ReadImages {
+  return async function* (tally) {
+    const most = (path: string): number | undefined => {
+      if (hasImageName(path)) return maxFileBytes;
+      tally.add(NOT_NAMED, path);
+      return undefined;
+    };
+    for await (const { path, size, contents } of readTar(archive, most, tally)) {
+      const where = `${archive}: ${path}`;
+      yield {
+        where,
+        async load() {
+          if (contents === undefined) throw tooLarge(where, size, maxFileBytes);
+          return contents;
+        },
+      };
+    }
+  };
+}
+
+/** Pixels that wait for others of their size, in bytes: large images come in smaller batches. */
+const HELD_BYTES = 2 ** 28;
+
+function encodedImages(path: string, count: number | undefined, read: ReadImages, options: ImageOptions): ImageStream {
+  let tally = createTally();
+  let taken = 0;
   return {
     count,
+    counts: () => ({ taken, leftOut: tally.list() }),
     async *batches(most) {
-      let held: { data: Uint8Array; width: number; height: number }[] = [];
-      let seen = 0;
-      const flush = (): ImageBatch => {
-        const [{ height, width }] = held as [(typeof held)[number]];
-        const pixels = new Uint8Array(held.length * height * width * 3);
-        for (const [i, { data }] of held.entries()) pixels.set(data, i * height * width * 3);
-        const batch = { count: held.length, height, width, pixels };
-        held = [];
-        return batch;
-      };
-      for await (const { name, contents } of files) {
-        const image = await decodeRgb(name, contents);
-        const [first] = held;
-        if (first && (held.length === most || first.width !== image.width || first.height !== image.height))
-          yield flush();
+      tally = createTally();
+      taken = 0;
+      let held: RgbImage[] = [];
+      for await (const { where, load } of read(tally)) {
+        const skip = options.onBadImage === "skip";
+        const image = await (skip ? tryDecodeImage : decodeImage)(where, load, options);
+        if ("reason" in image) {
+          tally.add(UNREADABLE, where);
+          continue;
+        }
+        if (held[0] && !fits(held, image, most)) {
+          yield batchOf(held);
+          held = [];
+        }
         held.push(image);
-        seen++;
+        taken++;
       }
-      if (held.length > 0) yield flush();
-      if (seen === 0) throw new TensorARError(`${path} holds no image (${EXTENSIONS.join(", ")}); give one with some`);
+      if (taken === 0) throw noImage(path, tally);
+      yield batchOf(held);
     },
   };
 }
 
-/**
- * An encoded image as 8-bit RGB: turned upright, transparency white, grey repeated, 16 bits reduced to 8.
- * @param name for messages
- * @throws TensorARError when it can't be read
- */
-export async function decodeRgb(name: string, contents: Uint8Array) {
-  try {
-    const { data, info } = await sharp(contents, { failOn: "error" })
-      .autoOrient()
-      .flatten({ background: WHITE })
-      .toColourspace("srgb")
-      .removeAlpha()
-      .raw({ depth: "uchar" })
-      .toBuffer({ resolveWithObject: true });
-    if (info.channels !== 3) throw new Error(`${info.channels} channels after the conversion to sRGB`);
-    return { data, width: info.width, height: info.height };
-  } catch (cause) {
-    throw new TensorARError(`${name}: not a readable image (${(cause as Error).message.trim()}); repair or remove it`, {
-      cause,
-    });
-  }
+function fits(held: readonly RgbImage[], { width, height }: RgbImage, most: number): boolean {
+  const [first] = held as [RgbImage];
+  const bytes = (held.length + 1) * width * height * 3;
+  return held.length < most && first.width === width && first.height === height && bytes <= HELD_BYTES;
 }
 
-/** Paths of the images below a folder, sorted. */
-async function imageFiles(dir: string): Promise<string[]> {
-  const names = await readdir(dir, { recursive: true });
-  return names
-    .filter(isImage)
-    .sort()
-    .map((name) => join(dir, name));
+function batchOf(held: readonly RgbImage[]): ImageBatch {
+  const [{ height, width }] = held as [RgbImage];
+  const pixels = new Uint8Array(held.length * height * width * 3);
+  for (const [i, { data }] of held.entries()) pixels.set(data, i * height * width * 3);
+  return { count: held.length, height, width, pixels };
 }

@@ -55,7 +55,7 @@ export async function gatherStatistics(
   let count = 0;
   const progress = images.count === undefined ? undefined : startProgress(title, images.count);
   for await (const batch of images.batches(batchSize)) {
-    if (signal.aborted) throw new TensorARError("stopped; nothing was written");
+    signal.throwIfAborted();
     const outputs = await inception.run(batch);
     pooled ??= createMoments(outputs.pooled.length / batch.count);
     spatial ??= createMoments(outputs.spatial.length / batch.count);

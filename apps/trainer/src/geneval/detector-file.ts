@@ -1,6 +1,6 @@
-import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { TensorARError } from "@tensorar/core";
+import { splitLines, TensorARError } from "@tensorar/core";
+import { readText } from "@tensorar/core/node";
 import { cocoClasses, type Detector, userDetector } from "@tensorar/metrics/features";
 import { loadRuntime } from "@tensorar/onnx/node";
 import { z } from "zod";
@@ -52,14 +52,11 @@ export const readDetectorFile = (path: string): Promise<DetectorFile> =>
 export async function classesOf(path: string, { classes }: DetectorFile): Promise<string[]> {
   if (classes in COCO) return cocoClasses(COCO[classes as keyof typeof COCO]);
   const names = resolve(dirname(path), classes);
-  const text = await readFile(names, "utf8").catch((cause: Error) => {
+  const text = await readText(names).catch((cause: Error) => {
     const remedy = `give ${Object.keys(COCO).join(", ")}, or a file with one name a line`;
-    throw new TensorARError(`${path}: classes "${classes}" can't be read (${cause.message}); ${remedy}`, { cause });
+    throw new TensorARError(`${path}: classes "${classes}": ${cause.message}; ${remedy}`, { cause });
   });
-  return text
-    .trimEnd()
-    .split(/\r?\n/)
-    .map((name) => name.trim()); // an empty line is a label without a class
+  return splitLines(text.trimEnd()).map((name) => name.trim()); // an empty line is a label without a class
 }
 
 /** @throws TensorARError naming the file, and what does not fit */

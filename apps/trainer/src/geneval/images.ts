@@ -1,12 +1,17 @@
 import { existsSync } from "node:fs";
-import { readdir, readFile, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { stat } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { TensorARError } from "@tensorar/core";
+import { readText } from "@tensorar/core/node";
 import { type GenEvalPrompt, parseGenEval } from "@tensorar/metrics";
 import type { RgbImages } from "@tensorar/metrics/features";
-import { decodeRgb } from "../evaluation/image-stream";
 import { openSamples } from "../folders/samples-folder";
 import { holdsSamples } from "../folders/samples-manifest";
+import { decodeImage } from "../input/decode-image";
+import { readImageFile } from "../input/image-file";
+import { describeLeftOut, type Tally } from "../input/left-out";
+import type { ImageLimits } from "../input/limits";
+import { listFolder } from "../input/list-images";
 
 /** An image to score. */
 export interface PromptedImage {
@@ -16,17 +21,11 @@ export interface PromptedImage {
   load(): Promise<RgbImages>;
 }
 
-const NUMBERED = /^\d+\.(png|jpe?g|webp)$/i;
+const NUMBERED = /^\d+\.[^.]+$/;
 
 /** @throws TensorARError when there is no such file, or a line is no prompt */
 export async function readPrompts(path: string): Promise<GenEvalPrompt[]> {
-  const text = await readFile(path, "utf8").catch((cause: Error) => {
-    throw new TensorARError(
-      `${path} can't be read (${cause.message}); give GenEval's prompts, evaluation_metadata.jsonl`,
-      { cause },
-    );
-  });
-  const prompts = parseGenEval(text, path);
+  const prompts = parseGenEval(await readText(path), path);
   if (prompts.length === 0)
     throw new TensorARError(`${path} holds no prompts; give GenEval's evaluation_metadata.jsonl`);
   return prompts;
@@ -37,23 +36,30 @@ export async function readPrompts(path: string): Promise<GenEvalPrompt[]> {
  * prompt in `DIR/00012/metadata.jsonl`; or samples of `tensorar sample`, which know their prompts' texts.
  *
  * @param prompts all of them, to say what is missing; they may be left out where metadata.jsonl is there
+ * @param tally counts files that are none of these images
  * @throws TensorARError naming what is missing, or does not belong to its prompt
  */
 export async function promptedImages(
   dir: string,
   prompts: readonly GenEvalPrompt[] | undefined,
+  limits: ImageLimits,
+  tally: Tally,
 ): Promise<PromptedImage[]> {
   if (!existsSync(dir) || !(await stat(dir)).isDirectory())
     throw new TensorARError(`${dir} is no folder; give images as DIR/00000/samples/0000.png, or samples`);
   if (holdsSamples(dir)) return fromSamples(dir, prompts);
-  const numbers = (await readdir(dir)).filter((name) => /^\d+$/.test(name)).sort((a, b) => Number(a) - Number(b));
+  const { folders, images: stray } = await listFolder(dir, tally);
+  for (const { name } of stray) tally.add(OUTSIDE, name);
+  const numbers = folders.map(({ name }) => name).filter((name) => /^\d+$/.test(name));
   if (numbers.length === 0)
     throw new TensorARError(`${dir} holds neither folders 00000, 00001, … nor samples; give one of these`);
   if (prompts) expectAll(dir, numbers, prompts);
   const images: PromptedImage[] = [];
-  for (const number of numbers) images.push(...(await ofPrompt(dir, number, prompts)));
+  for (const number of numbers) images.push(...(await ofPrompt(dir, number, prompts, limits, tally)));
   return images;
 }
+
+const OUTSIDE = "image outside NUMBER/samples/NUMBER.png";
 
 function expectAll(dir: string, numbers: readonly string[], prompts: readonly GenEvalPrompt[]): void {
   const there = new Set(numbers.map(Number));
@@ -70,20 +76,24 @@ async function ofPrompt(
   dir: string,
   number: string,
   prompts: readonly GenEvalPrompt[] | undefined,
+  limits: ImageLimits,
+  tally: Tally,
 ): Promise<PromptedImage[]> {
   const folder = join(dir, number);
   const prompt = await promptOf(folder, Number(number), prompts);
   const samples = join(folder, "samples");
-  const names = existsSync(samples) ? (await readdir(samples)).filter((name) => NUMBERED.test(name)).sort() : [];
-  if (names.length === 0)
-    throw new TensorARError(`${samples} holds no image (0000.png, 0001.png, …) of "${prompt.prompt}"; generate some`);
-  return names.map((name) => ({
-    name: `${number}/samples/${name}`,
+  const found = existsSync(samples) ? (await listFolder(samples, tally, `${number}/samples`)).images : [];
+  const isSample = ({ path }: { readonly path: string }) => NUMBERED.test(basename(path));
+  for (const image of found) if (!isSample(image)) tally.add(OUTSIDE, image.name);
+  const images = found.filter(isSample);
+  if (images.length === 0)
+    throw new TensorARError(
+      `${samples} holds no image (0000.png, 0001.png, …) of "${prompt.prompt}"${describeLeftOut(tally.list())}; generate some`,
+    );
+  return images.map(({ name, path }) => ({
+    name,
     prompt,
-    async load() {
-      const file = join(samples, name);
-      return { count: 1, ...(await decodeRgb(file, await readFile(file))) };
-    },
+    load: async () => ({ count: 1, ...(await decodeImage(path, () => readImageFile(path, limits), limits)) }),
   }));
 }
 

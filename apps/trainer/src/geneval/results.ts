@@ -16,6 +16,7 @@ import {
 import { z } from "zod";
 import { readChecked } from "../folders/checked-json";
 import { readJsonLines, toJsonLines } from "../folders/json-lines";
+import { createTally, type LeftOut, leftOutSchema } from "../input/left-out";
 
 /** An object that was found, and its colour where one was asked for. */
 export interface FoundObject extends Detection {
@@ -43,6 +44,8 @@ export interface GenEvalReport {
   /** null: no images of a task, and so no overall score. */
   readonly scores: Readonly<Record<keyof GenEvalScores, number | null>>;
   readonly images: readonly ImageResult[];
+  /** Files among the images that were not scored. */
+  readonly leftOut: readonly LeftOut[];
 }
 
 /** One line for each image that is done. */
@@ -79,6 +82,7 @@ export async function openResults(out: string, recipe: GenEvalRecipe, resume: bo
 export function reportOf(
   recipe: GenEvalRecipe,
   images: readonly ImageResult[],
+  leftOut: readonly LeftOut[],
   counts = countGenEval(images),
 ): GenEvalReport {
   const scores = Object.entries(genEvalScores(counts)).map(([name, score]) => [
@@ -90,7 +94,7 @@ export function reportOf(
   return {
     ...{ recipe, prompts: prompts.size, correctPrompts: correct.size, counts },
     scores: Object.fromEntries(scores) as GenEvalReport["scores"],
-    images,
+    ...{ images, leftOut },
   };
 }
 
@@ -102,6 +106,7 @@ const resultsSchema = z.looseObject({
   recipe: z.looseObject({}),
   counts: z.strictObject(Object.fromEntries(GENEVAL_TASKS.map((task) => [task, count]))),
   images: z.array(z.looseObject({ image: z.string(), prompt: z.string(), correct: z.boolean() })),
+  leftOut: z.array(leftOutSchema).default([]),
 });
 
 /**
@@ -124,5 +129,8 @@ export async function mergeResults(dirs: readonly string[]): Promise<GenEvalRepo
   }
   const { detector, colors } = parts[0]!.recipe;
   const images = parts.flatMap((part) => part.images);
-  return reportOf({ images: dirs, detector, colors }, images, mergeGenEval(parts.map(({ counts }) => counts)));
+  const tally = createTally();
+  for (const { leftOut } of parts) tally.merge(leftOut);
+  const counts = mergeGenEval(parts.map(({ counts }) => counts));
+  return reportOf({ images: dirs, detector, colors }, images, tally.list(), counts);
 }

@@ -16,7 +16,8 @@ export interface GenEvalNetworks {
 
 /**
  * Scores every image that is not done, and writes each result down at once.
- * @returns results of all images, in their order
+ * @param onBad what to do with an image that can't be read: throw the error, or count the image
+ * @returns results of all images that can be read, in their order
  * @throws TensorARError when `signal` stops it, and for results that belong to other prompts
  */
 export async function scoreImages(
@@ -24,6 +25,7 @@ export async function scoreImages(
   done: readonly ImageResult[],
   networks: GenEvalNetworks,
   out: string,
+  onBad: (image: PromptedImage, error: Error) => void,
   signal: AbortSignal,
 ): Promise<ImageResult[]> {
   const known = new Map(done.map((result) => [result.image, result]));
@@ -35,7 +37,11 @@ export async function scoreImages(
     for (const image of images) {
       if (signal.aborted)
         throw new TensorARError(`stopped after ${results.length} of ${images.length} images; continue with --resume`);
-      const result = known.get(image.name) ?? (await within(image.name, () => scoreImage(image, networks)));
+      const pixels = known.has(image.name) ? undefined : await image.load().catch((error) => onBad(image, error));
+      const result = pixels
+        ? await within(image.name, () => scoreImage(image, pixels, networks))
+        : known.get(image.name);
+      if (!result) continue;
       if (result.prompt !== image.prompt.prompt)
         throw new TensorARError(
           `${linesFile(out)}: ${image.name} was scored for "${result.prompt}", not "${image.prompt.prompt}"; choose another --out`,
@@ -51,9 +57,11 @@ export async function scoreImages(
   return results;
 }
 
-async function scoreImage(image: PromptedImage, { detector, colors }: GenEvalNetworks): Promise<ImageResult> {
-  const { name, prompt } = image;
-  const pixels = await image.load();
+async function scoreImage(
+  { name, prompt }: PromptedImage,
+  pixels: RgbImages,
+  { detector, colors }: GenEvalNetworks,
+): Promise<ImageResult> {
   const [detections] = (await detector.detect(pixels)) as [FoundObject[]];
   const named = new Map<FoundObject, string>();
   const colorsOf: ColorsOf = async (objects, className) => {
