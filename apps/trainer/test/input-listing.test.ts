@@ -47,7 +47,7 @@ describe("images below a folder", () => {
       "no file but a pipe, socket or device": [1, "pipe.png"],
       "link to a folder that was listed already": [1, "again"],
       "not named as an image": [1, "notes.txt"],
-      "a PNG image, but not named as an image that is read": [1, "unnamed.dat"],
+      "a PNG image under a name that is not read": [1, "unnamed.dat"],
     });
   });
 

@@ -104,7 +104,7 @@ async function tallyOthers(files: readonly Found[], tally: Tally): Promise<void>
     const some = files.slice(start, start + AT_ONCE);
     const kinds = await Promise.all(some.map(({ path }) => imageIn(path)));
     for (const [i, { name }] of some.entries())
-      tally.add(kinds[i] ? `${kinds[i]}, but ${NOT_NAMED} that is read` : NOT_NAMED, name);
+      tally.add(kinds[i] ? `${kinds[i]} under a name that is not read` : NOT_NAMED, name);
   }
 }
 
