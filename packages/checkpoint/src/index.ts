@@ -8,8 +8,9 @@ export {
   halfToFloat32,
   toFloat32,
 } from "./cast";
-export type { CheckpointFile, OpenOptions, TensorInfo } from "./checkpoint-file";
+export { type CheckpointFile, contentsOf, type OpenOptions, type TensorInfo } from "./checkpoint-file";
 export type { Limits } from "./limits";
+export { findParts, isAveraged, isOptimizer, type Match, type Part, type Parts, type WantedShapes } from "./parts";
 export { parseSafetensors, serializeSafetensors } from "./safetensors/codec";
 export type { DType, TensorData, TensorRecord, TypedArray } from "./tensor";
 export { openTorchBytes, type TorchFile } from "./torch/open";

@@ -1,68 +1,92 @@
 import { mkdir } from "node:fs/promises";
 import { basename, join } from "node:path";
+import type { WantedShapes } from "@tensorar/checkpoint";
 import { TensorARError } from "@tensorar/core";
-import { writeFileAtomic } from "@tensorar/core/node";
+import { openOutputFolder, writeFileAtomic } from "@tensorar/core/node";
+import { TOKENIZER_FILES } from "@tensorar/text/node";
 import { createTokenizer, type TokenizerSpec } from "@tensorar/tokenizer";
 import { z } from "zod";
 import type { CommandBody } from "../command";
 import { copyPromptTokenizer, takesPrompts } from "../conditions/prompts";
-import { convertTensors } from "../conversion/convert-tensors";
-import { FAMILIES, type Family } from "../conversion/families";
+import { type CheckedConversion, checkConversion } from "../conversion/convert-tensors";
+import { FAMILIES, type Family, type WeightsKind } from "../conversion/families";
+import { imageSizeOfName } from "../conversion/image-size";
 import { localSource } from "../conversion/local-source";
 import type { Settings } from "../declarations/convert";
 import { readChecked } from "../folders/checked-json";
 
+/** All that `convert` writes into a folder, and a tokenizer folder within. */
+const TOKENIZER_ENTRIES = ["model.safetensors", "config.json"];
+const ENTRIES = [...TOKENIZER_ENTRIES, "tokenizer", ...TOKENIZER_FILES];
+
 export const command: CommandBody<Settings> = {
   async run(settings) {
-    const family: Family = FAMILIES[settings.from];
+    const { out, overwrite } = settings;
     if (settings.checkpoint === undefined && settings.tokenizer === undefined)
       throw new TensorARError("nothing to convert; give a checkpoint, --tokenizer, or both");
-    const imageSize = imageSizeOf(settings);
+    const family: Family = FAMILIES[settings.from];
+    const imageSize = imageSizeOf(family, settings);
+    // A tokenizer alone is put beside a model that is there.
+    const output =
+      settings.checkpoint === undefined
+        ? await openOutputFolder(join(out, "tokenizer"), { overwrite, entries: TOKENIZER_ENTRIES })
+        : await openOutputFolder(out, { overwrite, entries: ENTRIES });
     const [checkpoint, tokenizer] = [await localSource(settings.checkpoint), await localSource(settings.tokenizer)];
-    if (checkpoint !== undefined) await convertModel(family, checkpoint, imageSize, settings);
-    if (tokenizer !== undefined) await convertTokenizer(family, tokenizer, imageSize, settings);
-    console.log(`written to ${settings.out}`);
+    const writeModel = checkpoint && (await planModel(family, checkpoint, imageSize, settings));
+    const writeTokenizer = tokenizer && (await planTokenizer(family, tokenizer, imageSize, settings));
+    await output.write(async (folder) => {
+      if (writeModel) await writeModel(folder);
+      if (!writeTokenizer) return;
+      const dir = writeModel ? join(folder, "tokenizer") : folder;
+      if (writeModel) await mkdir(dir);
+      await writeTokenizer(dir);
+    });
+    console.log(`written to ${output.path}`);
   },
 };
 
-/** The only one that there is. */
-const JANUS_IMAGE_SIZE = 384;
+/** Writes the files of what was checked into a folder. */
+type Write = (folder: string) => Promise<void>;
 
 /** The weights are the same at every size, so only the file's name can tell. */
-function imageSizeOf({ from, imageSize, checkpoint, tokenizer }: Settings): number {
-  if (from === "janus") return imageSize ?? JANUS_IMAGE_SIZE;
-  const named = /(?<!\d)(256|384|512)(?!\d)/.exec(basename(checkpoint ?? tokenizer ?? ""))?.[0];
-  if (imageSize !== undefined || named !== undefined) return imageSize ?? Number(named);
-  throw new TensorARError(
-    `the name of ${checkpoint ?? tokenizer} does not say the image size; give --image-size 256, 384 or 512`,
-  );
+function imageSizeOf(family: Family, { imageSize, checkpoint, tokenizer }: Settings): number {
+  if (imageSize !== undefined) return imageSize;
+  if (family.imageSize !== undefined) return family.imageSize;
+  const file = basename((checkpoint ?? tokenizer)!);
+  const named = imageSizeOfName(file);
+  if (named === undefined)
+    throw new TensorARError(
+      `the name of ${file} does not say one image size, as img256 or _256 would; give --image-size 256, 384 or 512`,
+    );
+  console.log(`image size ${named}, as the name of ${file} says (--image-size for another)`);
+  return named;
 }
 
-async function convertModel(family: Family, source: string, imageSize: number, settings: Settings): Promise<void> {
-  const { from, model = "", out, precision } = settings;
+async function planModel(family: Family, source: string, imageSize: number, settings: Settings): Promise<Write> {
+  const { from, model = "" } = settings;
   const own = await configFile(model);
   const config = own ?? choose(family.sizes, model, `--model of ${from}`)(imageSize);
   const backbone = family.model(config);
-  await mkdir(out, { recursive: true });
-  await convertTensors(join(out, "model.safetensors"), {
-    ...{ source, shapes: backbone.shapes, prefix: family.modelPrefix, ignored: family.ignored },
-    ...{ what: `${model} of ${from}`, dtype: precision },
-  });
+  const what = `${model} of ${from}`;
+  const conversion = await check(source, backbone.shapes, what, family.usual.model, family, settings);
   const side = Math.sqrt(backbone.tokens);
-  await writeJson(join(out, "config.json"), {
-    kind: from,
-    backbone: config,
-    tensorar: { windowSize: 1, depth: 1, structure: "maps" },
-    noiseRates: [0],
-    grid: [side, side],
-    classes: Array.from({ length: Math.max(0, backbone.nullCondition) }, (_, i) => String(i)),
-    training: { convertedFrom: basename(source) },
-  });
-  if (takesPrompts(backbone)) await copyPromptTokenizer(source, out);
+  return async (folder) => {
+    if (takesPrompts(backbone)) await copyPromptTokenizer(source, folder);
+    await conversion.write(join(folder, "model.safetensors"));
+    await writeJson(join(folder, "config.json"), {
+      kind: from,
+      backbone: config,
+      tensorar: { windowSize: 1, depth: 1, structure: "maps" },
+      noiseRates: [0],
+      grid: [side, side],
+      classes: Array.from({ length: Math.max(0, backbone.nullCondition) }, (_, i) => String(i)),
+      training: { convertedFrom: basename(source), weights: conversion.weights },
+    });
+  };
 }
 
-async function convertTokenizer(family: Family, source: string, imageSize: number, settings: Settings): Promise<void> {
-  const { from, out, precision, tokenizerModel = Object.keys(family.tokenizers)[0]! } = settings;
+async function planTokenizer(family: Family, source: string, imageSize: number, settings: Settings): Promise<Write> {
+  const { from, tokenizerModel = Object.keys(family.tokenizers)[0]! } = settings;
   const [usual] = Object.values(family.tokenizers) as [TokenizerSpec];
   const own = await configFile(tokenizerModel);
   const spec = own
@@ -70,13 +94,27 @@ async function convertTokenizer(family: Family, source: string, imageSize: numbe
     : choose(family.tokenizers, tokenizerModel, `--tokenizer-model of ${from}`);
   const { shapes, gridOf } = createTokenizer(spec);
   gridOf(imageSize);
-  const dir = join(out, "tokenizer");
-  await mkdir(dir, { recursive: true });
-  await convertTensors(join(dir, "model.safetensors"), {
-    ...{ source, shapes, prefix: family.tokenizerPrefix, ignored: family.ignored },
-    ...{ what: `${tokenizerModel} of ${from}`, dtype: precision },
-  });
-  await writeJson(join(dir, "config.json"), { ...spec, imageSize, training: { convertedFrom: basename(source) } });
+  const what = `${tokenizerModel} of ${from}`;
+  const conversion = await check(source, shapes, what, family.usual.tokenizer, family, settings);
+  return async (folder) => {
+    await conversion.write(join(folder, "model.safetensors"));
+    const training = { convertedFrom: basename(source), weights: conversion.weights };
+    await writeJson(join(folder, "config.json"), { ...spec, imageSize, training });
+  };
+}
+
+async function check(
+  source: string,
+  shapes: WantedShapes,
+  what: string,
+  usual: WeightsKind,
+  { ignored }: Family,
+  { weights, root, stripPrefix, precision }: Settings,
+): Promise<CheckedConversion> {
+  const conversion = { source, shapes, what, usual, ignored, weights, root, stripPrefix, dtype: precision };
+  const checked = await checkConversion(conversion);
+  for (const note of checked.notes) console.log(note);
+  return checked;
 }
 
 /** What a JSON file holds; undefined for what is no file's name. */

@@ -1,83 +1,100 @@
-import type { FloatDType } from "@tensorar/checkpoint";
+import { type CheckpointFile, type FloatDType, isAveraged, isOptimizer, type Part } from "@tensorar/checkpoint";
 import { convertToSafetensors, openCheckpoint } from "@tensorar/checkpoint/node";
 import { TensorARError } from "@tensorar/core";
 import { startProgress } from "../progress";
+import { choosePart, type Wanted } from "./choose-part";
 
 const LISTED = 4;
 const MEGABYTE = 1e6;
 
-export interface Conversion {
+export interface Conversion extends Wanted {
   /** PyTorch or safetensors, a folder or an index of several files. */
   readonly source: string;
-  /** Name and shape of every tensor that the new file holds. */
-  readonly shapes: Readonly<Record<string, readonly number[]>>;
-  /** What names begin with in the source alone; tensors whose names do not are left out. */
-  readonly prefix?: string | undefined;
-  /** Further tensors that are left out, by their names after the prefix. */
+  /** Where in the source to look: keys joined by dots. Default: everywhere. */
+  readonly root?: string | undefined;
+  /** What names begin with, in place of what is found. */
+  readonly stripPrefix?: string | undefined;
+  /** Tensors beside the wanted ones that are left out, by their names in the part. */
   readonly ignored: RegExp;
-  /** What it should be, for messages: `GPT-B of llamagen`. */
-  readonly what: string;
   /** Default: as in the source. */
   readonly dtype?: FloatDType | undefined;
 }
 
-/**
- * Checks that a checkpoint holds exactly these tensors and writes them as safetensors, piece by piece: memory does not
- * grow with the file.
- * @throws TensorARError listing what is missing, unexpected or of another shape; nothing is written then
- */
-export async function convertTensors(target: string, conversion: Conversion): Promise<void> {
-  const { source, dtype } = conversion;
-  const own = ownName(conversion);
-  await checkNames(conversion);
-  let progress: ReturnType<typeof startProgress> | undefined;
-  await convertToSafetensors(source, target, {
-    dtype,
-    metadata: { format: "pt" },
-    keep: (name) => own(name) !== undefined,
-    rename: (name) => own(name)!,
-    onProgress: ({ bytesWritten, bytesTotal }) => {
-      progress ??= startProgress(`convert ${conversion.what} (MB)`, Math.ceil(bytesTotal / MEGABYTE));
-      progress.update(Math.ceil(bytesWritten / MEGABYTE));
-    },
-  });
-  progress?.stop();
+/** A source whose names and shapes are those that are wanted. */
+export interface CheckedConversion {
+  /** What is said about it, line by line. */
+  readonly notes: readonly string[];
+  /** What the names of the weights began with there. */
+  readonly weights: string;
+  /** Writes the tensors as safetensors, piece by piece: memory does not grow with the file. */
+  write(target: string): Promise<void>;
 }
 
-/** A source's name → the name in the new file, or undefined for what is left out. */
-const ownName =
-  ({ prefix = "", ignored }: Conversion) =>
-  (name: string): string | undefined => {
-    const own = name.startsWith(prefix) ? name.slice(prefix.length) : undefined;
-    return own === undefined || ignored.test(own) ? undefined : own;
-  };
-
-async function checkNames(conversion: Conversion): Promise<void> {
-  const { source, shapes, what } = conversion;
-  const file = await openCheckpoint(source);
+/**
+ * Finds the wanted tensors in a checkpoint.
+ * @throws TensorARError listing what is missing, unexpected or of another shape
+ */
+export async function checkConversion(conversion: Conversion): Promise<CheckedConversion> {
+  const { source, stripPrefix, dtype, what } = conversion;
+  // A prefix is cut below the usual root; without one, all of the file is searched.
+  const options = { root: conversion.root ?? (stripPrefix === undefined ? "" : undefined), stripPrefix };
+  const file = await openCheckpoint(source, options);
   try {
-    const own = ownName(conversion);
-    const names = new Map(file.names.flatMap((name) => (own(name) === undefined ? [] : [[own(name)!, name] as const])));
-    const shapeOf = (name: string) => file.info(names.get(name)!).shape;
-    const wanted = Object.entries(shapes);
-    const problems = {
-      missing: wanted.flatMap(([name, shape]) => (names.has(name) ? [] : [`"${name}" [${shape}]`])),
-      unexpected: [...names.keys()].flatMap((name) =>
-        Object.hasOwn(shapes, name) ? [] : [`"${name}" [${shapeOf(name)}]`],
-      ),
-      "of another shape": wanted.flatMap(([name, shape]) => {
-        const given = names.has(name) ? shapeOf(name) : shape;
-        return given.join() === shape.join() ? [] : [`"${name}" [${given}], not [${shape}]`];
-      }),
+    const { part, note } = choosePart(file, conversion);
+    const left = extras(file, part, conversion);
+    const wantedName = new Map([...part.names].map(([name, inFile]) => [inFile, name]));
+    return {
+      weights: part.prefix,
+      notes: [
+        ...(note === undefined ? [] : [note]),
+        ...(left.length > 0 ? [`${source}: left out, as no weights: ${left.join(", ")}`] : []),
+      ],
+      async write(target) {
+        let progress: ReturnType<typeof startProgress> | undefined;
+        let shown = 0;
+        await convertToSafetensors(source, target, {
+          ...options,
+          dtype,
+          metadata: { format: "pt" },
+          keep: (name) => wantedName.has(name),
+          rename: (name) => wantedName.get(name)!,
+          onProgress: ({ bytesWritten, bytesTotal }) => {
+            progress ??= startProgress(`convert ${what} (MB)`, Math.ceil(bytesTotal / MEGABYTE));
+            const megabytes = Math.ceil(bytesWritten / MEGABYTE);
+            if (megabytes > shown) progress.update(megabytes);
+            shown = megabytes;
+          },
+        });
+        progress?.stop();
+      },
     };
-    const lines = Object.entries(problems).flatMap(([problem, list]) =>
-      list.length === 0
-        ? []
-        : [`  ${list.length} ${problem}: ${list.slice(0, LISTED).join(", ")}${list.length > LISTED ? ", …" : ""}`],
-    );
-    if (lines.length > 0)
-      throw new TensorARError(`${source} is not ${what}:\n${lines.join("\n")}\nname the model that it holds`);
   } finally {
     await file.close();
   }
+}
+
+/**
+ * What stands beside the wanted tensors and can't be weights: integers, single numbers, and types that are not read.
+ * @throws TensorARError where weights are there that the model does not have: it is another model
+ */
+function extras(file: CheckpointFile, { of, ...chosen }: Part, { source, what, ignored }: Conversion): string[] {
+  const part = of ?? chosen;
+  const used = new Set(part.names.values());
+  const left: string[] = [];
+  const unexpected: string[] = [];
+  for (const name of file.names) {
+    const own = name.slice(part.prefix.length);
+    if (!name.startsWith(part.prefix) || used.has(name) || ignored.test(own) || isOptimizer(own) || isAveraged(own))
+      continue;
+    const type = file.unreadable.get(name);
+    const { dtype = type, shape = [] } = type === undefined ? file.info(name) : {};
+    const isWeight = type === undefined && shape.length > 0 && /float/.test(dtype!);
+    (isWeight ? unexpected : left).push(`"${own}" ${isWeight ? `[${shape}]` : `(${dtype})`}`);
+  }
+  if (unexpected.length === 0)
+    return left.length > LISTED ? [...left.slice(0, LISTED), `… (${left.length} in all)`] : left;
+  throw new TensorARError(
+    `${source} is not ${what}:\n  ${unexpected.length} unexpected: ${unexpected.slice(0, LISTED).join(", ")}` +
+      `${unexpected.length > LISTED ? ", …" : ""}\nname the model that it holds`,
+  );
 }

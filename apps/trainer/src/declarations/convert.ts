@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { CommandDefinition } from "../command";
 import { FAMILY_NAMES } from "../conversion/family-names";
+import { overwriteSetting } from "./settings";
 
 const schema = z.strictObject({
   from: z.enum(FAMILY_NAMES).describe("original repository"),
@@ -17,11 +18,25 @@ const schema = z.strictObject({
     .string()
     .optional()
     .describe("which of its tokenizers that is, or a JSON file; the usual one when left out"),
-  imageSize: z.int().positive().optional().describe("pixels; taken from the checkpoint's file name when left out"),
+  weights: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      "where a checkpoint holds several: ema (their moving average), model, or a key; as the original when left out",
+    ),
+  root: z.string().optional().describe("keys that lead to the weights, joined by dots; searched for when left out"),
+  stripPrefix: z.string().min(1).optional().describe("what the names of the weights begin with, such as gpt."),
+  imageSize: z
+    .int()
+    .positive()
+    .optional()
+    .describe("pixels; when left out, what the checkpoint's file name says, such as _256 or img256"),
   precision: z
     .enum(["float32", "float16", "bfloat16"])
     .optional()
     .describe("number format of the new files; as it was when left out"),
+  ...overwriteSetting,
   out: z.string().describe("folder to write: the model, and the tokenizer in tokenizer/"),
 });
 

@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { castTensor } from "@tensorar/checkpoint";
 import { type NpzFile, openNpz, writeNpz } from "@tensorar/checkpoint/node";
 import { TensorARError } from "@tensorar/core";
 import {
@@ -95,7 +96,7 @@ export async function readSums(path: string): Promise<ReconstructionSums> {
 }
 
 const values = async (file: NpzFile, name: string): Promise<Float64Array> =>
-  Float64Array.from((await file.read(name)).data as Float64Array, Number);
+  castTensor(await file.read(name), "float64").data as Float64Array;
 
 /**
  * Sums of all images from those of parts.

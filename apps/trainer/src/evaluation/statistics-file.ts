@@ -1,3 +1,4 @@
+import { castTensor } from "@tensorar/checkpoint";
 import { type NpzFile, openNpz, writeNpz } from "@tensorar/checkpoint/node";
 import { TensorARError } from "@tensorar/core";
 import {
@@ -34,7 +35,7 @@ export async function readStatistics(path: string): Promise<InceptionStatistics 
     const pooled = await gaussian(path, file, "mu", "sigma");
     if (!pooled) return undefined;
     const spatial = await gaussian(path, file, "mu_s", "sigma_s");
-    const count = file.names.includes(COUNT) ? Number((await file.read(COUNT)).data[0]) : undefined;
+    const count = file.names.includes(COUNT) ? (await numbers(path, file, COUNT))[0] : undefined;
     const score = await scoreSums(path, file);
     return { count, pooled, spatial, score, features: await featuresOf(path, file), notes: [] };
   } finally {
@@ -44,21 +45,24 @@ export async function readStatistics(path: string): Promise<InceptionStatistics 
 
 async function gaussian(path: string, file: NpzFile, mu: string, sigma: string): Promise<Gaussian | undefined> {
   if (!file.names.includes(mu) || !file.names.includes(sigma)) return undefined;
-  const [mean, covariance] = [await file.read(mu), await file.read(sigma)];
-  const dims = mean.shape[0];
-  if (mean.shape.length !== 1 || covariance.shape.join() !== [dims, dims].join())
-    throw new TensorARError(
-      `${path}: ${mu} [${mean.shape}] and ${sigma} [${covariance.shape}] do not fit; fetch it again`,
-    );
-  return {
-    mean: Float64Array.from(mean.data as Float64Array),
-    covariance: Float64Array.from(covariance.data as Float64Array),
-  };
+  const [mean, covariance] = [file.info(mu).shape, file.info(sigma).shape]; // before they are read: they can be large
+  const dims = mean[0];
+  if (mean.length !== 1 || covariance.join() !== [dims, dims].join())
+    throw new TensorARError(`${path}: ${mu} [${mean}] and ${sigma} [${covariance}] do not fit; fetch it again`);
+  return { mean: await numbers(path, file, mu), covariance: await numbers(path, file, sigma) };
+}
+
+/** An array as float64, whatever numbers it holds. @throws TensorARError for one that is not finite */
+async function numbers(path: string, file: NpzFile, name: string): Promise<Float64Array> {
+  const { data } = castTensor(await file.read(name), "float64");
+  const at = (data as Float64Array).findIndex((value) => !Number.isFinite(value));
+  if (at < 0) return data as Float64Array;
+  throw new TensorARError(`${path}: element ${at} of ${name} is ${data[at]}; compute the statistics again`);
 }
 
 async function scoreSums(path: string, file: NpzFile): Promise<InceptionScoreSums | undefined> {
   if (!Object.values(SCORE).every((name) => file.names.includes(name))) return undefined;
-  const read = async (name: string) => Float64Array.from((await file.read(name)).data as Float64Array, Number);
+  const read = (name: string) => numbers(path, file, name);
   const [first = -1, splitSize = 0] = await read(SCORE.place);
   const [counts, marginals, logs] = [await read(SCORE.counts), await read(SCORE.marginals), await read(SCORE.logs)];
   const classes = marginals.length / counts.length;
