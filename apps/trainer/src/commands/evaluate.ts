@@ -7,6 +7,7 @@ import { loadModel } from "@tensorar/model/node";
 import { TOKENIZER_KINDS } from "@tensorar/tokenizer";
 import { loadTokenizer } from "@tensorar/tokenizer/node";
 import type { CommandBody } from "../command";
+import { fitCodes } from "../conditions/fit-codes";
 import { trainingConditions } from "../conditions/training-conditions";
 import type { Settings } from "../declarations/evaluate";
 import { chooseEngine } from "../engine/choose-engine";
@@ -111,7 +112,8 @@ async function refinementOf(dir: string) {
 
 async function calibration(modelDir: string, codesDir: string, engine: Engine, settings: Settings) {
   const model = await loadModel(modelDir);
-  const codes = await loadCodes(codesDir);
+  const { codes, note } = fitCodes(model, modelDir, await loadCodes(codesDir), codesDir);
+  if (note !== undefined) console.log(note);
   const conditions = await trainingConditions(model, modelDir, codes, settings.captions);
   return calibrate(model, codes, conditions, engine, settings.images, settings.seed);
 }

@@ -1,12 +1,13 @@
 import { TensorARError } from "@tensorar/core";
-import { loadModel, type ModelDescription, type ModelFolder, modelOf, saveModel } from "@tensorar/model/node";
+import { loadModel, type ModelDescription, modelOf, saveModel } from "@tensorar/model/node";
 import { type NoiseSchedule, noiseRates } from "@tensorar/noise";
 import type { CommandBody } from "../command";
+import { fitCodes } from "../conditions/fit-codes";
 import { copyPromptTokenizer, takesPrompts } from "../conditions/prompts";
 import { trainingConditions } from "../conditions/training-conditions";
 import type { Settings } from "../declarations/finetune";
 import { chooseEngine } from "../engine/choose-engine";
-import { type Codes, loadCodes } from "../folders/codes-folder";
+import { loadCodes } from "../folders/codes-folder";
 import { hostParams } from "../folders/host-params";
 import { arTask } from "../training/ar-task";
 import { pinRecipe } from "../training/recipe";
@@ -22,29 +23,10 @@ function scheduleOf(noise: Settings["noise"], rate: number | undefined): NoiseSc
   return { kind: noise };
 }
 
-/** @throws TensorARError when a model can't be trained on these codes */
-export function checkFit(base: ModelFolder, baseDir: string, codes: Codes, codesDir: string): void {
-  const { vocabSize, tokens, nullCondition, condition } = modelOf(base).backbone; // classes are 0 … nullCondition - 1
-  const rows: [string, number, number][] = [
-    ["codes in the codebook", vocabSize, codes.vocabSize],
-    ["tokens an image", tokens, codes.grid[0] * codes.grid[1]],
-    ...("dtype" in condition && nullCondition >= 0
-      ? [["classes", nullCondition, codes.classes.length] as [string, number, number]]
-      : []),
-  ];
-  for (const [what, model, data] of rows) {
-    if (model !== data)
-      throw new TensorARError(
-        `${baseDir} was made for ${model} ${what}, ${codesDir} has ${data}; use the codes that it was trained on`,
-      );
-  }
-}
-
 export const command: CommandBody<Settings> = {
   async run(settings, signal) {
-    const codes = await loadCodes(settings.codes);
     const base = await loadModel(settings.base);
-    checkFit(base, settings.base, codes, settings.codes);
+    const { codes, note } = fitCodes(base, settings.base, await loadCodes(settings.codes), settings.codes);
     const rates = noiseRates(scheduleOf(settings.noise, settings.noiseRate), settings.windowSize);
     const { tensors, ...description } = base;
     const attached: ModelDescription = {
@@ -55,6 +37,7 @@ export const command: CommandBody<Settings> = {
     };
     const model = modelOf(attached);
     refuseOverwrite(settings.out, settings.resume);
+    if (note !== undefined) console.log(note);
     await pinRecipe(settings.out, recipeOf(settings), settings.resume);
     const engine = await chooseEngine(settings.engine, settings.threads);
     const initial = { ...tensors, ...hostParams(model.initModules(settings.seed)) };

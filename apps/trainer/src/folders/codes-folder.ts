@@ -2,7 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { TensorData } from "@tensorar/checkpoint";
 import { readSafetensors, writeSafetensors } from "@tensorar/checkpoint/node";
-import { TensorARError } from "@tensorar/core";
+import { quote, TensorARError } from "@tensorar/core";
 import { writeFileAtomic } from "@tensorar/core/node";
 import { z } from "zod";
 import { readChecked } from "./checked-json";
@@ -76,5 +76,21 @@ export async function loadCodes(dir: string): Promise<Codes> {
     throw new TensorARError(
       `${file}: code ${bad} is outside [0, ${description.vocabSize}); write it again with \`tensorar codes\``,
     );
+  expectRange(`${file}: label`, labels, description.classes.length);
+  for (const [name, rows] of Object.entries({ train, validation }))
+    expectRange(`${file}: row of ${name}`, rows, description.count);
+  const { classes } = description;
+  const twice =
+    new Set(classes).size === classes.length ? undefined : classes.find((name, i) => classes.indexOf(name) !== i);
+  if (twice !== undefined)
+    throw new TensorARError(
+      `${join(dir, "codes.json")}: two classes are named ${quote(twice)}; write it again with other names`,
+    );
   return { ...description, codes, labels, train, validation };
+}
+
+function expectRange(what: string, values: Int32Array, end: number): void {
+  const bad = values.find((value) => value < 0 || value >= end);
+  if (bad !== undefined)
+    throw new TensorARError(`${what} ${bad} is outside [0, ${end}); write it again with \`tensorar codes\``);
 }
