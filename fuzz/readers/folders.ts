@@ -11,12 +11,12 @@ import { pairs, prompts, rar, text } from "../../apps/exporter/test/tiny-familie
 import { backbone, writeModel, writeTinyTokenizer } from "../../apps/exporter/test/tiny-folders";
 import { openDataset } from "../../apps/trainer/src/data/dataset";
 import { loadCodes } from "../../apps/trainer/src/folders/codes-folder";
-import { loadSamples, saveSamples } from "../../apps/trainer/src/folders/samples-folder";
 import { loadNewestCheckpoint, saveCheckpoint } from "../../apps/trainer/src/training/checkpoint";
 import { appendLog, readLog } from "../../apps/trainer/src/training/run-log";
 import { writeTinyCodes } from "../../apps/trainer/test/tiny-codes";
 import { expectRight, type Reader } from "../lib/reader";
 import { writeDataset } from "./images";
+import { samplesReader } from "./samples";
 
 const TEXT_TOKENIZER = fileURLToPath(new URL("../../packages/testing/reference/t5/t5_tokenizer", import.meta.url));
 
@@ -27,15 +27,6 @@ const MODELS = [
   ["janus", "janus", prompts],
   ["magvit2", "magvit2", pairs],
 ] as const;
-
-export const writeSamples = (dir: string): Promise<void> =>
-  saveSamples(dir, {
-    ...{ count: 3, imageSize: 4, windowSize: 2, grid: [2, 2], classes: ["a", "b"], settings: { seed: 1 } },
-    images: new Uint8Array(3 * 4 * 4 * 3).fill(100),
-    labels: Int32Array.of(0, 1, 0),
-    codes: new Int32Array(3 * 4).fill(2),
-    trace: new Int32Array(3 * 4 * 2).fill(2),
-  });
 
 export const folderReaders: readonly Reader[] = [
   {
@@ -105,17 +96,7 @@ export const folderReaders: readonly Reader[] = [
       );
     },
   },
-  {
-    name: "samples",
-    seeds: (dir) => writeSamples(join(dir, "samples")),
-    async read(path) {
-      const { images, count, imageSize, labels, codes, trace, grid, windowSize, classes } = await loadSamples(path);
-      const tokens = grid[0] * grid[1];
-      expectRight(images.length === count * imageSize ** 2 * 3, "images do not fit");
-      expectRight(labels.length === count && labels.every((label) => label < classes.length), "labels do not fit");
-      expectRight(codes.length === count * tokens && trace.length === codes.length * windowSize, "codes do not fit");
-    },
-  },
+  samplesReader,
   {
     name: "dataset",
     seeds: (dir) => writeDataset(dir),

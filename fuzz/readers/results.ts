@@ -20,7 +20,7 @@ import {
 import { genEvalPage } from "../../apps/trainer/src/report/geneval-page";
 import { openRunFolder } from "../../apps/trainer/src/report/run-folder";
 import { expectRight, type Reader } from "../lib/reader";
-import { writeSamples } from "./folders";
+import { writeTinySamples } from "./samples";
 
 const json = (path: string, value: unknown): Promise<void> => writeFile(path, JSON.stringify(value, null, 2));
 const lines = (path: string, values: readonly unknown[]): Promise<void> =>
@@ -140,7 +140,7 @@ export const resultReaders: readonly Reader[] = [
       const run = join(dir, "run");
       for (const folder of ["samples", "evaluations", "export", "training/base"])
         await mkdir(join(run, folder), { recursive: true });
-      await writeSamples(join(run, "samples", "base"));
+      await writeTinySamples(join(run, "samples", "base"));
       await json(join(run, "evaluations", "base.json"), {
         ...{ settings: {}, frechet: 3.5, precision: 0.5, recall: 0.25 },
         refinement: { flipRate: 0.1, draftAccuracy: [0.5, null], grid: [2, 2] },
