@@ -83,7 +83,7 @@ export const resultReaders: readonly Reader[] = [
       const out = join(dir, "results");
       await openResults(out, RECIPE, false);
       await lines(join(out, "images.jsonl"), RESULTS);
-      await writeResults(out, reportOf(RECIPE, RESULTS as unknown as GenEvalReport["images"]));
+      await writeResults(out, reportOf(RECIPE, RESULTS as unknown as GenEvalReport["images"], []));
     },
     async read(path) {
       await openResults(path, RECIPE, true);
