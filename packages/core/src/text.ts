@@ -1,4 +1,5 @@
 import { quote, TensorARError } from "./errors";
+import { RECOGNIZED_BYTES, recognize } from "./recognize";
 
 /**
  * Bytes of a text that a person or another program wrote: UTF-8, or UTF-16 with a byte order mark. The mark is left out.
@@ -65,20 +66,43 @@ export function splitLines(text: string): string[] {
   return lines;
 }
 
+/** Lists and objects within one another that a JSON text may have: nothing here nests deeper, and such texts are made to harm. */
+const MAX_DEPTH = 100;
+
 /**
  * The value of a JSON text, decoded as {@link decodeText} says.
  *
  * @param where what the error names
- * @throws TensorARError naming `where` and the place, when it is not JSON
+ * @throws TensorARError naming `where` and the place, when it is not JSON, or nests deeper than 100
  */
 export function parseJson(contents: Uint8Array | string, where: string): unknown {
   const text = typeof contents === "string" ? contents.replace(/^\ufeff/, "") : decodeText(contents, where);
+  if (depthOf(text) > MAX_DEPTH)
+    throw new TensorARError(`${where}: its lists and objects nest deeper than ${MAX_DEPTH}`, { code: "limit" });
   try {
     return JSON.parse(text);
   } catch (cause) {
-    const { message } = cause as Error;
-    throw new TensorARError(`${where}: not valid JSON (${message}); it begins with ${quote(text.slice(0, 40))}`, {
-      cause,
-    });
+    const found = recognize(new TextEncoder().encode(text.slice(0, RECOGNIZED_BYTES)));
+    const what =
+      found === undefined || found.kind === "json" || found.kind === "text"
+        ? `${(cause as Error).message}; it begins with ${quote(text.slice(0, 40))}`
+        : `it is ${found.what}; ${found.remedy}`;
+    throw new TensorARError(`${where}: not valid JSON: ${what}`, { cause });
   }
+}
+
+/** The deepest nesting of brackets outside of strings. */
+function depthOf(json: string): number {
+  let depth = 0;
+  let deepest = 0;
+  let inString = false;
+  for (let i = 0; i < json.length; i++) {
+    const code = json.charCodeAt(i);
+    if (inString && code === 0x5c) i++;
+    else if (code === 0x22) inString = !inString;
+    else if (inString) continue;
+    else if (code === 0x5b || code === 0x7b) deepest = Math.max(deepest, ++depth);
+    else if (code === 0x5d || code === 0x7d) depth--;
+  }
+  return deepest;
 }

@@ -48,5 +48,8 @@ test.each([
 test("JSON may begin with a mark, and is named where it is none", () => {
   expect(parseJson(utf8('\ufeff{"a": 1}'), "a.json")).toEqual({ a: 1 });
   expect(parseJson('\ufeff{"a": 1}', "a.json")).toEqual({ a: 1 });
-  expect(() => parseJson("<!DOCTYPE html>", "a.json")).toThrow(/^a\.json: not valid JSON .*<!DOCTYPE html>/);
+  expect(parseJson(`${"[".repeat(100)}"[[{"${"]".repeat(100)}`, "a.json")).toHaveLength(1);
+  expect(() => parseJson("[".repeat(10e6), "a.json")).toThrow(/^a\.json: .*nest deeper than 100/);
+  expect(() => parseJson('{"a": 1', "a.json")).toThrow(/^a\.json: not valid JSON: .*it begins with "{\\"a\\": 1"/);
+  expect(() => parseJson("<!DOCTYPE html>", "a.json")).toThrow(/^a\.json: not valid JSON: it is a web page/);
 });

@@ -49,7 +49,7 @@ test("what a server gives instead is said", async () => {
   const giving = (body: string | null, status: number) => ({ fetch: async () => new Response(body, { status }) });
   const url = "https://host/x";
   await expect(fetchManifest(url, giving(null, 404))).rejects.toThrow(`${url}/config.json: the server answers 404`);
-  await expect(fetchManifest(url, giving("<!doctype html>", 200))).rejects.toThrow(/not valid JSON.*<!doctype/);
+  await expect(fetchManifest(url, giving("<!doctype html>", 200))).rejects.toThrow(/not valid JSON: it is a web page/);
   const down = { fetch: () => Promise.reject(new TypeError("fetch failed")) };
   await expect(fetchManifest(url, down)).rejects.toThrow(`${url}/config.json: fetch failed; check the address`);
   const signal = AbortSignal.abort();
