@@ -7,6 +7,8 @@ export interface Import {
   readonly line: number;
   /** As written, e.g. `@tensorar/noise` or `./windows`. */
   readonly specifier: string;
+  /** Loaded by a call, when it runs. */
+  readonly later: boolean;
 }
 
 /** What the TypeScript files under `folder` import when they run: type-only imports leave no trace and are left out. */
@@ -16,12 +18,15 @@ export function runtimeImports(folder: string): Import[] {
     .flatMap((name) => importsOf(join(folder, name)));
 }
 
-/** What a module and the files that it reaches by relative paths import when they run. */
-export function reachableImports(entry: string): Import[] {
+/**
+ * What a module and the files that it reaches by relative paths import when they run; `static`: only what is imported as soon as
+ * the module is, without `import()`.
+ */
+export function reachableImports(entry: string, { static: atOnce = false } = {}): Import[] {
   const found = new Map<string, Import[]>();
   const visit = (file: string): void => {
     if (found.has(file)) return;
-    const imports = importsOf(file);
+    const imports = importsOf(file).filter((each) => !(atOnce && each.later));
     found.set(file, imports);
     for (const { specifier } of imports) {
       if (specifier.startsWith(".")) visit(`${join(file, "..", specifier)}.ts`);
@@ -39,7 +44,7 @@ function importsOf(file: string): Import[] {
     const specifier = loadedBy(node);
     if (specifier && ts.isStringLiteralLike(specifier)) {
       const { line } = source.getLineAndCharacterOfPosition(specifier.getStart(source));
-      found.push({ file, line: line + 1, specifier: specifier.text });
+      found.push({ file, line: line + 1, specifier: specifier.text, later: ts.isCallExpression(node) });
     }
     ts.forEachChild(node, visit);
   };

@@ -14,6 +14,7 @@ const ALLOWED: Readonly<
   Record<string, { own: readonly string[]; libraries: "none" | "declared" | "declared, no tfjs" }>
 > = {
   "packages/core": { own: [], libraries: "none" },
+  "packages/cli": { own: ["core"], libraries: "declared, no tfjs" },
   "packages/noise": { own: ["core"], libraries: "none" },
   "packages/checkpoint": { own: ["core"], libraries: "none" },
   "packages/manifest": { own: ["core"], libraries: "declared, no tfjs" },

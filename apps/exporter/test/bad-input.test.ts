@@ -109,11 +109,11 @@ test("flags that are unknown, missing or make no sense", async () => {
     refused("verify", at("model"), "--seed", "x"),
     refused("verfiy"),
   ]);
-  expect(unknown).toContain("unknown option '--bathc'");
-  expect(missing).toContain("'--tokenizer <dir>' not specified");
-  expect(batch).toContain("must be a whole number from 1 on");
-  expect(seed).toContain("must be a whole number from 0 on");
-  expect(command).toContain("unknown command 'verfiy'");
+  expect(unknown).toContain("unknown flag --bathc; did you mean --batch?");
+  expect(missing).toContain("missing required --tokenizer, --out");
+  expect(batch).toContain('--batch "0": must be a whole number from 1 to 65536');
+  expect(seed).toContain('--seed "x": must be a whole number from 0 to 2147483647');
+  expect(command).toContain('unknown command "verfiy"; did you mean verify?');
 });
 
 const mounted = await (async () => {

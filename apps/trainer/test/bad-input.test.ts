@@ -1,8 +1,8 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { readSettings } from "@tensorar/cli";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { parseSettings } from "../src/command";
 import { sampleCommand } from "../src/declarations/sample";
 import { runCli } from "./run-cli";
 import { writeTinyCodes } from "./tiny-codes";
@@ -43,8 +43,7 @@ test("a value of the wrong kind names key, value and flag", async () => {
     "--steps",
     "many",
   ]);
-  expect(output).toContain('"steps"');
-  expect(output).toContain("--steps");
+  expect(output).toContain('--steps "many": must be a whole number from 1 to 2147483647');
 });
 
 test("flags override the config file", async () => {
@@ -117,11 +116,11 @@ test("a model folder that is not there", async () => {
   expect(output).toContain(join(dir, "missing", "config.json"));
 });
 
-test("a preset fills in what is not given, and only that", () => {
-  const given = { model: "m", tokenizer: "t", out: "o", preset: "rar-l", count: 7 };
-  const settings = parseSettings(sampleCommand.schema, "flags", { ...sampleCommand.defaults!(given), ...given });
+test("a preset fills in what is not given, and only that", async () => {
+  const given = ["--model", "m", "--tokenizer", "t", "--out", "o", "--count", "7"];
+  const settings = await readSettings(sampleCommand, [...given, "--preset", "rar-l"]);
   expect(settings).toMatchObject({ guidance: "power-cosine", scale: 15.5, power: 2.5, temperature: 1.02, count: 7 });
-  const unknown = { ...given, preset: "rar-xs" };
-  const complete = { ...sampleCommand.defaults!(unknown), ...unknown };
-  expect(() => parseSettings(sampleCommand.schema, "flags", complete)).toThrow(/"preset" = "rar-xs".*rar-xxl/s);
+  await expect(readSettings(sampleCommand, [...given, "--preset", "rar-xs"])).rejects.toThrow(
+    /--preset "rar-xs": must be one of .*rar-xxl/,
+  );
 });

@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { openNpz } from "@tensorar/checkpoint/node";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { parseSettings } from "../src/command";
 import { command } from "../src/commands/sample";
 import { sampleCommand } from "../src/declarations/sample";
 import { openSamples } from "../src/folders/samples-folder";
@@ -31,7 +30,7 @@ afterAll(() => vi.restoreAllMocks());
 
 async function sample(name: string, settings: Record<string, unknown> = {}, signal = new AbortController().signal) {
   lines.length = 0;
-  await command.run(parseSettings(sampleCommand.schema, "flags", { ...base, out: path(name), ...settings }), signal);
+  await command.run(sampleCommand.schema.parse({ ...base, out: path(name), ...settings }), signal);
   return lines.join("\n");
 }
 

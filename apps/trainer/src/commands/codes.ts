@@ -1,13 +1,13 @@
+import type { CommandBody } from "@tensorar/cli";
+import { startProgress } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
 import { codebookUsage } from "@tensorar/metrics";
 import { TOKENIZER_KINDS } from "@tensorar/tokenizer";
 import { loadTokenizer } from "@tensorar/tokenizer/node";
-import type { CommandBody } from "../command";
 import { openDataset } from "../data/dataset";
 import type { Settings } from "../declarations/codes";
 import { chooseEngine } from "../engine/choose-engine";
 import { saveCodes } from "../folders/codes-folder";
-import { startProgress } from "../progress";
 import { openTokenizer } from "../tokenizer-runner";
 
 export const command: CommandBody<Settings> = {
@@ -23,7 +23,7 @@ export const command: CommandBody<Settings> = {
     const { grid, codebookSize } = tokenizer;
     const tokens = grid[0] * grid[1];
     const codes = new Int32Array(dataset.count * tokens);
-    const progress = startProgress("codes", dataset.count);
+    const progress = startProgress("codes", dataset.count, "images");
     for (let start = 0; start < dataset.count; start += settings.batchSize) {
       if (signal.aborted) throw new TensorARError("stopped; nothing was written");
       const indices = Array.from({ length: Math.min(settings.batchSize, dataset.count - start) }, (_, i) => start + i);

@@ -1,12 +1,12 @@
 import { mkdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { WantedShapes } from "@tensorar/checkpoint";
+import type { CommandBody } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
 import { openOutputFolder, writeFileAtomic } from "@tensorar/core/node";
 import { TOKENIZER_FILES } from "@tensorar/text/node";
 import { createTokenizer, type TokenizerSpec } from "@tensorar/tokenizer";
 import { z } from "zod";
-import type { CommandBody } from "../command";
 import { copyPromptTokenizer, takesPrompts } from "../conditions/prompts";
 import { type CheckedConversion, checkConversion } from "../conversion/convert-tensors";
 import { FAMILIES, type Family, type WeightsKind } from "../conversion/families";

@@ -1,5 +1,6 @@
+import type { CommandBody } from "@tensorar/cli";
+import { startProgress } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
-import type { CommandBody } from "../command";
 import { csvSource } from "../data/csv-source";
 import { emojiSource } from "../data/emoji";
 import { folderSource } from "../data/folder-source";
@@ -9,7 +10,6 @@ import { webDatasetSource } from "../data/webdataset-source";
 import type { Settings } from "../declarations/data";
 import { describeLeftOut } from "../input/left-out";
 import { imageOptions } from "../input/limits";
-import { startProgress } from "../progress";
 
 function onePath({ source, path }: Settings): string {
   if (path.length !== 1) throw new TensorARError(`--source ${source} takes one --path, got ${path.length}`);
@@ -35,7 +35,7 @@ function emoji({ path, classNames }: Settings): Promise<ImageSource> {
 export const command: CommandBody<Settings> = {
   async run(settings, signal) {
     const source = await sourceOf(settings);
-    const progress = startProgress("images", source.total ?? 0);
+    const progress = startProgress("data", source.total, "images");
     const { out, size, validationShare } = settings;
     const info = await prepareDataset(source, {
       ...{ out, size, validationShare, signal },

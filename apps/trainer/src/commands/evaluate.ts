@@ -1,12 +1,12 @@
 import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
+import type { CommandBody } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
 import { writeFileAtomic } from "@tensorar/core/node";
 import { createRefinement } from "@tensorar/metrics";
 import { loadModel } from "@tensorar/model/node";
 import { TOKENIZER_KINDS } from "@tensorar/tokenizer";
 import { loadTokenizer } from "@tensorar/tokenizer/node";
-import type { CommandBody } from "../command";
 import { fitCodes } from "../conditions/fit-codes";
 import { trainingConditions } from "../conditions/training-conditions";
 import type { Settings } from "../declarations/evaluate";

@@ -1,7 +1,7 @@
+import type { CommandBody } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
 import { loadModel, type ModelDescription, modelOf, saveModel } from "@tensorar/model/node";
 import { type NoiseSchedule, noiseRates } from "@tensorar/noise";
-import type { CommandBody } from "../command";
 import { fitCodes } from "../conditions/fit-codes";
 import { copyPromptTokenizer, takesPrompts } from "../conditions/prompts";
 import { trainingConditions } from "../conditions/training-conditions";

@@ -1,8 +1,8 @@
 import { join } from "node:path";
+import type { CommandBody } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
 import { writeFileAtomic } from "@tensorar/core/node";
 import { GENEVAL_COLORS, type GenEvalPrompt } from "@tensorar/metrics";
-import type { CommandBody } from "../command";
 import type { Settings } from "../declarations/geneval";
 import { openColors, readColorsFile } from "../geneval/colors-file";
 import { classesOf, openDetector, readDetectorFile } from "../geneval/detector-file";

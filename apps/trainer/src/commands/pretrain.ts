@@ -1,6 +1,6 @@
+import type { CommandBody } from "@tensorar/cli";
 import { initLlamaGen, type LlamaGenConfig } from "@tensorar/model";
 import { type ModelDescription, modelOf, saveModel } from "@tensorar/model/node";
-import type { CommandBody } from "../command";
 import { classConditions } from "../conditions/training-conditions";
 import type { Settings } from "../declarations/pretrain";
 import { chooseEngine } from "../engine/choose-engine";

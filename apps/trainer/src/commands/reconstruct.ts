@@ -2,6 +2,8 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { TensorData } from "@tensorar/checkpoint";
 import { writeNpz } from "@tensorar/checkpoint/node";
+import type { CommandBody } from "@tensorar/cli";
+import { startProgress } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
 import { writeFileAtomic } from "@tensorar/core/node";
 import { createCodebookCounts, createMean, createMoments, psnr, ssim } from "@tensorar/metrics";
@@ -10,7 +12,6 @@ import { loadLpips } from "@tensorar/metrics/node";
 import { TOKENIZER_KINDS } from "@tensorar/tokenizer";
 import { loadTokenizer } from "@tensorar/tokenizer/node";
 import * as tf from "@tensorflow/tfjs-core";
-import type { CommandBody } from "../command";
 import type { Settings } from "../declarations/reconstruct";
 import { chooseEngine } from "../engine/choose-engine";
 import type { Engine } from "../engine/engine";
@@ -21,7 +22,6 @@ import { imageGrid, savePng } from "../images/grid";
 import { toFloatImages } from "../images/pixels";
 import { describeCounts, type LeftOut } from "../input/left-out";
 import { imageOptions } from "../input/limits";
-import { startProgress } from "../progress";
 import { openTokenizer, type TokenizerRunner, tensorsOf } from "../tokenizer-runner";
 
 const BYTES = 255;
@@ -70,7 +70,7 @@ async function reconstruct(
     ...(settings.inception !== undefined && { inception: await openInception(settings.inception, engine) }),
   };
   const sums = newSums(networks, size);
-  const progress = startProgress("reconstruct", total);
+  const progress = startProgress("reconstruct", total, "images");
   const shown: Uint8Array[] = [];
   let done = 0;
   const rows = async function* () {

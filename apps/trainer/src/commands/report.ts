@@ -1,6 +1,6 @@
 import { join } from "node:path";
+import type { CommandBody } from "@tensorar/cli";
 import { writeFileAtomic } from "@tensorar/core/node";
-import type { CommandBody } from "../command";
 import type { Settings } from "../declarations/report";
 import { chooseEngine } from "../engine/choose-engine";
 import { buildReport } from "../report/build-report";

@@ -1,10 +1,11 @@
 import { mkdir } from "node:fs/promises";
+import type { CommandBody } from "@tensorar/cli";
+import { startProgress } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
 import { fileError, openOutputFolder, withLock } from "@tensorar/core/node";
 import { loadModel, type ModelFolder, modelOf } from "@tensorar/model/node";
 import { createTokenizer, TOKENIZER_KINDS, type TokenizerKind } from "@tensorar/tokenizer";
 import { loadTokenizer, type TokenizerFolder } from "@tensorar/tokenizer/node";
-import type { CommandBody } from "../command";
 import { type SamplingConditions, samplingConditions } from "../conditions/sampling-conditions";
 import type { Settings } from "../declarations/sample";
 import { openDecoder } from "../decoder-runner";
@@ -13,7 +14,6 @@ import { hashFile, hashTensors } from "../fingerprints";
 import { gridPath, SAMPLES_ENTRIES, type SamplesDescription } from "../folders/samples-manifest";
 import { completeSamples, type Forms, writePngs } from "../folders/samples-pictures";
 import { beginSamples, continueSamples, expectSamples, type SamplesWriter } from "../folders/samples-writer";
-import { startProgress } from "../progress";
 import { sampleAhead, sampleBatch } from "../sampling";
 import { type Sampling, samplingOf } from "../sampling-options";
 import { openTokenizer } from "../tokenizer-runner";
@@ -153,14 +153,10 @@ async function draw(work: Work, samples: SamplesWriter, signal: AbortSignal): Pr
 
 /** Progress over images; those of the batch in work count by the share of it that is drawn, but for its decoding. */
 function startImages(count: number, stored: number) {
-  const progress = startProgress("sample", count, stored);
-  const begun = performance.now();
+  const progress = startProgress("sample", count, "images", stored);
   let [finished, drawing, drawingMs] = [0, 0.5, 0];
-  let batchBegun = begun;
-  const update = (images: number) => {
-    const rate = images / ((performance.now() - begun) / 1000);
-    progress.update(Math.min(count, stored + Math.floor(images)), `${rate.toPrecision(2)} images/s`);
-  };
+  let batchBegun = performance.now();
+  const update = (images: number) => progress.update(Math.min(count, stored + images));
   return {
     /** So many images of the batch are drawn. */
     drawn(images: number) {

@@ -1,6 +1,6 @@
+import type { CommandBody } from "@tensorar/cli";
 import { gridOf, initVq, type VqConfig } from "@tensorar/tokenizer";
 import { saveTokenizer } from "@tensorar/tokenizer/node";
-import type { CommandBody } from "../command";
 import { openDataset } from "../data/dataset";
 import type { Settings } from "../declarations/tokenizer";
 import { chooseEngine } from "../engine/choose-engine";

@@ -1,7 +1,7 @@
 import { type CheckpointFile, type FloatDType, isAveraged, isOptimizer, type Part } from "@tensorar/checkpoint";
 import { convertToSafetensors, openCheckpoint } from "@tensorar/checkpoint/node";
+import { startProgress } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
-import { startProgress } from "../progress";
 import { choosePart, type Wanted } from "./choose-part";
 
 const LISTED = 4;
@@ -59,7 +59,7 @@ export async function checkConversion(conversion: Conversion): Promise<CheckedCo
           keep: (name) => wantedName.has(name),
           rename: (name) => wantedName.get(name)!,
           onProgress: ({ bytesWritten, bytesTotal }) => {
-            progress ??= startProgress(`convert ${what} (MB)`, Math.ceil(bytesTotal / MEGABYTE));
+            progress ??= startProgress(`convert ${what}`, Math.ceil(bytesTotal / MEGABYTE), "MB");
             const megabytes = Math.ceil(bytesWritten / MEGABYTE);
             if (megabytes > shown) progress.update(megabytes);
             shown = megabytes;

@@ -1,8 +1,8 @@
 import { stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { downloadFileToCacheDir, listFiles } from "@huggingface/hub";
+import { startProgress } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
-import { startProgress } from "../progress";
 
 const SCHEME = "hf://";
 /** What a repository may hold that converting reads. */
@@ -32,7 +32,7 @@ export async function localSource(source: string | undefined): Promise<string | 
     for await (const { type, path } of listFiles(access)) if (type === "file") paths.push(path);
     const wanted = chooseFiles(paths);
     if (wanted.length === 0) throw new TensorARError(`it holds no weights, only ${paths.join(", ") || "nothing"}`);
-    const progress = startProgress(`download ${repo} (files)`, wanted.length);
+    const progress = startProgress(`download ${repo}`, wanted.length, "files");
     let folder = "";
     for (const [i, path] of wanted.entries()) {
       folder = dirname(await downloadFileToCacheDir({ ...access, path }));

@@ -1,7 +1,7 @@
+import { defineCommand, whole } from "@tensorar/cli";
 import { z } from "zod";
-import type { CommandDefinition } from "../command";
 import { FAMILY_NAMES } from "../conversion/family-names";
-import { overwriteSetting } from "./settings";
+import { LARGEST_SIDE, overwriteSetting } from "./settings";
 
 const schema = z.strictObject({
   from: z.enum(FAMILY_NAMES).describe("original repository"),
@@ -27,9 +27,7 @@ const schema = z.strictObject({
     ),
   root: z.string().optional().describe("keys that lead to the weights, joined by dots; searched for when left out"),
   stripPrefix: z.string().min(1).optional().describe("what the names of the weights begin with, such as gpt."),
-  imageSize: z
-    .int()
-    .positive()
+  imageSize: whole(1, LARGEST_SIDE)
     .optional()
     .describe("pixels; when left out, what the checkpoint's file name says, such as _256 or img256"),
   precision: z
@@ -42,10 +40,10 @@ const schema = z.strictObject({
 
 export type Settings = z.infer<typeof schema>;
 
-export const convertCommand: CommandDefinition<typeof schema.shape> = {
+export const convertCommand = defineCommand({
   name: "convert",
   description: "turn checkpoints of original repositories into folders that all commands take",
   schema,
   argument: "checkpoint",
   load: async () => (await import("../commands/convert")).command,
-};
+});

@@ -1,6 +1,6 @@
+import { defineCommand, whole } from "@tensorar/cli";
 import { z } from "zod";
-import type { CommandDefinition } from "../command";
-import { imageSettings } from "./settings";
+import { imageSettings, LARGEST_SIDE } from "./settings";
 
 const schema = z.strictObject({
   source: z.enum(["emoji", "folder", "webdataset", "csv"]).default("emoji").describe("where the images come from"),
@@ -14,7 +14,7 @@ const schema = z.strictObject({
     .string()
     .optional()
     .describe("text file with one class name a line, in the order of labels; natural order of the names when left out"),
-  size: z.int().positive().default(32).describe("side of the square images, in pixels"),
+  size: whole(1, LARGEST_SIDE).default(32).describe("side of the square images, in pixels"),
   validationShare: z.number().gt(0).lt(1).default(0.1).describe("share of the images held out"),
   ...imageSettings,
   out: z.string().describe("folder to make"),
@@ -22,9 +22,9 @@ const schema = z.strictObject({
 
 export type Settings = z.infer<typeof schema>;
 
-export const dataCommand: CommandDefinition<typeof schema.shape> = {
+export const dataCommand = defineCommand({
   name: "data",
   description: "prepare images: draw the emoji set, or read folders, WebDataset archives or a CSV",
   schema,
   load: async () => (await import("../commands/data")).command,
-};
+});

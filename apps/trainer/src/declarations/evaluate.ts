@@ -1,6 +1,6 @@
+import { defineCommand, LARGEST_BATCH, seedSetting, weights, whole } from "@tensorar/cli";
 import { z } from "zod";
-import type { CommandDefinition } from "../command";
-import { engineSettings, imageSettings, seedSetting, weights } from "./settings";
+import { engineSettings, imageSettings } from "./settings";
 
 const schema = z.strictObject({
   samples: z
@@ -18,22 +18,18 @@ const schema = z.strictObject({
   tokenizer: weights()
     .optional()
     .describe("tokenizer folder whose encoder makes features; not FID, but needs no weights"),
-  neighbours: z
-    .int()
-    .positive()
+  neighbours: whole(1)
     .default(10_000)
     .describe("with --inception: images of each set whose neighbours are compared, for precision, recall and KID"),
-  batchSize: z.int().positive().default(32).describe("with --inception: images at a time"),
+  batchSize: whole(1, LARGEST_BATCH).default(32).describe("with --inception: images at a time"),
   saveStatistics: z.string().optional().describe("with --inception: .npz to write the samples' statistics to"),
-  firstImage: z
-    .int()
-    .nonnegative()
+  firstImage: whole(0)
     .default(0)
     .describe("with --save-statistics: where the samples are a part, the number of images in the parts before it"),
   model: weights().optional().describe("with --codes: the model, to score its predictions on held-out images"),
   codes: z.string().optional().describe("with --model: the folder of codes"),
   captions: z.string().optional().describe("with --codes: features of their captions, as in `finetune`"),
-  images: z.int().positive().default(512).describe("held-out images scored with --model and --codes"),
+  images: whole(1).default(512).describe("held-out images scored with --model and --codes"),
   out: z.string().optional().describe("JSON file for the results"),
   report: z.string().optional().describe("HTML file for the results, with pictures"),
   ...imageSettings,
@@ -43,9 +39,9 @@ const schema = z.strictObject({
 
 export type Settings = z.infer<typeof schema>;
 
-export const evaluateCommand: CommandDefinition<typeof schema.shape> = {
+export const evaluateCommand = defineCommand({
   name: "evaluate",
   description: "compare samples with real images, and score a model's predictions by refinement depth",
   schema,
   load: async () => (await import("../commands/evaluate")).command,
-};
+});

@@ -1,34 +1,27 @@
+import { decimal, defineCommand, positive, weights, whole } from "@tensorar/cli";
 import { z } from "zod";
-import type { CommandDefinition } from "../command";
-import { trainingSettings, weights } from "./settings";
+import { LARGEST_DEPTH, LARGEST_WIDTH, trainingSettings } from "./settings";
 
 const schema = z.strictObject({
   base: weights().describe("folder of the base model"),
   codes: z.string().describe("folder of codes"),
   out: z.string().describe("run folder"),
-  windowSize: z
-    .int()
-    .positive()
+  windowSize: whole(1, LARGEST_WIDTH)
     .default(4)
     .describe("k, tokens in one tensor; 1 goes on training the base model, which is the control"),
-  depth: z.int().positive().default(1).describe("depth of both query transformers"),
+  depth: whole(1, LARGEST_DEPTH).default(1).describe("depth of both query transformers"),
   structure: z.enum(["maps", "gated"]).default("gated").describe("how the output decoder tells its k states apart"),
   noise: z
     .enum(["linear", "sine", "sqrt", "exponential", "none"])
     .default("exponential")
     .describe("schedule of the noise rates β(j)"),
-  noiseRate: z.number().positive().optional().describe("rate of the exponential schedule"),
+  noiseRate: positive(1000).optional().describe("rate of the exponential schedule"),
   inputs: z
     .enum(["noise", "self"])
     .default("noise")
     .describe("training windows: noised truth (the paper), or mixed with the model's own drafts"),
-  selfShare: z
-    .number()
-    .min(0)
-    .max(1)
-    .default(0.5)
-    .describe("with --inputs self: share of entries taken from own drafts"),
-  classDropout: z.number().min(0).max(1).default(0.1).describe("share of conditions replaced by none"),
+  selfShare: decimal(1).default(0.5).describe("with --inputs self: share of entries taken from own drafts"),
+  classDropout: decimal(1).default(0.1).describe("share of conditions replaced by none"),
   captions: z
     .string()
     .optional()
@@ -38,9 +31,9 @@ const schema = z.strictObject({
 
 export type Settings = z.infer<typeof schema>;
 
-export const finetuneCommand: CommandDefinition<typeof schema.shape> = {
+export const finetuneCommand = defineCommand({
   name: "finetune",
   description: "attach TensorAR to a base model and train both",
   schema,
   load: async () => (await import("../commands/finetune")).command,
-};
+});

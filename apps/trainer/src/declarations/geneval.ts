@@ -1,5 +1,5 @@
+import { defineCommand } from "@tensorar/cli";
 import { z } from "zod";
-import type { CommandDefinition } from "../command";
 import { engineSettings, imageSettings } from "./settings";
 
 const schema = z.strictObject({
@@ -22,9 +22,9 @@ const schema = z.strictObject({
 
 export type Settings = z.infer<typeof schema>;
 
-export const genevalCommand: CommandDefinition<typeof schema.shape> = {
+export const genevalCommand = defineCommand({
   name: "geneval",
   description: "score images by GenEval: whether they show the objects that their prompts name",
   schema,
   load: async () => (await import("../commands/geneval")).command,
-};
+});

@@ -1,6 +1,6 @@
+import { defineCommand, weights, whole } from "@tensorar/cli";
 import { z } from "zod";
-import type { CommandDefinition } from "../command";
-import { engineSettings, imageSettings, weights } from "./settings";
+import { batchSizeSetting, engineSettings, imageSettings } from "./settings";
 
 const schema = z.strictObject({
   images: z
@@ -9,11 +9,11 @@ const schema = z.strictObject({
     .describe("images of the tokenizer's size: a prepared data set, a folder or tar of images, or .npz"),
   tokenizer: weights().optional().describe("tokenizer folder"),
   out: z.string().describe("folder to write reconstructions and measures to"),
-  count: z.int().positive().optional().describe("at most so many images; all when left out"),
+  count: whole(1).optional().describe("at most so many images; all when left out"),
   inception: z.string().optional().describe("weights of FID's Inception-v3, for rFID"),
   lpips: z.string().optional().describe("weights of LPIPS (vgg.pth, or safetensors of all of it)"),
   vgg: z.string().optional().describe("with --lpips vgg.pth: weights of torchvision's VGG-16"),
-  batchSize: z.int().positive().default(32).describe("images at a time"),
+  batchSize: batchSizeSetting(32),
   merge: z.array(z.string()).optional().describe("in place of --images: folders of results of parts, to put together"),
   ...imageSettings,
   ...engineSettings,
@@ -21,9 +21,9 @@ const schema = z.strictObject({
 
 export type Settings = z.infer<typeof schema>;
 
-export const reconstructCommand: CommandDefinition<typeof schema.shape> = {
+export const reconstructCommand = defineCommand({
   name: "reconstruct",
   description: "encode and decode images with a tokenizer, and measure what is lost",
   schema,
   load: async () => (await import("../commands/reconstruct")).command,
-};
+});

@@ -1,6 +1,6 @@
+import { defineCommand, weights } from "@tensorar/cli";
 import { z } from "zod";
-import type { CommandDefinition } from "../command";
-import { engineSettings, weights } from "./settings";
+import { engineSettings } from "./settings";
 
 const schema = z.strictObject({
   run: z.string().describe("folder with data/, samples/, evaluations/ and the rest, laid out as `npm run demo` does"),
@@ -11,9 +11,9 @@ const schema = z.strictObject({
 
 export type Settings = z.infer<typeof schema>;
 
-export const reportCommand: CommandDefinition<typeof schema.shape> = {
+export const reportCommand = defineCommand({
   name: "report",
   description: "write one HTML page about a run: pictures, curves, metrics, verdict",
   schema,
   load: async () => (await import("../commands/report")).command,
-};
+});

@@ -1,14 +1,11 @@
+import { defineCommand, LARGEST_BATCH, oneOrMore, positive, seedSetting, weights, whole } from "@tensorar/cli";
 import { type Guidance, PRESETS } from "@tensorar/sampler";
 import { z } from "zod";
-import type { CommandDefinition } from "../command";
-import { engineSettings, seedSetting, weights } from "./settings";
+import { engineSettings, LARGEST_SIDE } from "./settings";
 
-/** One number, or one for each sub-token of models whose tokens consist of several. */
-const perFactor = <T extends z.ZodType<number>>(number: T) => z.union([number, z.array(number).min(1)]);
 const EACH = "; several, with commas, for the sub-tokens of a token";
 
 const MOST_IMAGES = 10_000_000;
-const LARGEST_IMAGE = 8192;
 
 const schema = z.strictObject({
   model: weights().describe("model folder (base or TensorAR)"),
@@ -20,7 +17,7 @@ const schema = z.strictObject({
     .enum(Object.keys(PRESETS) as [string, ...string[]])
     .optional()
     .describe("settings of an original repository, unless they are given"),
-  count: z.int().positive().max(MOST_IMAGES).default(64).describe("images"),
+  count: whole(1, MOST_IMAGES).default(64).describe("images"),
   classes: z.array(z.string()).default([]).describe("class names or indices, used in turn; all classes when left out"),
   prompt: z.string().optional().describe("description of the images, for models conditioned on text"),
   prompts: z.string().optional().describe("text file with one description a line, used in turn"),
@@ -29,46 +26,31 @@ const schema = z.strictObject({
     .enum(["constant", "interval", "power-cosine"])
     .default("constant")
     .describe("kind of classifier-free guidance"),
-  scale: perFactor(z.number().min(1, "guidance begins at 1, which is none"))
-    .default(1)
-    .describe(`guidance scale, 1 or more; 1 is none${EACH}`),
-  interval: z.int().optional().describe("with --guidance interval: last decode step that is guided"),
-  power: z.number().optional().describe("with --guidance power-cosine: its power"),
-  temperature: perFactor(z.number().positive()).default(1).describe(`of final tokens${EACH}`),
-  topK: perFactor(z.int().nonnegative()).default(0).describe(`keep the K most likely codes; 0 keeps all${EACH}`),
-  topP: perFactor(z.number().gt(0).max(1))
-    .default(1)
-    .describe(`keep the most likely codes up to this probability${EACH}`),
+  scale: oneOrMore(z.number().min(1).max(1000)).default(1).describe(`guidance scale; 1 is none${EACH}`),
+  interval: whole(0).optional().describe("with --guidance interval: last decode step that is guided"),
+  power: positive(1000).optional().describe("with --guidance power-cosine: its power"),
+  temperature: oneOrMore(positive(1000)).default(1).describe(`of final tokens${EACH}`),
+  topK: oneOrMore(whole(0)).default(0).describe(`keep the K most likely codes; 0 keeps all${EACH}`),
+  topP: oneOrMore(positive(1)).default(1).describe(`keep the most likely codes up to this probability${EACH}`),
   drafts: z
     .enum(["raw", "renoise", "argmax", "noise"])
     .default("raw")
     .describe(
       "how drafts are fed back: as sampled (the paper), noised again with β(j), most likely, or replaced by noise",
     ),
-  draftTemperature: z
-    .number()
-    .positive()
-    .optional()
-    .describe("with --drafts raw or renoise: temperature of the drafts"),
+  draftTemperature: positive(1000).optional().describe("with --drafts raw or renoise: temperature of the drafts"),
   png: z
     .boolean()
     .optional()
     .describe("write images/000000.png, …; up to 10,000 images they are written unless --no-png is given"),
   npz: z.boolean().default(false).describe("also write samples.npz, which evaluation suites of other projects take"),
-  lookahead: z
-    .int()
-    .min(2)
+  lookahead: whole(2)
     .optional()
     .describe(
       "make up to so many tokens final in a step: drafts are proposals then and no inputs, images come one by one",
     ),
-  evaluationSize: z
-    .int()
-    .positive()
-    .max(LARGEST_IMAGE)
-    .optional()
-    .describe("pixels to resize the images to, as for scoring"),
-  batchSize: z.int().positive().optional().describe("images at a time; 64, or 1 with --lookahead, when left out"),
+  evaluationSize: whole(1, LARGEST_SIDE).optional().describe("pixels to resize the images to, as for scoring"),
+  batchSize: whole(1, LARGEST_BATCH).optional().describe("images at a time; 64, or 1 with --lookahead, when left out"),
   ...seedSetting,
   ...engineSettings,
 });
@@ -77,7 +59,7 @@ export type Settings = z.infer<typeof schema>;
 
 /** What a preset sets. Unknown names are left to validation. */
 function presetSettings({ preset }: Record<string, unknown>): Record<string, unknown> {
-  const found = typeof preset === "string" ? PRESETS[preset] : undefined;
+  const found = typeof preset === "string" && Object.hasOwn(PRESETS, preset) ? PRESETS[preset] : undefined;
   if (!found) return {};
   const { guidance, temperature, topK, topP, images, evaluationSize } = found;
   const guidances = Array.isArray(guidance) ? (guidance as Guidance[]) : [guidance as Guidance];
@@ -87,10 +69,10 @@ function presetSettings({ preset }: Record<string, unknown>): Record<string, unk
   return { guidance: kind, ...numbers, scale, temperature, topK, topP, count: images, evaluationSize };
 }
 
-export const sampleCommand: CommandDefinition<typeof schema.shape> = {
+export const sampleCommand = defineCommand({
   name: "sample",
   description: "generate images",
   schema,
   defaults: presetSettings,
   load: async () => (await import("../commands/sample")).command,
-};
+});

@@ -1,3 +1,4 @@
+import { startProgress } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
 import {
   createInceptionScore,
@@ -8,7 +9,6 @@ import {
   type Moments,
   softmax,
 } from "@tensorar/metrics";
-import { startProgress } from "../progress";
 import type { ImageStream } from "./image-stream";
 import type { InceptionRunner } from "./inception-runner";
 
@@ -53,7 +53,7 @@ export async function gatherStatistics(
   const features: Float32Array[] = [];
   const score = createInceptionScore({ classes: CLASSES, splitSize: SPLIT, first });
   let count = 0;
-  const progress = images.count === undefined ? undefined : startProgress(title, images.count);
+  const progress = startProgress(title, images.count, "images");
   for await (const batch of images.batches(batchSize)) {
     signal.throwIfAborted();
     const outputs = await inception.run(batch);
@@ -64,9 +64,9 @@ export async function gatherStatistics(
     score.add(softmax(outputs.logits, CLASSES));
     if (count < kept) features.push(outputs.pooled.slice(0, (kept - count) * pooled.dims));
     count += batch.count;
-    progress?.update(count);
+    progress.update(count);
   }
-  progress?.stop();
+  progress.stop();
   if (!pooled || !spatial || count < 2)
     throw new TensorARError(`${title}: ${count} images have no covariance; give at least 2`);
   return {

@@ -1,8 +1,8 @@
+import { startProgress } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
 import { type ColorsOf, colorClassifier, genEvalConfidence, scoreGenEval } from "@tensorar/metrics";
 import type { Detector, RgbImages } from "@tensorar/metrics/features";
 import { appendJsonLine } from "../folders/json-lines";
-import { startProgress } from "../progress";
 import type { ColorNetwork } from "./colors-file";
 import type { PromptedImage } from "./images";
 import { type FoundObject, type ImageResult, linesFile } from "./results";
@@ -30,7 +30,7 @@ export async function scoreImages(
 ): Promise<ImageResult[]> {
   const known = new Map(done.map((result) => [result.image, result]));
   const left = images.length - images.filter(({ name }) => known.has(name)).length;
-  const progress = startProgress("geneval", images.length, images.length - left);
+  const progress = startProgress("geneval", images.length, "images", images.length - left);
   const results: ImageResult[] = [];
   let correct = 0;
   try {

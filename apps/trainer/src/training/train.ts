@@ -1,9 +1,9 @@
 import { mkdir } from "node:fs/promises";
 import type { TensorData } from "@tensorar/checkpoint";
+import { startProgress } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
 import type * as tf from "@tensorflow/tfjs-core";
 import type { Engine, InputSpec, Nested } from "../engine/engine";
-import { startProgress } from "../progress";
 import { loadNewestCheckpoint, saveCheckpoint, type TrainingState } from "./checkpoint";
 import { appendLog, type LogEntry, rewindLog } from "./run-log";
 
@@ -92,7 +92,7 @@ export async function train(
   const checkpoint = async (done: number) =>
     saveCheckpoint(options.out, { step: done, state: (await step.getState()).state as TrainingState });
 
-  const progress = startProgress(task.title, options.steps, start);
+  const progress = startProgress(task.title, options.steps, "steps", start);
   try {
     for (let done = start; done < options.steps; ) {
       const begun = performance.now();

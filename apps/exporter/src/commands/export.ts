@@ -1,0 +1,45 @@
+import type { CommandBody } from "@tensorar/cli";
+import { TensorARError } from "@tensorar/core";
+import type { Settings } from "../declarations/export";
+import type { Drafts, Ramp } from "../draw-graph";
+import { exportFolders } from "../export";
+import type { WholeOptions } from "../generation-steps";
+import { eagerBackend } from "../runtimes";
+import { writeTriton } from "../triton";
+
+export const command: CommandBody<Settings> = {
+  async run(settings) {
+    const { model, tokenizer, out, weights, target, triton, whole } = settings;
+    const options = { weights, ...(target && { target }), ...(whole && { whole: wholeOptions(settings) }) };
+    await eagerBackend();
+    const { files } = await exportFolders(model, tokenizer, out, options);
+    console.log(`${Object.keys(files).join(", ")} and config.json written to ${out}`);
+    if (triton === undefined) return;
+    const models = await writeTriton(out, triton);
+    console.log(
+      `models ${models.join(", ")} written to ${triton}; serve them with tritonserver --model-repository=${triton}`,
+    );
+  },
+};
+
+const wholeOptions = (settings: Settings): WholeOptions => ({
+  ...{ topK: settings.topK, topP: settings.topP },
+  ...{ guidance: rampOf(settings), drafts: draftsOf(settings) },
+});
+
+function rampOf({ guidance: kind, interval, power }: Settings): Ramp {
+  if (kind === "constant") return { kind };
+  if (kind === "interval") {
+    if (interval === undefined)
+      throw new TensorARError("--guidance interval needs --interval, the last decode step that is guided");
+    return { kind, interval };
+  }
+  if (power === undefined) throw new TensorARError("--guidance power-cosine needs --power");
+  return { kind, power };
+}
+
+function draftsOf({ drafts: kind, draftTemperature: temperature }: Settings): Drafts {
+  if (kind === "raw" || kind === "renoise") return { kind, ...(temperature !== undefined && { temperature }) };
+  if (temperature === undefined) return { kind };
+  throw new TensorARError("--draft-temperature belongs to --drafts raw or renoise; leave it out");
+}

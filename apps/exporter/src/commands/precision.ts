@@ -1,0 +1,32 @@
+import { type CommandBody, type Progress, startProgress } from "@tensorar/cli";
+import { loadRuntime } from "@tensorar/onnx/node";
+import type { Settings } from "../declarations/precision";
+import { comparePrecision } from "../precision";
+import { eagerBackend } from "../runtimes";
+import { formatTable } from "../table";
+import { saveJson } from "./save-json";
+
+export const command: CommandBody<Settings> = {
+  async run({ model, tokenizer, json, conditions, ...options }, signal) {
+    await eagerBackend();
+    let progress: Progress | undefined;
+    const gaps = await comparePrecision(model, tokenizer, loadRuntime([import.meta.url]), {
+      ...options,
+      ...(conditions !== undefined && { conditions }),
+      onStep(done, total, weights) {
+        signal.throwIfAborted();
+        progress ??= startProgress("precision", total, "steps");
+        progress.update(done, weights);
+      },
+    });
+    progress?.stop();
+    const percent = (part: number) => `${(100 * part).toFixed(2)} %`;
+    const rows = gaps.map(({ weights, of, predictions, largestDifference, divergence, sameLikeliest, sameDrawn }) => [
+      ...[`${weights}, ${of}`, String(predictions), largestDifference.toPrecision(2), divergence.toExponential(1)],
+      ...[percent(sameLikeliest), percent(sameDrawn)],
+    ]);
+    const columns = ["weights", "predictions", "largest logit difference", "mean KL"];
+    console.log(formatTable([...columns, "same likeliest code", "same code drawn"], rows));
+    await saveJson(json, gaps);
+  },
+};

@@ -1,0 +1,44 @@
+import { defineCommand, oneOrMore, positive, whole } from "@tensorar/cli";
+import { TARGETS } from "@tensorar/manifest";
+import { z } from "zod";
+import { sourceSettings } from "./settings";
+
+const schema = z.strictObject({
+  ...sourceSettings,
+  out: z.string().describe("folder to create"),
+  weights: z
+    .enum(["float32", "float16", "int8", "int4"])
+    .default("float32")
+    .describe("number format of the decoder's matrices"),
+  target: z.enum(TARGETS).optional().describe("write for this runtime; for any when left out"),
+  triton: z
+    .string()
+    .optional()
+    .describe("folder to write a model repository for NVIDIA Triton Inference Server to as well"),
+  whole: z
+    .boolean()
+    .default(false)
+    .describe("also write generation.onnx: the loop, sampling and the image decoder in one graph"),
+  topK: oneOrMore(whole(0)).default(0).describe("with --whole: keep the K most likely codes; 0 keeps all"),
+  topP: oneOrMore(positive(1)).default(1).describe("with --whole: keep the most likely codes up to this probability"),
+  guidance: z
+    .enum(["constant", "interval", "power-cosine"])
+    .default("constant")
+    .describe("with --whole: how guidance changes from step to step"),
+  interval: whole(0).optional().describe("with --guidance interval: last decode step that is guided"),
+  power: positive(1000).optional().describe("with --guidance power-cosine: its power"),
+  drafts: z
+    .enum(["raw", "renoise", "argmax", "noise"])
+    .default("raw")
+    .describe("with --whole: how drafts are fed back, as `tensorar sample` does it"),
+  draftTemperature: positive(1000).optional().describe("with --drafts raw or renoise: temperature of the drafts"),
+});
+
+export type Settings = z.infer<typeof schema>;
+
+export const exportCommand = defineCommand({
+  name: "export",
+  description: "write decoder.onnx, image-decoder.onnx and config.json",
+  schema,
+  load: async () => (await import("../commands/export")).command,
+});

@@ -1,0 +1,23 @@
+import { defineCommand, seedSetting, weights } from "@tensorar/cli";
+import { z } from "zod";
+import { batchSetting, providerSetting } from "./settings";
+
+const schema = z.strictObject({
+  dir: z.string().describe("exported folder"),
+  seed: seedSetting.seed.unwrap().optional().describe("seed of the inputs; another one at every call when left out"),
+  ...batchSetting(1, 3),
+  ...providerSetting,
+  model: weights().optional().describe("model folder; where the export was made from when left out"),
+  tokenizer: weights().optional().describe("tokenizer folder; where the export was made from when left out"),
+  json: z.string().optional().describe("file to write the comparisons to as well"),
+});
+
+export type Settings = z.infer<typeof schema>;
+
+export const verifyCommand = defineCommand({
+  name: "verify",
+  description: "compare the exported graphs with the eager model on fresh random inputs",
+  schema,
+  argument: "dir",
+  load: async () => (await import("../commands/verify")).command,
+});

@@ -1,0 +1,19 @@
+export { TensorARError } from "@tensorar/core";
+export { type Command, type CommandBody, defineCommand, type Program } from "./command";
+export {
+  decimal,
+  LARGEST_BATCH,
+  MOST,
+  oneOrMore,
+  positive,
+  seedSetting,
+  threadsSetting,
+  weights,
+  whole,
+} from "./common";
+export { expected, type Kind, type NumberKind, type ScalarKind, type Setting, settingsOf } from "./kinds";
+export { programManifest } from "./manifest";
+export { endProgress, type Progress, startProgress } from "./progress";
+export { type Request, readRequest } from "./request";
+export { runProgram } from "./run-program";
+export { readSettings } from "./settings";

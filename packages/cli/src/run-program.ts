@@ -1,0 +1,37 @@
+import type { Program } from "./command";
+import { describeFailure } from "./failure";
+import { listenForInterruption } from "./interruption";
+import { endProgress } from "./progress";
+import { readRequest } from "./request";
+
+/**
+ * Runs a command line to its end and sets the exit code: 0, 1 after an error, 130 after Ctrl-C, 143 after SIGTERM. Errors are
+ * printed, none is thrown.
+ *
+ * @param args arguments after the program's name
+ */
+export async function runProgram(program: Program, args: readonly string[] = process.argv.slice(2)): Promise<void> {
+  const interruption = listenForInterruption();
+  const fail = (error: unknown): void => {
+    const { text, exitCode } = describeFailure(error, program, interruption.exitCode());
+    endProgress();
+    console.error(text);
+    process.exitCode = exitCode;
+  };
+  process.on("uncaughtException", (error) => {
+    fail(error);
+    process.exit();
+  });
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(); // the reader, such as `head`, has seen enough
+    throw error;
+  });
+  try {
+    const request = await readRequest(program, args);
+    if (request.kind === "print") return console.log(request.text);
+    const body = await request.command.load();
+    await body.run(request.settings, interruption.signal);
+  } catch (error) {
+    fail(error);
+  }
+}
