@@ -1,109 +1,12 @@
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { program as exporter } from "../../apps/exporter/src/program";
-import { program as trainer } from "../../apps/trainer/src/program";
-import type { Command } from "../../packages/cli/src/command";
-import { type Setting, settingsOf } from "../../packages/cli/src/kinds";
-import { readSettings } from "../../packages/cli/src/settings";
 import { packageOf, reachableImports } from "../lib/imports";
 import { root } from "../lib/workspace";
-
-const COMMANDS = [trainer, exporter].flatMap(({ name, commands }) =>
-  commands.map((command) => ({ title: `${name} ${command.name}`, command })),
-);
-
-/** What people and scripts give by mistake, or to see what happens. */
-const HOSTILE = [
-  ...["", " ", "\t", "NaN", "nan", "Infinity", "-Infinity", "inf", "undefined", "null", "true", "[]", "{}", "-", "+1"],
-  ...["0x10", "0b1", "0o7", "1_000", "1n", "1,", ",1", ",", "1,,2", "1;2", "1 2", " 1", "1 ", "1.5.2", "1e", "e1", "١"],
-  ...["1e1", "1e308", "1e309", "-1e308", "1e-400", "9007199254740992", "9007199254740993", "2147483648", "4294967296"],
-  ...["-1", "-0.5", "0", "1", "1.0", "1.5", "100000000000000000000000000000000", "../..", "'", "\u0000", "--", "-x"],
-];
-
-const WHOLE = /^-?\d+$/;
-const NUMBER = /^-?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
-
-/** A valid text for a setting. */
-function validText({ kind }: Setting): string {
-  if (kind.kind === "switch") throw new Error("a switch has no text");
-  const scalar = kind.kind === "list" ? kind.of : kind;
-  if (scalar.kind === "choice") return scalar.of[0]!;
-  if (scalar.kind === "text") return "somewhere";
-  return String(scalar.least ?? scalar.most);
-}
-
-/** Why a value that was accepted should not have been; undefined where it was right to. */
-function objection({ kind }: Setting, text: string, value: unknown): string | undefined {
-  if (kind.kind === "switch") return "a switch takes no value";
-  if (kind.kind === "list" && (kind.single ? text.includes(",") : true)) {
-    const parts = text.split(",").map((part) => part.trim());
-    const values = value as readonly unknown[];
-    if (!Array.isArray(values) || values.length !== parts.length) return "another number of parts";
-    return parts.map((part, i) => scalarObjection(kind.of, part, values[i])).find((reason) => reason !== undefined);
-  }
-  return scalarObjection(kind.kind === "list" ? kind.of : kind, kind.kind === "list" ? text.trim() : text, value);
-}
-
-function scalarObjection(kind: Exclude<Setting["kind"], { kind: "switch" | "list" }>, text: string, value: unknown) {
-  if (text.trim() === "") return "blank";
-  if (text.includes("\0")) return "no system takes it";
-  if (kind.kind === "text") return value === text ? undefined : "changed";
-  if (kind.kind === "choice") return kind.of.includes(value as string) ? undefined : "none of the choices";
-  if (!(kind.kind === "integer" ? WHOLE : NUMBER).test(text)) return "no decimal number";
-  const number = value as number;
-  if (!Number.isFinite(number) || number !== Number(text)) return "not the number that was given";
-  const { least = -Infinity, above = -Infinity, most = Infinity, below = Infinity } = kind;
-  return number >= least && number > above && number <= most && number < below ? undefined : "out of bounds";
-}
-
-test.each(COMMANDS)("$title: every number has bounds, every setting a description", ({ command }) => {
-  for (const { key, kind, description } of settingsOf(command.schema)) {
-    expect(description, key).not.toBe("");
-    const scalar = kind.kind === "list" ? kind.of : kind;
-    if (scalar.kind !== "integer" && scalar.kind !== "number") continue;
-    expect(scalar.least ?? scalar.above, `${key}: a lower bound`).toBeDefined();
-    expect(scalar.most ?? scalar.below, `${key}: an upper bound`).toBeDefined();
-    if (scalar.kind === "integer") expect(scalar.most, `${key}: what can be addressed`).toBeLessThan(2 ** 31);
-  }
-});
-
-test.each(COMMANDS)("$title takes hostile values rightly or names the flag", async ({ command }) => {
-  const settings = settingsOf(command.schema);
-  let refused = 0;
-  for (const setting of settings) {
-    const others = settings
-      .filter(({ required, key }) => required && key !== setting.key)
-      .flatMap((other) => [`--${other.flag}`, validText(other)]);
-    for (const text of HOSTILE) {
-      const args = [...others, `--${setting.flag}=${text}`];
-      const message = await outcomeOf(command, args, setting, text);
-      if (message === undefined) continue;
-      refused++;
-      expect(message.split("\n"), message).toHaveLength(1);
-      expect(message, JSON.stringify(text)).toMatch(new RegExp(`^--${setting.flag}\\b.*: .*(must be|takes no value)`));
-    }
-  }
-  expect(refused).toBeGreaterThan(settings.length); // blanks, at least
-});
-
-/** The message of a refusal; undefined where the value was taken, and rightly. */
-async function outcomeOf(command: Command, args: readonly string[], setting: Setting, text: string) {
-  let read: Record<string, unknown> | undefined;
-  try {
-    read = await readSettings(command, args);
-  } catch (error) {
-    expect(error).toMatchObject({ name: "TensorARError" });
-    return (error as Error).message;
-  }
-  const reason = objection(setting, text, read?.[setting.key]);
-  expect(reason, `--${setting.flag}=${JSON.stringify(text)} → ${JSON.stringify(read?.[setting.key])}`).toBeUndefined();
-  return undefined;
-}
 
 /** Libraries that take long to load. */
 const HEAVY = /^(@tensorflow\/|onnxruntime-|sharp$|echarts$|@iconify-json\/|@huggingface\/|csv-parse$|tar-stream$)/;
 /** Packages of this repository that declarations may load: none of them reaches tfjs. */
-const LIGHT = ["@tensorar/cli", "@tensorar/core", "@tensorar/sampler", "zod"];
+const LIGHT = ["@tensorar/cli", "@tensorar/core", "@tensorar/manifest", "@tensorar/sampler", "zod"];
 
 test.each(["trainer", "exporter"])("help of the %s loads none of what its commands need", (app) => {
   const imports = reachableImports(join(root, "apps", app, "src", "cli.ts"), { static: true });

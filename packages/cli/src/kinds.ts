@@ -49,8 +49,16 @@ interface JsonProperty {
 
 export const flagOf = (key: string): string => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
+const known = new WeakMap<z.ZodObject, readonly Setting[]>();
+
 /** The settings of a command's schema, in its order. */
-export function settingsOf(schema: z.ZodObject): Setting[] {
+export function settingsOf(schema: z.ZodObject): readonly Setting[] {
+  const settings = known.get(schema) ?? readSchema(schema);
+  known.set(schema, settings);
+  return settings;
+}
+
+function readSchema(schema: z.ZodObject): Setting[] {
   const json = z.toJSONSchema(schema, { io: "input", unrepresentable: "any" });
   return Object.entries(json.properties ?? {}).map(([key, value]) => {
     const property = value as JsonProperty;

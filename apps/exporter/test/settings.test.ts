@@ -1,0 +1,4 @@
+import { testSettings } from "@tensorar/testing/settings";
+import { program } from "../src/program";
+
+testSettings(program);
