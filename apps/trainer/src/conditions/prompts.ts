@@ -1,8 +1,10 @@
-import { copyFile, readFile, stat } from "node:fs/promises";
+import { copyFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { TensorARError } from "@tensorar/core";
+import { splitLines, TensorARError } from "@tensorar/core";
+import { readText } from "@tensorar/core/node";
 import { type Backbone, type Condition, janusPrompt } from "@tensorar/model";
 import { openTextTokenizer, TOKENIZER_FILES } from "@tensorar/text/node";
+import { plainText } from "../input/captions";
 
 /** Whether images are conditioned on tokenized text. */
 export const takesPrompts = ({ condition }: Pick<Backbone<Condition>, "condition">): boolean => "prompt" in condition;
@@ -31,12 +33,14 @@ export async function openPromptTokenizer(dir: string): Promise<PromptTokenizer>
   return (text) => tokenizer.encode(janusPrompt(text));
 }
 
-/** Lines of a text file that are not empty. */
+/**
+ * Lines of a text file that are not empty.
+ * @throws TensorARError naming the file, and the line where it is not text
+ */
 export async function readLines(file: string): Promise<string[]> {
-  const text = await readFile(file, "utf8").catch((cause: Error) => {
-    throw new TensorARError(`${file} can't be read: ${cause.message}`, { cause });
-  });
-  const lines = text.split(/\r?\n/).filter((line) => line.trim() !== "");
+  const lines = splitLines(await readText(file))
+    .map((line, i) => plainText(line, `${file}, line ${i + 1}`))
+    .filter((line) => line.trim() !== "");
   if (lines.length === 0) throw new TensorARError(`${file} holds no text; write one prompt a line`);
   return lines;
 }

@@ -1,6 +1,6 @@
 import { open, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { TensorARError } from "@tensorar/core";
+import { decodeText, parseJson, TensorARError } from "@tensorar/core";
 import { readChecked } from "../folders/checked-json";
 import { CHANNELS, type DatasetInfo, datasetInfo, FILES, type SampleLine, sampleLine } from "./format";
 import { splitByName } from "./split";
@@ -46,7 +46,7 @@ export async function openDataset(dir: string): Promise<Dataset> {
 }
 
 async function readSamples(file: string, { count, classes }: DatasetInfo): Promise<SampleLine[]> {
-  const lines = (await orExplain(file, () => readFile(file, "utf8"))).split("\n");
+  const lines = decodeText(await orExplain(file, () => readFile(file)), file).split("\n");
   if (lines.at(-1) !== "" || lines.length - 1 !== count) {
     throw new TensorARError(
       `${file}: ${lines.length - 1} whole lines, but ${FILES.info} says ${count} images; ${AGAIN}`,
@@ -72,7 +72,7 @@ async function readSamples(file: string, { count, classes }: DatasetInfo): Promi
 
 function parseSample(where: string, line: string): SampleLine {
   try {
-    return sampleLine.parse(JSON.parse(line));
+    return sampleLine.parse(parseJson(line, where));
   } catch (error) {
     throw new TensorARError(
       `${where}: not {"name", "label", "caption"?} (${(error as Error).message.replace(/\s+/g, " ")}); ${AGAIN}`,
