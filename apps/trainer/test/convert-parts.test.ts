@@ -148,7 +148,7 @@ describe("a moving average beside the weights", () => {
     const { said, value } = await vq(tokenizer);
     expect(value).toBe(2);
     expect(said).toMatch(
-      /took the moving average under "ema", as the original does; there is the weights under "model" too \(--weights model\)/,
+      /took the moving average under "ema", as the original does; also there: the weights under "model" \(--weights model\)/,
     );
     expect((await vq(tokenizer, { weights: "model" })).value).toBe(1);
     expect((await vq(tokenizer, { root: "model" })).value).toBe(1);
@@ -163,7 +163,7 @@ describe("a moving average beside the weights", () => {
     expect((await gpt(await save(filled(gptShapes, 2, under("ema."))))).value).toBe(2);
     const plain = await save(filled(gptShapes, 1));
     await expect(gpt(plain, { weights: "ema" })).rejects.toThrow(
-      /no .*gpt\.json of llamagen is there as --weights ema; there is the weights at the top/,
+      /no .*gpt\.json of llamagen is there as --weights ema; found: the weights at the top/,
     );
   });
 

@@ -39,7 +39,7 @@ export function choosePart(file: CheckpointFile, wanted: Wanted): Chosen {
   const asked = weights === undefined ? fitting : fitting.filter((part) => isAsked(part, weights));
   if (asked.length === 0)
     throw new TensorARError(
-      `${file.path}: no ${wanted.what} is there as --weights ${weights}; there is ${listed(fitting)}`,
+      `${file.path}: no ${wanted.what} is there as --weights ${weights}; found: ${listed(fitting)}`,
       {
         code: "missing",
       },
@@ -72,7 +72,7 @@ function noteOf(file: CheckpointFile, part: Part, fitting: readonly Part[], isDe
   const flags = others.map((other) =>
     other.averaged === part.averaged ? other.prefix.slice(0, -1) : other.averaged ? "ema" : "model",
   );
-  return `${taken}${why}; there is ${listed(others)} too (--weights ${[...new Set(flags)].join(" or ")})`;
+  return `${taken}${why}; also there: ${listed(others)} (--weights ${[...new Set(flags)].join(" or ")})`;
 }
 
 /** How the nearest part differs. */
