@@ -20,7 +20,7 @@ const attempt = <T>(read: () => T): T | undefined => {
 };
 
 const zip: Change = (bytes, random, mutatePart) => {
-  if (bytes.readUInt32LE(0) !== 0x04034b50) return undefined;
+  if (bytes.length < 4 || bytes.readUInt32LE(0) !== 0x04034b50) return undefined;
   const files = attempt(() => unzipSync(bytes));
   const name = files && random.pick(Object.keys(files));
   if (!files || name === undefined) return undefined;

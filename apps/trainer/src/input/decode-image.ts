@@ -66,11 +66,14 @@ function explained(where: string, encoded: Uint8Array | undefined, cause: Error)
   const found = encoded && !(cause instanceof TensorARError) ? recognize(encoded) : undefined;
   if (found && found.kind !== "image")
     return { reason: `not a readable image: it is ${found.what}`, remedy: found.remedy, cause };
-  const message = cause.message.trim().replace(/\s*\n\s*/g, "; ");
+  // Libraries write a line for each oddity that they met; the last is why they gave up.
+  const message = cause.message.trim().split("\n").at(-1)!.slice(0, LONGEST_REASON);
   const what = message.startsWith(`${where}: `) ? message.slice(where.length + 2) : message;
   const remedy = "repair or remove it, or leave such images out with --on-bad-image skip";
   return { reason: `not a readable image (${what})`, remedy, cause };
 }
+
+const LONGEST_REASON = 300;
 
 interface Source {
   /** What its pixels take in memory, about. */

@@ -24,6 +24,6 @@ export async function readImageFile(
 /** The error for an image file, on the disk or in an archive, that is larger than the limit. */
 export const tooLarge = (where: string, bytes: number, maxFileBytes: number): TensorARError =>
   new TensorARError(
-    `${where}: ${Math.ceil(bytes / MIB)} MiB is more than an image file may have (${maxFileBytes / MIB} MiB); raise --max-file-mib, or remove it`,
+    `${where}: ${Math.ceil(bytes / MIB)} MiB is more than an image file may have (${maxFileBytes / MIB} MiB); raise --max-file-mib`,
     { code: "limit" },
   );
