@@ -101,9 +101,13 @@ describe("a prepared data set", () => {
 
   test("does not replace a folder, and refuses bad options", async () => {
     await prepareDataset(source(), { out, size: SIZE });
-    await expect(prepareDataset(source(), { out, size: SIZE })).rejects.toThrow(/it exists/);
+    await expect(prepareDataset(source(), { out, size: SIZE })).rejects.toMatchObject({ code: "exists" });
+    await prepareDataset(source(pngs.slice(0, 9)), { out, size: SIZE, overwrite: true });
+    expect((await openDataset(out)).count).toBe(9);
     const below = join(out, "dataset.json", "set");
-    await expect(prepareDataset(source(), { out: below, size: SIZE })).rejects.toThrow(/^cannot write .*dataset\.json/);
+    await expect(prepareDataset(source(), { out: below, size: SIZE })).rejects.toThrow(
+      `cannot create the folder of "${below}"`,
+    );
     await expect(prepareDataset(source(), { out, size: 0 })).rejects.toThrow(/size = 0/);
     await expect(prepareDataset(source(), { out, size: 1, validationShare: 1 })).rejects.toThrow(/validationShare = 1/);
   });
@@ -152,6 +156,21 @@ describe("a damaged folder", () => {
   ])("with %s changed to %s", async (from, to, message) => {
     change("dataset.json", (text) => text.replace(from, to));
     await expect(openDataset(out)).rejects.toThrow(message);
+  });
+
+  test("with a flipped bit, which names the image", async () => {
+    const path = join(out, "images.u8");
+    const pixels = readFileSync(path);
+    pixels[7 * SIZE * SIZE * 3 + 2]! ^= 16;
+    writeFileSync(path, pixels);
+    const dataset = await openDataset(out);
+    expect((await dataset.readImages([6, 8])).length).toBe(2 * SIZE * SIZE * 3);
+    await expect(dataset.readImages([6, 7])).rejects.toThrow(`${path}: image 7 (n7) was damaged`);
+  });
+
+  test("with a name that was changed", async () => {
+    change("samples.jsonl", (text) => text.replace('"n5"', '"n6"'));
+    await expect(openDataset(out)).rejects.toThrow(/samples\.jsonl: other contents than checksums\.txt lists/);
   });
 
   test("that shrinks while open, and indices out of range", async () => {

@@ -1,104 +1,196 @@
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { existsSync } from "node:fs";
+import { appendFile, cp, mkdir, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
+import { temporaryFolder } from "./data-helpers";
 import { runCli } from "./run-cli";
 import { writeTinyCodes } from "./tiny-codes";
+import { writeTinyDataset } from "./tiny-dataset";
 
-let dir: string;
-const model = ["--width", "32", "--layers", "2", "--heads", "2"];
-const recipe = [
-  "--batch-size",
-  "4",
-  "--steps",
-  "9",
-  "--warmup-steps",
-  "3",
-  "--checkpoint-every",
-  "2",
-  "--log-every",
-  "1",
-  "--threads",
-  "2",
+/** Kills of each command; more for a long run: `TENSORAR_KILLS=20 npx vitest run apps/trainer/test/resume.test.ts`. */
+const KILLS = Number(process.env.TENSORAR_KILLS ?? 1);
+const STEPS = 16;
+/** Far below the norms of these models' gradients, so that every step is scaled by them. */
+const CLIP = 0.01;
+
+const dir = temporaryFolder();
+const at = (...parts: string[]) => join(dir, ...parts);
+const training = (command: string, out: string, settings: Record<string, string | number>) => [
+  ...[
+    command,
+    "--out",
+    at(out),
+    "--engine",
+    "onnx",
+    "--threads",
+    "2",
+    "--clip",
+    String(CLIP),
+    "--steps",
+    String(STEPS),
+  ],
+  ...["--batch-size", "4", "--warmup-steps", "3", "--checkpoint-every", "3", "--log-every", "1"],
+  ...Object.entries(settings).flatMap(([key, value]) => [`--${key}`, String(value)]),
 ];
-const weights = (run: string) => readFile(join(dir, run, "model.safetensors"));
-const losses = async (run: string) => {
-  const lines = (await readFile(join(dir, run, "log.jsonl"), "utf8")).trim().split("\n");
-  return lines.map((line) => JSON.parse(line) as { step: number; loss: number }).map(({ step, loss }) => [step, loss]);
+const COMMANDS: Record<string, (out: string) => string[]> = {
+  tokenizer: (out) =>
+    training("tokenizer", out, { data: at("data"), "codebook-size": 16, "channel-multipliers": "1,1", channels: 32 }),
+  pretrain: (out) => training("pretrain", out, { codes: at("codes"), width: 32, layers: 2, heads: 2 }),
+  finetune: (out) =>
+    training("finetune", out, { codes: at("codes"), base: at("pretrain"), "window-size": 3, inputs: "self" }),
 };
+const pretrain = (out: string, ...more: string[]) => [...COMMANDS.pretrain!(out), ...more];
+
+const logOf = async (run: string) => {
+  const lines = (await readFile(at(run, "log.jsonl"), "utf8")).trim().split("\n");
+  return lines.map((line) => JSON.parse(line) as Record<string, number>).map(({ ms: _, ...entry }) => entry);
+};
+const stepFolder = (step: number) => `step-${String(step).padStart(8, "0")}`;
+const stateFile = (run: string, step: number) => at(run, "checkpoints", stepFolder(step), "state.safetensors");
+
+/** All that a run leaves, but for times. */
+async function expectSameRun(run: string, whole: string): Promise<void> {
+  for (const file of ["model.safetensors", "config.json", "checksums.txt"])
+    expect((await readFile(at(run, file))).equals(await readFile(at(whole, file))), file).toBe(true);
+  expect((await readFile(stateFile(run, STEPS))).equals(await readFile(stateFile(whole, STEPS)))).toBe(true);
+  expect(await logOf(run)).toEqual(await logOf(whole));
+}
+
+async function flipBit(path: string): Promise<void> {
+  const bytes = await readFile(path);
+  bytes[bytes.length - 3]! ^= 2;
+  await writeFile(path, bytes);
+}
 
 beforeAll(async () => {
-  dir = await mkdtemp(join(tmpdir(), "tensorar resume "));
-  await writeTinyCodes(join(dir, "codes"));
+  await Promise.all([writeTinyCodes(at("codes")), writeTinyDataset(at("data"))]);
 });
-afterAll(() => rm(dir, { recursive: true, force: true }));
 
-const pretrain = (out: string, ...more: string[]) => [
-  "pretrain",
-  "--codes",
-  join(dir, "codes"),
-  "--out",
-  join(dir, out),
-  ...model,
-  ...recipe,
-  ...more,
-];
-const finetune = (out: string, ...more: string[]) => [
-  "finetune",
-  "--codes",
-  join(dir, "codes"),
-  "--base",
-  join(dir, "base"),
-  "--out",
-  join(dir, out),
-  ...recipe,
-  ...more,
-];
+describe.each(["tokenizer", "pretrain", "finetune"])("%s", (name) => {
+  test(`continues bit for bit after ${KILLS} SIGKILL at any time`, { timeout: (KILLS + 2) * 60_000 }, async () => {
+    const args = COMMANDS[name]!;
+    const begun = performance.now();
+    expect(await runCli(args(name))).toMatchObject({ status: 0 });
+    const duration = performance.now() - begun;
+    expect(Math.min(...(await logOf(name)).map(({ gradNorm }) => gradNorm!))).toBeGreaterThan(CLIP);
 
-describe("a run that was killed continues bit for bit", () => {
-  test("base model, kill -9 after a checkpoint", async () => {
-    expect(await runCli(pretrain("base"))).toMatchObject({ status: 0 });
-    const slow = pretrain("killed", "--engine", "onnx");
-    const killed = await runCli(slow, { when: /base model: 1\/9/, signal: "SIGKILL" });
-    expect(killed.status).toBeNull();
-    const resumed = await runCli([...slow, "--resume"]);
-    expect(resumed).toMatchObject({ status: 0 });
-    expect(await weights("killed")).toEqual(await weights("base"));
-    expect(await losses("killed")).toEqual(await losses("base"));
+    const run = `${name} killed`;
+    const next = () => (existsSync(at(run, "recipe.json")) ? [...args(run), "--resume"] : args(run));
+    for (let kills = 0; kills < KILLS; ) {
+      const { status, output } = await runCli(next(), {
+        when: (0.4 + 0.6 * Math.random()) * duration,
+        signal: "SIGKILL",
+      });
+      if (status === null) {
+        kills++;
+        continue;
+      }
+      expect({ status, output }).toMatchObject({ status: 0 }); // done before the kill: what it is worth, and once more
+      await expectSameRun(run, name);
+      await rm(at(run), { recursive: true });
+    }
+    expect(await runCli(next())).toMatchObject({ status: 0 });
+    await expectSameRun(run, name);
+    expect((await readdir(at(run))).filter((file) => file.startsWith(".") || file.includes("tmp"))).toEqual([]);
+    expect(await readdir(at(run, "checkpoints"))).toEqual([stepFolder(15), stepFolder(STEPS)]);
+  });
+});
+
+describe("damage", () => {
+  /** A copy of the run of `pretrain`, resumed after `damage` was done to its newest checkpoint. */
+  const afterDamage = async (run: string, damage: (newest: string) => Promise<void>) => {
+    await cp(at("pretrain"), at(run), { recursive: true });
+    await damage(at(run, "checkpoints", stepFolder(STEPS)));
+    const result = await runCli(pretrain(run, "--resume"));
+    await expectSameRun(run, "pretrain");
+    return result;
+  };
+
+  test("of the newest checkpoint, the log, and leftovers of kills: the one before is taken, and it is said", async () => {
+    const { status, output } = await afterDamage("flipped", async (newest) => {
+      await flipBit(join(newest, "state.safetensors"));
+      await mkdir(at("flipped", "checkpoints", stepFolder(17))); // empty
+      const log = at("flipped", "log.jsonl");
+      const lines = (await readFile(log, "utf8")).split("\n");
+      lines[13] = '{"step": 14, "loss": "\u0000}';
+      await writeFile(log, lines.join("\n"));
+      await appendFile(log, '{"step": 17, "lo');
+    });
+    expect({ status, output }).toMatchObject({ status: 0 });
+    expect(output).toContain(
+      `damaged checkpoint: ${stateFile("flipped", STEPS)}: other contents than checksums.txt lists`,
+    );
+    expect(output).toContain(`damaged checkpoint: ${at("flipped", "checkpoints", stepFolder(17))}`);
+    expect(output).toContain("going on from the one before, step 15");
+    expect(output).toMatch(/left out .*log\.jsonl, line 14/);
+    expect(await readdir(at("flipped", "checkpoints"))).toEqual([stepFolder(15), stepFolder(STEPS)]);
   });
 
-  test("TensorAR on its own drafts, stopped at some step and continued", async () => {
-    const self = ["--inputs", "self", "--window-size", "3"];
-    expect(await runCli(finetune("whole", ...self))).toMatchObject({ status: 0 });
-    const parts = (...steps: string[]) =>
-      finetune("parts", ...self).map((arg, i, all) => (all[i - 1] === "--steps" ? steps[0]! : arg));
-    expect(await runCli(parts("5"))).toMatchObject({ status: 0 });
-    await rm(join(dir, "parts", "model.safetensors"));
-    expect(await runCli([...parts("9"), "--resume"])).toMatchObject({ status: 0 });
-    expect(await weights("parts")).toEqual(await weights("whole"));
-    expect(await losses("parts")).toEqual(await losses("whole"));
+  test("of every checkpoint is an error that says so", async () => {
+    const run = "all damaged";
+    await cp(at("pretrain"), at(run), { recursive: true });
+    await rm(at(run, "checkpoints", stepFolder(15), "state.json"));
+    await truncate(stateFile(run, STEPS), 1000);
+    const { status, output } = await runCli(pretrain(run, "--resume"));
+    expect(status).toBe(1);
+    expect(output).toMatch(/every checkpoint is damaged \(.*1000 bytes in place of \d+.*state\.json is missing/);
+    expect(output).not.toMatch(/\n\s+at /);
+    expect(await runCli(pretrain(run, "--overwrite"))).toMatchObject({ status: 0 });
+    await expectSameRun(run, "pretrain");
   });
+});
 
-  test("Ctrl-C leaves a checkpoint and says how to go on", async () => {
-    const args = pretrain("interrupted", "--steps", "100000", "--checkpoint-every", "100000");
-    const { status, output } = await runCli(args, { when: /base model: 1\//, signal: "SIGINT" });
-    expect(status).toBe(130);
+describe("signals and locks", () => {
+  test.each(["SIGINT", "SIGTERM"] as const)("%s leaves a checkpoint and says how to go on", async (signal) => {
+    const run = `stopped by ${signal}`;
+    const args = pretrain(run).map((arg, i, all) => (all[i - 1] === "--steps" ? "100000" : arg));
+    const { status, output } = await runCli(args, { when: /base model.* 1\//, signal });
+    expect({ status, output }).toMatchObject({ status: signal === "SIGINT" ? 130 : 143 });
     expect(output).toMatch(/stopped at step \d+; continue with --resume/);
     const step = Number(/stopped at step (\d+)/.exec(output)?.[1]);
-    expect(await readdir(join(dir, "interrupted", "checkpoints"))).toEqual([`step-${String(step).padStart(8, "0")}`]);
+    expect(await readdir(at(run, "checkpoints"))).toContain(stepFolder(step));
+  });
+
+  test("two runs in one folder exclude each other", async () => {
+    const run = "twice";
+    const args = pretrain(run).map((arg, i, all) => (all[i - 1] === "--steps" ? "100000" : arg));
+    const first = runCli(args);
+    const started = Date.now();
+    while (!existsSync(at(run, "recipe.json")) && Date.now() - started < 60_000)
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    const { status, output } = await runCli([...args, "--resume"]);
+    const lock = (await readdir(at(run))).find((name) => name.startsWith(".lock-"))!;
+    process.kill(Number(/\d+/.exec(lock)![0]), "SIGKILL");
+    await first;
+    expect(status).toBe(1);
+    expect(output).toMatch(/is locked: process \d+ works on it/);
+    const after = await runCli([...pretrain(run), "--overwrite"]); // the lock of a killed process counts for nothing
+    expect(after).toMatchObject({ status: 0 });
   });
 });
 
 describe("runs are not overwritten or mixed up", () => {
-  test("an existing run needs --resume", async () => {
-    const { status, output } = await runCli(pretrain("base"));
-    expect(status).toBe(1);
-    expect(output).toContain("already holds a run");
+  const refused = async (args: readonly string[]): Promise<string> => {
+    const { status, output } = await runCli(args);
+    expect(status, output).toBe(1);
+    expect(output).not.toMatch(/\n\s+at /);
+    return output;
+  };
+
+  test("an existing run needs --resume or --overwrite, and keeps its recipe and its steps", async () => {
+    expect(await refused(pretrain("pretrain"))).toContain("already holds a run");
+    expect(await refused(pretrain("pretrain", "--resume", "--learning-rate", "0.5"))).toMatch(
+      /learningRate was 0.001, now 0.5/,
+    );
+    const fewer = pretrain("pretrain", "--resume").map((arg, i, all) => (all[i - 1] === "--steps" ? "10" : arg));
+    expect(await refused(fewer)).toMatch(/has done 16 steps already, more than --steps 10/);
   });
 
-  test("a resumed run keeps its recipe", async () => {
-    const { status, output } = await runCli(pretrain("base", "--resume", "--learning-rate", "0.5"));
-    expect(status).toBe(1);
-    expect(output).toMatch(/learningRate was 0.001, now 0.5/);
+  test("there must be something to resume, and a model of another command is never replaced", async () => {
+    expect(await refused(pretrain("mistyped", "--resume"))).toMatch(/mistyped: there is nothing to resume/);
+    expect(existsSync(at("mistyped"))).toBe(false);
+    await mkdir(at("model"));
+    await writeFile(at("model", "model.safetensors"), "");
+    expect(await refused(pretrain("model", "--overwrite"))).toMatch(/which is of another command/);
   });
 });

@@ -1,6 +1,7 @@
 import { appendFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { z } from "zod";
 import { readLines } from "../src/conditions/prompts";
 import { csvSource } from "../src/data/csv-source";
 import { readJsonLines } from "../src/folders/json-lines";
@@ -53,12 +54,20 @@ test("CSV in UTF-16, in cp1252, and with control characters", async () => {
   await expect(csvSource(control)).rejects.toThrow(`${control}, line 3: a control character (U+0007)`);
 });
 
-test("lines of JSON: a last line that a crash cut off is left out, any other that is damaged is named", async () => {
+test("lines of JSON: a last line that a crash cut off is left out, others that are damaged are listed", async () => {
   const file = write('{"step":1}\n{"step":2}\n{"name":"caf');
   appendFileSync(file, Buffer.of(0xc3)); // half a character
-  expect(await readJsonLines(file)).toEqual([{ step: 1 }, { step: 2 }]);
-  await expect(readJsonLines(write('{"step":1}\n{"st\n{"step":3}\n'))).rejects.toThrow(/, line 2: not valid JSON/);
-  expect(await readJsonLines(join(root, "none"))).toEqual([]);
+  const schema = z.object({ step: z.number() });
+  expect(await readJsonLines(file, schema)).toEqual({ values: [{ step: 1 }, { step: 2 }], damaged: [] });
+  const bad = write(Buffer.from('{"step":1}\n{"st\n\n{"step":3}\n{"step":"4"}\n{"step":5,"a":"caf\xe9"}\n', "latin1"));
+  const { values, damaged } = await readJsonLines(bad, schema);
+  expect(values).toEqual([{ step: 1 }, { step: 3 }]);
+  expect(damaged).toEqual([
+    expect.stringMatching(/, line 2: not valid JSON/),
+    expect.stringMatching(/, line 5: step = "4"/),
+    expect.stringMatching(/, line 6: line 1, byte 18 of the file \(0xe9\): not UTF-8/),
+  ]);
+  expect(await readJsonLines(join(root, "none"), schema)).toEqual({ values: [], damaged: [] });
 });
 
 test("a file of settings may have a byte order mark, and is refused by line and byte in another encoding", async () => {

@@ -43,7 +43,7 @@ export function adamW(
   options: AdamWOptions,
 ): { params: Params; state: AdamWState; gradNorm: tf.Scalar } {
   return tidy(() => {
-    const names = Object.keys(params);
+    const names = Object.keys(params).sort(); // the norm is a sum, whose order must not depend on who made the record
     const rows = names.map((name) => ({
       value: params[name]!,
       grad: entry(grads, name, "gradient"),

@@ -7,7 +7,11 @@ import type { ParameterShapes } from "./parameters";
  * @param source where they came from, for the message
  * @throws TensorARError naming a missing, unknown or misshapen tensor
  */
-export function checkTensors(shapes: ParameterShapes, tensors: Record<string, TensorData>, source: string): void {
+export function checkTensors(
+  shapes: ParameterShapes,
+  tensors: Readonly<Record<string, Pick<TensorData, "shape">>>,
+  source: string,
+): void {
   for (const [name, shape] of Object.entries(shapes)) {
     const tensor = tensors[name];
     if (tensor === undefined) {

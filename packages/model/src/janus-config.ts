@@ -1,4 +1,5 @@
 import { TensorARError } from "@tensorar/core";
+import { expectBelow, MOST_LAYERS, MOST_TOKENS } from "./limits";
 import type { ParameterShapes } from "./parameters";
 
 /** What Janus-Pro generates images with. The keys of the original's `config.json` where it has them. */
@@ -71,6 +72,8 @@ export function checkJanusConfig(config: JanusConfig): void {
   for (const [key, value] of Object.entries(counts)) {
     if (!Number.isInteger(value) || value < 1) refuse(`${key} = ${value}; use a positive integer`);
   }
+  expectBelow("janus", { num_hidden_layers, aligner_depth }, MOST_LAYERS);
+  expectBelow("janus", { grid }, Math.sqrt(MOST_TOKENS));
   for (const [key, value] of Object.entries({ rms_norm_eps, rope_theta })) {
     if (!(value > 0 && Number.isFinite(value))) refuse(`${key} = ${value}; use a positive number`);
   }

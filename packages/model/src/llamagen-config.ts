@@ -1,4 +1,5 @@
 import { TensorARError } from "@tensorar/core";
+import { expectBelow, MOST_LAYERS, MOST_TOKENS } from "./limits";
 import { initialise, type ParameterShapes, type Params } from "./parameters";
 
 /**
@@ -108,6 +109,8 @@ export function llamaGenSizes(config: LlamaGenConfig): LlamaGenSizes {
   for (const [key, value] of Object.entries(counts)) {
     if (!Number.isInteger(value) || value < 1) refuse(`${key} = ${value}; use a positive integer`);
   }
+  expectBelow("llamaGen", { n_layer }, MOST_LAYERS);
+  expectBelow("llamaGen", { block_size, cls_token_num }, MOST_TOKENS);
   if (dim % n_head !== 0) refuse(`dim ${dim} is not a multiple of n_head ${n_head}; change one of them`);
   if (n_head % keyHeads !== 0)
     refuse(`n_head ${n_head} is not a multiple of n_kv_head ${keyHeads}; change one of them`);

@@ -1,4 +1,5 @@
 import { TensorARError } from "@tensorar/core";
+import { expectBelow, MOST_LAYERS, MOST_TOKENS } from "./limits";
 import { initialise, type ParameterShapes, type Params } from "./parameters";
 
 /**
@@ -67,6 +68,8 @@ export function magvit2ArSizes(config: Magvit2ArConfig): Magvit2ArSizes {
   for (const [key, value] of Object.entries(counts)) {
     if (!Number.isInteger(value) || value < 1) refuse(`${key} = ${value}; use a positive integer`);
   }
+  expectBelow("magvit2Ar", { spatial_n_layer, factorized_n_layer }, MOST_LAYERS);
+  expectBelow("magvit2Ar", { block_size }, MOST_TOKENS);
   const bits = Array.isArray(factorized_bits) ? factorized_bits : [];
   const fits =
     bits.every((each) => Number.isInteger(each) && each >= 1) && bits.reduce((a, b) => a + b, 0) <= MOST_BITS;

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { castTensor, type FloatDType, type TensorData } from "@tensorar/checkpoint";
-import { readSafetensors, writeSafetensors } from "@tensorar/checkpoint/node";
+import { openSafetensors, writeSafetensors } from "@tensorar/checkpoint/node";
 import { describeIssues, TensorARError } from "@tensorar/core";
-import { readJson, writeFileAtomic } from "@tensorar/core/node";
+import { checkFolder, readJson, settleFolder, writeChecksums, writeFileAtomic } from "@tensorar/core/node";
 import { z } from "zod";
 import { attachTensorAR, type TensorARModel } from "./attach";
 import type { Backbone, Condition } from "./backbone";
@@ -13,6 +13,7 @@ import { llamaGen } from "./llamagen";
 import type { LlamaGenConfig } from "./llamagen-config";
 import { magvit2Ar } from "./magvit2";
 import type { Magvit2ArConfig } from "./magvit2-config";
+import type { ParameterShapes } from "./parameters";
 import { rar } from "./rar";
 import type { RarConfig } from "./rar-config";
 
@@ -56,23 +57,68 @@ const BACKBONES = {
   janus: (config: JanusConfig) => janus(config),
 };
 
+const CONFIG = "config.json";
+const WEIGHTS = "model.safetensors";
+
+/**
+ * Reads a model folder: `config.json` and `model.safetensors`, whose tensors may be of any floating-point type.
+ * @throws TensorARError naming the file and what is wrong with it: missing, damaged (see `checkFolder`), a configuration that
+ *   is not valid, tensors that do not fit it
+ */
 export async function loadModel(dir: string): Promise<ModelFolder> {
-  const path = join(dir, "config.json");
+  await settleFolder(dir);
+  const path = join(dir, CONFIG);
   const what = "a model folder (config.json, model.safetensors)";
   const contents = await readJson(path, what);
   const parsed = schema.safeParse(contents);
   if (!parsed.success)
     throw new TensorARError(`${path}: not ${what}: ${describeIssues(parsed.error.issues, contents)}`);
   const description = parsed.data;
-  const { shapes } = inFile(path, () => modelOf(description));
-  const file = join(dir, "model.safetensors");
-  const stored = await readSafetensors(file);
-  const tensors = Object.fromEntries(
-    Object.entries(stored).map(([name, tensor]) => [name, castTensor(tensor, "float32")]),
-  );
-  checkTensors(shapes, tensors, file);
-  return { ...description, tensors };
+  const shapes = checkDescription(path, description);
+  const file = await openSafetensors(join(dir, WEIGHTS));
+  try {
+    // The header alone says whether they fit; only then are they read.
+    checkTensors(shapes, Object.fromEntries(file.names.map((name) => [name, file.info(name)])), file.path);
+    const tensors: Record<string, TensorData> = {};
+    for (const name of file.names) tensors[name] = castTensor(await file.read(name), "float32");
+    await checkFolder(dir); // last, since the checks above say more exactly what is wrong
+    return { ...description, tensors };
+  } finally {
+    await file.close();
+  }
 }
+
+/**
+ * Checks a description against the model that it describes.
+ * @returns the shapes of the model's parameters
+ * @throws TensorARError naming what does not fit
+ */
+function checkDescription(source: string, description: ModelDescription): ParameterShapes {
+  const { kind, backbone: config, tensorar, noiseRates, grid, classes } = description;
+  const { backbone, shapes } = inFile(source, () => modelOf(description));
+  const refuse = (what: string): never => {
+    throw new TensorARError(`${source}: ${what}; correct the config`);
+  };
+  const side = Math.sqrt(backbone.tokens);
+  if (grid[0] !== side || grid[1] !== side)
+    refuse(`grid ${grid.join(" x ")}, but the model's ${backbone.tokens} tokens are ${side} x ${side}`);
+  const known = CLASSES[kind](config as never);
+  if (known !== undefined && classes.length > 0 && classes.length !== known)
+    refuse(`${classes.length} names of classes, but the model has ${known}`);
+  if (noiseRates.length !== tensorar.windowSize)
+    refuse(`${noiseRates.length} noise rates for a window of ${tensorar.windowSize}, which needs one for each entry`);
+  const rate = noiseRates.find((each) => !(each >= 0 && each <= 1));
+  if (rate !== undefined) refuse(`a noise rate of ${rate}, which is a probability, from 0 to 1`);
+  return shapes;
+}
+
+/** Classes by the family's name; undefined for models that are conditioned on something else. */
+const CLASSES = {
+  llamagen: (config: LlamaGenConfig) => (config.model_type === "c2i" ? config.num_classes : undefined),
+  rar: (config: RarConfig) => config.condition_num_classes,
+  magvit2: (config: Magvit2ArConfig) => config.class_num,
+  janus: () => undefined,
+};
 
 /** Errors about the configuration name the file that it is in. */
 function inFile<T>(path: string, read: () => T): T {
@@ -84,13 +130,20 @@ function inFile<T>(path: string, read: () => T): T {
   }
 }
 
-/** `dtype` float16 halves the file; loading turns it back into float32. */
+/**
+ * Writes a model folder; `dir` exists already. Each of its files is replaced as a whole, and a folder of which a crash left
+ * only some is refused when it is loaded.
+ * @param dtype of the file's tensors; float16 halves it, and loading turns it back into float32
+ * @throws TensorARError where {@link loadModel} would refuse the result; nothing is written then
+ */
 export async function saveModel(
   dir: string,
   { tensors, ...description }: ModelFolder,
   dtype: FloatDType,
 ): Promise<void> {
+  checkTensors(checkDescription("saveModel", description), tensors, "saveModel");
   const stored = Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, castTensor(tensor, dtype)]));
-  await writeFileAtomic(join(dir, "config.json"), `${JSON.stringify(description, null, 2)}\n`);
-  await writeSafetensors(join(dir, "model.safetensors"), stored);
+  await writeFileAtomic(join(dir, CONFIG), `${JSON.stringify(description, null, 2)}\n`);
+  await writeSafetensors(join(dir, WEIGHTS), stored);
+  await writeChecksums(dir, [CONFIG, WEIGHTS]);
 }

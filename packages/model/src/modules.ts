@@ -1,6 +1,7 @@
 import { TensorARError } from "@tensorar/core";
 import type { Backbone } from "./backbone";
 import { inputEncoderInitial, inputEncoderShapes } from "./input-encoder";
+import { expectBelow, MOST_LAYERS } from "./limits";
 import { outputDecoderInitial, outputDecoderShapes } from "./output-decoder";
 import type { Initial, ParameterShapes } from "./parameters";
 
@@ -44,6 +45,7 @@ export function moduleSizes(backbone: BackboneSizes, options: TensorAROptions): 
   if (!Number.isInteger(depth) || depth < 1) {
     throw new TensorARError(`attachTensorAR: depth ${depth} is not a positive integer; use 1`);
   }
+  expectBelow("attachTensorAR", { depth }, MOST_LAYERS);
   if (structure !== "maps" && structure !== "gated") {
     throw new TensorARError(`attachTensorAR: structure "${structure}" is unknown; use "maps" or "gated"`);
   }

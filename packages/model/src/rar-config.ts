@@ -1,4 +1,5 @@
 import { TensorARError } from "@tensorar/core";
+import { expectBelow, MOST_LAYERS, MOST_TOKENS } from "./limits";
 import { initialise, type ParameterShapes, type Params } from "./parameters";
 
 /** RAR's generator, the keys of the original's `configs/training/generator/rar.yaml`. */
@@ -52,7 +53,9 @@ export function checkRarConfig(config: RarConfig): void {
     if (!Number.isInteger(value) || value < 1)
       throw new TensorARError(`rar: ${key} = ${value}; use a positive integer`);
   }
-  const { hidden_size, num_attention_heads } = config;
+  const { hidden_size, num_attention_heads, num_hidden_layers, image_seq_len } = config;
+  expectBelow("rar", { num_hidden_layers }, MOST_LAYERS);
+  expectBelow("rar", { image_seq_len }, MOST_TOKENS);
   if (hidden_size % num_attention_heads !== 0) {
     throw new TensorARError(
       `rar: hidden_size ${hidden_size} is not a multiple of num_attention_heads ${num_attention_heads}; change one of them`,

@@ -44,3 +44,39 @@ test("a config that does not fit the tensors is refused, naming file and tensor"
   await writeFile(join(folder, "config.json"), JSON.stringify(config));
   await expect(loadModel(folder)).rejects.toThrow(/model\.safetensors: tensor "tensorar\.output\.layers\.0\.maps/);
 });
+
+const rewriteConfig = async (change: Record<string, unknown>) => {
+  const path = join(folder, "config.json");
+  await writeFile(path, JSON.stringify({ ...JSON.parse(await readFile(path, "utf8")), ...change }));
+};
+
+test.each([
+  [{ grid: [2, 8] }, /grid 2 x 8, but the model's 16 tokens are 4 x 4/],
+  [{ classes: ["a", "b"] }, /2 names of classes, but the model has 3/],
+  [{ noiseRates: [0, 0.5, 1] }, /3 noise rates for a window of 4/],
+  [{ noiseRates: [0, 0.5, 0.75, 1.5] }, /a noise rate of 1.5/],
+  [{ noiseRates: [0, -1, 0.75, 1] }, /a noise rate of -1/],
+  [{ backbone: { ...TINY, n_layer: 1e6 } }, /n_layer = 1000000; at most 1024/],
+  [{ backbone: { ...TINY, block_size: 1e8 } }, /block_size = 100000000; at most 65536/],
+  [{ tensorar: { windowSize: 4, depth: 1e9, structure: "gated" } }, /depth = 1000000000; at most 1024/],
+  [{ classes: ["a", "b", "other"] }, /config\.json: .*checksums\.txt/],
+])("a config that contradicts the model is refused at once: %j", async (change, message) => {
+  await saveModel(folder, described(), "float32");
+  await rewriteConfig(change);
+  const begun = performance.now();
+  const loading = loadModel(folder);
+  await expect(loading).rejects.toThrow(message);
+  await expect(loading).rejects.toThrow(join(folder, "config.json"));
+  expect(performance.now() - begun).toBeLessThan(5000); // loops over such counts take minutes to hours
+});
+
+test("a flipped bit of the weights is found, and what loading would refuse is not saved", async () => {
+  await saveModel(folder, described(), "float16");
+  const weights = join(folder, "model.safetensors");
+  const bytes = await readFile(weights);
+  bytes[bytes.length - 9]! ^= 1;
+  await writeFile(weights, bytes);
+  await expect(loadModel(folder)).rejects.toThrow(`${weights}: other contents than checksums.txt lists`);
+  await expect(saveModel(folder, { ...described(), grid: [1, 16] }, "float32")).rejects.toThrow(/saveModel: grid/);
+  expect(await readFile(weights)).toEqual(bytes);
+});

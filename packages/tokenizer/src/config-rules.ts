@@ -1,4 +1,4 @@
-import { TensorARError } from "@tensorar/core";
+import { quote, TensorARError } from "@tensorar/core";
 
 /** What the value of a key must be. */
 interface Rule {
@@ -17,9 +17,19 @@ export const nonNegative: Rule = {
 
 export const flag: Rule = { holds: (value) => typeof value === "boolean", remedy: "use true or false" };
 
+/** Counts that code loops over are limited far above any tokenizer that there is: larger ones are damage or an attack. */
+const MOST_BLOCKS = 1024;
+const MOST_LEVELS = 16;
+
+export const blocks: Rule = {
+  holds: (value) => isPositiveInteger(value) && (value as number) <= MOST_BLOCKS,
+  remedy: `use a positive integer of at most ${MOST_BLOCKS}`,
+};
+
 export const multipliers: Rule = {
-  holds: (value) => Array.isArray(value) && value.length > 0 && value.every(isPositiveInteger),
-  remedy: "use a list of positive integers, one for each level",
+  holds: (value) =>
+    Array.isArray(value) && value.length > 0 && value.length <= MOST_LEVELS && value.every(isPositiveInteger),
+  remedy: `use a list of positive integers, one for each level, at most ${MOST_LEVELS}`,
 };
 
 /** Groups of every GroupNorm, as in the originals. */
@@ -41,7 +51,7 @@ export function checkKeys<C extends object>(kind: string, config: C, rules: { re
   for (const key of Object.keys(rules) as (keyof C & string)[]) {
     const { holds, remedy } = rules[key];
     if (!holds(config[key])) {
-      throw new TensorARError(`${kind} config: ${key} = ${JSON.stringify(config[key])}: ${remedy}`);
+      throw new TensorARError(`${kind} config: ${key} = ${quote(config[key])}: ${remedy}`);
     }
   }
 }

@@ -1,4 +1,4 @@
-import { baseWidth, checkKeys, flag, multipliers, nonNegative, only, positiveInteger } from "./config-rules";
+import { baseWidth, blocks, checkKeys, flag, multipliers, nonNegative, only, positiveInteger } from "./config-rules";
 import { dividedBy, type ImageSize } from "./grid";
 
 /**
@@ -54,7 +54,7 @@ export function resolveConfig(config: VqConfig): FullVqConfig {
       codebook_embed_dim: positiveInteger,
       z_channels: positiveInteger,
       ch: baseWidth,
-      num_res_blocks: positiveInteger,
+      num_res_blocks: blocks,
       in_channels: positiveInteger,
       commit_loss_beta: nonNegative,
       entropy_loss_ratio: nonNegative,

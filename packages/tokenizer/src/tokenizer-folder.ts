@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { castTensor, type FloatDType, type TensorData } from "@tensorar/checkpoint";
-import { readSafetensors, writeSafetensors } from "@tensorar/checkpoint/node";
+import { openSafetensors, writeSafetensors } from "@tensorar/checkpoint/node";
 import { describeIssues, TensorARError } from "@tensorar/core";
-import { readJson, writeFileAtomic } from "@tensorar/core/node";
+import { checkFolder, readJson, settleFolder, writeChecksums, writeFileAtomic } from "@tensorar/core/node";
 import { z } from "zod";
 import { checkTokenizerTensors } from "./check-tensors";
 import { createTokenizer, TOKENIZER_KINDS, type TokenizerKind, type TokenizerSpec } from "./tokenizer";
@@ -10,7 +10,10 @@ import { createTokenizer, TOKENIZER_KINDS, type TokenizerKind, type TokenizerSpe
 const schema = z.strictObject({
   kind: z.enum(TOKENIZER_KINDS),
   /** Height and width of its images in pixels. */
-  imageSize: z.int().positive(),
+  imageSize: z
+    .int()
+    .positive()
+    .max(2 ** 16),
   config: z.looseObject({}),
   /** The settings that trained it, for the reader. */
   training: z.record(z.string(), z.unknown()).optional(),
@@ -30,20 +33,21 @@ export type TokenizerFolder<K extends TokenizerKind = "vq"> = TokenizerDescripti
   readonly tensors: Record<string, TensorData>;
 };
 
-const castAll = (tensors: Record<string, TensorData>, dtype: FloatDType): Record<string, TensorData> =>
-  Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, castTensor(tensor, dtype)]));
+const CONFIG = "config.json";
+const WEIGHTS = "model.safetensors";
 
 /**
  * Reads a tokenizer folder: `config.json` and `model.safetensors`, whose tensors may be of any floating-point type.
  * @param kinds that the caller takes: LlamaGen's VQ alone, unless said otherwise; `TOKENIZER_KINDS` are all
- * @throws TensorARError naming the file and what is wrong with it: missing, of another kind, a configuration that is
+ * @throws TensorARError naming the file and what is wrong with it: missing, damaged (see `checkFolder`), of another kind, a configuration that is
  *   not valid or whose images do not divide into codes, tensors that do not fit the configuration
  */
 export async function loadTokenizer<const K extends TokenizerKind = "vq">(
   dir: string,
   kinds: readonly K[] = ["vq" as K],
 ): Promise<TokenizerFolder<K>> {
-  const path = join(dir, "config.json");
+  await settleFolder(dir);
+  const path = join(dir, CONFIG);
   const what = "a tokenizer folder (config.json, model.safetensors)";
   const contents = await readJson(path, what);
   const parsed = schema.safeParse(contents);
@@ -56,13 +60,26 @@ export async function loadTokenizer<const K extends TokenizerKind = "vq">(
   }
   const description = parsed.data as unknown as TokenizerDescription<TokenizerKind>; // its config is checked next
   checkDescription(path, description);
-  const tensors = castAll(await readSafetensors(join(dir, "model.safetensors")), "float32");
-  checkTokenizerTensors(description, tensors, join(dir, "model.safetensors"));
-  return { ...description, tensors } as unknown as TokenizerFolder<K>; // one of the kinds, as checked above
+  const file = await openSafetensors(join(dir, WEIGHTS));
+  try {
+    // The header alone says whether they fit; only then are they read.
+    checkTokenizerTensors(
+      description,
+      Object.fromEntries(file.names.map((name) => [name, file.info(name)])),
+      file.path,
+    );
+    const tensors: Record<string, TensorData> = {};
+    for (const name of file.names) tensors[name] = castTensor(await file.read(name), "float32");
+    await checkFolder(dir); // last, since the checks above say more exactly what is wrong
+    return { ...description, tensors } as unknown as TokenizerFolder<K>; // one of the kinds, as checked above
+  } finally {
+    await file.close();
+  }
 }
 
 /**
- * Writes a tokenizer folder; `dir` exists already. Each of its files is replaced as a whole.
+ * Writes a tokenizer folder; `dir` exists already. Each of its files is replaced as a whole, and a folder of which a crash
+ * left only some is refused when it is loaded.
  * @param dtype of the file's tensors; float16 halves it, and loading turns it back into float32
  * @throws TensorARError where {@link loadTokenizer} would refuse the result; nothing is written then
  */
@@ -73,8 +90,10 @@ export async function saveTokenizer(
 ): Promise<void> {
   checkDescription("saveTokenizer", description);
   checkTokenizerTensors(description, tensors, "saveTokenizer");
-  await writeFileAtomic(join(dir, "config.json"), `${JSON.stringify(description, null, 2)}\n`);
-  await writeSafetensors(join(dir, "model.safetensors"), castAll(tensors, dtype));
+  const stored = Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, castTensor(tensor, dtype)]));
+  await writeFileAtomic(join(dir, CONFIG), `${JSON.stringify(description, null, 2)}\n`);
+  await writeSafetensors(join(dir, WEIGHTS), stored);
+  await writeChecksums(dir, [CONFIG, WEIGHTS]);
 }
 
 function checkDescription(source: string, description: TokenizerDescription<TokenizerKind>): void {

@@ -42,7 +42,7 @@ test.each(["float32", "float16"] as const)("what %s holds exactly is read back a
   const tokenizer = described("exact");
   await saveTokenizer(folder, tokenizer, dtype);
   expectSame(await loadTokenizer(folder), tokenizer);
-  expect((await readdir(folder)).sort()).toEqual(["config.json", "model.safetensors"]);
+  expect((await readdir(folder)).sort()).toEqual(["checksums.txt", "config.json", "model.safetensors"]);
 });
 
 test("float16 halves the file and rounds to nearest", async () => {
@@ -113,4 +113,36 @@ test("what could not be loaded is not saved", async () => {
   ];
   for (const [each, message] of wrong) await expect(saveTokenizer(folder, each, "float32")).rejects.toThrow(message);
   expect(await readdir(folder)).toEqual([]);
+});
+
+test("a flipped bit of the weights, and a config that was edited, are found", async () => {
+  await saveTokenizer(folder, described("exact"), "float32");
+  const weights = join(folder, "model.safetensors");
+  const whole = await readFile(weights);
+  const flipped = Buffer.from(whole);
+  flipped[flipped.length - 5]! ^= 4; // of an element
+  await writeFile(weights, flipped);
+  await expect(loadTokenizer(folder)).rejects.toThrow(`${weights}: other contents than checksums.txt lists`);
+  await writeFile(weights, whole);
+  await rewriteConfig((file) => {
+    file.training = { seed: 4 };
+  });
+  await expect(loadTokenizer(folder)).rejects.toThrow(/config\.json: .*remove its line/);
+  const list = join(folder, "checksums.txt");
+  const lines = (await readFile(list, "utf8")).split("\n").filter((line) => !line.endsWith(" config.json"));
+  await writeFile(list, lines.join("\n"));
+  expect(await loadTokenizer(folder)).toMatchObject({ training: { seed: 4 } });
+});
+
+test.each([
+  [{ num_res_blocks: 1e8 }, /num_res_blocks = 100000000/],
+  [{ encoder_ch_mult: new Array(1e6).fill(1) }, /encoder_ch_mult/],
+])("counts that would be looped over for hours are refused at once", async (change, message) => {
+  await saveTokenizer(folder, described("exact"), "float32");
+  await rewriteConfig((file) => {
+    file.config = { ...TINY, ...change };
+  });
+  const begun = performance.now();
+  await expect(loadTokenizer(folder)).rejects.toThrow(message);
+  expect(performance.now() - begun).toBeLessThan(5000); // hours without the limit
 });

@@ -1,13 +1,14 @@
 import type { CommandBody } from "@tensorar/cli";
 import { startProgress } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
+import { openOutputFolder } from "@tensorar/core/node";
 import { codebookUsage } from "@tensorar/metrics";
 import { TOKENIZER_KINDS } from "@tensorar/tokenizer";
 import { loadTokenizer } from "@tensorar/tokenizer/node";
 import { openDataset } from "../data/dataset";
 import type { Settings } from "../declarations/codes";
 import { chooseEngine } from "../engine/choose-engine";
-import { saveCodes } from "../folders/codes-folder";
+import { CODES_FILES, saveCodes } from "../folders/codes-folder";
 import { openTokenizer } from "../tokenizer-runner";
 
 export const command: CommandBody<Settings> = {
@@ -19,22 +20,23 @@ export const command: CommandBody<Settings> = {
         `${settings.tokenizer} was trained on ${folder.imageSize} px, ${settings.data} holds ${dataset.info.size} px; prepare the data with --size ${folder.imageSize}`,
       );
     }
+    const output = await openOutputFolder(settings.out, { ...settings, entries: CODES_FILES });
     const tokenizer = await openTokenizer(folder, await chooseEngine(settings.engine, settings.threads));
     const { grid, codebookSize } = tokenizer;
     const tokens = grid[0] * grid[1];
     const codes = new Int32Array(dataset.count * tokens);
     const progress = startProgress("codes", dataset.count, "images");
     for (let start = 0; start < dataset.count; start += settings.batchSize) {
-      if (signal.aborted) throw new TensorARError("stopped; nothing was written");
+      signal.throwIfAborted();
       const indices = Array.from({ length: Math.min(settings.batchSize, dataset.count - start) }, (_, i) => start + i);
       codes.set(await tokenizer.encode(await dataset.readImages(indices)), start * tokens);
       progress.update(start + indices.length);
     }
     progress.stop();
     await tokenizer.dispose();
-    await saveCodes(settings.out, {
+    const made = {
       count: dataset.count,
-      grid: [...grid],
+      grid: [...grid] as [number, number],
       vocabSize: codebookSize,
       classes: [...dataset.classes],
       dataset: settings.data,
@@ -44,7 +46,8 @@ export const command: CommandBody<Settings> = {
       labels: dataset.labels,
       train: dataset.train,
       validation: dataset.validation,
-    });
+    };
+    await output.write((temporary) => saveCodes(temporary, made));
     const { used, perplexity } = codebookUsage(codes, codebookSize);
     console.log(
       `${dataset.count} images, ${grid.join(" × ")} codes each, to ${settings.out}; ${used} of ${codebookSize} codes in use, perplexity ${perplexity.toFixed(0)}`,

@@ -36,9 +36,9 @@ export const command: CommandBody<Settings> = {
   async run(settings, signal) {
     const source = await sourceOf(settings);
     const progress = startProgress("data", source.total, "images");
-    const { out, size, validationShare } = settings;
+    const { out, overwrite, size, validationShare } = settings;
     const info = await prepareDataset(source, {
-      ...{ out, size, validationShare, signal },
+      ...{ out, overwrite, size, validationShare, signal },
       ...imageOptions(settings),
       onProgress: (done) => progress.update(done),
     });

@@ -1,8 +1,6 @@
-import { mkdir } from "node:fs/promises";
-import { dirname } from "node:path";
 import type { CommandBody } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
-import { writeFileAtomic } from "@tensorar/core/node";
+import { checkOutputFile, writeFileAtomic } from "@tensorar/core/node";
 import { createRefinement } from "@tensorar/metrics";
 import { loadModel } from "@tensorar/model/node";
 import { TOKENIZER_KINDS } from "@tensorar/tokenizer";
@@ -125,6 +123,8 @@ export const command: CommandBody<Settings> = {
       throw new TensorARError("--model and --codes go together; give both or neither");
     if (inception === undefined && tokenizer === undefined)
       throw new TensorARError("nothing makes features; give --inception (for FID), --tokenizer, or both");
+    for (const path of [settings.out, settings.report, settings.saveStatistics])
+      if (path !== undefined) await checkOutputFile(path, settings);
     const engine = await chooseEngine(settings.engine, settings.threads);
     const sets = await openSets(settings);
     const distances = tokenizer === undefined ? undefined : await byTokenizer(tokenizer, settings, sets, engine);
@@ -145,13 +145,16 @@ export const command: CommandBody<Settings> = {
       ...(refinement && { refinement }),
     };
     if (settings.out !== undefined)
-      await writeText(settings.out, `${JSON.stringify({ settings, ...results }, null, 2)}\n`);
+      await writeFileAtomic(settings.out, `${JSON.stringify({ settings, ...results }, null, 2)}\n`);
     if (settings.report !== undefined) {
       const pictures = {
         samples: await firstImages(sets.samples),
         reference: await firstImages(sets.reference),
       };
-      await writeText(settings.report, await evaluationPage(`Evaluation of ${settings.samples}`, shown, pictures));
+      await writeFileAtomic(
+        settings.report,
+        await evaluationPage(`Evaluation of ${settings.samples}`, shown, pictures),
+      );
     }
     for (const [name, counts] of Object.entries(images)) console.log(`${name}: ${describeCounts(counts)}`);
     const rows = measureRows(shown);
@@ -161,8 +164,3 @@ export const command: CommandBody<Settings> = {
     for (const warning of measures?.warnings ?? []) console.log(`note: ${warning}`);
   },
 };
-
-async function writeText(path: string, text: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  await writeFileAtomic(path, text);
-}

@@ -1,7 +1,9 @@
 import type { CommandBody } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
+import { writeChecksums } from "@tensorar/core/node";
 import { loadModel, type ModelDescription, modelOf, saveModel } from "@tensorar/model/node";
 import { type NoiseSchedule, noiseRates } from "@tensorar/noise";
+import { TOKENIZER_FILES } from "@tensorar/text/node";
 import { fitCodes } from "../conditions/fit-codes";
 import { copyPromptTokenizer, takesPrompts } from "../conditions/prompts";
 import { trainingConditions } from "../conditions/training-conditions";
@@ -10,8 +12,8 @@ import { chooseEngine } from "../engine/choose-engine";
 import { loadCodes } from "../folders/codes-folder";
 import { hostParams } from "../folders/host-params";
 import { arTask } from "../training/ar-task";
-import { pinRecipe } from "../training/recipe";
-import { recipeOf, refuseOverwrite } from "../training/recipe-of";
+import { recipeOf } from "../training/recipe";
+import { inRunFolder } from "../training/run-folder";
 import { train } from "../training/train";
 
 function scheduleOf(noise: Settings["noise"], rate: number | undefined): NoiseSchedule {
@@ -36,20 +38,23 @@ export const command: CommandBody<Settings> = {
       training: recipeOf(settings),
     };
     const model = modelOf(attached);
-    refuseOverwrite(settings.out, settings.resume);
     if (note !== undefined) console.log(note);
-    await pinRecipe(settings.out, recipeOf(settings), settings.resume);
-    const engine = await chooseEngine(settings.engine, settings.threads);
-    const initial = { ...tensors, ...hostParams(model.initModules(settings.seed)) };
     const conditions = await trainingConditions(base, settings.base, codes, settings.captions);
-    const task = arTask(settings.windowSize === 1 ? "control" : "TensorAR", model, initial, codes, conditions, {
-      ...settings,
-      rates,
-      selfShare: settings.inputs === "self" ? settings.selfShare : 0,
+    await inRunFolder(settings, recipeOf(settings), async () => {
+      const engine = await chooseEngine(settings.engine, settings.threads);
+      const initial = { ...tensors, ...hostParams(model.initModules(settings.seed)) };
+      const task = arTask(settings.windowSize === 1 ? "control" : "TensorAR", model, initial, codes, conditions, {
+        ...settings,
+        rates,
+        selfShare: settings.inputs === "self" ? settings.selfShare : 0,
+      });
+      const state = await train(task, settings, engine, signal);
+      await saveModel(settings.out, { ...attached, tensors: state.ema! }, settings.precision);
+      if (takesPrompts(model.backbone)) {
+        await copyPromptTokenizer(settings.base, settings.out);
+        await writeChecksums(settings.out, ["config.json", "model.safetensors", ...TOKENIZER_FILES]);
+      }
     });
-    const state = await train(task, settings, engine, signal);
-    await saveModel(settings.out, { ...attached, tensors: state.ema! }, settings.precision);
-    if (takesPrompts(model.backbone)) await copyPromptTokenizer(settings.base, settings.out);
     console.log(`model written to ${settings.out}`);
   },
 };

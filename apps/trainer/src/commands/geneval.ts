@@ -4,10 +4,18 @@ import { TensorARError } from "@tensorar/core";
 import { writeFileAtomic } from "@tensorar/core/node";
 import { GENEVAL_COLORS, type GenEvalPrompt } from "@tensorar/metrics";
 import type { Settings } from "../declarations/geneval";
+import { inWorkFolder } from "../folders/work-folder";
 import { openColors, readColorsFile } from "../geneval/colors-file";
 import { classesOf, openDetector, readDetectorFile } from "../geneval/detector-file";
 import { type PromptedImage, promptedImages, readPrompts } from "../geneval/images";
-import { type GenEvalReport, mergeResults, openResults, reportOf, writeResults } from "../geneval/results";
+import {
+  GENEVAL_FILES,
+  type GenEvalReport,
+  mergeResults,
+  openResults,
+  reportOf,
+  writeResults,
+} from "../geneval/results";
 import { scoreImages } from "../geneval/score-images";
 import { createTally, describeCounts, UNREADABLE } from "../input/left-out";
 import { imageOptions } from "../input/limits";
@@ -18,13 +26,15 @@ export const command: CommandBody<Settings> = {
     const { merge, images } = settings;
     if ((merge === undefined) === (images === undefined))
       throw new TensorARError("give --images to score some, or --merge to put results together");
-    const scored = merge ? { report: await mergeParts(settings), images: [] } : await score(settings, signal);
-    await writeResults(settings.out, scored.report);
     const page = join(settings.out, "report.html");
-    await writeFileAtomic(page, await genEvalPage(scored.report, scored.images));
-    const { images: results, leftOut } = scored.report;
-    console.log(describeCounts({ taken: results.length, leftOut }));
-    console.log(genEvalTable(scored.report));
+    const { report } = await inWorkFolder(settings, GENEVAL_FILES, async () => {
+      const scored = merge ? { report: await mergeParts(settings), images: [] } : await score(settings, signal);
+      await writeFileAtomic(page, await genEvalPage(scored.report, scored.images));
+      await writeResults(settings.out, scored.report);
+      return scored;
+    });
+    console.log(describeCounts({ taken: report.images.length, leftOut: report.leftOut }));
+    console.log(genEvalTable(report));
     console.log(`look at ${page}`);
   },
 };

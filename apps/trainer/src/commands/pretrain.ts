@@ -7,8 +7,8 @@ import { chooseEngine } from "../engine/choose-engine";
 import { loadCodes } from "../folders/codes-folder";
 import { hostParams } from "../folders/host-params";
 import { arTask } from "../training/ar-task";
-import { pinRecipe } from "../training/recipe";
-import { recipeOf, refuseOverwrite } from "../training/recipe-of";
+import { recipeOf } from "../training/recipe";
+import { inRunFolder } from "../training/run-folder";
 import { train } from "../training/train";
 
 export const command: CommandBody<Settings> = {
@@ -35,24 +35,24 @@ export const command: CommandBody<Settings> = {
       classes: codes.classes,
       training: recipeOf(settings),
     };
-    refuseOverwrite(settings.out, settings.resume);
-    await pinRecipe(settings.out, recipeOf(settings), settings.resume);
-    const engine = await chooseEngine(settings.engine, settings.threads);
-    const initial = hostParams(initLlamaGen(backbone, settings.seed));
-    const task = arTask(
-      "base model",
-      modelOf(description),
-      initial,
-      codes,
-      classConditions(codes.labels, backbone.num_classes),
-      {
-        ...settings,
-        rates: Float64Array.of(0),
-        selfShare: 0,
-      },
-    );
-    const state = await train(task, settings, engine, signal);
-    await saveModel(settings.out, { ...description, tensors: state.ema! }, settings.precision);
+    await inRunFolder(settings, recipeOf(settings), async () => {
+      const engine = await chooseEngine(settings.engine, settings.threads);
+      const initial = hostParams(initLlamaGen(backbone, settings.seed));
+      const task = arTask(
+        "base model",
+        modelOf(description),
+        initial,
+        codes,
+        classConditions(codes.labels, backbone.num_classes),
+        {
+          ...settings,
+          rates: Float64Array.of(0),
+          selfShare: 0,
+        },
+      );
+      const state = await train(task, settings, engine, signal);
+      await saveModel(settings.out, { ...description, tensors: state.ema! }, settings.precision);
+    });
     console.log(`base model written to ${settings.out}`);
   },
 };

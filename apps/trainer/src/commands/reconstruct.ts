@@ -1,11 +1,10 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { TensorData } from "@tensorar/checkpoint";
 import { writeNpz } from "@tensorar/checkpoint/node";
 import type { CommandBody } from "@tensorar/cli";
 import { startProgress } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
-import { writeFileAtomic } from "@tensorar/core/node";
+import { openOutputFolder, writeFileAtomic } from "@tensorar/core/node";
 import { createCodebookCounts, createMean, createMoments, psnr, ssim } from "@tensorar/metrics";
 import { lpips } from "@tensorar/metrics/features";
 import { loadLpips } from "@tensorar/metrics/node";
@@ -36,14 +35,17 @@ export const command: CommandBody<Settings> = {
     const { images, tokenizer, merge, out } = settings;
     if ((merge === undefined) === (images === undefined) || (images === undefined) !== (tokenizer === undefined))
       throw new TensorARError("give --images and --tokenizer to reconstruct some, or --merge to put results together");
-    await mkdir(out, { recursive: true });
-    const { sums, leftOut } = merge
-      ? { sums: await mergeSums(merge.map((dir) => join(dir, STATISTICS))), leftOut: [] }
-      : await reconstruct({ ...settings, images: images!, tokenizer: tokenizer! }, signal);
-    const measures = measuresOf(sums);
-    await writeSums(join(out, STATISTICS), sums);
-    const results = { settings, ...measures, leftOut };
-    await writeFileAtomic(join(out, "measures.json"), `${JSON.stringify(results, null, 2)}\n`);
+    const output = await openOutputFolder(out, { ...settings, entries: FILES });
+    const { measures, leftOut } = await output.write(async (folder) => {
+      const { sums, leftOut } = merge
+        ? { sums: await mergeSums(merge.map((dir) => join(dir, STATISTICS))), leftOut: [] }
+        : await reconstruct({ ...settings, images: images!, tokenizer: tokenizer! }, folder, signal);
+      const measures = measuresOf(sums);
+      await writeSums(join(folder, STATISTICS), sums);
+      const results = { settings, ...measures, leftOut };
+      await writeFileAtomic(join(folder, "measures.json"), `${JSON.stringify(results, null, 2)}\n`);
+      return { measures, leftOut };
+    });
     // Apart from the measures, which other programs read.
     if (images !== undefined) console.error(`${images}: ${describeCounts({ taken: measures.images, leftOut })}`);
     console.log(JSON.stringify(measures, null, 2));
@@ -52,10 +54,12 @@ export const command: CommandBody<Settings> = {
 
 /** What merging reads. */
 const STATISTICS = "statistics.npz";
+const FILES = [STATISTICS, "measures.json", "reconstructions.npz", "grid.png"];
 
 /** Writes reconstructions of all images and a picture of some. */
 async function reconstruct(
   settings: Settings & { readonly images: string; readonly tokenizer: string },
+  out: string,
   signal: AbortSignal,
 ): Promise<{ sums: ReconstructionSums; leftOut: readonly LeftOut[] }> {
   const folder = await loadTokenizer(settings.tokenizer, TOKENIZER_KINDS);
@@ -87,11 +91,11 @@ async function reconstruct(
     }
   };
   const stored = { dtype: "uint8" as const, shape: [total, size, size, 3], rows: rows() };
-  await writeNpz(join(settings.out, "reconstructions.npz"), { arr_0: stored });
+  await writeNpz(join(out, "reconstructions.npz"), { arr_0: stored });
   progress.stop();
   await Promise.all(Object.values(networks).map((network) => network.dispose()));
   const [originals, decoded] = shown as [Uint8Array, Uint8Array];
-  await savePng(join(settings.out, "grid.png"), await pairsGrid(originals, decoded, size));
+  await savePng(join(out, "grid.png"), await pairsGrid(originals, decoded, size));
   return { sums: resultOf(sums), leftOut: source.counts().leftOut };
 }
 

@@ -1,14 +1,15 @@
 import { join } from "node:path";
 import type { CommandBody } from "@tensorar/cli";
-import { writeFileAtomic } from "@tensorar/core/node";
+import { checkOutputFile, writeFileAtomic } from "@tensorar/core/node";
 import type { Settings } from "../declarations/report";
 import { chooseEngine } from "../engine/choose-engine";
 import { buildReport } from "../report/build-report";
 
 export const command: CommandBody<Settings> = {
   async run(settings) {
-    const engine = await chooseEngine(settings.engine, settings.threads);
     const out = settings.out ?? join(settings.run, "report.html");
+    await checkOutputFile(out, settings);
+    const engine = await chooseEngine(settings.engine, settings.threads);
     await writeFileAtomic(out, await buildReport(settings.run, settings.tokenizer, engine));
     console.log(`report written to ${out}`);
   },

@@ -5,8 +5,8 @@ import { openDataset } from "../data/dataset";
 import type { Settings } from "../declarations/tokenizer";
 import { chooseEngine } from "../engine/choose-engine";
 import { hostParams } from "../folders/host-params";
-import { pinRecipe } from "../training/recipe";
-import { recipeOf, refuseOverwrite } from "../training/recipe-of";
+import { recipeOf } from "../training/recipe";
+import { inRunFolder } from "../training/run-folder";
 import { tokenizerTask } from "../training/tokenizer-task";
 import { train } from "../training/train";
 
@@ -27,16 +27,16 @@ export const command: CommandBody<Settings> = {
       num_res_blocks: settings.resBlocks,
     };
     gridOf(config, dataset.info.size);
-    refuseOverwrite(settings.out, settings.resume);
-    await pinRecipe(settings.out, recipeOf(settings), settings.resume);
-    const engine = await chooseEngine(settings.engine, settings.threads);
-    const task = tokenizerTask(config, hostParams(initVq(config, settings.seed)), dataset, settings);
-    const state = await train(task, settings, engine, signal);
-    await saveTokenizer(
-      settings.out,
-      { kind: "vq", imageSize: dataset.info.size, config, training: recipeOf(settings), tensors: state.ema! },
-      settings.precision,
-    );
+    await inRunFolder(settings, recipeOf(settings), async () => {
+      const engine = await chooseEngine(settings.engine, settings.threads);
+      const task = tokenizerTask(config, hostParams(initVq(config, settings.seed)), dataset, settings);
+      const state = await train(task, settings, engine, signal);
+      await saveTokenizer(
+        settings.out,
+        { kind: "vq", imageSize: dataset.info.size, config, training: recipeOf(settings), tensors: state.ema! },
+        settings.precision,
+      );
+    });
     console.log(`tokenizer written to ${settings.out}`);
   },
 };

@@ -1,6 +1,8 @@
 import { open, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { crc32 } from "node:zlib";
 import { decodeText, parseJson, TensorARError } from "@tensorar/core";
+import { checkFolder, settleFolder } from "@tensorar/core/node";
 import { readChecked } from "../folders/checked-json";
 import { CHANNELS, type DatasetInfo, datasetInfo, FILES, type SampleLine, sampleLine } from "./format";
 import { splitByName } from "./split";
@@ -28,11 +30,13 @@ const AGAIN = "write the data set again with `tensorar data`";
 
 /** @throws TensorARError naming file and value, when the folder is missing, truncated or contradicts itself */
 export async function openDataset(dir: string): Promise<Dataset> {
+  await settleFolder(dir);
   const info = await readChecked(join(dir, FILES.info), datasetInfo, WHAT);
   const samples = await readSamples(join(dir, FILES.samples), info);
   const imagesFile = join(dir, FILES.images);
   await expectSize(imagesFile, info);
   const names = samples.map(({ name }) => name);
+  await checkFolder(dir); // last, since the checks above say more exactly what is wrong
   return {
     info,
     count: info.count,
@@ -41,7 +45,11 @@ export async function openDataset(dir: string): Promise<Dataset> {
     names,
     captions: samples.map(({ caption }) => caption ?? ""),
     ...splitByName(names, info.split.validationShare),
-    readImages: (indices) => readImages(imagesFile, info, indices),
+    readImages: async (indices) => {
+      const pixels = await readImages(imagesFile, info, indices);
+      expectChecksums(imagesFile, pixels, indices, samples);
+      return pixels;
+    },
   };
 }
 
@@ -113,6 +121,21 @@ async function readImages(file: string, info: DatasetInfo, indices: ArrayLike<nu
     await handle.close();
   }
   return out;
+}
+
+/** @throws TensorARError naming the image whose pixels are not those that were written */
+function expectChecksums(
+  file: string,
+  pixels: Uint8Array,
+  indices: ArrayLike<number>,
+  samples: readonly SampleLine[],
+): void {
+  const bytes = pixels.length / indices.length;
+  for (let i = 0; i < indices.length; i++) {
+    const { name, crc32: expected } = samples[indices[i]!]!;
+    if (expected !== undefined && crc32(pixels.subarray(i * bytes, (i + 1) * bytes)) !== expected)
+      throw new TensorARError(`${file}: image ${indices[i]} (${name}) was damaged since it was written; ${AGAIN}`);
+  }
 }
 
 /** Length of the run of indices that rise by one: such images are read at once, up to a limit that any system takes. */

@@ -36,6 +36,8 @@ export const sampleLine = z.strictObject({
   name: z.string(),
   label: z.int().nonnegative(),
   caption: z.string().optional(),
+  /** CRC-32 of the image's pixels; checked whenever they are read. */
+  crc32: z.int().nonnegative().optional(),
 });
 
 export type DatasetInfo = z.infer<typeof datasetInfo>;

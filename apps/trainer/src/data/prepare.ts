@@ -1,15 +1,17 @@
-import { type FileHandle, mkdir, open, writeFile } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { join } from "node:path";
+import { crc32 } from "node:zlib";
 import { TensorARError } from "@tensorar/core";
-import { fileError, writeFolderAtomic } from "@tensorar/core/node";
+import { openOutputFolder, replaceFile, writeFileAtomic } from "@tensorar/core/node";
 import { createTally, describeLeftOut, type LeftOut, UNREADABLE } from "../input/left-out";
 import { type DecodeOptions, decodeSource, type SkippedImage } from "./decode";
 import { CHANNELS, type DatasetInfo, FILES, type SampleLine } from "./format";
 import type { ImageSource } from "./source";
 
 export interface PrepareOptions extends Pick<DecodeOptions, "size" | "onBadImage" | "maxPixels" | "signal"> {
-  /** Folder to make; it must not exist. */
+  /** Folder to make. */
   readonly out: string;
+  /** Whether a data set that is there is replaced; default: no, it is an error. */
+  readonly overwrite?: boolean;
   /** Share of the images kept for validation; default 0.1. */
   readonly validationShare?: number;
   /** Called after every image; `total` where the source knows it. */
@@ -28,23 +30,19 @@ export async function prepareDataset(source: ImageSource, options: PrepareOption
     throw new TensorARError(`prepareDataset: size = ${size}; it is a positive number of pixels`);
   if (!(validationShare > 0 && validationShare < 1))
     throw new TensorARError(`prepareDataset: validationShare = ${validationShare}; it lies between 0 and 1`);
-  let info: DatasetInfo | undefined;
-  await orExplain(out, mkdir(dirname(resolve(out)), { recursive: true }));
-  await writeFolderAtomic(resolve(out), async (folder) => {
+  const output = await openOutputFolder(out, {
+    overwrite: options.overwrite ?? false,
+    entries: Object.values(FILES),
+    unlisted: [FILES.images], // of which each line of samples.jsonl has the checksum
+  });
+  return output.write(async (folder) => {
     const { samples, skipped } = await writeImages(source, join(folder, FILES.images), options);
-    info = describe(source, { size, validationShare }, samples, skipped);
-    const lines = samples.map((sample) => `${JSON.stringify(sample)}\n`).join("");
-    await orExplain(out, writeFile(join(folder, FILES.samples), lines));
-    await orExplain(out, writeFile(join(folder, FILES.info), `${JSON.stringify(info, null, 2)}\n`));
+    const info = describe(source, { size, validationShare }, samples, skipped);
+    await writeFileAtomic(join(folder, FILES.samples), samples.map((sample) => `${JSON.stringify(sample)}\n`).join(""));
+    await writeFileAtomic(join(folder, FILES.info), `${JSON.stringify(info, null, 2)}\n`);
+    return info;
   });
-  return info!;
 }
-
-/** Only what is written goes through here: an input that can't be read is another's fault, and has another remedy. */
-const orExplain = <T>(out: string, writing: Promise<T>): Promise<T> =>
-  writing.catch((cause) => {
-    throw fileError("write", out, cause);
-  });
 
 async function writeImages(
   source: ImageSource,
@@ -53,24 +51,18 @@ async function writeImages(
 ): Promise<{ samples: SampleLine[]; skipped: SkippedImage[] }> {
   const samples: SampleLine[] = [];
   const skipped: SkippedImage[] = [];
-  const file = await orExplain(options.out, open(path, "wx"));
-  try {
+  await replaceFile(path, async (put) => {
     for await (const { pixels, ...sample } of decodeSource(source, {
       ...options,
       onSkip: (image) => skipped.push(image),
     })) {
-      await orExplain(options.out, append(file, pixels));
-      samples.push(sample);
+      await put(pixels);
+      samples.push({ ...sample, crc32: crc32(pixels) });
       options.onProgress?.(samples.length + skipped.length, source.total);
     }
-  } finally {
-    await file.close();
-  }
+  });
   return { samples, skipped };
 }
-
-/** `writeFile` on a handle writes all bytes at its position; a plain `write` may stop short. */
-const append = (file: FileHandle, bytes: Uint8Array): Promise<void> => file.writeFile(bytes);
 
 function describe(
   source: ImageSource,

@@ -1,11 +1,12 @@
 import { defineCommand, weights } from "@tensorar/cli";
 import { z } from "zod";
-import { batchSizeSetting, engineSettings } from "./settings";
+import { batchSizeSetting, engineSettings, overwriteSetting } from "./settings";
 
 const schema = z.strictObject({
   data: z.string().describe("prepared data set"),
   tokenizer: weights().describe("tokenizer folder"),
   out: z.string().describe("folder to write the codes to"),
+  ...overwriteSetting,
   batchSize: batchSizeSetting(64),
   ...engineSettings,
 });

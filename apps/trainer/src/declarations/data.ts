@@ -1,6 +1,6 @@
 import { defineCommand, whole } from "@tensorar/cli";
 import { z } from "zod";
-import { imageSettings, LARGEST_SIDE } from "./settings";
+import { imageSettings, LARGEST_SIDE, overwriteSetting } from "./settings";
 
 const schema = z.strictObject({
   source: z.enum(["emoji", "folder", "webdataset", "csv"]).default("emoji").describe("where the images come from"),
@@ -18,6 +18,7 @@ const schema = z.strictObject({
   validationShare: z.number().gt(0).lt(1).default(0.1).describe("share of the images held out"),
   ...imageSettings,
   out: z.string().describe("folder to make"),
+  ...overwriteSetting,
 });
 
 export type Settings = z.infer<typeof schema>;

@@ -1,6 +1,6 @@
 import { defineCommand, LARGEST_BATCH, seedSetting, weights, whole } from "@tensorar/cli";
 import { z } from "zod";
-import { engineSettings, imageSettings } from "./settings";
+import { engineSettings, imageSettings, overwriteSetting } from "./settings";
 
 const schema = z.strictObject({
   samples: z
@@ -32,6 +32,7 @@ const schema = z.strictObject({
   images: whole(1).default(512).describe("held-out images scored with --model and --codes"),
   out: z.string().optional().describe("JSON file for the results"),
   report: z.string().optional().describe("HTML file for the results, with pictures"),
+  ...overwriteSetting,
   ...imageSettings,
   ...seedSetting,
   ...engineSettings,

@@ -1,6 +1,6 @@
 import { defineCommand } from "@tensorar/cli";
 import { z } from "zod";
-import { engineSettings, imageSettings } from "./settings";
+import { engineSettings, imageSettings, overwriteSetting } from "./settings";
 
 const schema = z.strictObject({
   images: z
@@ -15,6 +15,7 @@ const schema = z.strictObject({
   colors: z.string().optional().describe("JSON file that describes a network like CLIP, for prompts with colours"),
   out: z.string().describe("folder to write results and a page with pictures to"),
   resume: z.boolean().default(false).describe("score only images that --out holds no result of"),
+  ...overwriteSetting,
   merge: z.array(z.string()).optional().describe("in place of --images: folders of results of parts, to put together"),
   ...imageSettings,
   threads: engineSettings.threads,

@@ -1,6 +1,6 @@
 import { defineCommand, weights, whole } from "@tensorar/cli";
 import { z } from "zod";
-import { batchSizeSetting, engineSettings, imageSettings } from "./settings";
+import { batchSizeSetting, engineSettings, imageSettings, overwriteSetting } from "./settings";
 
 const schema = z.strictObject({
   images: z
@@ -9,6 +9,7 @@ const schema = z.strictObject({
     .describe("images of the tokenizer's size: a prepared data set, a folder or tar of images, or .npz"),
   tokenizer: weights().optional().describe("tokenizer folder"),
   out: z.string().describe("folder to write reconstructions and measures to"),
+  ...overwriteSetting,
   count: whole(1).optional().describe("at most so many images; all when left out"),
   inception: z.string().optional().describe("weights of FID's Inception-v3, for rFID"),
   lpips: z.string().optional().describe("weights of LPIPS (vgg.pth, or safetensors of all of it)"),

@@ -1,11 +1,12 @@
 import { defineCommand, weights } from "@tensorar/cli";
 import { z } from "zod";
-import { engineSettings } from "./settings";
+import { engineSettings, overwriteSetting } from "./settings";
 
 const schema = z.strictObject({
   run: z.string().describe("folder with data/, samples/, evaluations/ and the rest, laid out as `npm run demo` does"),
   tokenizer: weights().describe("tokenizer folder, to draw refinement by depth"),
   out: z.string().optional().describe("page to write; RUN/report.html when left out"),
+  ...overwriteSetting,
   ...engineSettings,
 });
 

@@ -51,6 +51,7 @@ export const trainingSettings = {
     .describe("number format of the saved model; checkpoints are always float32"),
   logEvery: whole(1).default(10).describe("steps between lines of log.jsonl"),
   resume: z.boolean().default(false).describe("continue from the newest checkpoint in --out"),
+  ...overwriteSetting,
   ...seedSetting,
   ...engineSettings,
 };

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { TensorData } from "@tensorar/checkpoint";
 import { readSafetensors, writeSafetensors } from "@tensorar/checkpoint/node";
 import { quote, TensorARError } from "@tensorar/core";
-import { writeFileAtomic } from "@tensorar/core/node";
+import { checkFolder, settleFolder, writeChecksums, writeFileAtomic } from "@tensorar/core/node";
 import { z } from "zod";
 import { readChecked } from "./checked-json";
 
@@ -18,6 +18,9 @@ const schema = z.strictObject({
   captions: z.array(z.string()).optional(),
 });
 
+/** What a folder of codes holds. */
+export const CODES_FILES = ["codes.json", "codes.safetensors"];
+
 /** A data set as codes: what AR models train on. */
 export interface Codes extends z.infer<typeof schema> {
   /** [count, T] row-major */
@@ -29,6 +32,7 @@ export interface Codes extends z.infer<typeof schema> {
   readonly validation: Int32Array;
 }
 
+/** @param dir exists, or the folder that it is in does */
 export async function saveCodes(
   dir: string,
   { codes, labels, train, validation, ...description }: Codes,
@@ -42,55 +46,52 @@ export async function saveCodes(
     validation: row(validation),
   });
   await writeFileAtomic(join(dir, "codes.json"), `${JSON.stringify(description, null, 2)}\n`);
+  await writeChecksums(dir, CODES_FILES);
 }
 
+/** @throws TensorARError naming file and value, when the folder is missing, damaged, or contradicts itself */
 export async function loadCodes(dir: string): Promise<Codes> {
-  const description = await readChecked(
-    join(dir, "codes.json"),
-    schema,
-    "a folder of codes (written by `tensorar codes`)",
-  );
+  await settleFolder(dir);
+  const path = join(dir, "codes.json");
+  const description = await readChecked(path, schema, "a folder of codes (written by `tensorar codes`)");
   const file = join(dir, "codes.safetensors");
   const tensors = await readSafetensors(file);
-  const ints = (name: string): Int32Array => {
+  const { count, grid, vocabSize, classes, captions } = description;
+  const refuse = (what: string): never => {
+    throw new TensorARError(`${file}: ${what}; write it again with \`tensorar codes\``);
+  };
+  const ints = (name: string, rank: number): Int32Array => {
     const tensor = tensors[name];
-    if (!(tensor?.data instanceof Int32Array))
-      throw new TensorARError(`${file}: no int32 tensor "${name}"; write it again with \`tensorar codes\``);
+    if (!(tensor?.data instanceof Int32Array) || tensor.shape.length !== rank)
+      return refuse(`no int32 tensor "${name}" of rank ${rank}`);
     return tensor.data;
   };
-  const [codes, labels, train, validation] = [ints("codes"), ints("labels"), ints("train"), ints("validation")];
-  const tokens = description.grid[0] * description.grid[1];
-  if (codes.length !== description.count * tokens || labels.length !== description.count) {
-    throw new TensorARError(
-      `${file}: ${codes.length} codes and ${labels.length} labels do not make ${description.count} images of ${tokens} tokens; write it again with \`tensorar codes\``,
+  const [codes, labels] = [ints("codes", 2), ints("labels", 1)];
+  const [train, validation] = [ints("train", 1), ints("validation", 1)];
+  const tokens = grid[0] * grid[1];
+  if (tensors.codes!.shape.join() !== [count, tokens].join() || labels.length !== count)
+    refuse(
+      `codes [${tensors.codes!.shape}] and ${labels.length} labels do not make ${count} images of ${grid.join(" x ")} codes`,
     );
-  }
-  const { captions } = description;
-  if (captions !== undefined && captions.length !== description.count) {
+  if (captions !== undefined && captions.length !== count)
     throw new TensorARError(
-      `${join(dir, "codes.json")}: ${captions.length} captions for ${description.count} images; write it again with \`tensorar codes\``,
+      `${path}: ${captions.length} captions for ${count} images; write it again with \`tensorar codes\``,
     );
-  }
-  const bad = codes.find((code) => code < 0 || code >= description.vocabSize);
-  if (bad !== undefined)
-    throw new TensorARError(
-      `${file}: code ${bad} is outside [0, ${description.vocabSize}); write it again with \`tensorar codes\``,
-    );
-  expectRange(`${file}: label`, labels, description.classes.length);
-  for (const [name, rows] of Object.entries({ train, validation }))
-    expectRange(`${file}: row of ${name}`, rows, description.count);
-  const { classes } = description;
+  const expectIn = (what: string, values: Int32Array, end: number) => {
+    const bad = values.find((value) => value < 0 || value >= end);
+    if (bad !== undefined) refuse(`${what} ${bad} is outside [0, ${end})`);
+  };
+  expectIn("code", codes, vocabSize);
+  expectIn("label", labels, classes.length);
+  expectIn("row of train", train, count);
+  expectIn("row of validation", validation, count);
+  if (new Set([...train, ...validation]).size !== train.length + validation.length)
+    refuse("an image is for training or validation twice");
+  if (train.length === 0) refuse("no image is for training");
   const twice =
     new Set(classes).size === classes.length ? undefined : classes.find((name, i) => classes.indexOf(name) !== i);
   if (twice !== undefined)
-    throw new TensorARError(
-      `${join(dir, "codes.json")}: two classes are named ${quote(twice)}; write it again with other names`,
-    );
+    throw new TensorARError(`${path}: two classes are named ${quote(twice)}; write it again with other names`);
+  await checkFolder(dir); // last, since the checks above say more exactly what is wrong
   return { ...description, codes, labels, train, validation };
-}
-
-function expectRange(what: string, values: Int32Array, end: number): void {
-  const bad = values.find((value) => value < 0 || value >= end);
-  if (bad !== undefined)
-    throw new TensorARError(`${what} ${bad} is outside [0, ${end}); write it again with \`tensorar codes\``);
 }

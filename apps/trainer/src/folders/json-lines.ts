@@ -1,25 +1,66 @@
 import { appendFile, readFile } from "node:fs/promises";
-import { decodeText, parseJson } from "@tensorar/core";
+import { decodeText, describeIssues, parseJson, TensorARError } from "@tensorar/core";
 import { fileError } from "@tensorar/core/node";
+import type { z } from "zod";
 
-/**
- * Values of a file of one JSON value a line; none where there is no file, and without a last line that a crash cut off.
- * @throws TensorARError naming file and line, when a line is not JSON
- */
-export async function readJsonLines<T>(path: string): Promise<T[]> {
-  const bytes = await readFile(path).catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code === "ENOENT") return new Uint8Array();
-    throw fileError("read", path, cause);
-  });
-  const whole = bytes.subarray(0, bytes.lastIndexOf(LINE_FEED) + 1); // a crash may also cut a character
-  return decodeText(whole, path)
-    .split("\n")
-    .flatMap((line, i) => (line.trim() === "" ? [] : [parseJson(line, `${path}, line ${i + 1}`) as T]));
+export interface JsonLines<T> {
+  readonly values: readonly T[];
+  /** What is wrong with each line that is left out: `FILE, line N: …`. */
+  readonly damaged: readonly string[];
 }
 
 const LINE_FEED = 0x0a;
 
+/**
+ * Values of a file of one JSON value a line that was appended to; none where there is no file, and without a last line that a
+ * crash cut off. Other lines that do not fit the schema are left out and listed.
+ * @throws TensorARError when the file can't be read
+ */
+export async function readJsonLines<Schema extends z.ZodType>(
+  path: string,
+  schema: Schema,
+): Promise<JsonLines<z.infer<Schema>>> {
+  const bytes = await readFile(path).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === "ENOENT") return Buffer.alloc(0);
+    throw fileError("read", path, cause);
+  });
+  const values: z.infer<Schema>[] = [];
+  const damaged: string[] = [];
+  for (const [i, line] of wholeLines(bytes).entries()) {
+    if (line.length === 0) continue;
+    try {
+      values.push(parseLine(line, schema, `${path}, line ${i + 1}`));
+    } catch (error) {
+      if (!(error instanceof TensorARError)) throw error;
+      damaged.push(error.message);
+    }
+  }
+  return { values, damaged };
+}
+
+/** Without what comes after the last line feed. Bytes, so that one line that is no text spoils no other. */
+function wholeLines(bytes: Uint8Array): Uint8Array[] {
+  const lines: Uint8Array[] = [];
+  for (let begin = 0; ; ) {
+    const end = bytes.indexOf(LINE_FEED, begin);
+    if (end < 0) return lines;
+    lines.push(bytes.subarray(begin, end));
+    begin = end + 1;
+  }
+}
+
+function parseLine<Schema extends z.ZodType>(bytes: Uint8Array, schema: Schema, where: string): z.infer<Schema> {
+  const contents = parseJson(decodeText(bytes, where), where);
+  const result = schema.safeParse(contents);
+  if (result.success) return result.data;
+  throw new TensorARError(`${where}: ${describeIssues(result.error.issues, contents)}`);
+}
+
 export const toJsonLines = (values: readonly unknown[]): string =>
   values.map((value) => `${JSON.stringify(value)}\n`).join("");
 
-export const appendJsonLine = (path: string, value: unknown): Promise<void> => appendFile(path, toJsonLines([value]));
+/** @throws TensorARError when the system refuses; a part of the line may be written then, which reading leaves out */
+export const appendJsonLine = (path: string, value: unknown): Promise<void> =>
+  appendFile(path, toJsonLines([value])).catch((cause) => {
+    throw fileError("write", path, cause);
+  });

@@ -1,8 +1,6 @@
-import { existsSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { TensorARError } from "@tensorar/core";
-import { readJson, writeFileAtomic } from "@tensorar/core/node";
+import { checkFolder, writeChecksums, writeFileAtomic } from "@tensorar/core/node";
 import {
   countGenEval,
   type Detection,
@@ -16,6 +14,7 @@ import {
 import { z } from "zod";
 import { readChecked } from "../folders/checked-json";
 import { readJsonLines, toJsonLines } from "../folders/json-lines";
+import type { WorkFiles } from "../folders/work-folder";
 import { createTally, type LeftOut, leftOutSchema } from "../input/left-out";
 
 /** An object that was found, and its colour where one was asked for. */
@@ -48,30 +47,64 @@ export interface GenEvalReport {
   readonly leftOut: readonly LeftOut[];
 }
 
+/** A line; in the order in which keys are written, so that reading and writing change nothing. */
+const imageSchema = z.object({
+  image: z.string(),
+  prompt: z.string(),
+  tag: z.enum(GENEVAL_TASKS),
+  correct: z.boolean(),
+  reasons: z.array(z.string()),
+  size: z.tuple([z.number(), z.number()]),
+  objects: z.array(
+    z.object({
+      class: z.string(),
+      score: z.number(),
+      box: z.tuple([z.number(), z.number(), z.number(), z.number()]),
+      color: z.string().exactOptional(),
+    }),
+  ),
+});
+const count = z.strictObject({ images: z.int().nonnegative(), correct: z.int().nonnegative() });
+const resultsSchema = z.looseObject({
+  recipe: z.looseObject({ images: z.unknown(), detector: z.unknown(), colors: z.unknown() }),
+  counts: z.record(z.enum(GENEVAL_TASKS), count),
+  images: z.array(imageSchema),
+  leftOut: z.array(leftOutSchema).default([]),
+});
+
 /** One line for each image that is done. */
 export const linesFile = (out: string): string => join(out, "images.jsonl");
 const RECIPE = "recipe.json";
 const RESULTS = "results.json";
 
+/** What the folder of results holds. */
+export const GENEVAL_FILES: WorkFiles = {
+  what: "results",
+  mark: RECIPE,
+  own: ["images.jsonl", RESULTS, "report.html"],
+  results: [],
+};
+
 /**
- * Makes the folder of results ready.
- * @returns results of the images that are done
- * @throws TensorARError where it holds results that were not asked for, or that were made in another way
+ * Begins a folder of results, or finds those that are there.
+ * @param out in which no other process works
+ * @returns results of the images that are done; damaged lines are left out, and said
+ * @throws TensorARError where those that are there were made in another way
  */
-export async function openResults(out: string, recipe: GenEvalRecipe, resume: boolean): Promise<ImageResult[]> {
+export async function openResults(
+  out: string,
+  recipe: GenEvalRecipe,
+  resume: boolean,
+): Promise<readonly ImageResult[]> {
   const file = join(out, RECIPE);
-  await mkdir(out, { recursive: true });
-  const done = await readJsonLines<ImageResult>(linesFile(out));
-  if (done.length === 0 && !existsSync(join(out, RESULTS))) {
+  if (!resume) {
     await writeFileAtomic(file, `${JSON.stringify(recipe, null, 2)}\n`);
     return [];
   }
-  if (!resume)
-    throw new TensorARError(`${out} already holds results; continue them with --resume or choose another --out`);
-  const known = (await readJson(file, "the settings of these results")) as GenEvalRecipe;
-  const changed = Object.entries(recipe).find(
-    ([key, value]) => JSON.stringify(known[key as keyof GenEvalRecipe]) !== JSON.stringify(value),
-  );
+  const known: Record<string, unknown> = await readChecked(file, z.looseObject({}), "the settings of these results");
+  const { values: done, damaged } = await readJsonLines(linesFile(out), imageSchema);
+  for (const line of damaged) console.error(`scored again: ${line}`);
+  const changed = Object.entries(recipe).find(([key, value]) => JSON.stringify(known[key]) !== JSON.stringify(value));
   if (changed)
     throw new TensorARError(`${file}: "${changed[0]}" was another; resume with the same, or choose another --out`);
   await writeFileAtomic(linesFile(out), toJsonLines(done)); // without a line that was cut off
@@ -98,16 +131,10 @@ export function reportOf(
   };
 }
 
-export const writeResults = (out: string, report: GenEvalReport): Promise<void> =>
-  writeFileAtomic(join(out, RESULTS), `${JSON.stringify(report, null, 1)}\n`);
-
-const count = z.strictObject({ images: z.int(), correct: z.int() });
-const resultsSchema = z.looseObject({
-  recipe: z.looseObject({}),
-  counts: z.strictObject(Object.fromEntries(GENEVAL_TASKS.map((task) => [task, count]))),
-  images: z.array(z.looseObject({ image: z.string(), prompt: z.string(), correct: z.boolean() })),
-  leftOut: z.array(leftOutSchema).default([]),
-});
+export async function writeResults(out: string, report: GenEvalReport): Promise<void> {
+  await writeFileAtomic(join(out, RESULTS), `${JSON.stringify(report, null, 1)}\n`);
+  await writeChecksums(out, [RECIPE, RESULTS]);
+}
 
 /**
  * Results of parts, put together: counts add up.
@@ -117,10 +144,15 @@ const resultsSchema = z.looseObject({
 export async function mergeResults(dirs: readonly string[]): Promise<GenEvalReport> {
   const twice = dirs.find((dir, i) => dirs.findIndex((other) => resolve(other) === resolve(dir)) !== i);
   if (twice !== undefined) throw new TensorARError(`--merge names ${twice} twice; name each part once`);
-  const parts: GenEvalReport[] = [];
+  const parts: z.infer<typeof resultsSchema>[] = [];
   for (const dir of dirs) {
     const file = join(dir, RESULTS);
-    const part = (await readChecked(file, resultsSchema, "results of `tensorar geneval`")) as unknown as GenEvalReport;
+    const part = await readChecked(file, resultsSchema, "results of `tensorar geneval`");
+    const counted = countGenEval(part.images);
+    const wrong = GENEVAL_TASKS.find((task) => JSON.stringify(counted[task]) !== JSON.stringify(part.counts[task]));
+    if (wrong !== undefined)
+      throw new TensorARError(`${file}: its counts of "${wrong}" are not those of its images; score that part again`);
+    await checkFolder(dir);
     const [first = part] = parts;
     for (const key of ["detector", "colors"] as const)
       if (JSON.stringify(part.recipe[key]) !== JSON.stringify(first.recipe[key]))

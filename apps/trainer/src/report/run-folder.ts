@@ -81,7 +81,7 @@ export async function openRunFolder(run: string): Promise<RunFolder> {
     );
   const logs = [];
   for (const name of await foldersIn(join(run, "training")))
-    logs.push({ name, entries: await readLog(join(run, "training", name)) });
+    logs.push({ name, entries: await readLog(join(run, "training", name), console.error) });
   const [exported, exporter] = [join(run, "export"), "what `tensorar-exporter --json` writes"];
   return {
     sets,

@@ -1,9 +1,11 @@
-import { mkdir, readdir, readFile, rm } from "node:fs/promises";
+import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { TensorData } from "@tensorar/checkpoint";
 import { readSafetensors, writeSafetensors } from "@tensorar/checkpoint/node";
 import { TensorARError } from "@tensorar/core";
-import { writeFileAtomic, writeFolderAtomic } from "@tensorar/core/node";
+import { checkFolder, fileError, writeChecksums, writeFileAtomic, writeFolderAtomic } from "@tensorar/core/node";
+import { z } from "zod";
+import { readChecked } from "../folders/checked-json";
 
 /** Training state: records of tensors by purpose (`params`, `firstMoment`, …), each keyed by parameter name. */
 export type TrainingState = Record<string, Record<string, TensorData>>;
@@ -14,60 +16,121 @@ export interface TrainingCheckpoint {
   readonly state: TrainingState;
 }
 
-const FOLDER = /^step-(\d+)$/;
-const KEPT = 2;
+export const CHECKPOINTS = "checkpoints";
+const STATE = "state.json";
+const TENSORS = "state.safetensors";
+const FOLDER = /^step-(\d{8,})$/;
 
-const checkpointsIn = (run: string): string => join(run, "checkpoints");
+const folderOf = (run: string, step: number): string => join(run, CHECKPOINTS, `step-${String(step).padStart(8, "0")}`);
 
+/** Steps that have a folder, ascending. */
 async function savedSteps(run: string): Promise<number[]> {
-  let names: string[];
-  try {
-    names = await readdir(checkpointsIn(run));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw error;
-  }
+  const folder = join(run, CHECKPOINTS);
+  const names = await readdir(folder).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === "ENOENT") return [];
+    throw fileError("read the folder", folder, cause);
+  });
   return names
     .flatMap((name) => FOLDER.exec(name)?.[1] ?? [])
     .map(Number)
     .sort((a, b) => a - b);
 }
 
-const folderOf = (run: string, step: number): string =>
-  join(checkpointsIn(run), `step-${String(step).padStart(8, "0")}`);
-
-/** Writes `RUN/checkpoints/step-N` whole or not at all, then removes all but the newest two. */
-export async function saveCheckpoint(run: string, { step, state }: TrainingCheckpoint): Promise<void> {
-  await mkdir(checkpointsIn(run), { recursive: true });
-  const folder = folderOf(run, step);
+/**
+ * Writes `RUN/checkpoints/step-N` whole or not at all, then removes the others but one.
+ * @param before step of the checkpoint to keep, the last good one
+ */
+export async function saveCheckpoint(
+  run: string,
+  { step, state }: TrainingCheckpoint,
+  before: number | undefined,
+): Promise<void> {
+  const folder = join(run, CHECKPOINTS);
+  await mkdir(folder, { recursive: true }).catch((cause) => {
+    throw fileError("create the folder", folder, cause);
+  });
   const flat = Object.fromEntries(
     Object.entries(state).flatMap(([purpose, record]) =>
       Object.entries(record).map(([name, tensor]) => [`${purpose}/${name}`, tensor]),
     ),
   );
-  await writeFolderAtomic(folder, async (temporary) => {
-    await writeSafetensors(join(temporary, "state.safetensors"), flat);
-    await writeFileAtomic(join(temporary, "state.json"), `${JSON.stringify({ step })}\n`);
-  });
-  for (const old of (await savedSteps(run)).slice(0, -KEPT))
-    await rm(folderOf(run, old), { recursive: true, force: true });
+  const fill = async (temporary: string) => {
+    await writeSafetensors(join(temporary, TENSORS), flat);
+    await writeFileAtomic(join(temporary, STATE), `${JSON.stringify({ step })}\n`);
+    await writeChecksums(temporary, [TENSORS, STATE]);
+  };
+  await writeFolderAtomic(folderOf(run, step), fill, { replace: true }); // only a damaged one can be there
+  for (const other of await savedSteps(run))
+    if (other !== step && other !== before) await removeCheckpoint(folderOf(run, other));
 }
 
-/** The newest complete checkpoint of a run, or undefined when it has none yet. */
-export async function loadNewestCheckpoint(run: string): Promise<TrainingCheckpoint | undefined> {
-  const step = (await savedSteps(run)).at(-1);
-  if (step === undefined) return undefined;
-  const folder = folderOf(run, step);
-  const saved = JSON.parse(await readFile(join(folder, "state.json"), "utf8")) as { step: number };
+const removeCheckpoint = (folder: string): Promise<void> =>
+  rm(folder, { recursive: true, force: true }).catch((cause) => {
+    throw fileError("remove the old checkpoint", folder, cause);
+  });
+
+/**
+ * The newest checkpoint of a run that is whole, or undefined when it has none yet.
+ * @param shapes what its state must be, see {@link shapesOf}
+ * @param warn is told of each newer one that is damaged, and why
+ * @throws TensorARError when there are some and all are damaged
+ */
+export async function loadNewestCheckpoint(
+  run: string,
+  shapes: Record<string, string>,
+  warn: (message: string) => void,
+): Promise<TrainingCheckpoint | undefined> {
+  const steps = (await savedSteps(run)).reverse();
+  const problems: string[] = [];
+  for (const step of steps) {
+    try {
+      const checkpoint = await readCheckpoint(folderOf(run, step), step, shapes);
+      for (const problem of problems) warn(`damaged checkpoint: ${problem}`);
+      if (problems.length > 0) warn(`going on from the one before, step ${step}`);
+      return checkpoint;
+    } catch (error) {
+      if (!(error instanceof TensorARError)) throw error;
+      problems.push(error.message);
+    }
+  }
+  if (steps.length === 0) return undefined;
+  throw new TensorARError(
+    `${join(run, CHECKPOINTS)}: every checkpoint is damaged (${problems.join("; ")}); restore one, or start anew with --overwrite`,
+  );
+}
+
+async function readCheckpoint(folder: string, step: number, shapes: Record<string, string>) {
+  await checkFolder(folder);
+  const saved = await readChecked(join(folder, STATE), z.strictObject({ step: z.int() }), "a checkpoint");
   if (saved.step !== step)
     throw new TensorARError(
-      `${folder}/state.json says step ${saved.step}; remove that folder to resume from an older one`,
+      `${join(folder, STATE)} says step ${saved.step}; remove that folder to resume from an older one`,
     );
+  const file = join(folder, TENSORS);
+  const tensors = await readSafetensors(file);
   const state: TrainingState = {};
-  for (const [key, tensor] of Object.entries(await readSafetensors(join(folder, "state.safetensors")))) {
+  for (const [key, tensor] of Object.entries(tensors)) {
     const slash = key.indexOf("/");
     const purpose = key.slice(0, slash);
-    state[purpose] = { ...state[purpose], [key.slice(slash + 1)]: tensor };
+    state[purpose] ??= {};
+    state[purpose][key.slice(slash + 1)] = tensor;
   }
+  expectShapes(shapesOf(state), shapes, file);
   return { step, state };
+}
+
+/** Type and shape of each tensor of a state, by purpose and name. */
+export const shapesOf = (state: TrainingState): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(state).flatMap(([purpose, record]) =>
+      Object.entries(record).map(([name, { dtype, shape }]) => [`${purpose}/${name}`, `${dtype} [${shape}]`]),
+    ),
+  );
+
+function expectShapes(found: Record<string, string>, wanted: Record<string, string>, file: string): void {
+  for (const key of new Set([...Object.keys(wanted), ...Object.keys(found)]))
+    if (found[key] !== wanted[key])
+      throw new TensorARError(
+        `${file}: "${key}" is ${found[key] ?? "missing"}, this training has ${wanted[key] ?? "no such tensor"}`,
+      );
 }

@@ -1,25 +1,37 @@
-import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { TensorARError } from "@tensorar/core";
 import { writeFileAtomic } from "@tensorar/core/node";
+import { z } from "zod";
+import { readChecked } from "../folders/checked-json";
+
+/** Settings that do not change what is trained: a resumed run may differ in these. */
+const RUN_ONLY = [
+  "resume",
+  "overwrite",
+  "steps",
+  "engine",
+  "threads",
+  "checkpointEvery",
+  "logEvery",
+  "precision",
+  "out",
+];
+
+/** The part of the settings that decides what is trained. */
+export const recipeOf = (settings: Record<string, unknown>): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(settings).filter(([key]) => !RUN_ONLY.includes(key)));
+
+/** The file that makes a folder a run's. */
+export const RECIPE = "recipe.json";
 
 /**
- * Writes the run's recipe to `recipe.json`, or checks that a resumed run has the recipe that it began with.
- * @throws TensorARError naming each setting that differs
+ * Writes the run's recipe, or checks that a resumed run has the one that it began with.
+ * @throws TensorARError naming each setting that differs, or when the recipe is damaged
  */
 export async function pinRecipe(out: string, recipe: Record<string, unknown>, resume: boolean): Promise<void> {
-  const path = join(out, "recipe.json");
-  await mkdir(out, { recursive: true });
-  let saved: Record<string, unknown> | undefined;
-  if (resume) {
-    try {
-      saved = JSON.parse(await readFile(path, "utf8"));
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ENOENT")
-        throw new TensorARError(`${path}: ${(error as Error).message}`);
-    }
-  }
-  if (!saved) return writeFileAtomic(path, `${JSON.stringify(recipe, null, 2)}\n`);
+  const path = join(out, RECIPE);
+  if (!resume) return writeFileAtomic(path, `${JSON.stringify(recipe, null, 2)}\n`);
+  const saved = await readChecked(path, z.record(z.string(), z.unknown()), "the settings that a run began with");
   const keys = new Set([...Object.keys(saved), ...Object.keys(recipe)]);
   const different = [...keys].filter((key) => JSON.stringify(saved[key]) !== JSON.stringify(recipe[key]));
   if (different.length > 0) {

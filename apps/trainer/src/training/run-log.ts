@@ -1,21 +1,31 @@
 import { join } from "node:path";
 import { writeFileAtomic } from "@tensorar/core/node";
+import { z } from "zod";
 import { appendJsonLine, readJsonLines, toJsonLines } from "../folders/json-lines";
 
 /** One line of `log.jsonl`: measurements after `step` steps. */
 export interface LogEntry {
   readonly step: number;
+  readonly loss: number;
   readonly [measure: string]: number;
 }
 
-const logPath = (run: string): string => join(run, "log.jsonl");
+const schema = z.object({ step: z.int().nonnegative(), loss: z.number() }).catchall(z.number());
 
-/** All entries; a last line cut off by a crash is left out. */
-export const readLog = (run: string): Promise<LogEntry[]> => readJsonLines<LogEntry>(logPath(run));
+export const LOG = "log.jsonl";
+
+const logPath = (run: string): string => join(run, LOG);
+
+/** All entries; a last line cut off by a crash is left out, and so are damaged ones, which `warn` is told. */
+export async function readLog(run: string, warn: (message: string) => void): Promise<readonly LogEntry[]> {
+  const { values, damaged } = await readJsonLines(logPath(run), schema);
+  for (const message of damaged) warn(`left out ${message}`);
+  return values;
+}
 
 /** Drops entries after `step`, which a resumed run computes again. */
-export async function rewindLog(run: string, step: number): Promise<void> {
-  const kept = (await readLog(run)).filter((entry) => entry.step <= step);
+export async function rewindLog(run: string, step: number, warn: (message: string) => void): Promise<void> {
+  const kept = (await readLog(run, warn)).filter((entry) => entry.step <= step);
   await writeFileAtomic(logPath(run), toJsonLines(kept));
 }
 

@@ -1,10 +1,9 @@
-import { mkdir } from "node:fs/promises";
 import type { TensorData } from "@tensorar/checkpoint";
 import { startProgress } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
 import type * as tf from "@tensorflow/tfjs-core";
 import type { Engine, InputSpec, Nested } from "../engine/engine";
-import { loadNewestCheckpoint, saveCheckpoint, type TrainingState } from "./checkpoint";
+import { loadNewestCheckpoint, saveCheckpoint, shapesOf, type TrainingState } from "./checkpoint";
 import { appendLog, type LogEntry, rewindLog } from "./run-log";
 
 /** What a training step sees: state by purpose, one batch, and the two scalars that change with the step. */
@@ -58,11 +57,26 @@ function measuresOf(outputs: Record<string, Nested<TensorData>>): Record<string,
   );
 }
 
+/** A state in its one order, that of the names: sums over it are the same whether it was made or loaded. */
+const inOrder = (state: TrainingState): TrainingState => sorted(state, (record) => sorted(record, (tensor) => tensor));
+
+const sorted = <In, Out>(record: Readonly<Record<string, In>>, each: (value: In) => Out): Record<string, Out> =>
+  Object.fromEntries(
+    Object.keys(record)
+      .sort()
+      .map((name) => [name, each(record[name]!)]),
+  );
+
+const specsOf = (state: TrainingState): Record<string, Nested<InputSpec>> =>
+  sorted(state, (record) => sorted(record, specOf));
+
 /**
  * Trains from the newest checkpoint (with `resume`) or from the start, and returns the final state.
  * Every step is a function of the state and its number alone, so an interrupted run continues bit for bit.
  *
- * @throws TensorARError when the loss is not finite, or after `signal` aborted (a checkpoint is written first)
+ * @param options.out is there already
+ * @throws TensorARError when a measure is not finite, and the reason of `signal` after it aborted (a checkpoint is written
+ *   first)
  */
 export async function train(
   task: TrainingTask,
@@ -70,30 +84,24 @@ export async function train(
   engine: Engine,
   signal: AbortSignal,
 ): Promise<TrainingState> {
-  await mkdir(options.out, { recursive: true });
-  const saved = options.resume ? await loadNewestCheckpoint(options.out) : undefined;
-  const start = saved?.step ?? 0;
-  const state = saved?.state ?? task.initialState();
-  await rewindLog(options.out, start);
-
+  const { state, done: start } = await begin(task, options);
   const specs = {
-    state: Object.fromEntries(
-      Object.entries(state).map(([purpose, record]) => [
-        purpose,
-        Object.fromEntries(Object.entries(record).map(([name, t]) => [name, specOf(t)])),
-      ]),
-    ),
+    state: specsOf(state),
     batch: task.batchSpec as Record<string, Nested<InputSpec>>,
     learningRate: specOf(scalar(0)),
     step: specOf(scalar(0)),
   };
   const step = await engine.prepare(task.step as never, specs, { state: ["state"] });
   await step.setState({ state });
-  const checkpoint = async (done: number) =>
-    saveCheckpoint(options.out, { step: done, state: (await step.getState()).state as TrainingState });
+  let saved = start === 0 ? undefined : start;
+  const checkpoint = async (done: number) => {
+    await saveCheckpoint(options.out, { step: done, state: (await step.getState()).state as TrainingState }, saved);
+    saved = done;
+  };
 
   const progress = startProgress(task.title, options.steps, "steps", start);
   try {
+    signal.throwIfAborted();
     for (let done = start; done < options.steps; ) {
       const begun = performance.now();
       const warm = Math.min(1, (done + 1) / Math.max(1, options.warmupSteps));
@@ -104,28 +112,50 @@ export async function train(
         step: scalar(done + 1),
       });
       done++;
-      const entry: LogEntry = {
-        step: done,
-        ...measuresOf(outputs),
-        learningRate,
-        ms: Math.round(performance.now() - begun),
-      };
-      if (!Number.isFinite(entry.loss)) {
-        throw new TensorARError(
-          `${task.title}: loss is ${entry.loss} at step ${done}; lower learningRate (${options.learningRate}) and resume from the last checkpoint in ${options.out}`,
-        );
-      }
-      progress.update(done, `loss ${entry.loss!.toFixed(4)}`);
+      const measures = measuresOf(outputs);
+      expectFinite(measures, `${task.title}: step ${done}`, saved, options);
+      const ms = Math.round(performance.now() - begun);
+      const entry = { step: done, ...measures, learningRate, ms } as unknown as LogEntry; // with a loss, which every task has
+      progress.update(done, `loss ${entry.loss.toFixed(4)}`);
       if (done % options.logEvery === 0 || done === options.steps) await appendLog(options.out, entry);
-      if (signal.aborted) {
-        await checkpoint(done);
-        throw new TensorARError(`stopped at step ${done}; continue with --resume`);
+      if (signal.aborted || done % options.checkpointEvery === 0 || done === options.steps) await checkpoint(done);
+      if (signal.aborted && done < options.steps) {
+        warn(`stopped at step ${done}; continue with --resume`);
+        signal.throwIfAborted();
       }
-      if (done % options.checkpointEvery === 0 || done === options.steps) await checkpoint(done);
     }
     return (await step.getState()).state as TrainingState;
   } finally {
     progress.stop();
     await step.dispose();
   }
+}
+
+const warn = (message: string): void => console.error(message);
+
+/** The state that training goes on from, and the steps that led to it. */
+async function begin(task: TrainingTask, { out, steps, resume }: TrainingOptions) {
+  const initial = task.initialState();
+  const saved = resume ? await loadNewestCheckpoint(out, shapesOf(initial), warn) : undefined;
+  const done = saved?.step ?? 0;
+  if (done > steps)
+    throw new TensorARError(`${out} has done ${done} steps already, more than --steps ${steps}; give as many at least`);
+  await rewindLog(out, done, warn);
+  return { state: inOrder(saved?.state ?? initial), done };
+}
+
+/** A state that gave such measures is never saved: it would be resumed from for ever. */
+function expectFinite(
+  measures: Record<string, number>,
+  where: string,
+  saved: number | undefined,
+  { out, learningRate }: TrainingOptions,
+): void {
+  const bad = Object.entries(measures).filter(([, value]) => !Number.isFinite(value));
+  if (bad.length === 0) return;
+  const terms = bad.map(([name, value]) => `${name} is ${value}`).join(", ");
+  const kept = saved === undefined ? "nothing was saved before" : `the checkpoint of step ${saved} in ${out} is good`;
+  throw new TensorARError(
+    `${where}: ${terms}; ${kept}; start anew with a lower --learning-rate (it is ${learningRate}) or --clip`,
+  );
 }

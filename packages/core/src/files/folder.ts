@@ -18,14 +18,15 @@ export interface FolderOptions {
  *
  * @param fill writes the files into the folder that it is given; where it fails, that folder is removed and the error
  *   passed on
+ * @returns what `fill` returned
  * @throws TensorARError when `path` exists already and is not to be replaced, or the system refuses
  */
-export async function writeFolderAtomic(
+export async function writeFolderAtomic<T>(
   path: string,
-  fill: (temporary: string) => Promise<void>,
+  fill: (temporary: string) => Promise<T>,
   { replace = false }: FolderOptions = {},
-): Promise<void> {
-  const explain = (cause: unknown) => {
+): Promise<T> {
+  const explain = (cause: unknown): never => {
     throw fileError("create the folder", path, cause);
   };
   await settleFolder(path);
@@ -33,8 +34,9 @@ export async function writeFolderAtomic(
   await removeLeftovers(dirname(path), basename(path));
   const { next, old } = temporaryFolders(path);
   await mkdir(next).catch(explain);
+  let result: T;
   try {
-    await fill(next);
+    result = await fill(next);
     await syncTree(next);
     if (!replace)
       await expectAbsent(path); // rename would silently take the place of an empty folder
@@ -51,6 +53,7 @@ export async function writeFolderAtomic(
   await rm(old, { recursive: true, force: true }).catch((cause) => {
     throw fileError("remove what was replaced", old, cause);
   });
+  return result;
 }
 
 async function expectAbsent(path: string): Promise<void> {

@@ -26,7 +26,7 @@ export interface OutputFolder {
    * Writes the folder, all at once: `fill` puts the files into the temporary folder that it is given, and `checksums.txt`
    * is added there and in folders within. What was there stays until then, and where `fill` fails.
    */
-  write(fill: (temporary: string) => Promise<void>): Promise<void>;
+  write<T>(fill: (temporary: string) => Promise<T>): Promise<T>;
 }
 
 /**
@@ -45,14 +45,15 @@ export async function openOutputFolder(path: string, options: OutputFolderOption
   await tryMoving(target, path);
   return {
     path,
-    async write(fill) {
+    async write<T>(fill: (temporary: string) => Promise<T>): Promise<T> {
       await settleFolder(target);
       await expectReplaceable(target, path, options); // again: work takes long
       const complete = async (folder: string) => {
-        await fill(folder);
+        const result = await fill(folder);
         await writeAllChecksums(folder, options.unlisted);
+        return result;
       };
-      await writeFolderAtomic(target, complete, { replace: true });
+      return writeFolderAtomic(target, complete, { replace: true });
     },
   };
 }

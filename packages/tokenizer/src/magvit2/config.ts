@@ -1,5 +1,6 @@
 import {
   baseWidth,
+  blocks,
   checkKeys,
   isPositiveInteger,
   multipliers,
@@ -68,7 +69,7 @@ export function resolveMagvit2Config(config: Magvit2Config): Required<Magvit2Con
     out_ch: positiveInteger,
     ch: baseWidth,
     ch_mult: multipliers,
-    num_res_blocks: positiveInteger,
+    num_res_blocks: blocks,
     sample_minimization_weight: nonNegative,
     batch_maximization_weight: nonNegative,
   });

@@ -1,5 +1,5 @@
 import { TensorARError } from "@tensorar/core";
-import { baseWidth, checkKeys, multipliers, nonNegative, only, positiveInteger } from "../config-rules";
+import { baseWidth, blocks, checkKeys, multipliers, nonNegative, only, positiveInteger } from "../config-rules";
 
 /**
  * Configuration of the MaskGIT-VQGAN tokenizer, with the original's keys: those that `PretrainedTokenizer` in
@@ -54,7 +54,7 @@ export function checkMaskgitConfig(config: MaskgitConfig): void {
     dropout: only(0, "dropout is not supported; use 0"),
     hidden_channels: baseWidth,
     num_channels: positiveInteger,
-    num_res_blocks: positiveInteger,
+    num_res_blocks: blocks,
     resolution: positiveInteger,
     z_channels: positiveInteger,
     num_embeddings: positiveInteger,

@@ -1,0 +1,29 @@
+import { join } from "node:path";
+import { removeLeftovers } from "@tensorar/core/node";
+import { TOKENIZER_FILES } from "@tensorar/text/node";
+import { inWorkFolder, type WorkFiles, type WorkSettings } from "../folders/work-folder";
+import { CHECKPOINTS } from "./checkpoint";
+import { pinRecipe, RECIPE } from "./recipe";
+import { LOG } from "./run-log";
+
+const FILES: WorkFiles = {
+  what: "a run",
+  mark: RECIPE,
+  own: [LOG, CHECKPOINTS],
+  results: ["config.json", "model.safetensors", ...TOKENIZER_FILES],
+};
+
+/**
+ * Does `work` in a run's folder, as {@link inWorkFolder} says.
+ * @param recipe the settings that decide what is trained; a run is resumed with those that it began with
+ */
+export const inRunFolder = <T>(
+  settings: WorkSettings,
+  recipe: Record<string, unknown>,
+  work: () => Promise<T>,
+): Promise<T> =>
+  inWorkFolder(settings, FILES, async () => {
+    await removeLeftovers(join(settings.out, CHECKPOINTS));
+    await pinRecipe(settings.out, recipe, settings.resume);
+    return work();
+  });
