@@ -6,6 +6,7 @@ export { withLock } from "./files/lock";
 export { findOptional, loadOptional, type Places } from "./files/optional";
 export {
   checkOutputFile,
+  checkOutputFolder,
   type OutputFolder,
   type OutputFolderOptions,
   type OutputOptions,

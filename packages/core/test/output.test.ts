@@ -17,6 +17,7 @@ import { TensorARError } from "../src/errors";
 import { newProcessTag, ownerOf } from "../src/files/process-tag";
 import {
   checkOutputFile,
+  checkOutputFolder,
   openOutputFolder,
   removeLeftovers,
   settleFolder,
@@ -123,6 +124,21 @@ test("a folder that a process works in is left alone; the lock of one that ended
   writeFileSync(join(folder, `.lock-${endedTag()}`), "");
   await open();
   expect(readdirSync(folder)).toEqual([]);
+});
+
+test("a folder to fill file by file is checked only, and may be the current one", async () => {
+  const folder = temporaryFolder();
+  await checkOutputFolder(join(folder, "a", "b"), options);
+  expect(readdirSync(join(folder, "a"))).toEqual([]);
+  await checkOutputFolder(join(folder, "a"), options);
+  writeFileSync(join(folder, "a", "a.txt"), "");
+  expect((await refusal(checkOutputFolder(join(folder, "a"), options))).code).toBe("exists");
+  expect((await refusal(checkOutputFolder(join(folder, "a", "a.txt"), options))).message).toContain("is a file");
+  expect((await refusal(checkOutputFolder(join("/proc", "none"), options))).code).toBe("io");
+  const cwd = process.cwd();
+  process.chdir(join(folder, "a"));
+  await checkOutputFolder(".", { ...options, overwrite: true }).finally(() => process.chdir(cwd));
+  expect(readdirSync(join(folder, "a"))).toEqual(["a.txt"]);
 });
 
 test("a link to a folder stays a link", async () => {

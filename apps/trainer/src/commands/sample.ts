@@ -2,7 +2,7 @@ import { mkdir } from "node:fs/promises";
 import type { CommandBody } from "@tensorar/cli";
 import { startProgress } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
-import { fileError, openOutputFolder, withLock } from "@tensorar/core/node";
+import { checkOutputFolder, fileError, withLock } from "@tensorar/core/node";
 import { loadModel, type ModelFolder, modelOf } from "@tensorar/model/node";
 import { createTokenizer, TOKENIZER_KINDS, type TokenizerKind } from "@tensorar/tokenizer";
 import { loadTokenizer, type TokenizerFolder } from "@tensorar/tokenizer/node";
@@ -38,7 +38,7 @@ export const command: CommandBody<Settings> = {
     const { out, overwrite, resume, count, npz } = settings;
     if (resume && overwrite) throw new TensorARError("--resume keeps what --overwrite removes; give one of them");
     if (resume) await expectSamples(out);
-    await openOutputFolder(out, { overwrite: overwrite || resume, entries: SAMPLES_ENTRIES });
+    await checkOutputFolder(out, { overwrite: overwrite || resume, entries: SAMPLES_ENTRIES });
     const work = await openWork(settings);
     const forms: Forms = { npz, png: settings.png ?? count <= MOST_PNGS };
     await mkdir(out, { recursive: true }).catch((cause) => {

@@ -3,10 +3,11 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { serializeSafetensors } from "@tensorar/checkpoint";
 import { quote, TensorARError } from "@tensorar/core";
-import { CHECKSUMS, fileError, writeFileAtomic } from "@tensorar/core/node";
+import { CHECKSUMS, fileError, removeLeftovers, writeFileAtomic } from "@tensorar/core/node";
 import { copyRows, emptyRows, rowTensors, type SampleRows } from "./sample-rows";
 import { readWhole, sha256Of } from "./samples-folder";
 import {
+  imagesPath,
   manifestPath,
   readManifest,
   SAMPLES_ENTRIES,
@@ -41,6 +42,7 @@ export type OnShard = (first: number, images: Uint8Array) => Promise<void>;
 /** Begins a folder of samples. What such a folder held before is removed with the first shard. */
 export function beginSamples(dir: string, description: SamplesDescription, onShard: OnShard): SamplesWriter {
   return writer(dir, { ...description, shards: { size: SHARD_SIZE, sha256: {} } }, onShard, async () => {
+    await removeLeftovers(dir);
     for (const name of [...SAMPLES_ENTRIES, CHECKSUMS]) await remove(join(dir, name));
     await makeFolder(join(dir, "shards"));
   });
@@ -64,6 +66,7 @@ export async function continueSamples(
   const listed = shardsOf(dir, manifest).filter((shard) => shard.sha256 !== undefined);
   const sha256: Record<string, string> = {};
   for (const shard of listed) if (await readWhole(shard)) sha256[shardName(shard.first / shards.size)] = shard.sha256!;
+  for (const folder of [dir, join(dir, "shards"), imagesPath(dir)]) await removeLeftovers(folder);
   await remove(join(dir, CHECKSUMS)); // of a manifest that is about to change
   const whole = { ...manifest, shards: { ...shards, sha256 } };
   return {

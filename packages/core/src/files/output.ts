@@ -40,14 +40,19 @@ export async function openOutputFolder(path: string, options: OutputFolderOption
   const target = await placeOf(path);
   await settleFolder(target);
   await removeLeftovers(dirname(target), basename(target));
-  await expectReplaceable(target, path, options);
+  const check = async () => {
+    if (target === process.cwd())
+      throw inTheWay(path, "is the current folder, and folders are replaced whole; give another");
+    await expectReplaceable(target, path, options);
+  };
+  await check();
   await tryCreating(target, "create the folder", path);
   await tryMoving(target, path);
   return {
     path,
     async write<T>(fill: (temporary: string) => Promise<T>): Promise<T> {
       await settleFolder(target);
-      await expectReplaceable(target, path, options); // again: work takes long
+      await check(); // again: work takes long
       const complete = async (folder: string) => {
         const result = await fill(folder);
         await writeAllChecksums(folder, options.unlisted);
@@ -56,6 +61,20 @@ export async function openOutputFolder(path: string, options: OutputFolderOption
       return writeFolderAtomic(target, complete, { replace: true });
     },
   };
+}
+
+/**
+ * The checks of {@link openOutputFolder} for a folder that is filled file by file: it may be the current one, or a disk's own.
+ *
+ * @throws TensorARError as there
+ */
+export async function checkOutputFolder(path: string, options: OutputFolderOptions): Promise<void> {
+  const target = await placeOf(path);
+  await settleFolder(target);
+  await removeLeftovers(dirname(target), basename(target));
+  await expectReplaceable(target, path, options);
+  if (await isAbsent(target)) await tryCreating(target, "create the folder", path);
+  else await tryCreating(join(target, "folder"), "write to the folder", path);
 }
 
 /**
@@ -120,8 +139,6 @@ async function expectReplaceable(target: string, path: string, { overwrite, entr
   if (await isAbsent(target)) return;
   const status = await stat(target);
   if (!status.isDirectory()) throw inTheWay(path, "is a file; give the path of a folder");
-  if (target === process.cwd())
-    throw inTheWay(path, "is the current folder, and folders are replaced whole; give another");
   await expectUnlocked(target);
   const found = await readdir(target).catch((cause) => {
     throw fileError("read the folder", path, cause);
