@@ -220,6 +220,11 @@ test("classes by name and by index, in turn; a name wins and says so", async () 
   const swapped = await writeTinyModel(path("swapped"), { classes: ["1", "0", "2"] });
   const noted = await sample("noted", { model: swapped, classes: ["1"], count: 1 });
   expect(noted).toContain('note: --classes 1: taken as the name of class 0, not as the index of "0"');
+  const twice = await writeTinyModel(path("twice"), { classes: ["owl", "crane", "crane"] });
+  expect(await sample("cranes", { model: twice, classes: ["crane", "2"], count: 2 })).toContain(
+    "note: --classes crane: classes 1 and 2 have this name; taken as 1",
+  );
+  expect([...(await openSamples(path("cranes"))).labels]).toEqual([1, 2]);
   for (const text of ["3", "-1", "1e0", "", "cats", "0x1"])
     await expect(sample("never", { classes: [text] })).rejects.toThrow(/--classes: .* is neither name nor index/);
 });

@@ -79,8 +79,8 @@ export async function samplingConditions(
 }
 
 /**
- * `count` class indices: the chosen classes in turn, by name or by index. A name wins over an index, and `note` is told where
- * both would fit.
+ * `count` class indices: the chosen classes in turn, by name or by index. A name wins over an index, and the first of several
+ * classes of one name over the others; `note` is told where there was a choice.
  * @throws TensorARError when there is no such class
  */
 export function chosenClasses(
@@ -89,13 +89,17 @@ export function chosenClasses(
   count: number,
   note: (text: string) => void,
 ): Int32Array {
-  const byName = new Map(classes.map((name, index) => [name, index]));
   const indices = chosen.map((text) => {
-    const [named, index] = [byName.get(text), indexOf(text, classes.length)];
-    if (named !== undefined && index !== undefined && index !== named)
-      note(`--classes ${text}: taken as the name of class ${named}, not as the index of "${classes[index]}"`);
-    const found = named ?? index;
+    const named = classes.flatMap((name, index) => (name === text ? [index] : []));
+    const index = indexOf(text, classes.length);
+    const [found = index] = named;
     if (found === undefined) throw unknownClass(text, classes);
+    if (named.length > 1)
+      note(
+        `--classes ${text}: classes ${named.join(" and ")} have this name; taken as ${found}; give an index for another`,
+      );
+    else if (index !== undefined && index !== found)
+      note(`--classes ${text}: taken as the name of class ${found}, not as the index of "${classes[index]}"`);
     return found;
   });
   const cycle = indices.length > 0 ? indices : classes.map((_, i) => i);

@@ -26,7 +26,7 @@ const schema = z.strictObject({
     .enum(["constant", "interval", "power-cosine"])
     .default("constant")
     .describe("kind of classifier-free guidance"),
-  scale: oneOrMore(z.number().min(1).max(1000)).default(1).describe(`guidance scale; 1 is none${EACH}`),
+  scale: oneOrMore(z.number().min(1).max(1000)).default(1).describe(`guidance scale, 1 or more; 1 is none${EACH}`),
   interval: whole(0).optional().describe("with --guidance interval: last decode step that is guided"),
   power: positive(1000).optional().describe("with --guidance power-cosine: its power"),
   temperature: oneOrMore(positive(1000)).default(1).describe(`of final tokens${EACH}`),
