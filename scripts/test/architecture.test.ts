@@ -23,6 +23,10 @@ const ALLOWED: Readonly<
   "packages/model": { own: ["core", "noise", "checkpoint"], libraries: "declared" },
   "packages/text": { own: ["core"], libraries: "declared, no tfjs" },
   "packages/sampler": { own: ["core", "noise"], libraries: "none" },
+  "packages/pipeline": {
+    own: ["core", "noise", "manifest", "sampler", "onnx", "checkpoint", "model", "tokenizer", "text"],
+    libraries: "declared", // tfjs only for model folders, as tested below
+  },
   "packages/metrics": { own: ["core", "checkpoint"], libraries: "declared" }, // tfjs only for its networks, as tested below
 };
 
@@ -47,6 +51,18 @@ test.each([
   { entry: "metrics/src/index.ts", allowed: ["@tensorar/core"] },
   { entry: "metrics/src/node.ts", allowed: ["@tensorar/checkpoint", "@tensorar/core"] },
   { entry: "onnx/src/run.ts", allowed: ["@tensorar/core"] },
+  {
+    entry: "pipeline/src/index.ts",
+    allowed: [
+      "@tensorar/core",
+      "@tensorar/manifest",
+      "@tensorar/noise",
+      "@tensorar/onnx",
+      "@tensorar/sampler",
+      "fast-png",
+      "onnxruntime-web",
+    ],
+  },
 ])("packages/$entry works without TensorFlow.js", ({ entry, allowed }) => {
   const imports = reachableImports(join(root, "packages", entry)).map(({ specifier }) => specifier);
   expect(imports.length).toBeGreaterThan(0);

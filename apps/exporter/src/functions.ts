@@ -1,7 +1,7 @@
 import { basename } from "node:path";
 import type { TensorData } from "@tensorar/checkpoint";
 import { DECODER, type ExportManifest, IMAGE_DECODER, NEXT_FACTOR, RESIDENT } from "@tensorar/manifest";
-import { type Condition, packRows, type TensorARModel } from "@tensorar/model";
+import { type Condition, packRows, type TensorARModel, toParams } from "@tensorar/model";
 import { type ModelFolder, modelOf } from "@tensorar/model/node";
 import {
   type ComposedModel,
@@ -81,7 +81,7 @@ export function codeInputs({ tokens }: Pick<ExportManifest, "tokens">) {
 export function modelFunctions(folder: ModelFolder, sizes: StepSizes & Pick<ExportManifest, "stateWidth">) {
   const model = modelOf(folder) as unknown as TensorARModel<Condition>;
   const { conditionSlots, factors } = model.backbone;
-  const weights = tensorsOf(folder.tensors);
+  const weights = toParams(folder.tensors);
   const step = (file: string, finish: Finish) =>
     conditionSlots === 1
       ? traced(file, stepInputs(sizes), weights, (inputs) =>
@@ -191,15 +191,12 @@ export function imageDecoder(
   folder: TokenizerFolder<TokenizerKind>,
   grid: ExportManifest["grid"],
 ): ExportedFunction<ReturnType<typeof codeInputs>> {
-  const weights = tensorsOf(folder.tensors);
+  const weights = toParams(folder.tensors);
   const tokenizer = createTokenizer(folder);
   return traced(IMAGE_DECODER, codeInputs({ tokens: grid[0] * grid[1] }), weights, ({ codes }) => ({
     images: tokenizer.decode(weights, codes as tf.Tensor2D, grid),
   }));
 }
-
-export const tensorsOf = (params: Readonly<Record<string, TensorData>>): Record<string, tf.Tensor> =>
-  Object.fromEntries(Object.entries(params).map(([name, data]) => [name, toTensor(data)]));
 
 /** A host tensor of float32 or int32 as a tfjs tensor; the caller owns it. */
 export function toTensor({ data, shape, dtype }: TensorData): tf.Tensor {

@@ -41,6 +41,7 @@ export async function loadSources(modelDir: string, tokenizerDir: string): Promi
   const { imageSize } = tokenizer;
   const { classes, noiseRates } = model;
   const condition = conditionParts(model, classes.length);
+  const padId = condition.prompt && (model.backbone as JanusConfig).pad_id;
   const sizes = {
     ...{
       windowSize,
@@ -48,6 +49,7 @@ export async function loadSources(modelDir: string, tokenizerDir: string): Promi
       vocabSize,
       ...(factors && { factors: [...factors.sizes] }),
       nullCondition,
+      ...(padId !== undefined && { padId }),
       conditionSlots,
     },
     ...{ condition, stateWidth, cache, grid, imageSize },

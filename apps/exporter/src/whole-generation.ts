@@ -1,11 +1,11 @@
 import { TensorARError } from "@tensorar/core";
-import type { Condition, TensorARModel } from "@tensorar/model";
+import { type Condition, type TensorARModel, toParams } from "@tensorar/model";
 import { type ModelFolder, modelOf } from "@tensorar/model/node";
 import { type ComposedModel, composeLoop, type TensorSpec, type TraceOptions, trace } from "@tensorar/onnx";
 import { createTokenizer, type TokenizerKind } from "@tensorar/tokenizer";
 import type { TokenizerFolder } from "@tensorar/tokenizer/node";
 import * as tf from "@tensorflow/tfjs-core";
-import { conditionInputs, mapParts, tensorsOf, withoutUnusedInputs } from "./functions";
+import { conditionInputs, mapParts, withoutUnusedInputs } from "./functions";
 import {
   type BodyInputs,
   type FirstInputs,
@@ -57,8 +57,8 @@ export function wholeGeneration(
   const model = modelOf(folder) as unknown as TensorARModel<Condition>;
   const { tokens: T } = model.backbone;
   const rates = replacementRates(options, model.windowSize, folder);
-  const params = tensorsOf(folder.tensors);
-  const pixels = tensorsOf(tokenizerFolder.tensors);
+  const params = toParams(folder.tensors);
+  const pixels = toParams(tokenizerFolder.tensors);
   const tokenizer = createTokenizer(tokenizerFolder);
   const unconditional = unconditionalOf(folder);
   const settles = form.fuse !== undefined;

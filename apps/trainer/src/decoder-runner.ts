@@ -1,5 +1,5 @@
 import type { TensorData } from "@tensorar/checkpoint";
-import { type ConditionSpec, packRows } from "@tensorar/model";
+import { type ConditionSpec, packRows, toParams } from "@tensorar/model";
 import { type ModelFolder, modelOf } from "@tensorar/model/node";
 import {
   type Conditioning,
@@ -13,7 +13,6 @@ import {
 } from "@tensorar/sampler";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Engine, InputSpec, Nested, TensorFunction } from "./engine/engine";
-import { tensorsOf } from "./tokenizer-runner";
 
 /**
  * A model made ready for generation on an engine; any number of images at once. With `ahead` a step may take several slots,
@@ -26,7 +25,7 @@ export async function openDecoder<C>(
   { ahead = false } = {},
 ): Promise<{ decoder: Decoder<C>; dispose(): Promise<void> }> {
   const model = modelOf(folder);
-  const params = tensorsOf(folder.tensors);
+  const params = toParams(folder.tensors);
   const { windowSize } = model;
   const { width, tokens, vocabSize, conditionSlots, cache, factors } = model.backbone;
   const layers = <Value>(value: Value): Value[] => Array.from({ length: cache.layers }, () => value);

@@ -1,4 +1,5 @@
 import type { TensorData } from "@tensorar/checkpoint";
+import { toParams } from "@tensorar/model";
 import { createTokenizer, type TokenizerKind } from "@tensorar/tokenizer";
 import type { TokenizerFolder } from "@tensorar/tokenizer/node";
 import * as tf from "@tensorflow/tfjs-core";
@@ -36,15 +37,6 @@ function* parts(count: number, imageSize: number): Generator<{ readonly first: n
   for (let first = 0; first < count; first += most) yield { first, end: Math.min(count, first + most) };
 }
 
-/** Weights as tensors that a traced function captures. */
-export const tensorsOf = (params: Record<string, TensorData>): Record<string, tf.Tensor> =>
-  Object.fromEntries(
-    Object.entries(params).map(([name, { data, shape }]) => [
-      name,
-      tf.tensor(data as Float32Array, [...shape], "float32"),
-    ]),
-  );
-
 /** Mean over each cell of a 2 × 2 division of the grid: [N, h, w, C] → [N, 4 · C]. Keeps where things are, not only what. */
 function poolQuarters(latents: tf.Tensor4D): tf.Tensor {
   const [, h, w, C] = latents.shape;
@@ -54,7 +46,7 @@ function poolQuarters(latents: tf.Tensor4D): tf.Tensor {
 
 export async function openTokenizer(folder: TokenizerFolder<TokenizerKind>, engine: Engine): Promise<TokenizerRunner> {
   const { imageSize } = folder;
-  const params = tensorsOf(folder.tensors);
+  const params = toParams(folder.tensors);
   const tokenizer = createTokenizer(folder);
   const grid = tokenizer.gridOf(imageSize);
   const T = grid[0] * grid[1];

@@ -37,6 +37,8 @@ const schema = z.strictObject({
   /** V_0, V_1 where a token consists of two sub-tokens: `code = c_0 + c_1 · V_0`. */
   factors: z.array(z.int().positive()).exactOptional(),
   nullCondition: z.int(),
+  /** The text token of padding, where conditions are prompts. */
+  padId: z.int().nonnegative().exactOptional(),
   /** null: as many as the prompt is long. */
   conditionSlots: z.int().positive().nullable(),
   /** Parts of one image's condition, without the batch; under "condition" where it is a single tensor. */

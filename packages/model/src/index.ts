@@ -48,8 +48,16 @@ export {
   magvit2ArConfig,
   magvit2ArShapes,
 } from "./magvit2-config";
+export { type ModelDescription, type ModelFolder, modelOf, parseModel } from "./model-description";
 export { type ModuleSizes, moduleShapes, moduleSizes, type OutputStructure, type TensorAROptions } from "./modules";
-export { countParameters, type ParameterShapes, type Params } from "./parameters";
+export {
+  countParameters,
+  type InitOptions,
+  initParameters,
+  type ParameterShapes,
+  type Params,
+  toParams,
+} from "./parameters";
 export { type RarForwardInputs, rar, rarForward } from "./rar";
 export { initRar, RAR_SIZES, type RarConfig, type RarSize, rarConfig, rarShapes } from "./rar-config";
 export { type SelfWindowsInputs, sampleFromLogits, selfWindows } from "./self-windows";

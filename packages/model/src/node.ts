@@ -1,1 +1,2 @@
-export { loadModel, type ModelDescription, type ModelFolder, modelOf, saveModel } from "./model-folder";
+export { type ModelDescription, type ModelFolder, modelOf } from "./model-description";
+export { loadModel, saveModel } from "./model-folder";

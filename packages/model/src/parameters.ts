@@ -1,3 +1,4 @@
+import { castTensor, type TensorData } from "@tensorar/checkpoint";
 import { ShapeError, TensorARError } from "@tensorar/core";
 import { createStream } from "@tensorar/noise";
 import * as tf from "@tensorflow/tfjs-core";
@@ -37,6 +38,47 @@ export function countParameters(shapes: ParameterShapes): number {
 export function initialise(shapes: ParameterShapes, seed: number, initialOf: (name: string) => Initial): Params {
   return Object.fromEntries(
     Object.entries(shapes).map(([name, shape]) => [name, initialTensor([...shape], seed, name, initialOf(name))]),
+  );
+}
+
+export interface InitOptions {
+  /** Standard deviation of everything that is neither a norm nor a bias; default 0.02. */
+  readonly std?: number | undefined;
+  /** Parameters that begin at 0, such as those of the head, as LlamaGen's does. Default: none but biases. */
+  readonly zeros?: ((name: string) => boolean) | undefined;
+}
+
+/**
+ * Fresh parameters for the shapes of any backbone, by LlamaGen's scheme: biases (names that end in `bias`) at 0, what else has
+ * one axis (weights of norms) at 1, everything else normal. A parameter depends on the seed and its name alone.
+ * Source: LlamaGen `initialize_weights`. The caller owns the tensors.
+ *
+ * @param seed integer in [0, 2^53)
+ * @throws TensorARError when `std` is not positive
+ */
+export function initParameters(
+  shapes: ParameterShapes,
+  seed: number,
+  { std = 0.02, zeros = () => false }: InitOptions = {},
+): Params {
+  if (!(std > 0 && Number.isFinite(std)))
+    throw new TensorARError(`initParameters: std ${std} is out of range; use a positive number`);
+  return initialise(shapes, seed, (name) => {
+    if (zeros(name) || /(^|[._])bias$/.test(name)) return "zeros";
+    return shapes[name]!.length === 1 ? "ones" : { std };
+  });
+}
+
+/**
+ * The tensors of a folder or a checkpoint as parameters: int32 as it is, numbers of any other type as float32. The caller
+ * owns the tensors.
+ */
+export function toParams(tensors: Readonly<Record<string, TensorData>>): Params {
+  return Object.fromEntries(
+    Object.entries(tensors).map(([name, tensor]) => {
+      const { dtype, shape, data } = tensor.dtype === "int32" ? tensor : castTensor(tensor, "float32");
+      return [name, tf.tensor(data as Float32Array | Int32Array, [...shape], dtype as "float32" | "int32")];
+    }),
   );
 }
 

@@ -1,12 +1,17 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { castTensor } from "@tensorar/checkpoint";
+import * as tf from "@tensorflow/tfjs-core";
+import "@tensorflow/tfjs";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { parseModel, toParams } from "../src";
 import { loadModel, type ModelFolder, modelOf, saveModel } from "../src/node";
 import { randomCodes, TINY } from "./random";
 
 let folder: string;
 beforeAll(async () => {
+  await tf.setBackend("cpu");
   folder = await mkdtemp(join(tmpdir(), "tensorar-model-"));
 });
 afterAll(async () => {
@@ -79,4 +84,26 @@ test("a flipped bit of the weights is found, and what loading would refuse is no
   await expect(loadModel(folder)).rejects.toThrow(`${weights}: other contents than checksums.txt lists`);
   await expect(saveModel(folder, { ...described(), grid: [1, 16] }, "float32")).rejects.toThrow(/saveModel: grid/);
   expect(await readFile(weights)).toEqual(bytes);
+});
+
+test("a folder is what its files hold, wherever they come from, and its tensors are parameters", () => {
+  const model = described();
+  const { tensors, ...config } = model;
+  const halves = Object.fromEntries(Object.entries(tensors).map(([name, each]) => [name, castTensor(each, "float16")]));
+  const parsed = parseModel(JSON.parse(JSON.stringify(config)), halves);
+  expect(parsed).toEqual(model);
+  const before = tf.memory().numTensors;
+  const params = toParams(halves);
+  for (const [name, { shape }] of Object.entries(tensors)) expect(params[name]!.shape).toEqual(shape);
+  expect(params["norm.weight"]!.dataSync()).toEqual(tensors["norm.weight"]!.data);
+  expect(params["norm.weight"]!.dtype).toBe("float32");
+  tf.dispose(params);
+  expect(tf.memory().numTensors).toBe(before);
+
+  expect(() => parseModel({ ...config, grid: 4 }, halves)).toThrow(/^config\.json: not a model folder.*grid/);
+  const { "norm.weight": _, ...fewer } = halves;
+  const files = { config: "https://host/config.json", tensors: "https://host/model.safetensors" };
+  expect(() => parseModel(config, fewer, files)).toThrow(/^https:\/\/host\/model\.safetensors.*norm\.weight/);
+  const ids = toParams({ ids: { dtype: "int32", shape: [2], data: Int32Array.of(3, 16_777_217) } }).ids!;
+  expect([ids.dtype, ...ids.dataSync()]).toEqual(["int32", 3, 16_777_217]);
 });

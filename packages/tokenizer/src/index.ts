@@ -1,6 +1,7 @@
 export { ShapeError, TensorARError } from "@tensorar/core";
 export { checkTokenizerTensors, checkVqTensors } from "./check-tensors";
 export { downsampleOf, gridOf, type VqConfig } from "./config";
+export { parseTokenizer, type TokenizerDescription, type TokenizerFolder } from "./description";
 export type { Encoding } from "./encoding";
 export type { ImageSize } from "./grid";
 export { initTokenizer, initVq } from "./init";

@@ -1,1 +1,2 @@
-export { loadTokenizer, saveTokenizer, type TokenizerDescription, type TokenizerFolder } from "./tokenizer-folder";
+export type { TokenizerDescription, TokenizerFolder } from "./description";
+export { loadTokenizer, saveTokenizer } from "./tokenizer-folder";

@@ -1,37 +1,10 @@
 import { join } from "node:path";
 import { castTensor, type FloatDType, type TensorData } from "@tensorar/checkpoint";
 import { openSafetensors, writeSafetensors } from "@tensorar/checkpoint/node";
-import { describeIssues, TensorARError } from "@tensorar/core";
 import { checkFolder, readJson, settleFolder, writeChecksums, writeFileAtomic } from "@tensorar/core/node";
-import { z } from "zod";
 import { checkTokenizerTensors } from "./check-tensors";
-import { createTokenizer, TOKENIZER_KINDS, type TokenizerKind, type TokenizerSpec } from "./tokenizer";
-
-const schema = z.strictObject({
-  kind: z.enum(TOKENIZER_KINDS),
-  /** Height and width of its images in pixels. */
-  imageSize: z
-    .int()
-    .positive()
-    .max(2 ** 16),
-  config: z.looseObject({}),
-  /** The settings that trained it, for the reader. */
-  training: z.record(z.string(), z.unknown()).optional(),
-});
-
-/** What `config.json` of a tokenizer folder holds: which tokenizer it is, and its configuration. */
-export type TokenizerDescription<K extends TokenizerKind = "vq"> = TokenizerSpec<K> & {
-  /** Height and width of its images in pixels. */
-  readonly imageSize: number;
-  /** The settings that trained it, for the reader. */
-  readonly training?: Record<string, unknown> | undefined;
-};
-
-/** A tokenizer folder in memory. */
-export type TokenizerFolder<K extends TokenizerKind = "vq"> = TokenizerDescription<K> & {
-  /** float32, keyed by the original's names. */
-  readonly tensors: Record<string, TensorData>;
-};
+import { castAll, checkDescription, parseDescription, TOKENIZER_FOLDER, type TokenizerFolder } from "./description";
+import type { TokenizerKind } from "./tokenizer";
 
 const CONFIG = "config.json";
 const WEIGHTS = "model.safetensors";
@@ -48,18 +21,7 @@ export async function loadTokenizer<const K extends TokenizerKind = "vq">(
 ): Promise<TokenizerFolder<K>> {
   await settleFolder(dir);
   const path = join(dir, CONFIG);
-  const what = "a tokenizer folder (config.json, model.safetensors)";
-  const contents = await readJson(path, what);
-  const parsed = schema.safeParse(contents);
-  if (!parsed.success)
-    throw new TensorARError(`${path}: not ${what}: ${describeIssues(parsed.error.issues, contents)}`);
-  if (!kinds.some((kind) => kind === parsed.data.kind)) {
-    throw new TensorARError(
-      `${path}: a tokenizer of kind "${parsed.data.kind}"; only ${kinds.join(", ")} will do here`,
-    );
-  }
-  const description = parsed.data as unknown as TokenizerDescription<TokenizerKind>; // its config is checked next
-  checkDescription(path, description);
+  const description = parseDescription(await readJson(path, TOKENIZER_FOLDER), path, kinds);
   const file = await openSafetensors(join(dir, WEIGHTS));
   try {
     // The header alone says whether they fit; only then are they read.
@@ -90,17 +52,7 @@ export async function saveTokenizer(
 ): Promise<void> {
   checkDescription("saveTokenizer", description);
   checkTokenizerTensors(description, tensors, "saveTokenizer");
-  const stored = Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, castTensor(tensor, dtype)]));
   await writeFileAtomic(join(dir, CONFIG), `${JSON.stringify(description, null, 2)}\n`);
-  await writeSafetensors(join(dir, WEIGHTS), stored);
+  await writeSafetensors(join(dir, WEIGHTS), castAll(tensors, dtype));
   await writeChecksums(dir, [CONFIG, WEIGHTS]);
-}
-
-function checkDescription(source: string, description: TokenizerDescription<TokenizerKind>): void {
-  try {
-    createTokenizer(description).gridOf(description.imageSize); // checks the configuration as well
-  } catch (error) {
-    if (!(error instanceof TensorARError)) throw error;
-    throw new TensorARError(`${source}: ${error.message}`, { cause: error });
-  }
 }

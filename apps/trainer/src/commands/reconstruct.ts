@@ -8,6 +8,7 @@ import { openOutputFolder, writeFileAtomic } from "@tensorar/core/node";
 import { createCodebookCounts, createMean, createMoments, psnr, ssim } from "@tensorar/metrics";
 import { lpips } from "@tensorar/metrics/features";
 import { loadLpips } from "@tensorar/metrics/node";
+import { toParams } from "@tensorar/model";
 import { TOKENIZER_KINDS } from "@tensorar/tokenizer";
 import { loadTokenizer } from "@tensorar/tokenizer/node";
 import * as tf from "@tensorflow/tfjs-core";
@@ -21,7 +22,7 @@ import { imageGrid, savePng } from "../images/grid";
 import { toFloatImages } from "../images/pixels";
 import { describeCounts, type LeftOut } from "../input/left-out";
 import { imageOptions } from "../input/limits";
-import { openTokenizer, type TokenizerRunner, tensorsOf } from "../tokenizer-runner";
+import { openTokenizer, type TokenizerRunner } from "../tokenizer-runner";
 
 const BYTES = 255;
 const SHOWN = 32;
@@ -172,7 +173,7 @@ const first = (batch: ImageBatch, most: number): ImageBatch => {
 };
 
 async function openLpips({ lpips: path, vgg }: Settings, size: number, engine: Engine) {
-  const params = tensorsOf(await loadLpips(path!, vgg));
+  const params = toParams(await loadLpips(path!, vgg));
   const images = { dtype: "float32", shape: ["batch", size, size, 3] } as const;
   const graph = await engine.prepare(
     (({ a, b }: { a: tf.Tensor4D; b: tf.Tensor4D }) => ({ distances: lpips(params, a, b) })) as never,

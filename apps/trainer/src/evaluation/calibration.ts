@@ -1,12 +1,11 @@
 import type { TensorData } from "@tensorar/checkpoint";
-import { type Condition, selfWindows, windowLoss } from "@tensorar/model";
+import { type Condition, selfWindows, toParams, windowLoss } from "@tensorar/model";
 import { type ModelFolder, modelOf } from "@tensorar/model/node";
 import { corruptWindows, fillUniform, slideWindows } from "@tensorar/noise";
 import * as tf from "@tensorflow/tfjs-core";
 import type { TrainingConditions } from "../conditions/training-conditions";
 import type { Engine } from "../engine/engine";
 import type { Codes } from "../folders/codes-folder";
-import { tensorsOf } from "../tokenizer-runner";
 
 /** How well each depth is predicted, in nats and as a share; index 0 is the final token. */
 export interface DepthScores {
@@ -37,7 +36,7 @@ export async function calibrate(
   seed: number,
 ): Promise<Calibration> {
   const model = modelOf(folder);
-  const params = tensorsOf(folder.tensors);
+  const params = toParams(folder.tensors);
   const { tokens: T, vocabSize: V } = model.backbone;
   const k = model.windowSize;
   const { factors } = model.backbone;

@@ -2,9 +2,9 @@ import type { TensorData } from "@tensorar/checkpoint";
 import { TensorARError } from "@tensorar/core";
 import { inceptionFeatures } from "@tensorar/metrics/features";
 import { loadInception } from "@tensorar/metrics/node";
+import { toParams } from "@tensorar/model";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Engine, Runnable } from "../engine/engine";
-import { tensorsOf } from "../tokenizer-runner";
 import type { ImageBatch } from "./image-stream";
 
 export interface InceptionBatch {
@@ -26,7 +26,7 @@ const MOST_SIZES = 16;
 
 /** FID's Inception-v3 made ready on an engine, for images of any size. @param weights file of its weights */
 export async function openInception(weights: string, engine: Engine): Promise<InceptionRunner> {
-  const params = tensorsOf(await loadInception(weights));
+  const params = toParams(await loadInception(weights));
   const graphs = new Map<string, Runnable>();
   const graphOf = async ({ height, width }: ImageBatch): Promise<Runnable> => {
     const size = `${height} x ${width}`;

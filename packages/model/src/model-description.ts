@@ -1,0 +1,141 @@
+import { castTensor, type TensorData } from "@tensorar/checkpoint";
+import { describeIssues, TensorARError } from "@tensorar/core";
+import { z } from "zod";
+import { attachTensorAR, type TensorARModel } from "./attach";
+import type { Backbone, Condition } from "./backbone";
+import { checkTensors } from "./check-tensors";
+import { janus } from "./janus";
+import type { JanusConfig } from "./janus-config";
+import { llamaGen } from "./llamagen";
+import type { LlamaGenConfig } from "./llamagen-config";
+import { magvit2Ar } from "./magvit2";
+import type { Magvit2ArConfig } from "./magvit2-config";
+import type { ParameterShapes } from "./parameters";
+import { rar } from "./rar";
+import type { RarConfig } from "./rar-config";
+
+const schema = z.strictObject({
+  /** The family of the base model, which says what `backbone` holds. */
+  kind: z.enum(["llamagen", "rar", "magvit2", "janus"]),
+  backbone: z.custom<LlamaGenConfig | RarConfig | Magvit2ArConfig | JanusConfig>(
+    (value) => typeof value === "object" && value !== null,
+  ),
+  /** windowSize 1 is the base model itself. */
+  tensorar: z.strictObject({
+    windowSize: z.int().positive(),
+    depth: z.int().positive(),
+    structure: z.enum(["maps", "gated"]),
+  }),
+  /** Noise rates β(j) that the modules were trained with; what draft policy `renoise` applies. */
+  noiseRates: z.array(z.number()),
+  /** Rows and columns of codes. */
+  grid: z.tuple([z.int().positive(), z.int().positive()]),
+  classes: z.array(z.string()),
+  training: z.record(z.string(), z.unknown()).optional(),
+});
+
+/** What `config.json` of a model folder holds. */
+export type ModelDescription = z.infer<typeof schema>;
+
+/** A model folder in memory. */
+export interface ModelFolder extends ModelDescription {
+  /** float32: the base model's tensors by their original names, TensorAR's under `tensorar.`. */
+  readonly tensors: Record<string, TensorData>;
+}
+
+/**
+ * The functions of a described model, of a folder that was loaded or of a plain object: no file is read.
+ * @throws TensorARError when the configuration describes no model
+ */
+export function modelOf({ kind, backbone, tensorar }: ModelDescription): TensorARModel<Condition> {
+  return attachTensorAR(BACKBONES[kind](backbone as never) as Backbone<Condition>, tensorar);
+}
+
+/** By the family's name; each checks its configuration. */
+const BACKBONES = {
+  llamagen: (config: LlamaGenConfig) => llamaGen(config),
+  rar: (config: RarConfig) => rar(config),
+  magvit2: (config: Magvit2ArConfig) => magvit2Ar(config),
+  janus: (config: JanusConfig) => janus(config),
+};
+
+/** What a model folder is, for messages. */
+export const MODEL_FOLDER = "a model folder (config.json, model.safetensors)";
+
+/**
+ * A model folder from what its files hold, wherever they come from.
+ *
+ * @param config the value that `config.json` holds
+ * @param tensors of `model.safetensors`, of any floating-point type
+ * @param files what errors name
+ * @throws TensorARError naming the file and what is wrong with it: a configuration that is not valid, tensors that do not fit
+ */
+export function parseModel(
+  config: unknown,
+  tensors: Readonly<Record<string, TensorData>>,
+  files: { readonly config: string; readonly tensors: string } = {
+    config: "config.json",
+    tensors: "model.safetensors",
+  },
+): ModelFolder {
+  const { description, shapes } = checkDescription(config, files.config);
+  const cast = Object.fromEntries(
+    Object.entries(tensors).map(([name, tensor]) => [name, castTensor(tensor, "float32")]),
+  );
+  checkTensors(shapes, cast, files.tensors);
+  return { ...description, tensors: cast };
+}
+
+/** @throws TensorARError naming the file when the value describes no model */
+export function checkDescription(
+  config: unknown,
+  path: string,
+): { readonly description: ModelDescription; readonly shapes: ParameterShapes } {
+  const parsed = schema.safeParse(config);
+  if (!parsed.success)
+    throw new TensorARError(`${path}: not ${MODEL_FOLDER}: ${describeIssues(parsed.error.issues, config)}`);
+  const description = parsed.data;
+  return { description, shapes: checkModel(path, description) };
+}
+
+/**
+ * Checks a description against the model that it describes.
+ * @returns the shapes of the model's parameters
+ * @throws TensorARError naming what does not fit
+ */
+export function checkModel(source: string, description: ModelDescription): ParameterShapes {
+  const { kind, backbone: config, tensorar, noiseRates, grid, classes } = description;
+  const { backbone, shapes } = inFile(source, () => modelOf(description));
+  const refuse = (what: string): never => {
+    throw new TensorARError(`${source}: ${what}; correct the config`);
+  };
+  const side = Math.sqrt(backbone.tokens);
+  if (grid[0] !== side || grid[1] !== side)
+    refuse(`grid ${grid.join(" x ")}, but the model's ${backbone.tokens} tokens are ${side} x ${side}`);
+  const known = CLASSES[kind](config as never);
+  if (known !== undefined && classes.length > 0 && classes.length !== known)
+    refuse(`${classes.length} names of classes, but the model has ${known}`);
+  if (noiseRates.length !== tensorar.windowSize)
+    refuse(`${noiseRates.length} noise rates for a window of ${tensorar.windowSize}, which needs one for each entry`);
+  const rate = noiseRates.find((each) => !(each >= 0 && each <= 1));
+  if (rate !== undefined) refuse(`a noise rate of ${rate}, which is a probability, from 0 to 1`);
+  return shapes;
+}
+
+/** Classes by the family's name; undefined for models that are conditioned on something else. */
+const CLASSES = {
+  llamagen: (config: LlamaGenConfig) => (config.model_type === "c2i" ? config.num_classes : undefined),
+  rar: (config: RarConfig) => config.condition_num_classes,
+  magvit2: (config: Magvit2ArConfig) => config.class_num,
+  janus: () => undefined,
+};
+
+/** Errors about the configuration name the file that it is in. */
+function inFile<T>(path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    if (!(cause instanceof TensorARError)) throw cause;
+    throw new TensorARError(`${path}: ${cause.message}`, { cause });
+  }
+}

@@ -1,0 +1,69 @@
+import { quote, TensorARError } from "@tensorar/core";
+import { type Caption, type Conditioning, captionFeatures, classLabels, promptTokens } from "@tensorar/sampler";
+import type { AnyCondition, Conditions, Description } from "./opened";
+
+/** What stands beside a condition in guidance, and what becomes of a batch of them. */
+export function conditioningOf(conditions: Conditions): Conditioning<AnyCondition> {
+  switch (conditions.kind) {
+    case "class":
+      return classLabels(conditions.none) as unknown as Conditioning<AnyCondition>;
+    case "prompt":
+      return promptTokens(conditions.padId) as unknown as Conditioning<AnyCondition>;
+    case "caption":
+      return captionFeatures as unknown as Conditioning<AnyCondition>;
+  }
+}
+
+/** What the images of one call show; given one, every image shows it, given several, they take turns. */
+export interface Subject {
+  /** Index or name of a class; by default all classes in turn. */
+  readonly class?: number | string | readonly (number | string)[] | undefined;
+  /** A description, or its text tokens, for models of prompts. */
+  readonly prompt?: string | ArrayLike<number> | undefined;
+  /** Features of a caption, for models of captions. */
+  readonly caption?: Caption | undefined;
+}
+
+/** @throws TensorARError when the subject is not what the model takes */
+export async function conditionsOf(
+  { conditions, classes }: Description,
+  { class: wanted, prompt, caption }: Subject,
+  tokenize: (text: string) => Promise<ArrayLike<number>>,
+): Promise<readonly AnyCondition[]> {
+  const given = Object.entries({ class: wanted, prompt, caption }).filter(([, value]) => value !== undefined);
+  const other = given.find(([name]) => name !== conditions.kind);
+  if (other) throw new TensorARError(`generate: this model takes a ${conditions.kind}, not a ${other[0]}`);
+  if (conditions.kind === "class") {
+    const all = Array.from({ length: conditions.count }, (_, i) => i);
+    if (wanted === undefined) return all;
+    const list: readonly (number | string)[] = Array.isArray(wanted) ? wanted : [wanted as number | string];
+    if (list.length === 0) throw new TensorARError("generate: no class is given; leave class out for all in turn");
+    return list.map((each) => classIndex(each, classes, conditions.count));
+  }
+  if (conditions.kind === "prompt") {
+    if (prompt === undefined) throw new TensorARError("generate: this model takes a prompt; give one");
+    const tokens = Array.from(typeof prompt === "string" ? await tokenize(prompt) : prompt);
+    const bad = tokens.find((token) => !(Number.isInteger(token) && token >= 0 && token < conditions.below));
+    if (bad === undefined && tokens.length > 0) return [tokens];
+    const what = tokens.length === 0 ? "it has no tokens" : `token ${bad} is none of 0 … ${conditions.below - 1}`;
+    throw new TensorARError(`generate: prompt ${quote(prompt)}: ${what}`);
+  }
+  const { slots, width } = conditions;
+  if (caption?.mask?.length === slots && caption.features?.length === slots * width) return [caption];
+  throw new TensorARError(
+    `generate: this model takes a caption of ${slots} slots with ${width} features each, ` +
+      `${caption === undefined ? "and none is given" : `not ${caption.features?.length} features in ${caption.mask?.length}`}`,
+  );
+}
+
+function classIndex(wanted: number | string, classes: readonly string[], count: number): number {
+  const index = typeof wanted === "string" ? classes.indexOf(wanted) : wanted;
+  if (Number.isInteger(index) && index >= 0 && index < count) return index;
+  const names = classes.length > 0 ? `; its names are ${shortList(classes)}` : "";
+  throw new TensorARError(`generate: class ${quote(wanted)} is unknown; this model has 0 … ${count - 1}${names}`);
+}
+
+const MOST_NAMES = 30;
+
+const shortList = (names: readonly string[]): string =>
+  names.slice(0, MOST_NAMES).join(", ") + (names.length > MOST_NAMES ? ` and ${names.length - MOST_NAMES} more` : "");

@@ -1,0 +1,132 @@
+import { TensorARError } from "@tensorar/core";
+import { DECODER, type ExportManifest, type GraphFile, IMAGE_DECODER, NEXT_FACTOR, RESIDENT } from "@tensorar/manifest";
+import {
+  type CompiledFunction,
+  openModel,
+  type Runtime,
+  type RuntimeOptions,
+  type TensorData,
+} from "@tensorar/onnx/run";
+import { cachedDecoder, type Decoder, type ResidentStep, residentDecoder } from "@tensorar/sampler";
+import { conditioningOf } from "./conditioning";
+import { type Device, PROVIDERS } from "./device";
+import { externalFiles } from "./external-data";
+import { type Folder, refuseOther } from "./folder";
+import type { AnyCondition, Conditions, Description, Opened } from "./opened";
+
+/** Opens an export: its graphs, as its manifest says for this device. */
+export async function openExport(
+  folder: Folder,
+  manifest: ExportManifest,
+  runtime: Runtime,
+  device: Device,
+  signal: AbortSignal | undefined,
+): Promise<Opened> {
+  const opened: CompiledFunction[] = [];
+  const dispose = async () => void (await Promise.all(opened.map((each) => each.dispose())));
+  const open = async (file: GraphFile, state: readonly string[] = []) => {
+    signal?.throwIfAborted();
+    const run = await openGraph(folder, file, manifest, runtime, device, state);
+    opened.push(run);
+    return run;
+  };
+  try {
+    const description = describe(manifest, folder.where);
+    const resident = device === "webgpu" && manifest.files[RESIDENT] !== undefined;
+    const step = resident ? await open(RESIDENT, STATE) : await open(DECODER);
+    const next = manifest.files[NEXT_FACTOR] && (await open(NEXT_FACTOR));
+    const images = await open(IMAGE_DECODER);
+    return {
+      description,
+      decoder: decoderOf(manifest, description, step, next, resident),
+      decode: async (codes) => {
+        const N = codes.length / description.tokens;
+        const data = { dtype: "int32", shape: [N, description.tokens], data: codes } as const;
+        const outputs = (await images({ codes: data })) as { readonly images: TensorData };
+        return outputs.images.data as Float32Array;
+      },
+      dispose,
+    };
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+}
+
+const STATE = ["mask", "keys", "values"];
+
+function decoderOf(
+  manifest: ExportManifest,
+  { conditions }: Description,
+  step: CompiledFunction,
+  next: CompiledFunction | undefined,
+  resident: boolean,
+): Decoder<AnyCondition> {
+  const { tokens, windowSize, vocabSize, factors, cache, conditionSlots } = manifest;
+  const conditioning = conditioningOf(conditions);
+  const common = { tokens, windowSize, vocabSize, cache, conditioning, factors, nextFactor: next && taking(next) };
+  if (!resident) return cachedDecoder({ ...common, run: taking(step) });
+  const setState: ResidentStep["setState"] = (state) => step.setState(taken(step, state));
+  const run: ResidentStep = Object.assign(taking(step), { setState, inputs: step.inputs });
+  return residentDecoder({ ...common, conditionSlots, run });
+}
+
+/** Graphs lack inputs that their model does not read at this step. */
+const taking = (run: CompiledFunction) => (inputs: Parameters<CompiledFunction>[0] & object) => run(taken(run, inputs));
+
+function taken<T extends object>({ inputs }: CompiledFunction, given: T): { [K in keyof T]: T[K] } {
+  const names = new Set(inputs.map(({ name }) => name.split("/")[0]));
+  return Object.fromEntries(Object.entries(given).filter(([name]) => names.has(name))) as T;
+}
+
+async function openGraph(
+  folder: Folder,
+  file: GraphFile,
+  { target, sessions }: ExportManifest,
+  runtime: Runtime,
+  device: Device,
+  state: readonly string[],
+): Promise<CompiledFunction> {
+  const own = target === device ? sessions[file] : undefined;
+  const { executionProviders = PROVIDERS[device], keepOnDevice: _, ...settings } = own ?? {};
+  const providers = executionProviders as NonNullable<RuntimeOptions["providers"]>;
+  const failed = (cause: Error): never => {
+    throw new TensorARError(`${folder.nameOf(file)}: ${cause.message}`, { cause });
+  };
+  if (folder.pathOf)
+    return openModel(folder.pathOf(file), { runtime, providers, state, session: settings }).catch(failed);
+  const bytes = await folder.read(file);
+  refuseOther(bytes, folder.nameOf(file));
+  const externalData: { path: string; data: Uint8Array }[] = [];
+  for (const path of externalFiles(bytes)) externalData.push({ path, data: await folder.read(path) });
+  const session = { ...settings, ...(externalData.length > 0 && { externalData }) };
+  return openModel(bytes, { runtime, providers, state, session }).catch(failed);
+}
+
+function describe(manifest: ExportManifest, where: string): Description {
+  const { tokens, windowSize, vocabSize, grid, imageSize, classes, noiseRates } = manifest;
+  return {
+    ...{ tokens, windowSize, vocabSize, grid, imageSize, classes, noiseRates },
+    conditions: conditionsIn(manifest, where),
+  };
+}
+
+function conditionsIn({ condition, classes, nullCondition, padId }: ExportManifest, where: string): Conditions {
+  const only = condition.condition;
+  if (only) {
+    const count = classes.length || (nullCondition > 0 ? nullCondition : (only.below ?? 1));
+    return { kind: "class", count, none: nullCondition };
+  }
+  if (condition.prompt?.below !== undefined) {
+    if (padId !== undefined) return { kind: "prompt", below: condition.prompt.below, padId };
+    throw new TensorARError(`${where}: its manifest has no "padId", which prompts need; export the model again`);
+  }
+  const [slots, width] = condition.caption?.shape ?? [];
+  if (typeof slots === "number" && typeof width === "number") return { kind: "caption", slots, width };
+  throw new TensorARError(
+    `${where}: conditions ${Object.keys(condition).join(", ")} are unknown; update this package`,
+    {
+      code: "unsupported",
+    },
+  );
+}

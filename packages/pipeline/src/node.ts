@@ -1,0 +1,135 @@
+import { readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { TensorARError } from "@tensorar/core";
+import { fileError, weightsFolder } from "@tensorar/core/node";
+import type { Runtime } from "@tensorar/onnx/run";
+import { type Device, PROVIDERS } from "./device";
+import { type Folder, type ReadOptions, remoteFolder, urlOf } from "./folder";
+import { type LoadOptions, load } from "./load";
+import type { Tracing } from "./opened";
+import type { Platform } from "./platform";
+import { LoadedModel } from "./tensorar";
+import { textTokenizer } from "./text";
+
+export type {
+  Caption,
+  Conditions,
+  Description,
+  Device,
+  DraftPolicy,
+  GeneratedImages,
+  GenerateOptions,
+  Guidance,
+  LoadOptions,
+  LoadProgress,
+  StepProgress,
+  Subject,
+  Tracing,
+} from "./index";
+export { LoadedModel, RgbaImage, TensorARError } from "./index";
+
+const NODE: Platform = {
+  defaultDevice: "cpu",
+  open(source, options) {
+    const url = urlOf(source);
+    if (url === undefined) return localFolder(weightsFolder(String(source)), options);
+    return url.protocol === "file:" ? localFolder(fileURLToPath(url), options) : remoteFolder(url, options);
+  },
+  runtime: nodeRuntime,
+  tracing: nodeTracing,
+};
+
+function localFolder(dir: string, options: ReadOptions): Folder {
+  const pathOf = (file: string) => join(dir, file);
+  return {
+    where: dir,
+    nameOf: pathOf,
+    pathOf,
+    at: (path) => localFolder(join(dir, path), options),
+    async read(file) {
+      const { signal, onProgress } = options;
+      const path = pathOf(file);
+      try {
+        const { size: total } = await stat(path);
+        onProgress?.({ file, loaded: 0, total });
+        const bytes = await readFile(path, signal ? { signal } : {});
+        onProgress?.({ file, loaded: total, total });
+        return bytes;
+      } catch (cause) {
+        signal?.throwIfAborted();
+        if ((cause as NodeJS.ErrnoException).code !== "ENOENT") throw fileError("read", path, cause);
+        throw new TensorARError(`${path}: there is no such file`, { code: "missing", cause });
+      }
+    },
+  };
+}
+
+const REMEDIES: Partial<Record<Device, string>> = {
+  webgpu: "it needs a GPU with a Vulkan driver and the loader libvulkan.so.1",
+  cuda: "it needs Linux or Windows on x64",
+  tensorrt: "it needs Linux or Windows on x64",
+  directml: "DirectML is a part of Windows",
+  coreml: "Core ML is a part of macOS",
+};
+
+async function nodeRuntime(device: Device): Promise<Runtime> {
+  const name = device === "wasm" ? "onnxruntime-web" : "onnxruntime-node";
+  const missing = (cause: Error): never => {
+    const [reason] = cause.message.split("\n");
+    throw new TensorARError(`ONNX Runtime can't be loaded (${reason}); run \`npm install ${name}\``, {
+      code: "missing",
+      cause,
+    });
+  };
+  if (device === "wasm") return import("onnxruntime-web").catch(missing);
+  const runtime = await import("onnxruntime-node").catch(missing);
+  const [wanted] = PROVIDERS[device];
+  const supported = runtime.listSupportedBackends().map(({ name: provider }) => provider);
+  if (supported.includes(wanted)) return runtime;
+  throw new TensorARError(
+    `device "${device}" can't be used: onnxruntime-node has ${supported.join(", ")} on ${process.platform} ${process.arch}; ` +
+      `${REMEDIES[device] ?? ""}; choose another, such as device: "cpu"`,
+    { code: "unsupported" },
+  );
+}
+
+async function nodeTracing(): Promise<Tracing> {
+  try {
+    const [{ tracingBy }, { readSafetensors }] = await Promise.all([
+      import("./tracing"),
+      import("@tensorar/checkpoint/node"),
+    ]);
+    return tracingBy((folder) => readSafetensors(folder.nameOf("model.safetensors")));
+  } catch (cause) {
+    const packages = "@tensorar/model @tensorar/tokenizer @tensorar/checkpoint @tensorflow/tfjs-core";
+    const [reason] = (cause as Error).message.split("\n");
+    throw new TensorARError(
+      `this is a model folder, and what traces it can't be loaded (${reason}); run \`npm install ${packages}\`, or export ` +
+        "the model with tensorar-exporter and load that, which needs none of them",
+      { code: "missing", cause },
+    );
+  }
+}
+
+export class TensorAR extends LoadedModel {
+  /**
+   * Loads a model: an export of `tensorar-exporter`, or a model folder.
+   *
+   * @param source path or URL of the folder, or the name of installed weights, such as `emoji/tensorar`
+   * @throws TensorARError naming the file, the package or the device and what is wrong; the reason of `signal` when it aborts
+   */
+  static async load(source: string | URL, options: LoadOptions = {}): Promise<TensorAR> {
+    const { opened, folder } = await load(NODE, source, options);
+    return new TensorAR(opened, textTokenizer(folder, textLibrary));
+  }
+}
+
+const textLibrary = (): Promise<typeof import("@tensorar/text")> =>
+  import("@tensorar/text").catch((cause: Error) => {
+    const [reason] = cause.message.split("\n");
+    throw new TensorARError(`prompts that are texts need a package (${reason}); run \`npm install @tensorar/text\``, {
+      code: "missing",
+      cause,
+    });
+  });

@@ -1,0 +1,164 @@
+import { quote, TensorARError } from "@tensorar/core";
+import { PAD } from "@tensorar/noise";
+import { type DraftPolicy, type Guidance, generate, type PerFactor } from "@tensorar/sampler";
+import { conditionsOf, type Subject } from "./conditioning";
+import { type RgbaImage, toImages } from "./image";
+import type { Description, Opened } from "./opened";
+
+// N images · T tokens · k window
+
+/** Images that go through the model together; what comes out does not depend on it. */
+const BATCH = 16;
+
+/** Pixels that are decoded at once: 4 images of 256 × 256, which take 0.7 GB in LlamaGen's decoder. */
+const PIXELS_AT_ONCE = 2 ** 18;
+
+/** After each step one more token of every image of a batch is final. */
+export interface StepProgress {
+  /** Tokens that are final, of all images. */
+  readonly done: number;
+  /** N · T */
+  readonly total: number;
+  /** Index of the batch's first image. */
+  readonly firstImage: number;
+  /** Of the batch, [images, T]: final ones, then the newest drafts, -1 beyond them. Valid until the next step; `decode` shows them. */
+  readonly codes: Int32Array;
+}
+
+export interface GenerateOptions extends Subject {
+  /** N; default 1. */
+  readonly count?: number | undefined;
+  /** Image i depends on the seed and i alone; default 0. */
+  readonly seed?: number | undefined;
+  /** Scale of classifier-free guidance, constant over all steps; 1, the default, is none. Several: one for each sub-token. */
+  readonly scale?: PerFactor<number> | undefined;
+  /** Guidance of any kind, in place of `scale`. */
+  readonly guidance?: PerFactor<Guidance> | undefined;
+  /** Default 1. */
+  readonly temperature?: PerFactor<number> | undefined;
+  /** Keep the K likeliest codes; 0, the default, keeps all. */
+  readonly topK?: PerFactor<number> | undefined;
+  /** Keep the likeliest codes up to this probability; 1, the default, keeps all. */
+  readonly topP?: PerFactor<number> | undefined;
+  /** How drafts are fed back; default "raw". By its name, "renoise" takes the noise rates of the model's training. */
+  readonly drafts?: DraftPolicy | DraftPolicy["kind"] | undefined;
+  /** Stops between two steps, and throws the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+  readonly onStep?: ((progress: StepProgress) => void) | undefined;
+}
+
+export interface GeneratedImages {
+  readonly images: RgbaImage[];
+  /** [N, T] */
+  readonly codes: Int32Array;
+  /** [N, T, k]: the drafts of every token from first to final, -1 where there was none. */
+  readonly trace: Int32Array;
+}
+
+/** A model that makes images. Calls run one after the other. */
+export class LoadedModel {
+  readonly #opened: Opened;
+  readonly #tokenize: (text: string) => Promise<ArrayLike<number>>;
+  #queue: Promise<unknown> = Promise.resolve();
+
+  constructor(opened: Opened, tokenize: (text: string) => Promise<ArrayLike<number>>) {
+    this.#opened = opened;
+    this.#tokenize = tokenize;
+  }
+
+  /** What is known of the model. */
+  get description(): Description {
+    return this.#opened.description;
+  }
+
+  /**
+   * Makes images.
+   * @throws TensorARError for options out of range or that the model does not take; the reason of `signal` when it aborts
+   */
+  generate(options: GenerateOptions = {}): Promise<GeneratedImages> {
+    return this.#enqueue(() => this.#generate(options));
+  }
+
+  /** Pictures of codes [N, T], such as those of a step; drafts that there are none of yet show code 0. */
+  decode(codes: Int32Array): Promise<RgbaImage[]> {
+    const { tokens } = this.description;
+    if (codes.length === 0 || codes.length % tokens !== 0)
+      throw new TensorARError(`decode: ${codes.length} codes are no images of ${tokens}`);
+    const drawn = codes.map((code) => (code === PAD ? 0 : code));
+    return this.#enqueue(() => this.#decode(drawn));
+  }
+
+  /** Frees the runtime's memory; later calls fail. */
+  dispose(): Promise<void> {
+    return this.#enqueue(() => this.#opened.dispose());
+  }
+
+  #enqueue<T>(job: () => Promise<T>): Promise<T> {
+    const result = this.#queue.then(job, job);
+    this.#queue = result.catch(() => undefined); // the caller gets the error; the next call runs all the same
+    return result;
+  }
+
+  async #generate(options: GenerateOptions): Promise<GeneratedImages> {
+    const { description, decoder } = this.#opened;
+    const { count: N = 1, seed = 0, temperature, topK, topP, signal, onStep } = options;
+    if (!(Number.isInteger(N) && N > 0))
+      throw new TensorARError(`generate: count ${N} is no number of images; use 1 or more`);
+    const guidance = guidanceOf(options);
+    refuseGuidance(description, guidance);
+    const subjects = await conditionsOf(description, options, this.#tokenize);
+    const conditions = Array.from({ length: N }, (_, image) => subjects[image % subjects.length]!);
+    const drafts = draftsOf(options.drafts, description);
+    const { tokens: T, windowSize: k } = description;
+    const [codes, trace] = [new Int32Array(N * T), new Int32Array(N * T * k)];
+    const images: RgbaImage[] = [];
+    for (let first = 0; first < N; first += BATCH) {
+      const batch = conditions.slice(first, first + BATCH);
+      const settings = { seed, guidance, temperature, topK, topP, drafts, signal, trace: true } as const;
+      for await (const step of generate(decoder, { ...settings, conditions: batch, firstIndex: first })) {
+        const done = first * T + (step.position + 1) * batch.length;
+        onStep?.({ done, total: N * T, firstImage: first, codes: step.codes });
+        if (step.position < T - 1) continue;
+        codes.set(step.codes, first * T);
+        trace.set(step.trace, first * T * k);
+      }
+      images.push(...(await this.#decode(codes.slice(first * T, (first + batch.length) * T))));
+    }
+    return { images, codes, trace };
+  }
+
+  async #decode(codes: Int32Array): Promise<RgbaImage[]> {
+    const { tokens, imageSize } = this.description;
+    const most = Math.max(1, Math.floor(PIXELS_AT_ONCE / imageSize ** 2)) * tokens;
+    const images: RgbaImage[] = [];
+    for (let first = 0; first < codes.length; first += most)
+      images.push(...toImages(await this.#opened.decode(codes.slice(first, first + most)), imageSize));
+    return images;
+  }
+}
+
+function guidanceOf({ scale, guidance }: GenerateOptions): PerFactor<Guidance> {
+  if (guidance !== undefined && scale !== undefined)
+    throw new TensorARError("generate: scale and guidance are both given; give the scale in guidance");
+  if (guidance !== undefined) return guidance;
+  const constant = (each: number): Guidance => ({ kind: "constant", scale: each });
+  return Array.isArray(scale) ? (scale as number[]).map(constant) : constant((scale as number | undefined) ?? 1);
+}
+
+/** Guidance needs what stands for no class. */
+function refuseGuidance({ conditions }: Description, guidance: PerFactor<Guidance>): void {
+  if (conditions.kind !== "class" || conditions.none >= 0) return;
+  const all: readonly Guidance[] = Array.isArray(guidance) ? guidance : [guidance as Guidance];
+  if (all.some(({ scale }) => scale > 1))
+    throw new TensorARError(
+      "generate: this model was trained without a class for none, which guidance needs; use scale 1",
+    );
+}
+
+function draftsOf(drafts: GenerateOptions["drafts"], { noiseRates }: Description): DraftPolicy | undefined {
+  if (typeof drafts !== "string") return drafts;
+  if (drafts === "renoise") return { kind: drafts, rates: noiseRates };
+  const kinds: readonly DraftPolicy["kind"][] = ["raw", "argmax", "noise"];
+  if (kinds.includes(drafts)) return { kind: drafts };
+  throw new TensorARError(`generate: drafts ${quote(drafts)} are unknown; use "raw", "renoise", "argmax", "noise"`);
+}
