@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { TensorARError } from "@tensorar/core";
 import { fileError, weightsFolder } from "@tensorar/core/node";
+import { loadRuntime } from "@tensorar/onnx/node";
 import type { Runtime } from "@tensorar/onnx/run";
 import { type Device, PROVIDERS } from "./device";
 import { type Folder, type ReadOptions, remoteFolder, urlOf } from "./folder";
@@ -67,28 +68,28 @@ function localFolder(dir: string, options: ReadOptions): Folder {
 
 const REMEDIES: Partial<Record<Device, string>> = {
   webgpu: "it needs a GPU with a Vulkan driver and the loader libvulkan.so.1",
-  cuda: "it needs Linux or Windows on x64",
-  tensorrt: "it needs Linux or Windows on x64",
+  cuda: "it needs Linux or Windows on x64, and onnxruntime-node with what its install script downloads",
+  tensorrt: "it needs Linux or Windows on x64, and onnxruntime-node with what its install script downloads",
   directml: "DirectML is a part of Windows",
   coreml: "Core ML is a part of macOS",
 };
 
 async function nodeRuntime(device: Device): Promise<Runtime> {
-  const name = device === "wasm" ? "onnxruntime-web" : "onnxruntime-node";
-  const missing = (cause: Error): never => {
-    const [reason] = cause.message.split("\n");
-    throw new TensorARError(`ONNX Runtime can't be loaded (${reason}); run \`npm install ${name}\``, {
-      code: "missing",
-      cause,
+  if (device === "wasm") {
+    return import("onnxruntime-web").catch((cause: Error) => {
+      const [reason] = cause.message.split("\n");
+      throw new TensorARError(`ONNX Runtime can't be loaded (${reason}); run \`npm install onnxruntime-web\``, {
+        code: "missing",
+        cause,
+      });
     });
-  };
-  if (device === "wasm") return import("onnxruntime-web").catch(missing);
-  const runtime = await import("onnxruntime-node").catch(missing);
+  }
+  const runtime = loadRuntime([import.meta.url, join(process.cwd(), "package.json")]);
   const [wanted] = PROVIDERS[device];
-  const supported = runtime.listSupportedBackends().map(({ name: provider }) => provider);
+  const supported = runtime.listSupportedBackends().map(({ name }) => name);
   if (supported.includes(wanted)) return runtime;
   throw new TensorARError(
-    `device "${device}" can't be used: onnxruntime-node has ${supported.join(", ")} on ${process.platform} ${process.arch}; ` +
+    `device "${device}" can't be used: ONNX Runtime has ${supported.join(", ")} on ${process.platform} ${process.arch}; ` +
       `${REMEDIES[device] ?? ""}; choose another, such as device: "cpu"`,
     { code: "unsupported" },
   );

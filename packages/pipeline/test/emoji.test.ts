@@ -207,7 +207,7 @@ describe("what can't be loaded", () => {
     ["", {}, /"" names no model/],
     ["emojis/tensorar", {}, /@tensorar\/weights-emojis/],
     ["export", { device: "gpu" as never }, /device "gpu" is unknown; use "cpu", "wasm", "webgpu"/],
-    ["export", { device: "coreml" }, /device "coreml" can't be used: onnxruntime-node has .*cpu.*choose another/],
+    ["export", { device: "coreml" }, /device "coreml" can't be used: ONNX Runtime has .*cpu.*choose another/],
     ["export", { tokenizer: "x" }, /is an export, which holds its image decoder/],
   ])("%s %o", async (source, options, message) => {
     if (options.device === "coreml" && process.platform === "darwin") return;
