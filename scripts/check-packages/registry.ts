@@ -1,8 +1,8 @@
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
-import { basename } from "node:path";
-import { gunzipSync } from "node:zlib";
+import { basename, dirname } from "node:path";
 import type { Tarball } from "./tarball";
 
 /** An npm registry of these tarballs, for as long as `use` takes; gets its address. */
@@ -23,7 +23,7 @@ function serve(server: Server, url: string, tarballs: readonly Tarball[]): void 
   const answers = new Map<string, Buffer>();
   for (const { path } of tarballs) {
     const contents = readFileSync(path);
-    const manifest = packedManifest(contents);
+    const manifest = packedManifest(path);
     const integrity = `sha512-${createHash("sha512").update(contents).digest("base64")}`;
     const version = { ...manifest, dist: { tarball: `${url}/${basename(path)}`, integrity } };
     const document = {
@@ -40,15 +40,7 @@ function serve(server: Server, url: string, tarballs: readonly Tarball[]): void 
   });
 }
 
-/** package.json of a tarball, whose files npm and pnpm both put under `package/`. */
-function packedManifest(tarball: Buffer): { readonly name: string; readonly version: string } {
-  const tar = gunzipSync(tarball);
-  for (let at = 0; at < tar.length; ) {
-    const text = (from: number, length: number) =>
-      tar.toString("utf8", at + from, at + from + length).replace(/\0.*$/s, "");
-    const size = Number.parseInt(text(124, 12), 8);
-    if (text(0, 100) === "package/package.json") return JSON.parse(tar.toString("utf8", at + 512, at + 512 + size));
-    at += 512 * (1 + Math.ceil(size / 512));
-  }
-  throw new Error("the tarball has no package.json");
+function packedManifest(path: string): { readonly name: string; readonly version: string } {
+  const options = { cwd: dirname(path), encoding: "utf8" } as const;
+  return JSON.parse(execFileSync("tar", ["-xzOf", basename(path), "package/package.json"], options));
 }

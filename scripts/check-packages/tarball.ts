@@ -21,8 +21,9 @@ export interface Tarball {
 
 /** Packs a workspace as `pnpm publish` would: workspace ranges become versions, and the root's LICENSE comes along. */
 export async function pack(workspace: Workspace, folder: string): Promise<Tarball> {
-  const printed = await runNode(workspace.path, [pnpm, "pack", "--json", "--pack-destination", folder]);
-  const { filename } = JSON.parse(printed) as { filename: string };
+  await runNode(workspace.path, [pnpm, "pack", "--pack-destination", folder]);
+  const { name, version } = workspace.manifest;
+  const filename = join(folder, `${name.replace("@", "").replace("/", "-")}-${version}.tgz`);
   // Listed from the archive itself: pnpm's own list lacks the LICENSE that it takes from the root.
   const listed = execFileSync("tar", ["-tzf", basename(filename)], { cwd: dirname(filename), encoding: "utf8" });
   const files = listed

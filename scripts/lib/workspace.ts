@@ -11,6 +11,8 @@ export interface Manifest {
   readonly sideEffects?: boolean | readonly string[];
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly devDependencies?: Readonly<Record<string, string>>;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
+  readonly publishConfig?: { readonly os?: readonly string[] };
   readonly peerDependencies?: Readonly<Record<string, string>>;
 }
 
