@@ -1,4 +1,4 @@
-// Checks the packages as users get them: packed, linted, installed by npm each alone, and all into one project outside this
+// Checks the packages as users get them: packed, linted, installed into one project outside this
 // repository, where the first example of each README runs in three ways. Needs a build. Prints `N passed, N failed`; fails if any failed.
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -7,8 +7,6 @@ import { readmeExample } from "../lib/readme";
 import { hasSources, workspaces } from "../lib/workspace";
 import { check, type Tally } from "./checks";
 import { createProject, exampleImports, help, WAYS } from "./consumer";
-import { firstSteps } from "./install";
-import { withRegistry } from "./registry";
 import { contents, lint, pack, type Tarball, types } from "./tarball";
 
 const tally: Tally = { passed: 0, failed: 0 };
@@ -16,7 +14,6 @@ const folder = mkdtempSync(join(tmpdir(), "tensorar-packages-"));
 try {
   const tarballs = await packAll(join(folder, "tarballs"));
   for (const tarball of tarballs) await checkTarball(tarball);
-  await checkFirstSteps(join(folder, "alone"), tarballs);
   await checkInstalled(join(folder, "project"), tarballs);
 } finally {
   rmSync(folder, { recursive: true, force: true });
@@ -41,18 +38,6 @@ async function checkTarball(tarball: Tarball): Promise<void> {
   await check(tally, `${folder}: contents`, () => contents(tarball));
   await check(tally, `${folder}: publint`, () => lint(tarball));
   if (hasSources(tarball.workspace)) await check(tally, `${folder}: types resolve`, () => types(tarball));
-}
-
-async function checkFirstSteps(parent: string, tarballs: readonly Tarball[]): Promise<void> {
-  mkdirSync(parent);
-  await withRegistry(tarballs, async (registry) => {
-    for (const tarball of tarballs) {
-      const { folder, manifest } = tarball.workspace;
-      if (manifest.publishConfig?.os !== undefined) continue; // comes with those that need it
-      const project = join(parent, basename(folder));
-      await check(tally, `${folder}: first steps in an empty folder`, () => firstSteps(project, tarball, registry));
-    }
-  });
 }
 
 async function checkInstalled(project: string, tarballs: readonly Tarball[]): Promise<void> {

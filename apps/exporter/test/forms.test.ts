@@ -152,8 +152,8 @@ test("a sampler keeps the cache in halves where the manifest says so, and draws 
     ...{ ...config, cache: { ...config.cache, dtype: "float32" } },
     conditioning: classLabels(config.nullCondition),
     run: async () => ({
-      logits: { dtype: "float32", shape: [1, 3, codes], data: new Float32Array(3 * codes) },
-      rows: { dtype: "float16", shape: [2, 1, 1, 2, 1, 8], data: new Uint16Array(32) },
+      logits: { dtype: "float32", shape: [4, 3, codes], data: new Float32Array(4 * 3 * codes) },
+      rows: { dtype: "float16", shape: [2, 1, 4, 2, 1, 8], data: new Uint16Array(128) },
     }),
   });
   await expect(draw(wrong)).rejects.toThrow(/returns rows in float16, the cache is float32; set cache.dtype/);

@@ -176,6 +176,6 @@ test("the command prints a table, progress and JSON", async () => {
     /^weights +predictions +largest logit difference +mean KL +same likeliest code +same code drawn$/m,
   );
   expect(stdout).toMatch(/^int8, tokens +32 +0\.\d+ +\d\.\de-\d +\d+\.\d\d % +\d+\.\d\d %$/m);
-  expect(stderr).toContain(`precision: ${T}/${T} · int8`);
+  expect(stderr).toMatch(new RegExp(`precision: ${T}/${T} steps .* · int8`));
   expect(JSON.parse(readFileSync(json, "utf8"))).toMatchObject([{ weights: "int8", of: "tokens" }, { of: "drafts" }]);
 });

@@ -180,7 +180,7 @@ test("Open-MAGVIT2: settings for each sub-token, and TensorAR on top", async () 
   await succeed(...sample, "--model", out, "--preset", "open-magvit2-l", "--out", join(dir, "preset"));
   const { settings } = JSON.parse(readFileSync(join(dir, "preset", "manifest.json"), "utf8"));
   expect(settings).toMatchObject({ scale: [1.9, 1.9], temperature: [1.1, 1], topK: [0, 0], topP: [1, 1] });
-  const codes = await writeCodes("magvit2 codes", 32, ["a", "b", "c"]);
+  const codes = await writeCodes("magvit2 codes", 32, ["0", "1", "2"]);
   const tuned = join(dir, "magvit2 tensorar");
   await succeed("finetune", "--base", out, "--codes", codes, "--out", tuned, ...FEW_STEPS);
   await succeed(...sample, "--model", tuned, "--scale", "2,1.5", "--out", join(dir, "tuned"));
