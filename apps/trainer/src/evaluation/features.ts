@@ -28,7 +28,7 @@ export async function featuresOf(
   for await (const batch of images.batches(BATCH)) {
     if (batch.height !== size || batch.width !== size)
       throw new TensorARError(
-        `${name} holds images of ${batch.height} x ${batch.width} px, the tokenizer takes ${size} px`,
+        `${name} holds images of ${batch.height} x ${batch.width} px, the tokenizer takes ${size} px; prepare them with \`tensorar data --size ${size}\``,
         { code: "shape" },
       );
     const features = await tokenizer.features(batch.pixels);
