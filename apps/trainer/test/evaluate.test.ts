@@ -274,7 +274,9 @@ test("a tokenizer's losses: PSNR, SSIM, LPIPS and rFID, with reconstructions tha
   expect(merged.codebook).toEqual(measures.codebook);
   for (const name of ["psnr", "ssim", "lpips", "rfid"]) expect(merged[name] / measures[name], name).toBeCloseTo(1, 4);
   expect((await merge()).output).toMatch(/give --images and --tokenizer .*, or --merge/);
-  expect((await merge("--merge", join(dir, "none"))).output).toMatch(/none\/statistics\.npz: there is no such file/);
+  expect((await merge("--overwrite", "--merge", join(dir, "none"))).output).toMatch(
+    /none\/statistics\.npz: there is no such file/,
+  );
 }, 180_000);
 
 test("sums of reconstructions: parts must be alike", async () => {
