@@ -4,15 +4,17 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { readmeExample } from "../lib/readme";
-import { hasSources, workspaces } from "../lib/workspace";
+import { hasSources } from "../lib/workspace";
 import { check, type Tally } from "./checks";
 import { createProject, exampleImports, help, WAYS } from "./consumer";
-import { contents, lint, pack, type Tarball, types } from "./tarball";
+import { links } from "./links";
+import { packAll } from "./pack-all";
+import { contents, lint, type Tarball, types } from "./tarball";
 
 const tally: Tally = { passed: 0, failed: 0 };
 const folder = mkdtempSync(join(tmpdir(), "tensorar-packages-"));
 try {
-  const tarballs = await packAll(join(folder, "tarballs"));
+  const tarballs = await packAll(tally, join(folder, "tarballs"));
   for (const tarball of tarballs) await checkTarball(tarball);
   await checkInstalled(join(folder, "project"), tarballs);
 } finally {
@@ -21,21 +23,10 @@ try {
 console.log(`${tally.passed} passed, ${tally.failed} failed`);
 process.exitCode = tally.failed === 0 ? 0 : 1;
 
-async function packAll(destination: string): Promise<Tarball[]> {
-  mkdirSync(destination);
-  const tarballs: Tarball[] = [];
-  for (const workspace of workspaces().filter(({ manifest }) => !manifest.private)) {
-    await check(tally, `${workspace.folder}: packs`, async () => {
-      tarballs.push(await pack(workspace, destination));
-      return [];
-    });
-  }
-  return tarballs;
-}
-
 async function checkTarball(tarball: Tarball): Promise<void> {
   const { folder } = tarball.workspace;
   await check(tally, `${folder}: contents`, () => contents(tarball));
+  await check(tally, `${folder}: links`, () => links(tarball));
   await check(tally, `${folder}: publint`, () => lint(tarball));
   if (hasSources(tarball.workspace)) await check(tally, `${folder}: types resolve`, () => types(tarball));
 }

@@ -6,6 +6,11 @@ export interface Manifest {
   readonly name: string;
   readonly version: string;
   readonly private?: boolean;
+  readonly author?: string;
+  readonly homepage?: string;
+  readonly bugs?: { readonly url: string };
+  readonly keywords?: readonly string[];
+  readonly repository?: { readonly type: string; readonly url: string; readonly directory?: string };
   readonly bin?: Readonly<Record<string, string>>;
   readonly exports?: Readonly<Record<string, unknown>>;
   readonly sideEffects?: boolean | readonly string[];
@@ -25,6 +30,10 @@ export interface Workspace {
 }
 
 export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+
+const { repository } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as Manifest;
+/** Where the repository is on the web, as the root's package.json says. */
+export const repositoryUrl = repository?.url.replace(/^git\+|\.git$/g, "") ?? "";
 
 /** Whether a package is made of sources; others only carry files, such as weights. */
 export const hasSources = ({ path }: Pick<Workspace, "path">): boolean => existsSync(join(path, "src"));
