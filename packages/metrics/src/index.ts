@@ -38,7 +38,7 @@ export {
   mergeInceptionScores,
   softmax,
 } from "./inception-score";
-export { type Kid, type KidOptions, kernelDistance } from "./kid";
+export { type Kid, type KidOptions, kernelDistance, kernelDistanceSteps } from "./kid";
 export { type ManifoldOptions, type ManifoldScores, manifoldScores, type RowProducts } from "./manifold";
 export { createMean, type Mean, type MeanSums, meanOf, mergeMeans } from "./mean";
 export { createMoments, type Moments, type MomentsResult, mergeMoments } from "./moments";

@@ -28,7 +28,20 @@ export interface Kid {
  *
  * @throws TensorARError where widths differ, a subset is larger than a set, or values are not finite
  */
-export function kernelDistance(real: FeatureSet, fake: FeatureSet, { subsets, subsetSize, seed }: KidOptions): Kid {
+export function kernelDistance(real: FeatureSet, fake: FeatureSet, options: KidOptions): Kid {
+  const steps = kernelDistanceSteps(real, fake, options);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
+
+/** {@link kernelDistance} subset by subset, so that callers can do something else, or stop, in between. */
+export function* kernelDistanceSteps(
+  real: FeatureSet,
+  fake: FeatureSet,
+  { subsets, subsetSize, seed }: KidOptions,
+): Generator<void, Kid> {
   checkPair("kernelDistance", real, fake);
   expectInteger("kernelDistance", "subsets", subsets, 1, 2 ** 31);
   expectInteger("kernelDistance", "subsetSize", subsetSize, 2, 2 ** 31);
@@ -39,11 +52,13 @@ export function kernelDistance(real: FeatureSet, fake: FeatureSet, { subsets, su
       `kernelDistance: subsets of ${subsetSize} rows don't fit a set of ${fewest}; pass subsetSize up to ${fewest}, or more images`,
     );
   }
-  const estimates = Array.from({ length: subsets }, (_, subset) => {
+  const estimates: number[] = [];
+  for (let subset = 0; subset < subsets; subset++) {
     const rowsOf = (count: number, which: number) =>
       shuffledIndices(count, (seed + 0x9e3779b9 * (2 * subset + which)) >>> 0).subarray(0, subsetSize);
-    return unbiasedMmd(gather(real, rowsOf(real.count, 0)), gather(fake, rowsOf(fake.count, 1)), real.dims);
-  });
+    estimates.push(unbiasedMmd(gather(real, rowsOf(real.count, 0)), gather(fake, rowsOf(fake.count, 1)), real.dims));
+    yield;
+  }
   const mean = estimates.reduce((sum, value) => sum + value, 0) / subsets;
   const variance = estimates.reduce((sum, value) => sum + (value - mean) ** 2, 0) / subsets;
   return { mean, deviation: Math.sqrt(variance) };

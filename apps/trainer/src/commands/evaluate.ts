@@ -42,17 +42,23 @@ const countsOf = (sets: ImageSets): Record<string, ImageCounts> =>
   Object.fromEntries(Object.entries(sets).flatMap(([name, set]) => (set ? [[name, set.counts()]] : [])));
 
 /** Distances in the features of a tokenizer's encoder. */
-async function byTokenizer(dir: string, settings: Settings, sets: ImageSets, engine: Engine): Promise<Distances> {
+async function byTokenizer(
+  dir: string,
+  settings: Settings,
+  sets: ImageSets,
+  engine: Engine,
+  signal: AbortSignal,
+): Promise<Distances> {
   const folder = await loadTokenizer(dir, TOKENIZER_KINDS);
   const tokenizer = await openTokenizer(folder, engine);
   const features = (name: keyof ImageSets) => {
     const set = sets[name];
     if (!set)
       throw new TensorARError(`${settings[name]} holds statistics of Inception's features; --tokenizer takes images`);
-    return featuresOf(settings[name], set, tokenizer, folder.imageSize);
+    return featuresOf(settings[name], set, tokenizer, folder.imageSize, signal);
   };
   try {
-    return compareFeatures(await features("samples"), await features("reference"));
+    return await compareFeatures(await features("samples"), await features("reference"), engine, signal);
   } finally {
     await tokenizer.dispose();
   }
@@ -75,7 +81,7 @@ async function byInception(
       );
     const merged = await mergeStatistics(samples.split(","), kept);
     if (saveStatistics !== undefined) await writeStatistics(saveStatistics, merged);
-    return compareStatistics(merged, known, engine, seed);
+    return compareStatistics(merged, known, engine, seed, signal);
   }
   const inception = await openInception(weights, engine);
   try {
@@ -83,7 +89,7 @@ async function byInception(
     const fake = await gatherStatistics("samples", sets.samples, inception, { ...options, first: firstImage });
     if (saveStatistics !== undefined) await writeStatistics(saveStatistics, fake);
     const real = known ?? (await gatherStatistics("reference", sets.reference!, inception, options));
-    return await compareStatistics(fake, real, engine, seed);
+    return await compareStatistics(fake, real, engine, seed, signal);
   } finally {
     await inception.dispose();
   }
@@ -98,22 +104,30 @@ async function firstImages(set: ImageStream | undefined): Promise<Shown | undefi
 }
 
 /** What refinement did, where the samples hold its trace. */
-async function refinementOf(dir: string) {
+async function refinementOf(dir: string, signal: AbortSignal) {
   if (!holdsSamples(dir)) return undefined;
   const samples = await openSamples(dir);
   const { count, tokens, windowSize, grid } = samples;
   const refinement = createRefinement({ tokens, windowSize });
-  for (let first = 0; first < count; first += SHARD_SIZE)
+  for (let first = 0; first < count; first += SHARD_SIZE) {
+    signal.throwIfAborted();
     refinement.add((await samples.read(first, Math.min(SHARD_SIZE, count - first))).trace);
+  }
   return { ...refinement.result(), grid };
 }
 
-async function calibration(modelDir: string, codesDir: string, engine: Engine, settings: Settings) {
+async function calibration(
+  modelDir: string,
+  codesDir: string,
+  engine: Engine,
+  settings: Settings,
+  signal: AbortSignal,
+) {
   const model = await loadModel(modelDir);
   const { codes, note } = fitCodes(model, modelDir, await loadCodes(codesDir), codesDir);
   if (note !== undefined) console.log(note);
   const conditions = await trainingConditions(model, modelDir, codes, settings.captions);
-  return calibrate(model, codes, conditions, engine, settings.images, settings.seed);
+  return calibrate(model, codes, conditions, engine, settings.images, settings.seed, signal);
 }
 
 export const command: CommandBody<Settings> = {
@@ -127,17 +141,18 @@ export const command: CommandBody<Settings> = {
       if (path !== undefined) await checkOutputFile(path, settings);
     const engine = await chooseEngine(settings.engine, settings.threads);
     const sets = await openSets(settings);
-    const distances = tokenizer === undefined ? undefined : await byTokenizer(tokenizer, settings, sets, engine);
+    const distances =
+      tokenizer === undefined ? undefined : await byTokenizer(tokenizer, settings, sets, engine, signal);
     const measures = inception === undefined ? undefined : await byInception(inception, settings, sets, engine, signal);
     const images = countsOf(sets);
-    const refinement = await refinementOf(settings.samples);
+    const refinement = await refinementOf(settings.samples, signal);
     const results = {
       images,
       ...distances,
       ...(measures && { inception: measures }),
       ...(refinement && { refinement }),
       ...(model !== undefined &&
-        codes !== undefined && { calibration: await calibration(model, codes, engine, settings) }),
+        codes !== undefined && { calibration: await calibration(model, codes, engine, settings, signal) }),
     };
     const shown: EvaluationResults = {
       ...(measures && { inception: measures }),

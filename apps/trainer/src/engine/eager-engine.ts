@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import type { TensorData } from "@tensorar/checkpoint";
 import { TensorARError } from "@tensorar/core";
 import * as tf from "@tensorflow/tfjs-core";
@@ -33,6 +34,7 @@ export function eagerEngine(description: string): Engine {
         state = next;
       };
       const run = async (inputs: Record<string, Nested<TensorData>>) => {
+        await setImmediate(); // all that follows is synchronous: a loop of calls would never see Ctrl-C
         const given = mapNested(inputs, isData, toTensor) as Record<string, Nested<tf.Tensor>>;
         const outputs = tf.tidy(() => fn({ ...given, ...state } as never) as tf.TensorContainer) as Record<
           string,

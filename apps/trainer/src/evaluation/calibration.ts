@@ -26,7 +26,10 @@ export interface Calibration {
 
 const BATCH = 32;
 
-/** @param images at most this many held-out images are scored */
+/**
+ * @param images at most this many held-out images are scored
+ * @throws the reason of `signal` where it stops it
+ */
 export async function calibrate(
   folder: ModelFolder,
   codes: Codes,
@@ -34,6 +37,7 @@ export async function calibrate(
   engine: Engine,
   images: number,
   seed: number,
+  signal: AbortSignal,
 ): Promise<Calibration> {
   const model = modelOf(folder);
   const params = toParams(folder.tensors);
@@ -59,6 +63,7 @@ export async function calibrate(
   const rows = codes.validation.subarray(0, images);
   const sums = { noisedTruth: emptyScores(k), ownDrafts: emptyScores(k), blanked: emptyScores(k) };
   for (let start = 0; start < rows.length; start += BATCH) {
+    signal.throwIfAborted();
     const batchRows = rows.subarray(start, start + BATCH);
     const B = batchRows.length;
     const tokens = new Int32Array(B * T);

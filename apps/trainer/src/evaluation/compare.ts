@@ -1,5 +1,13 @@
+import { setImmediate } from "node:timers/promises";
 import type { TensorData } from "@tensorar/checkpoint";
-import { frechetDistance, inceptionScoreOf, kernelDistance, manifoldScores, type RowProducts } from "@tensorar/metrics";
+import {
+  frechetDistance,
+  inceptionScoreOf,
+  type Kid,
+  kernelDistanceSteps,
+  manifoldScores,
+  type RowProducts,
+} from "@tensorar/metrics";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Engine } from "../engine/engine";
 import type { InceptionStatistics } from "./inception-statistics";
@@ -26,12 +34,16 @@ const KID = { subsets: 100, subsetSize: 1000 };
 /** What papers measure with. */
 const USUAL = 50_000;
 
-/** Everything that two sets' statistics allow. */
+/**
+ * Everything that two sets' statistics allow.
+ * @throws the reason of `signal` where it stops it
+ */
 export async function compareStatistics(
   samples: InceptionStatistics,
   reference: InceptionStatistics,
   engine: Engine,
   seed: number,
+  signal: AbortSignal,
 ): Promise<InceptionMeasures> {
   const measures = {
     images: { samples: samples.count, reference: reference.count },
@@ -43,8 +55,11 @@ export async function compareStatistics(
   const [fake, real] = [samples.features, reference.features];
   if (!fake || !real) return measures;
   const subsetSize = Math.min(KID.subsetSize, fake.count, real.count);
-  const kid = { ...kernelDistance(real, fake, { ...KID, subsetSize, seed }), subsetSize };
-  const products = await rowProducts(engine, fake.dims);
+  const kid = {
+    ...(await unlessStopped(kernelDistanceSteps(real, fake, { ...KID, subsetSize, seed }), signal)),
+    subsetSize,
+  };
+  const products = await rowProducts(engine, fake.dims, signal);
   try {
     const enough = Math.min(fake.count, real.count) > DENSITY_NEIGHBOURS;
     if (!enough) return { ...measures, kid };
@@ -67,14 +82,29 @@ function warningsOf(samples: InceptionStatistics, reference: InceptionStatistics
   });
 }
 
-/** Matrix products on an engine. */
-async function rowProducts(engine: Engine, dims: number): Promise<{ run: RowProducts; dispose(): Promise<void> }> {
+/** Lets a signal arrive after each step, and throws its reason. */
+async function unlessStopped(steps: Generator<void, Kid>, signal: AbortSignal): Promise<Kid> {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+    await setImmediate();
+    signal.throwIfAborted();
+  }
+}
+
+/** Matrix products on an engine, until `signal` stops them. */
+export async function rowProducts(
+  engine: Engine,
+  dims: number,
+  signal: AbortSignal,
+): Promise<{ run: RowProducts; dispose(): Promise<void> }> {
   const graph = await engine.prepare(
     (({ a, b }: { a: tf.Tensor2D; b: tf.Tensor2D }) => ({ products: tf.matMul(a, b, false, true) })) as never,
     { a: { dtype: "float32", shape: ["rowsA", dims] }, b: { dtype: "float32", shape: ["rowsB", dims] } },
   );
   return {
     run: async (a, b, { rowsA, rowsB }) => {
+      signal.throwIfAborted();
       const feed = (data: Float32Array, rows: number): TensorData => ({ dtype: "float32", shape: [rows, dims], data });
       return ((await graph({ a: feed(a, rowsA), b: feed(b, rowsB) })).products as TensorData).data as Float32Array;
     },

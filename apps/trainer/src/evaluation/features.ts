@@ -1,6 +1,8 @@
 import { TensorARError } from "@tensorar/core";
-import { createMoments, frechetDistance, precisionRecall } from "@tensorar/metrics";
+import { createMoments, frechetDistance, manifoldScores } from "@tensorar/metrics";
+import type { Engine } from "../engine/engine";
 import type { TokenizerRunner } from "../tokenizer-runner";
+import { rowProducts } from "./compare";
 import type { ImageStream } from "./image-stream";
 
 export interface Distances {
@@ -22,10 +24,12 @@ export async function featuresOf(
   images: ImageStream,
   tokenizer: TokenizerRunner,
   size: number,
+  signal: AbortSignal,
 ): Promise<{ data: Float32Array; count: number; dims: number }> {
   const parts: Float32Array[] = [];
   let [count, dims] = [0, 0];
   for await (const batch of images.batches(BATCH)) {
+    signal.throwIfAborted();
     if (batch.height !== size || batch.width !== size)
       throw new TensorARError(
         `${name} holds images of ${batch.height} x ${batch.width} px, the tokenizer takes ${size} px; prepare them with \`tensorar data --size ${size}\``,
@@ -47,13 +51,23 @@ export async function featuresOf(
 
 export type Features = Awaited<ReturnType<typeof featuresOf>>;
 
-/** How far generated images are from real ones, by features of both. */
-export function compareFeatures(fake: Features, real: Features): Distances {
+/** How far generated images are from real ones, by features of both. @throws the reason of `signal` where it stops it */
+export async function compareFeatures(
+  fake: Features,
+  real: Features,
+  engine: Engine,
+  signal: AbortSignal,
+): Promise<Distances> {
   const moments = ({ data, dims }: Features) => {
     const sums = createMoments(dims);
     sums.add(data);
     return sums.result();
   };
-  const { precision, recall } = precisionRecall(real, fake, { k: 3 });
-  return { frechet: frechetDistance(moments(fake), moments(real)), precision, recall };
+  const products = await rowProducts(engine, real.dims, signal);
+  try {
+    const { precision, recall } = await manifoldScores(real, fake, { k: 3, products: products.run });
+    return { frechet: frechetDistance(moments(fake), moments(real)), precision, recall };
+  } finally {
+    await products.dispose();
+  }
 }

@@ -56,7 +56,9 @@ export async function classesOf(path: string, { classes }: DetectorFile): Promis
     const remedy = `give ${Object.keys(COCO).join(", ")}, or a file with one name a line`;
     throw new TensorARError(`${path}: classes "${classes}": ${cause.message}; ${remedy}`, { cause });
   });
-  return splitLines(text.trimEnd()).map((name) => name.trim()); // an empty line is a label without a class
+  const known = splitLines(text.trimEnd()).map((name) => name.trim()); // an empty line is a label without a class
+  if (known.every((name) => name === "")) throw new TensorARError(`${names}: holds no name; write one a line`);
+  return known;
 }
 
 /** @throws TensorARError naming the file, and what does not fit */

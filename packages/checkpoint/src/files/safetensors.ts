@@ -72,9 +72,12 @@ function safetensorsFile(source: ByteSource, { metadata, entries }: Header, limi
   const find = (name: string) => {
     const { dtype, stored, ...entry } = findTensor(entries, name, source.name);
     if (dtype !== undefined) return { ...entry, dtype };
-    throw new TensorARError(`${source.name}: tensor ${quote(name)} can't be read (${stored}); convert it to float32`, {
-      code: "unsupported",
-    });
+    throw new TensorARError(
+      `${source.name}: tensor ${quote(name)} can't be read (${quote(stored)}); convert it to float32`,
+      {
+        code: "unsupported",
+      },
+    );
   };
   return {
     path: source.name,

@@ -23,9 +23,12 @@ export function parseSafetensors(
   const tensors: Record<string, TensorData> = Object.create(null);
   for (const [name, { dtype, stored, shape, begin, end }] of header.entries) {
     if (dtype === undefined)
-      throw new TensorARError(`${source}: tensor ${quote(name)} can't be read (${stored}); convert it to float32`, {
-        code: "unsupported",
-      });
+      throw new TensorARError(
+        `${source}: tensor ${quote(name)} can't be read (${quote(stored)}); convert it to float32`,
+        {
+          code: "unsupported",
+        },
+      );
     tensors[name] = tensorFromBytes(dtype, shape, bytes.subarray(begin, end));
   }
   return tensors;
