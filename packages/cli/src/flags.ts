@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 import { quote, TensorARError } from "@tensorar/core";
 import type { Setting } from "./kinds";
 import { didYouMean } from "./suggest";
-import { parseValue } from "./values";
+import { isBlank, parseValue } from "./values";
 
 /** A flag of every command, beside its settings. */
 export const CONFIG = "config";
@@ -39,27 +39,28 @@ export function readFlags(args: readonly string[], settings: readonly Setting[],
       unknown.map((raw) => `unknown flag ${raw}${didYouMean(raw, known, (flag) => `--${flag}`)}`).join("\n"),
     );
   const [first, ...rest] = positionals;
-  const extra = argument === undefined ? first : rest[0];
-  if (extra !== undefined)
-    throw new TensorARError(`unexpected argument ${quote(extra)}; settings are given as flags, see --help`);
   const problems = new Map<string, string>();
   const values: Record<string, unknown> = {};
   for (const { key, flag, kind } of settings) {
     const given = key === argument && first !== undefined ? [first] : texts.get(flag);
     try {
       if (kind.kind === "switch") {
-        if (given?.length) throw new TensorARError(`takes no value; give --${flag} or --no-${flag}`);
-        if (given || texts.has(`no-${flag}`)) values[key] = given !== undefined;
+        const off = texts.get(`no-${flag}`);
+        if (given?.length || off?.length) throw new TensorARError(`takes no value; give --${flag} or --no-${flag}`);
+        if (given || off) values[key] = given !== undefined;
       } else if (given) values[key] = parseValue(kind, expectValues(given, known));
     } catch (error) {
-      const { message } = error as TensorARError;
-      problems.set(key, `--${flag}${given?.length ? ` ${quote(given.join(" "))}` : ""}: ${message}`);
+      if (!(error instanceof TensorARError)) throw error;
+      problems.set(key, `--${flag}${given?.length ? ` ${quote(given.join(" "))}` : ""}: ${error.message}`);
     }
   }
-  const config = texts.get(CONFIG)?.at(-1);
-  if (config?.trim() === "" || (texts.has(CONFIG) && config === undefined))
-    problems.set(CONFIG, "--config: empty; must be the name of a JSON file");
-  return { help: false, config, values, problems };
+  const extra = argument === undefined ? first : rest[0];
+  if (extra !== undefined)
+    problems.set("", `unexpected argument ${quote(extra)}; settings are given as flags, see --help`);
+  const config = texts.get(CONFIG)?.at(-1) ?? "";
+  const named = !isBlank(config);
+  if (texts.has(CONFIG) && !named) problems.set(CONFIG, "--config: empty; must be the name of a JSON file");
+  return { help: false, config: named ? config : undefined, values, problems };
 }
 
 /** A flag at the end, or before another flag, lacks its value. */
@@ -91,6 +92,7 @@ function sortArguments(args: readonly string[], settings: readonly Setting[]): S
       continue;
     }
     const { name, rawName, value } = token;
+    texts.delete(name.startsWith("no-") ? name.slice(3) : `no-${name}`); // the last of a switch counts
     if (!Object.hasOwn(options, name)) unknown.push(rawName);
     const given = texts.get(name) ?? [];
     texts.set(name, value === undefined ? given : [...given, value]);

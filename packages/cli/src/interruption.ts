@@ -18,13 +18,14 @@ export function listenForInterruption(): Interruption {
   const controller = new AbortController();
   let exitCode: number | undefined;
   const stop = (name: NodeJS.Signals): void => {
+    endProgress();
     if (exitCode !== undefined) process.exit(exitCode);
     exitCode = 128 + constants.signals[name];
-    endProgress();
-    console.error("stopping after this step; press Ctrl-C again to stop at once");
-    controller.abort(new DOMException("stopped", "AbortError"));
+    // After the signals that came together with this one, and before any work goes on.
     setImmediate(() => {
       for (const each of SIGNALS) process.off(each, stop);
+      console.error("stopping after this step; press Ctrl-C again to stop at once");
+      controller.abort(new DOMException("stopped", "AbortError"));
     });
   };
   for (const name of SIGNALS) process.on(name, stop);
