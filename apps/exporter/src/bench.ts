@@ -1,4 +1,5 @@
 import type { TensorData } from "@tensorar/checkpoint";
+import { checkFolder } from "@tensorar/core/node";
 import type { Target } from "@tensorar/manifest";
 import { DECODER, IMAGE_DECODER, RESIDENT } from "@tensorar/manifest";
 import { readManifest } from "@tensorar/manifest/node";
@@ -42,6 +43,7 @@ interface Case {
  */
 export async function benchExport(dir: string, runtime: NodeRuntime, options: BenchOptions): Promise<Timing[]> {
   const manifest = await readManifest(dir);
+  await checkFolder(dir);
   const { threads, batches, runs, onRun, provider } = options;
   const sessions = await availableSessions(runtime, manifest, provider);
   const step = (batch: number) => decoderInputs(manifest, batch, Math.floor(manifest.tokens / 2), 0);

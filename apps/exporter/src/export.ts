@@ -1,7 +1,6 @@
-import { mkdir } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { join } from "node:path";
 import { TensorARError } from "@tensorar/core";
-import { writeFileAtomic, writeFolderAtomic } from "@tensorar/core/node";
+import { openOutputFolder, writeFileAtomic } from "@tensorar/core/node";
 import type { ExportManifest, Target } from "@tensorar/manifest";
 import { DECODER, GENERATION, IMAGE_DECODER, RESIDENT } from "@tensorar/manifest";
 import type { ModelFolder } from "@tensorar/model/node";
@@ -25,7 +24,12 @@ export interface ExportOptions {
   readonly target?: Target;
   /** Also writes `generation.onnx`, all of generation in one graph. */
   readonly whole?: WholeOptions;
+  /** Whether an export that is there is replaced; default: no, it is an error. */
+  readonly overwrite?: boolean;
 }
+
+/** Graphs, their weights, the manifest, and what verify and bench may have written beside. */
+const ENTRIES = [/^[\w-]+\.onnx(\.data(_\d+)?)?$/, "config.json", "verification.json", "timings.json"];
 
 /**
  * Writes `decoder.onnx`, `image-decoder.onnx` and `config.json` for a model and its tokenizer, with `next-factor.onnx` where
@@ -38,12 +42,13 @@ export async function exportFolders(
   modelDir: string,
   tokenizerDir: string,
   out: string,
-  { weights = "float32", target, whole }: ExportOptions = {},
+  { weights = "float32", target, whole, overwrite = false }: ExportOptions = {},
 ): Promise<ExportManifest> {
   refuseRuntimeOnly(weights, target);
   const form = graphForm(weights, target);
   const { model, tokenizer, sizes } = await loadSources(modelDir, tokenizerDir);
   if (whole) checkWhole(whole, sizes);
+  const output = await openOutputFolder(out, { overwrite, entries: ENTRIES });
   const graphs: Record<string, OnnxModel | ComposedModel> = {
     ...tracedModel(model, sizes, form, target === "webgpu"),
     [IMAGE_DECODER]: tracedImageDecoder(tokenizer, sizes, form),
@@ -63,9 +68,7 @@ export async function exportFolders(
     sessions: sessionSettings(target ?? "cpu", files as ExportManifest["files"], { ...sizes, weights }),
     files: files as ExportManifest["files"],
   };
-  const folder = resolve(out);
-  await writing(dirname(folder), mkdir(dirname(folder), { recursive: true }));
-  await writeFolderAtomic(folder, async (temporary) => {
+  await output.write(async (temporary) => {
     const { [IMAGE_DECODER]: images, ...ofModel } = graphs;
     if (!whole) await writing(join(out, IMAGE_DECODER), saveModel(images!, join(temporary, IMAGE_DECODER)));
     await writing(join(out, DECODER), saveTogether(whole ? graphs : ofModel, temporary));

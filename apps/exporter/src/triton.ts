@@ -1,7 +1,7 @@
 import { copyFile, mkdir, readdir, readFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { TensorARError } from "@tensorar/core";
-import { writeFileAtomic, writeFolderAtomic } from "@tensorar/core/node";
+import { checkFolder, writeFileAtomic, writeFolderAtomic } from "@tensorar/core/node";
 import type { ExportManifest } from "@tensorar/manifest";
 import { GENERATION } from "@tensorar/manifest";
 import { readManifest } from "@tensorar/manifest/node";
@@ -32,6 +32,7 @@ const LARGEST_BATCH = 32;
  */
 export async function writeTriton(exported: string, out: string): Promise<string[]> {
   const { files, target } = await readManifest(exported);
+  await checkFolder(exported);
   const served = files[GENERATION] ? { [GENERATION]: files[GENERATION] } : files;
   const graphs = Object.entries(served).flatMap(([file, ports]) => (ports ? [{ file, ports }] : []));
   const weights = (await readdir(exported)).filter((each) => /\.data(_\d+)?$/.test(each));

@@ -96,7 +96,7 @@ test("an output that exists is left as it was", async () => {
   const out = at("existing");
   mkdirSync(out);
   writeFileSync(join(out, "mine.txt"), "mine");
-  expect(await exportRefused({ out })).toContain(`"${out}": it exists; choose a new name or remove it`);
+  expect(await exportRefused({ out })).toContain(`"${out}" holds "mine.txt", which is nothing that belongs here`);
   expect(readdirSync(out)).toEqual(["mine.txt"]);
   expect(await exportRefused({ out: join(out, "mine.txt", "export") })).toContain(join(out, "mine.txt"));
 });

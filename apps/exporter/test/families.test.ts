@@ -35,7 +35,9 @@ test.each(families)(
     const { files } = await exportFolders(model, tokenizer, out);
     const graphs = ["decoder.onnx", ...more];
     const data = graphs.length > 1 ? ["decoder.onnx.data"] : []; // a single graph holds its weights
-    expect(readdirSync(out).sort()).toEqual([...graphs, ...data, "config.json", "image-decoder.onnx"].sort());
+    expect(readdirSync(out).sort()).toEqual(
+      [...graphs, ...data, "checksums.txt", "config.json", "image-decoder.onnx"].sort(),
+    );
     expect(await readManifest(out)).toMatchObject({ files });
     expect(files["decoder.onnx"].inputs.map(({ name }) => name).filter((name) => name.startsWith("condition"))).toEqual(
       read,

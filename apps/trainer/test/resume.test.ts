@@ -112,7 +112,7 @@ describe("damage", () => {
       await mkdir(at("flipped", "checkpoints", stepFolder(17))); // empty
       const log = at("flipped", "log.jsonl");
       const lines = (await readFile(log, "utf8")).split("\n");
-      lines[13] = '{"step": 14, "loss": "\u0000}';
+      lines[15] = '{"step": 16, "loss": "\u0000}';
       await writeFile(log, lines.join("\n"));
       await appendFile(log, '{"step": 17, "lo');
     });
@@ -122,7 +122,7 @@ describe("damage", () => {
     );
     expect(output).toContain(`damaged checkpoint: ${at("flipped", "checkpoints", stepFolder(17))}`);
     expect(output).toContain("going on from the one before, step 15");
-    expect(output).toMatch(/left out .*log\.jsonl, line 14/);
+    expect(output).toMatch(/left out .*log\.jsonl, line 16/);
     expect(await readdir(at("flipped", "checkpoints"))).toEqual([stepFolder(15), stepFolder(STEPS)]);
   });
 

@@ -31,6 +31,10 @@ export const seedSetting = {
   seed: whole(0).default(0).describe("the one source of all random numbers"),
 };
 
+export const overwriteSetting = {
+  overwrite: z.boolean().default(false).describe("replace what an earlier run wrote there"),
+};
+
 export const threadsSetting = {
   threads: whole(1, THREADS_A_PROCESSOR * processors)
     .default(processors)

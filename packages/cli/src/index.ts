@@ -5,6 +5,7 @@ export {
   LARGEST_BATCH,
   MOST,
   oneOrMore,
+  overwriteSetting,
   positive,
   seedSetting,
   threadsSetting,

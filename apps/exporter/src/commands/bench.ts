@@ -1,4 +1,5 @@
 import { type CommandBody, type Progress, startProgress } from "@tensorar/cli";
+import { checkOutputFile } from "@tensorar/core/node";
 import { loadRuntime } from "@tensorar/onnx/node";
 import { benchExport } from "../bench";
 import type { Settings } from "../declarations/bench";
@@ -6,7 +7,8 @@ import { formatTable } from "../table";
 import { saveJson } from "./save-json";
 
 export const command: CommandBody<Settings> = {
-  async run({ dir, threads, batch: batches, runs, json, provider }, signal) {
+  async run({ dir, threads, batch: batches, runs, json, overwrite, provider }, signal) {
+    if (json !== undefined) await checkOutputFile(json, { overwrite });
     let progress: Progress | undefined;
     const timings = await benchExport(dir, loadRuntime([import.meta.url]), {
       ...{ threads, batches, runs, ...(provider && { provider }) },

@@ -1,5 +1,6 @@
 import type { CommandBody } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
+import { openOutputFolder } from "@tensorar/core/node";
 import type { Settings } from "../declarations/export";
 import type { Drafts, Ramp } from "../draw-graph";
 import { exportFolders } from "../export";
@@ -9,8 +10,9 @@ import { writeTriton } from "../triton";
 
 export const command: CommandBody<Settings> = {
   async run(settings) {
-    const { model, tokenizer, out, weights, target, triton, whole } = settings;
-    const options = { weights, ...(target && { target }), ...(whole && { whole: wholeOptions(settings) }) };
+    const { model, tokenizer, out, overwrite, weights, target, triton, whole } = settings;
+    const options = { weights, overwrite, ...(target && { target }), ...(whole && { whole: wholeOptions(settings) }) };
+    if (triton !== undefined) await openOutputFolder(triton, { overwrite: false, entries: [] }); // found before the work
     await eagerBackend();
     const { files } = await exportFolders(model, tokenizer, out, options);
     console.log(`${Object.keys(files).join(", ")} and config.json written to ${out}`);

@@ -1,4 +1,5 @@
 import { type CommandBody, type Progress, startProgress } from "@tensorar/cli";
+import { checkOutputFile } from "@tensorar/core/node";
 import { loadRuntime } from "@tensorar/onnx/node";
 import type { Settings } from "../declarations/precision";
 import { comparePrecision } from "../precision";
@@ -7,7 +8,8 @@ import { formatTable } from "../table";
 import { saveJson } from "./save-json";
 
 export const command: CommandBody<Settings> = {
-  async run({ model, tokenizer, json, conditions, ...options }, signal) {
+  async run({ model, tokenizer, json, overwrite, conditions, ...options }, signal) {
+    if (json !== undefined) await checkOutputFile(json, { overwrite });
     await eagerBackend();
     let progress: Progress | undefined;
     const gaps = await comparePrecision(model, tokenizer, loadRuntime([import.meta.url]), {

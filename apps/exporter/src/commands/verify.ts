@@ -1,5 +1,6 @@
 import { type CommandBody, MOST } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
+import { checkOutputFile } from "@tensorar/core/node";
 import { loadRuntime } from "@tensorar/onnx/node";
 import type { Settings } from "../declarations/verify";
 import { eagerBackend } from "../runtimes";
@@ -8,7 +9,8 @@ import { verifyExport } from "../verify";
 import { saveJson } from "./save-json";
 
 export const command: CommandBody<Settings> = {
-  async run({ dir, seed = Date.now() % MOST, batch: batches, provider, model, tokenizer, json }) {
+  async run({ dir, seed = Date.now() % MOST, batch: batches, provider, model, tokenizer, json, overwrite }) {
+    if (json !== undefined) await checkOutputFile(json, { overwrite });
     await eagerBackend();
     const sources = { ...(provider && { provider }), ...(model && { model }), ...(tokenizer && { tokenizer }) };
     const comparisons = await verifyExport(dir, loadRuntime([import.meta.url]), { ...sources, seed, batches });

@@ -1,4 +1,4 @@
-import { defineCommand, threadsSetting, whole } from "@tensorar/cli";
+import { defineCommand, overwriteSetting, threadsSetting, whole } from "@tensorar/cli";
 import { z } from "zod";
 import { batchSetting, providerSetting } from "./settings";
 
@@ -9,6 +9,7 @@ const schema = z.strictObject({
   runs: whole(1).default(20).describe("timed runs of each"),
   ...providerSetting,
   json: z.string().optional().describe("file to write the timings to as well"),
+  ...overwriteSetting,
 });
 
 export type Settings = z.infer<typeof schema>;

@@ -1,4 +1,4 @@
-import { defineCommand, oneOrMore, positive, whole } from "@tensorar/cli";
+import { defineCommand, oneOrMore, overwriteSetting, positive, whole } from "@tensorar/cli";
 import { TARGETS } from "@tensorar/manifest";
 import { z } from "zod";
 import { sourceSettings } from "./settings";
@@ -6,6 +6,7 @@ import { sourceSettings } from "./settings";
 const schema = z.strictObject({
   ...sourceSettings,
   out: z.string().describe("folder to create"),
+  ...overwriteSetting,
   weights: z
     .enum(["float32", "float16", "int8", "int4"])
     .default("float32")

@@ -1,4 +1,4 @@
-import { defineCommand, seedSetting, whole } from "@tensorar/cli";
+import { defineCommand, overwriteSetting, seedSetting, whole } from "@tensorar/cli";
 import { z } from "zod";
 import { sourceSettings } from "./settings";
 
@@ -14,6 +14,7 @@ const schema = z.strictObject({
   conditions: z.string().optional().describe("for models of text: prompts as JSON, or captions as safetensors"),
   ...seedSetting,
   json: z.string().optional().describe("file to write the figures to as well"),
+  ...overwriteSetting,
 });
 
 export type Settings = z.infer<typeof schema>;

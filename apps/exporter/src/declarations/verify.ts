@@ -1,4 +1,4 @@
-import { defineCommand, seedSetting, weights } from "@tensorar/cli";
+import { defineCommand, overwriteSetting, seedSetting, weights } from "@tensorar/cli";
 import { z } from "zod";
 import { batchSetting, providerSetting } from "./settings";
 
@@ -10,6 +10,7 @@ const schema = z.strictObject({
   model: weights().optional().describe("model folder; where the export was made from when left out"),
   tokenizer: weights().optional().describe("tokenizer folder; where the export was made from when left out"),
   json: z.string().optional().describe("file to write the comparisons to as well"),
+  ...overwriteSetting,
 });
 
 export type Settings = z.infer<typeof schema>;

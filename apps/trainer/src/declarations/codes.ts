@@ -1,6 +1,6 @@
-import { defineCommand, weights } from "@tensorar/cli";
+import { defineCommand, overwriteSetting, weights } from "@tensorar/cli";
 import { z } from "zod";
-import { batchSizeSetting, engineSettings, overwriteSetting } from "./settings";
+import { batchSizeSetting, engineSettings } from "./settings";
 
 const schema = z.strictObject({
   data: z.string().describe("prepared data set"),

@@ -1,7 +1,7 @@
-import { defineCommand, whole } from "@tensorar/cli";
+import { defineCommand, overwriteSetting, whole } from "@tensorar/cli";
 import { z } from "zod";
 import { FAMILY_NAMES } from "../conversion/family-names";
-import { LARGEST_SIDE, overwriteSetting } from "./settings";
+import { LARGEST_SIDE } from "./settings";
 
 const schema = z.strictObject({
   from: z.enum(FAMILY_NAMES).describe("original repository"),

@@ -1,6 +1,6 @@
-import { defineCommand, whole } from "@tensorar/cli";
+import { defineCommand, overwriteSetting, whole } from "@tensorar/cli";
 import { z } from "zod";
-import { imageSettings, LARGEST_SIDE, overwriteSetting } from "./settings";
+import { imageSettings, LARGEST_SIDE } from "./settings";
 
 const schema = z.strictObject({
   source: z.enum(["emoji", "folder", "webdataset", "csv"]).default("emoji").describe("where the images come from"),

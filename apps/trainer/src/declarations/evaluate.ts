@@ -1,6 +1,6 @@
-import { defineCommand, LARGEST_BATCH, seedSetting, weights, whole } from "@tensorar/cli";
+import { defineCommand, LARGEST_BATCH, overwriteSetting, seedSetting, weights, whole } from "@tensorar/cli";
 import { z } from "zod";
-import { engineSettings, imageSettings, overwriteSetting } from "./settings";
+import { engineSettings, imageSettings } from "./settings";
 
 const schema = z.strictObject({
   samples: z

@@ -1,6 +1,6 @@
-import { defineCommand } from "@tensorar/cli";
+import { defineCommand, overwriteSetting } from "@tensorar/cli";
 import { z } from "zod";
-import { engineSettings, imageSettings, overwriteSetting } from "./settings";
+import { engineSettings, imageSettings } from "./settings";
 
 const schema = z.strictObject({
   images: z

@@ -1,6 +1,6 @@
-import { defineCommand, weights, whole } from "@tensorar/cli";
+import { defineCommand, overwriteSetting, weights, whole } from "@tensorar/cli";
 import { z } from "zod";
-import { batchSizeSetting, engineSettings, imageSettings, overwriteSetting } from "./settings";
+import { batchSizeSetting, engineSettings, imageSettings } from "./settings";
 
 const schema = z.strictObject({
   images: z

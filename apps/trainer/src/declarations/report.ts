@@ -1,6 +1,6 @@
-import { defineCommand, weights } from "@tensorar/cli";
+import { defineCommand, overwriteSetting, weights } from "@tensorar/cli";
 import { z } from "zod";
-import { engineSettings, overwriteSetting } from "./settings";
+import { engineSettings } from "./settings";
 
 const schema = z.strictObject({
   run: z.string().describe("folder with data/, samples/, evaluations/ and the rest, laid out as `npm run demo` does"),

@@ -1,4 +1,4 @@
-import { decimal, LARGEST_BATCH, positive, seedSetting, threadsSetting, whole } from "@tensorar/cli";
+import { decimal, LARGEST_BATCH, overwriteSetting, positive, seedSetting, threadsSetting, whole } from "@tensorar/cli";
 import { z } from "zod";
 import { ENGINE_NAMES } from "../engine/engine";
 import { MAX_FILE_MIB, MAX_PIXELS } from "../input/limits";
@@ -15,10 +15,6 @@ export const batchSizeSetting = (usual: number) => whole(1, LARGEST_BATCH).defau
 export const engineSettings = {
   engine: z.enum(ENGINE_NAMES).default("auto").describe("what runs the mathematics"),
   ...threadsSetting,
-};
-
-export const overwriteSetting = {
-  overwrite: z.boolean().default(false).describe("replace what an earlier run wrote there"),
 };
 
 /** Of all commands that read images. */

@@ -14,7 +14,7 @@ export interface OutputOptions {
 
 export interface OutputFolderOptions extends OutputOptions {
   /** Names of all that such a folder holds. A folder with anything else in it is somebody's, and never replaced. */
-  readonly entries: readonly string[];
+  readonly entries: readonly (string | RegExp)[];
   /** Files that `checksums.txt` leaves out, since their readers check them piece by piece. */
   readonly unlisted?: readonly string[];
 }
@@ -143,7 +143,9 @@ async function expectReplaceable(target: string, path: string, { overwrite, entr
   const found = await readdir(target).catch((cause) => {
     throw fileError("read the folder", path, cause);
   });
-  const foreign = found.find((name) => ![CHECKSUMS, ...entries].includes(name) && parseTemporary(name) === undefined);
+  const known = [CHECKSUMS, ...entries];
+  const isKnown = (name: string) => known.some((each) => (typeof each === "string" ? each === name : each.test(name)));
+  const foreign = found.find((name) => !isKnown(name) && parseTemporary(name) === undefined);
   if (foreign !== undefined)
     throw inTheWay(path, `holds "${foreign}", which is nothing that belongs here; choose another folder`);
   if (found.length > 0 && !overwrite)
