@@ -126,6 +126,22 @@ describe("damage", () => {
     expect(await readdir(at("flipped", "checkpoints"))).toEqual([stepFolder(15), stepFolder(STEPS)]);
   });
 
+  test("of a line of the log before the checkpoint: that line is lost, which is said, and all else is as it was", async () => {
+    await cp(at("pretrain"), at("lost"), { recursive: true });
+    await flipBit(join(at("lost", "checkpoints", stepFolder(STEPS)), "state.safetensors")); // back to step 15
+    const log = at("lost", "log.jsonl");
+    const lines = (await readFile(log, "utf8")).split("\n");
+    lines[13] = '{"step": 14, "loss": "\u0000}';
+    await writeFile(log, lines.join("\n"));
+    const { status, output } = await runCli(pretrain("lost", "--resume"));
+    expect(status, output).toBe(0);
+    expect(output).toMatch(/left out .*log\.jsonl, line 14/);
+    const whole = await logOf("pretrain");
+    expect(await logOf("lost")).toEqual([...whole.slice(0, 13), ...whole.slice(14)]);
+    const weights = (run: string) => readFile(at(run, "model.safetensors"));
+    expect((await weights("lost")).equals(await weights("pretrain"))).toBe(true);
+  });
+
   test("of every checkpoint is an error that says so", async () => {
     const run = "all damaged";
     await cp(at("pretrain"), at(run), { recursive: true });
