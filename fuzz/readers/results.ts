@@ -81,6 +81,7 @@ export const resultReaders: readonly Reader[] = [
     name: "geneval-results",
     async seeds(dir) {
       const out = join(dir, "results");
+      await mkdir(out);
       await openResults(out, RECIPE, false);
       await lines(join(out, "images.jsonl"), RESULTS);
       await writeResults(out, reportOf(RECIPE, RESULTS as unknown as GenEvalReport["images"], []));
