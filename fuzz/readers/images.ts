@@ -5,13 +5,13 @@ import { gzipSync } from "node:zlib";
 import { writeNpz } from "@tensorar/checkpoint/node";
 import sharp, { type Sharp } from "sharp";
 import { pack } from "tar-stream";
-import { csvSource } from "../../apps/trainer/src/data/csv-source";
-import { decodeSource } from "../../apps/trainer/src/data/decode";
-import { folderSource } from "../../apps/trainer/src/data/folder-source";
-import { prepareDataset } from "../../apps/trainer/src/data/prepare";
-import type { ImageSource } from "../../apps/trainer/src/data/source";
-import { webDatasetSource } from "../../apps/trainer/src/data/webdataset-source";
-import { openImages } from "../../apps/trainer/src/evaluation/image-stream";
+import { prepareDataset } from "../../packages/data/src/dataset/prepare";
+import { openImages } from "../../packages/data/src/images/image-stream";
+import { csvSource } from "../../packages/data/src/sources/csv-source";
+import { decodeSource } from "../../packages/data/src/sources/decode";
+import { folderSource } from "../../packages/data/src/sources/folder-source";
+import type { ImageSource } from "../../packages/data/src/sources/source";
+import { webDatasetSource } from "../../packages/data/src/sources/webdataset-source";
 import { expectRight, type Reader } from "../lib/reader";
 
 const picture = (size: number): Sharp => {

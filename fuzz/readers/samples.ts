@@ -1,9 +1,9 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { writeSafetensors } from "@tensorar/checkpoint/node";
-import { rowTensors } from "../../apps/trainer/src/folders/sample-rows";
-import { openSamples } from "../../apps/trainer/src/folders/samples-folder";
-import { writeSamples } from "../../apps/trainer/test/tiny-samples";
+import { rowTensors } from "../../packages/data/src/samples/sample-rows";
+import { openSamples } from "../../packages/data/src/samples/samples-folder";
+import { writeSamples } from "../../packages/data/test/tiny-samples";
 import { expectRight, type Reader } from "../lib/reader";
 
 const DESCRIPTION = {

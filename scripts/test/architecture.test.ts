@@ -17,6 +17,7 @@ const ALLOWED: Readonly<
   "packages/cli": { own: ["core"], libraries: "declared, no tfjs" },
   "packages/noise": { own: ["core"], libraries: "none" },
   "packages/checkpoint": { own: ["core"], libraries: "none" },
+  "packages/data": { own: ["core", "noise", "checkpoint"], libraries: "declared, no tfjs" },
   "packages/manifest": { own: ["core"], libraries: "declared, no tfjs" },
   "packages/onnx": { own: ["core"], libraries: "declared" },
   "packages/tokenizer": { own: ["core", "noise", "checkpoint"], libraries: "declared" }, // noise: seeded initial weights

@@ -1,11 +1,10 @@
 import type { TensorData } from "@tensorar/checkpoint";
+import { resizeBicubic, toFloatImages, toPixels } from "@tensorar/data";
 import { toParams } from "@tensorar/model";
 import { createTokenizer, type TokenizerKind } from "@tensorar/tokenizer";
 import type { TokenizerFolder } from "@tensorar/tokenizer/node";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Engine, InputSpec, Runnable } from "./engine/engine";
-import { resizeBicubic } from "./images/bicubic";
-import { toFloatImages, toPixels } from "./images/pixels";
 
 /** A tokenizer made ready on an engine: pixels to codes, codes to pixels, and pooled features of images. */
 export interface TokenizerRunner {

@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readSettings } from "@tensorar/cli";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { writeTinyCodes } from "../../../packages/data/test/tiny-codes";
 import { sampleCommand } from "../src/declarations/sample";
 import { runCli } from "./run-cli";
-import { writeTinyCodes } from "./tiny-codes";
 
 let dir: string;
 beforeAll(async () => {

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readSafetensors, writeSafetensors } from "@tensorar/checkpoint/node";
+import { saveCodes } from "@tensorar/data";
 import {
   type JanusConfig,
   janusShapes,
@@ -15,7 +16,6 @@ import {
 import { createStream } from "@tensorar/noise";
 import { createTokenizer, OPEN_MAGVIT2_16, type VqConfig } from "@tensorar/tokenizer";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { saveCodes } from "../src/folders/codes-folder";
 import { runCli } from "./run-cli";
 
 // Every family from a checkpoint with the original's names to images and a TensorAR model: what is right about the

@@ -1,9 +1,8 @@
 import { join } from "node:path";
+import { type Dataset, openDataset, prepareDataset } from "@tensorar/data";
 import { beforeAll, describe, expect, test } from "vitest";
-import { type Dataset, openDataset } from "../src/data/dataset";
+import { decodeAll, temporaryFolder } from "../../../packages/data/test/data-helpers";
 import { emojiSource } from "../src/data/emoji";
-import { prepareDataset } from "../src/data/prepare";
-import { decodeAll, temporaryFolder } from "./data-helpers";
 
 const SIZE = 32;
 const STYLES = ["noto", "fluent", "twemoji"];

@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { writeTinyCodes } from "../../../packages/data/test/tiny-codes";
 import { runCli } from "./run-cli";
-import { writeTinyCodes } from "./tiny-codes";
 
 let dir: string;
 beforeAll(async () => {

@@ -2,13 +2,13 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openNpz, writeNpz, writeSafetensors } from "@tensorar/checkpoint/node";
+import { type ImageBatch, openImages } from "@tensorar/data";
 import { inceptionShapes, lpipsShapes } from "@tensorar/metrics/features";
 import { createStream } from "@tensorar/noise";
 import { type VqConfig, vqShapes } from "@tensorar/tokenizer";
 import { saveTokenizer } from "@tensorar/tokenizer/node";
 import sharp from "sharp";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type ImageBatch, openImages } from "../src/evaluation/image-stream";
 import { measuresOf, mergeSums, type ReconstructionSums, writeSums } from "../src/evaluation/reconstruction";
 import { runCli } from "./run-cli";
 

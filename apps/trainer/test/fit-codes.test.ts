@@ -1,9 +1,9 @@
+import { type Codes, loadCodes, saveCodes } from "@tensorar/data";
 import { llamaGenConfig } from "@tensorar/model";
 import type { ModelFolder } from "@tensorar/model/node";
 import { expect, test } from "vitest";
+import { temporaryFolder } from "../../../packages/data/test/data-helpers";
 import { fitCodes, matchClasses } from "../src/conditions/fit-codes";
-import { type Codes, loadCodes, saveCodes } from "../src/folders/codes-folder";
-import { temporaryFolder } from "./data-helpers";
 
 const indices = (count: number) => Array.from({ length: count }, (_, i) => String(i));
 

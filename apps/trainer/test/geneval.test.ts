@@ -7,6 +7,7 @@ import { GENEVAL_COLORS } from "@tensorar/metrics";
 import * as tf from "@tensorflow/tfjs-core";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { writeSamples } from "../../../packages/data/test/tiny-samples";
 import {
   type Drawn,
   drawRectangles,
@@ -18,7 +19,6 @@ import {
 } from "../../../packages/metrics/test/tiny-detector";
 import { genevalCommand } from "../src/declarations/geneval";
 import { runCli } from "./run-cli";
-import { writeSamples } from "./tiny-samples";
 
 // Whole runs on networks that work for a reason: the detector finds rectangles on grey and names them by their shape, the
 // image encoder averages colours, the text encoder knows the words for them. So what images show decides the scores.

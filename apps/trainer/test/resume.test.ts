@@ -2,10 +2,10 @@ import { existsSync } from "node:fs";
 import { appendFile, cp, mkdir, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { temporaryFolder } from "./data-helpers";
+import { temporaryFolder } from "../../../packages/data/test/data-helpers";
+import { writeTinyCodes } from "../../../packages/data/test/tiny-codes";
+import { writeTinyDataset } from "../../../packages/data/test/tiny-dataset";
 import { runCli } from "./run-cli";
-import { writeTinyCodes } from "./tiny-codes";
-import { writeTinyDataset } from "./tiny-dataset";
 
 /** Kills of each command; more for a long run: `TENSORAR_KILLS=20 npx vitest run apps/trainer/test/resume.test.ts`. */
 const KILLS = Number(process.env.TENSORAR_KILLS ?? 1);

@@ -2,12 +2,12 @@ import { existsSync, readdirSync } from "node:fs";
 import { cp, mkdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { openNpz } from "@tensorar/checkpoint/node";
+import { openSamples } from "@tensorar/data";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { temporaryFolder } from "../../../packages/data/test/data-helpers";
 import { command } from "../src/commands/sample";
 import { sampleCommand } from "../src/declarations/sample";
-import { openSamples } from "../src/folders/samples-folder";
-import { temporaryFolder } from "./data-helpers";
 import { runCli } from "./run-cli";
 import { writeTinyModel, writeTinyTokenizer } from "./tiny-models";
 

@@ -2,13 +2,12 @@ import type { CommandBody } from "@tensorar/cli";
 import { startProgress } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
 import { openOutputFolder } from "@tensorar/core/node";
+import { CODES_FILES, openDataset, saveCodes } from "@tensorar/data";
 import { codebookUsage } from "@tensorar/metrics";
 import { TOKENIZER_KINDS } from "@tensorar/tokenizer";
 import { loadTokenizer } from "@tensorar/tokenizer/node";
-import { openDataset } from "../data/dataset";
 import type { Settings } from "../declarations/codes";
 import { chooseEngine } from "../engine/choose-engine";
-import { CODES_FILES, saveCodes } from "../folders/codes-folder";
 import { openTokenizer } from "../tokenizer-runner";
 
 export const command: CommandBody<Settings> = {

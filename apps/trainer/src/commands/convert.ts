@@ -3,7 +3,7 @@ import { basename, join } from "node:path";
 import type { WantedShapes } from "@tensorar/checkpoint";
 import type { CommandBody } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
-import { openOutputFolder, writeFileAtomic } from "@tensorar/core/node";
+import { openOutputFolder, readChecked, writeFileAtomic } from "@tensorar/core/node";
 import { TOKENIZER_FILES } from "@tensorar/text/node";
 import { createTokenizer, type TokenizerSpec } from "@tensorar/tokenizer";
 import { z } from "zod";
@@ -13,7 +13,6 @@ import { FAMILIES, type Family, type WeightsKind } from "../conversion/families"
 import { imageSizeOfName } from "../conversion/image-size";
 import { localSource } from "../conversion/local-source";
 import type { Settings } from "../declarations/convert";
-import { readChecked } from "../folders/checked-json";
 
 /** All that `convert` writes into a folder, and a tokenizer folder within. */
 const TOKENIZER_ENTRIES = ["model.safetensors", "config.json"];

@@ -1,15 +1,11 @@
 import type { CommandBody } from "@tensorar/cli";
 import { startProgress } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
-import { csvSource } from "../data/csv-source";
+import type { ImageSource } from "@tensorar/data";
+import { csvSource, describeLeftOut, folderSource, prepareDataset, webDatasetSource } from "@tensorar/data";
 import { emojiSource } from "../data/emoji";
-import { folderSource } from "../data/folder-source";
-import { prepareDataset } from "../data/prepare";
-import type { ImageSource } from "../data/source";
-import { webDatasetSource } from "../data/webdataset-source";
 import type { Settings } from "../declarations/data";
-import { describeLeftOut } from "../input/left-out";
-import { imageOptions } from "../input/limits";
+import { imageOptions } from "../image-options";
 
 function onePath({ source, path }: Settings): string {
   if (path.length !== 1) throw new TensorARError(`--source ${source} takes one --path, got ${path.length}`);

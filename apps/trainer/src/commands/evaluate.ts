@@ -1,6 +1,16 @@
 import type { CommandBody } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
 import { checkOutputFile, writeFileAtomic } from "@tensorar/core/node";
+import {
+  describeCounts,
+  holdsSamples,
+  type ImageCounts,
+  type ImageStream,
+  loadCodes,
+  openImages,
+  openSamples,
+  SHARD_SIZE,
+} from "@tensorar/data";
 import { createRefinement } from "@tensorar/metrics";
 import { loadModel } from "@tensorar/model/node";
 import { TOKENIZER_KINDS } from "@tensorar/tokenizer";
@@ -13,15 +23,10 @@ import type { Engine } from "../engine/engine";
 import { calibrate } from "../evaluation/calibration";
 import { compareStatistics, type InceptionMeasures } from "../evaluation/compare";
 import { compareFeatures, type Distances, featuresOf } from "../evaluation/features";
-import { type ImageStream, openImages } from "../evaluation/image-stream";
 import { openInception } from "../evaluation/inception-runner";
 import { gatherStatistics } from "../evaluation/inception-statistics";
 import { mergeStatistics, readStatistics, writeStatistics } from "../evaluation/statistics-file";
-import { loadCodes } from "../folders/codes-folder";
-import { openSamples } from "../folders/samples-folder";
-import { holdsSamples, SHARD_SIZE } from "../folders/samples-manifest";
-import { describeCounts, type ImageCounts } from "../input/left-out";
-import { imageOptions } from "../input/limits";
+import { imageOptions } from "../image-options";
 import { type EvaluationResults, evaluationPage, measureRows, type Shown } from "../report/evaluation-page";
 import { openTokenizer } from "../tokenizer-runner";
 

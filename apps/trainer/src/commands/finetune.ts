@@ -1,6 +1,7 @@
 import type { CommandBody } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
 import { writeChecksums } from "@tensorar/core/node";
+import { loadCodes } from "@tensorar/data";
 import { loadModel, type ModelDescription, modelOf, saveModel } from "@tensorar/model/node";
 import { type NoiseSchedule, noiseRates } from "@tensorar/noise";
 import { TOKENIZER_FILES } from "@tensorar/text/node";
@@ -9,7 +10,6 @@ import { copyPromptTokenizer, takesPrompts } from "../conditions/prompts";
 import { trainingConditions } from "../conditions/training-conditions";
 import type { Settings } from "../declarations/finetune";
 import { chooseEngine } from "../engine/choose-engine";
-import { loadCodes } from "../folders/codes-folder";
 import { hostParams } from "../folders/host-params";
 import { arTask } from "../training/ar-task";
 import { recipeOf } from "../training/recipe";

@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import type { CommandBody } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
-import { writeFileAtomic } from "@tensorar/core/node";
+import { inWorkFolder, writeFileAtomic } from "@tensorar/core/node";
+import { createTally, describeCounts, UNREADABLE } from "@tensorar/data";
 import { GENEVAL_COLORS, type GenEvalPrompt } from "@tensorar/metrics";
 import type { Settings } from "../declarations/geneval";
-import { inWorkFolder } from "../folders/work-folder";
 import { openColors, readColorsFile } from "../geneval/colors-file";
 import { classesOf, openDetector, readDetectorFile } from "../geneval/detector-file";
 import { type PromptedImage, promptedImages, readPrompts } from "../geneval/images";
@@ -17,8 +17,7 @@ import {
   writeResults,
 } from "../geneval/results";
 import { scoreImages } from "../geneval/score-images";
-import { createTally, describeCounts, UNREADABLE } from "../input/left-out";
-import { imageOptions } from "../input/limits";
+import { imageOptions } from "../image-options";
 import { genEvalPage, genEvalTable } from "../report/geneval-page";
 
 export const command: CommandBody<Settings> = {

@@ -1,10 +1,10 @@
 import type { CommandBody } from "@tensorar/cli";
+import { loadCodes } from "@tensorar/data";
 import { initLlamaGen, type LlamaGenConfig } from "@tensorar/model";
 import { type ModelDescription, modelOf, saveModel } from "@tensorar/model/node";
 import { classConditions } from "../conditions/training-conditions";
 import type { Settings } from "../declarations/pretrain";
 import { chooseEngine } from "../engine/choose-engine";
-import { loadCodes } from "../folders/codes-folder";
 import { hostParams } from "../folders/host-params";
 import { arTask } from "../training/ar-task";
 import { recipeOf } from "../training/recipe";

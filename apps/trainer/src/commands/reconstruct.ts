@@ -5,6 +5,16 @@ import type { CommandBody } from "@tensorar/cli";
 import { startProgress } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
 import { openOutputFolder, writeFileAtomic } from "@tensorar/core/node";
+import {
+  describeCounts,
+  type ImageBatch,
+  type ImageStream,
+  imageGrid,
+  type LeftOut,
+  openImages,
+  savePng,
+  toFloatImages,
+} from "@tensorar/data";
 import { createCodebookCounts, createMean, createMoments, psnr, ssim } from "@tensorar/metrics";
 import { lpips } from "@tensorar/metrics/features";
 import { loadLpips } from "@tensorar/metrics/node";
@@ -15,13 +25,9 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { Settings } from "../declarations/reconstruct";
 import { chooseEngine } from "../engine/choose-engine";
 import type { Engine } from "../engine/engine";
-import { type ImageBatch, type ImageStream, openImages } from "../evaluation/image-stream";
 import { type InceptionRunner, openInception } from "../evaluation/inception-runner";
 import { measuresOf, mergeSums, type ReconstructionSums, writeSums } from "../evaluation/reconstruction";
-import { imageGrid, savePng } from "../images/grid";
-import { toFloatImages } from "../images/pixels";
-import { describeCounts, type LeftOut } from "../input/left-out";
-import { imageOptions } from "../input/limits";
+import { imageOptions } from "../image-options";
 import { openTokenizer, type TokenizerRunner } from "../tokenizer-runner";
 
 const BYTES = 255;

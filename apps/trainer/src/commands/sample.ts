@@ -3,6 +3,18 @@ import type { CommandBody } from "@tensorar/cli";
 import { startProgress } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
 import { checkOutputFolder, fileError, withLock } from "@tensorar/core/node";
+import {
+  beginSamples,
+  completeSamples,
+  continueSamples,
+  expectSamples,
+  type Forms,
+  gridPath,
+  SAMPLES_ENTRIES,
+  type SamplesDescription,
+  type SamplesWriter,
+  writePngs,
+} from "@tensorar/data";
 import { loadModel, type ModelFolder, modelOf } from "@tensorar/model/node";
 import { createTokenizer, TOKENIZER_KINDS, type TokenizerKind } from "@tensorar/tokenizer";
 import { loadTokenizer, type TokenizerFolder } from "@tensorar/tokenizer/node";
@@ -11,9 +23,6 @@ import type { Settings } from "../declarations/sample";
 import { openDecoder } from "../decoder-runner";
 import { chooseEngine } from "../engine/choose-engine";
 import { hashFile, hashTensors } from "../fingerprints";
-import { gridPath, SAMPLES_ENTRIES, type SamplesDescription } from "../folders/samples-manifest";
-import { completeSamples, type Forms, writePngs } from "../folders/samples-pictures";
-import { beginSamples, continueSamples, expectSamples, type SamplesWriter } from "../folders/samples-writer";
 import { sampleAhead, sampleBatch } from "../sampling";
 import { type Sampling, samplingOf } from "../sampling-options";
 import { openTokenizer } from "../tokenizer-runner";

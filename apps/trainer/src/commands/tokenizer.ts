@@ -1,7 +1,7 @@
 import type { CommandBody } from "@tensorar/cli";
+import { openDataset } from "@tensorar/data";
 import { gridOf, initVq, type VqConfig } from "@tensorar/tokenizer";
 import { saveTokenizer } from "@tensorar/tokenizer/node";
-import { openDataset } from "../data/dataset";
 import type { Settings } from "../declarations/tokenizer";
 import { chooseEngine } from "../engine/choose-engine";
 import { hostParams } from "../folders/host-params";

@@ -1,6 +1,6 @@
 import { quote, TensorARError } from "@tensorar/core";
+import type { Codes } from "@tensorar/data";
 import { type ModelFolder, modelOf } from "@tensorar/model/node";
-import type { Codes } from "../folders/codes-folder";
 
 /** Codes with the labels of a model. */
 export interface FittedCodes {

@@ -1,10 +1,8 @@
 import { copyFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { splitLines, TensorARError } from "@tensorar/core";
-import { readText } from "@tensorar/core/node";
+import { TensorARError } from "@tensorar/core";
 import { type Backbone, type Condition, janusPrompt } from "@tensorar/model";
 import { openTextTokenizer, TOKENIZER_FILES } from "@tensorar/text/node";
-import { plainText } from "../input/captions";
 
 /** Whether images are conditioned on tokenized text. */
 export const takesPrompts = ({ condition }: Pick<Backbone<Condition>, "condition">): boolean => "prompt" in condition;
@@ -31,16 +29,4 @@ export type PromptTokenizer = (text: string) => number[];
 export async function openPromptTokenizer(dir: string): Promise<PromptTokenizer> {
   const tokenizer = await openTextTokenizer(dir);
   return (text) => tokenizer.encode(janusPrompt(text));
-}
-
-/**
- * Lines of a text file that are not empty.
- * @throws TensorARError naming the file, and the line where it is not text
- */
-export async function readLines(file: string): Promise<string[]> {
-  const lines = splitLines(await readText(file))
-    .map((line, i) => plainText(line, `${file}, line ${i + 1}`))
-    .filter((line) => line.trim() !== "");
-  if (lines.length === 0) throw new TensorARError(`${file} holds no text; write one prompt a line`);
-  return lines;
 }

@@ -1,8 +1,9 @@
 import { quote, TensorARError } from "@tensorar/core";
+import { readLines } from "@tensorar/data";
 import { type ModelFolder, modelOf } from "@tensorar/model/node";
 import { type Caption, type Conditioning, captionFeatures, classLabels, promptTokens } from "@tensorar/sampler";
 import { loadCaptions } from "./captions";
-import { openPromptTokenizer, readLines } from "./prompts";
+import { openPromptTokenizer } from "./prompts";
 import { padIdOf } from "./training-conditions";
 
 /** What the command line says about conditions. */

@@ -1,10 +1,10 @@
 import type { TensorData } from "@tensorar/checkpoint";
 import { TensorARError } from "@tensorar/core";
+import type { Codes } from "@tensorar/data";
 import type { ConditionSpec } from "@tensorar/model";
 import { type ModelFolder, modelOf } from "@tensorar/model/node";
 import { type Conditioning, captionFeatures, classLabels, promptTokens } from "@tensorar/sampler";
 import type { InputSpec, Nested } from "../engine/engine";
-import type { Codes } from "../folders/codes-folder";
 import { loadCaptions } from "./captions";
 import { openPromptTokenizer } from "./prompts";
 

@@ -1,8 +1,8 @@
 import { createRequire } from "node:module";
+import { readChecked } from "@tensorar/core/node";
+import type { Attribution, ImageSource, SourceEntry } from "@tensorar/data";
+import { byName } from "@tensorar/data";
 import { z } from "zod";
-import { readChecked } from "../folders/checked-json";
-import { byName } from "../input/natural-order";
-import type { Attribution, ImageSource, SourceEntry } from "./source";
 
 /** The icon sets drawn, by the name of their style. */
 const STYLES = {

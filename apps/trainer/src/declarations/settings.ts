@@ -1,7 +1,7 @@
 import { decimal, LARGEST_BATCH, overwriteSetting, positive, seedSetting, threadsSetting, whole } from "@tensorar/cli";
+import { MAX_FILE_MIB, MAX_PIXELS } from "@tensorar/data/limits";
 import { z } from "zod";
 import { ENGINE_NAMES } from "../engine/engine";
-import { MAX_FILE_MIB, MAX_PIXELS } from "../input/limits";
 
 /** Side of an image, in pixels. */
 export const LARGEST_SIDE = 2 ** 14;

@@ -1,11 +1,11 @@
 import type { TensorData } from "@tensorar/checkpoint";
+import type { Codes } from "@tensorar/data";
 import { type Condition, selfWindows, toParams, windowLoss } from "@tensorar/model";
 import { type ModelFolder, modelOf } from "@tensorar/model/node";
 import { corruptWindows, fillUniform, slideWindows } from "@tensorar/noise";
 import * as tf from "@tensorflow/tfjs-core";
 import type { TrainingConditions } from "../conditions/training-conditions";
 import type { Engine } from "../engine/engine";
-import type { Codes } from "../folders/codes-folder";
 
 /** How well each depth is predicted, in nats and as a share; index 0 is the final token. */
 export interface DepthScores {

@@ -1,9 +1,9 @@
 import { TensorARError } from "@tensorar/core";
+import type { ImageStream } from "@tensorar/data";
 import { createMoments, frechetDistance, manifoldScores } from "@tensorar/metrics";
 import type { Engine } from "../engine/engine";
 import type { TokenizerRunner } from "../tokenizer-runner";
 import { rowProducts } from "./compare";
-import type { ImageStream } from "./image-stream";
 
 export interface Distances {
   /** Fréchet distance in the tokenizer's encoder features. Not FID, which uses Inception's. */

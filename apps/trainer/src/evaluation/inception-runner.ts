@@ -1,11 +1,11 @@
 import type { TensorData } from "@tensorar/checkpoint";
 import { TensorARError } from "@tensorar/core";
+import type { ImageBatch } from "@tensorar/data";
 import { inceptionFeatures } from "@tensorar/metrics/features";
 import { loadInception } from "@tensorar/metrics/node";
 import { toParams } from "@tensorar/model";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Engine, Runnable } from "../engine/engine";
-import type { ImageBatch } from "./image-stream";
 
 export interface InceptionBatch {
   /** [count, 2048] */

@@ -1,5 +1,6 @@
 import { startProgress } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
+import type { ImageStream } from "@tensorar/data";
 import {
   createInceptionScore,
   createMoments,
@@ -9,7 +10,6 @@ import {
   type Moments,
   softmax,
 } from "@tensorar/metrics";
-import type { ImageStream } from "./image-stream";
 import type { InceptionRunner } from "./inception-runner";
 
 /** What a set of images is reduced to. */

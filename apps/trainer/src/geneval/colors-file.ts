@@ -2,12 +2,12 @@ import { dirname, extname, resolve } from "node:path";
 import { castTensor, type TensorData } from "@tensorar/checkpoint";
 import { openCheckpoint, openNpz } from "@tensorar/checkpoint/node";
 import { TensorARError } from "@tensorar/core";
+import { readChecked } from "@tensorar/core/node";
 import { type ColorEmbeddings, embedColors, type FeatureSet, GENEVAL_COLORS } from "@tensorar/metrics";
 import { type Extractor, userExtractor, userTextEncoder } from "@tensorar/metrics/features";
 import { loadRuntime } from "@tensorar/onnx/node";
 import { openTextTokenizer } from "@tensorar/text/node";
 import { z } from "zod";
-import { readChecked } from "../folders/checked-json";
 import { preprocessingSchema } from "./detector-file";
 import { within } from "./within";
 

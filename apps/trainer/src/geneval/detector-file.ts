@@ -1,10 +1,9 @@
 import { dirname, resolve } from "node:path";
 import { splitLines, TensorARError } from "@tensorar/core";
-import { readText } from "@tensorar/core/node";
+import { readChecked, readText } from "@tensorar/core/node";
 import { cocoClasses, type Detector, userDetector } from "@tensorar/metrics/features";
 import { loadRuntime } from "@tensorar/onnx/node";
 import { z } from "zod";
-import { readChecked } from "../folders/checked-json";
 import { within } from "./within";
 
 const numbers = z.tuple([z.number(), z.number(), z.number()]);

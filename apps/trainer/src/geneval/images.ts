@@ -3,15 +3,18 @@ import { stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { TensorARError } from "@tensorar/core";
 import { readText } from "@tensorar/core/node";
+import {
+  decodeImage,
+  describeLeftOut,
+  holdsSamples,
+  listFolder,
+  openSamples,
+  readImageFile,
+  type Tally,
+} from "@tensorar/data";
+import type { ImageLimits } from "@tensorar/data/limits";
 import { type GenEvalPrompt, parseGenEval } from "@tensorar/metrics";
 import type { RgbImages } from "@tensorar/metrics/features";
-import { openSamples } from "../folders/samples-folder";
-import { holdsSamples } from "../folders/samples-manifest";
-import { decodeImage } from "../input/decode-image";
-import { readImageFile } from "../input/image-file";
-import { describeLeftOut, type Tally } from "../input/left-out";
-import type { ImageLimits } from "../input/limits";
-import { listFolder } from "../input/list-images";
 
 /** An image to score. */
 export interface PromptedImage {

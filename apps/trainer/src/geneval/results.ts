@@ -1,6 +1,15 @@
 import { join, resolve } from "node:path";
 import { TensorARError } from "@tensorar/core";
-import { checkFolder, writeChecksums, writeFileAtomic } from "@tensorar/core/node";
+import type { WorkFiles } from "@tensorar/core/node";
+import {
+  checkFolder,
+  readChecked,
+  readJsonLines,
+  toJsonLines,
+  writeChecksums,
+  writeFileAtomic,
+} from "@tensorar/core/node";
+import { createTally, type LeftOut, leftOutSchema } from "@tensorar/data";
 import {
   countGenEval,
   type Detection,
@@ -12,10 +21,6 @@ import {
   mergeGenEval,
 } from "@tensorar/metrics";
 import { z } from "zod";
-import { readChecked } from "../folders/checked-json";
-import { readJsonLines, toJsonLines } from "../folders/json-lines";
-import type { WorkFiles } from "../folders/work-folder";
-import { createTally, type LeftOut, leftOutSchema } from "../input/left-out";
 
 /** An object that was found, and its colour where one was asked for. */
 export interface FoundObject extends Detection {

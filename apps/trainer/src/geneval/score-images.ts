@@ -1,8 +1,8 @@
 import { startProgress } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
+import { appendJsonLine } from "@tensorar/core/node";
 import { type ColorsOf, colorClassifier, genEvalConfidence, scoreGenEval } from "@tensorar/metrics";
 import type { Detector, RgbImages } from "@tensorar/metrics/features";
-import { appendJsonLine } from "../folders/json-lines";
 import type { ColorNetwork } from "./colors-file";
 import type { PromptedImage } from "./images";
 import { type FoundObject, type ImageResult, linesFile } from "./results";

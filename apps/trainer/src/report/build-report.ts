@@ -1,12 +1,11 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { TensorARError } from "@tensorar/core";
+import type { Samples } from "@tensorar/data";
+import { imageGrid, openDataset, toDataUri } from "@tensorar/data";
 import { TOKENIZER_KINDS } from "@tensorar/tokenizer";
 import { loadTokenizer } from "@tensorar/tokenizer/node";
-import { openDataset } from "../data/dataset";
 import type { Engine } from "../engine/engine";
-import type { Samples } from "../folders/samples-folder";
-import { imageGrid, toDataUri } from "../images/grid";
 import { openTokenizer, type TokenizerRunner } from "../tokenizer-runner";
 import { barChart, lineChart, smooth } from "./charts";
 import { page, paragraph, picture, type Section, table } from "./page";

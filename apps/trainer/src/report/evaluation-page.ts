@@ -1,6 +1,6 @@
+import { imageGrid } from "@tensorar/data";
 import type { RefinementStatistics } from "@tensorar/metrics";
 import type { InceptionMeasures } from "../evaluation/compare";
-import { imageGrid } from "../images/grid";
 import { barChart } from "./charts";
 import { page, paragraph, picture, type Section, table } from "./page";
 import { revisionMap } from "./revision-map";

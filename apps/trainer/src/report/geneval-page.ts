@@ -1,8 +1,8 @@
+import { toDataUri } from "@tensorar/data";
 import { GENEVAL_TASKS, type GenEvalTask, genEvalConfidence } from "@tensorar/metrics";
 import sharp from "sharp";
 import type { PromptedImage } from "../geneval/images";
 import type { FoundObject, GenEvalReport, ImageResult } from "../geneval/results";
-import { toDataUri } from "../images/grid";
 import { escapeHtml, page, paragraph, type Section, table } from "./page";
 
 /** The paper's names of the columns, in its order. */

@@ -1,4 +1,4 @@
-import { imageGrid } from "../images/grid";
+import { imageGrid } from "@tensorar/data";
 
 const CELL = 24;
 

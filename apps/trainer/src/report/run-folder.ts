@@ -3,10 +3,9 @@ import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { TensorARError } from "@tensorar/core";
-import { fileError } from "@tensorar/core/node";
+import { fileError, readChecked } from "@tensorar/core/node";
+import { openSamples, type Samples } from "@tensorar/data";
 import { z } from "zod";
-import { readChecked } from "../folders/checked-json";
-import { openSamples, type Samples } from "../folders/samples-folder";
 import { type LogEntry, readLog } from "../training/run-log";
 
 /** What JSON makes of NaN is null: a depth that no position has a draft for. */

@@ -1,4 +1,6 @@
 import type { TensorData } from "@tensorar/checkpoint";
+import type { Codes } from "@tensorar/data";
+import { batchIndices } from "@tensorar/data";
 import {
   adamW,
   type Condition,
@@ -11,9 +13,7 @@ import {
 import { corruptWindows, createStream, fillUniform, slideWindows } from "@tensorar/noise";
 import * as tf from "@tensorflow/tfjs-core";
 import type { TrainingConditions } from "../conditions/training-conditions";
-import { batchIndices } from "../data/batches";
 import type { Nested } from "../engine/engine";
-import type { Codes } from "../folders/codes-folder";
 import { initialTrainingState } from "./initial-state";
 import type { StepInputs, StepOutputs, TrainingTask } from "./train";
 

@@ -3,9 +3,15 @@ import { join } from "node:path";
 import type { TensorData } from "@tensorar/checkpoint";
 import { readSafetensors, writeSafetensors } from "@tensorar/checkpoint/node";
 import { TensorARError } from "@tensorar/core";
-import { checkFolder, fileError, writeChecksums, writeFileAtomic, writeFolderAtomic } from "@tensorar/core/node";
+import {
+  checkFolder,
+  fileError,
+  readChecked,
+  writeChecksums,
+  writeFileAtomic,
+  writeFolderAtomic,
+} from "@tensorar/core/node";
 import { z } from "zod";
-import { readChecked } from "../folders/checked-json";
 
 /** Training state: records of tensors by purpose (`params`, `firstMoment`, …), each keyed by parameter name. */
 export type TrainingState = Record<string, Record<string, TensorData>>;

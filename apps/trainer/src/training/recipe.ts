@@ -1,8 +1,7 @@
 import { join } from "node:path";
 import { TensorARError } from "@tensorar/core";
-import { writeFileAtomic } from "@tensorar/core/node";
+import { readChecked, writeFileAtomic } from "@tensorar/core/node";
 import { z } from "zod";
-import { readChecked } from "../folders/checked-json";
 
 /** Settings that do not change what is trained: a resumed run may differ in these. */
 const RUN_ONLY = [

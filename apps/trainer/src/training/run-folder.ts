@@ -1,7 +1,6 @@
 import { join } from "node:path";
-import { removeLeftovers } from "@tensorar/core/node";
+import { inWorkFolder, removeLeftovers, type WorkFiles, type WorkSettings } from "@tensorar/core/node";
 import { TOKENIZER_FILES } from "@tensorar/text/node";
-import { inWorkFolder, type WorkFiles, type WorkSettings } from "../folders/work-folder";
 import { CHECKPOINTS } from "./checkpoint";
 import { pinRecipe, RECIPE } from "./recipe";
 import { LOG } from "./run-log";

@@ -1,7 +1,6 @@
 import { join } from "node:path";
-import { writeFileAtomic } from "@tensorar/core/node";
+import { appendJsonLine, readJsonLines, toJsonLines, writeFileAtomic } from "@tensorar/core/node";
 import { z } from "zod";
-import { appendJsonLine, readJsonLines, toJsonLines } from "../folders/json-lines";
 
 /** One line of `log.jsonl`: measurements after `step` steps. */
 export interface LogEntry {

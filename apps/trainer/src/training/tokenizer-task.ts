@@ -1,9 +1,8 @@
 import type { TensorData } from "@tensorar/checkpoint";
+import type { Dataset } from "@tensorar/data";
+import { batchIndices, toFloatImages } from "@tensorar/data";
 import { adamW, emaUpdate, lossAndGradients } from "@tensorar/model";
 import { type VqConfig, vqLosses } from "@tensorar/tokenizer";
-import { batchIndices } from "../data/batches";
-import type { Dataset } from "../data/dataset";
-import { toFloatImages } from "../images/pixels";
 import { initialTrainingState } from "./initial-state";
 import type { StepInputs, StepOutputs, TrainingTask } from "./train";
 

@@ -1,0 +1,35 @@
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { temporaryFolder } from "../../../packages/data/test/data-helpers";
+import { writeSamples } from "../../../packages/data/test/tiny-samples";
+import { openRunFolder } from "../src/report/run-folder";
+
+const root = temporaryFolder();
+const DESCRIPTION = { count: 2, imageSize: 1, windowSize: 1, grid: [1, 1] as [number, number], classes: ["a"] };
+const ROWS = {
+  images: Uint8Array.of(1, 2, 3, 4, 5, 6),
+  labels: Int32Array.of(0, 0),
+  codes: Int32Array.of(4, 2),
+  trace: Int32Array.of(4, 2),
+};
+
+test("a run folder with stray files and evaluations that hold less", async () => {
+  const run = join(root, "run");
+  await mkdir(join(run, "evaluations"), { recursive: true });
+  await mkdir(join(run, "samples"));
+  await writeSamples(join(run, "samples", "one"), { ...DESCRIPTION, settings: {} }, ROWS);
+  await writeFile(join(run, "samples", "notes.txt"), "");
+  const evaluation = join(run, "evaluations", "one.json");
+  await writeFile(evaluation, JSON.stringify({ settings: {}, inception: { fid: 3 } }));
+  expect((await openRunFolder(run)).sets).toMatchObject([{ name: "one", evaluation: {} }]);
+  await writeFile(evaluation, JSON.stringify({ frechet: "small" }));
+  await expect(openRunFolder(run)).rejects.toThrow(
+    /one\.json: not what `tensorar evaluate --out` writes[\s\S]*frechet/,
+  );
+  await writeFile(evaluation, "");
+  await expect(openRunFolder(run)).rejects.toThrow(/one\.json: not valid JSON/);
+  await rm(evaluation);
+  await mkdir(join(run, "samples", "empty"));
+  await expect(openRunFolder(run)).rejects.toThrow(/empty\/manifest\.json: there is no such file/);
+});
