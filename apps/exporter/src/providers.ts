@@ -1,19 +1,9 @@
 import { TensorARError } from "@tensorar/core";
 import type { ExportManifest, SessionSettings, Target } from "@tensorar/manifest";
 import { compile } from "@tensorar/onnx";
-import type { NodeRuntime } from "@tensorar/onnx/node";
+import { type NodeRuntime, PROVIDER_REMEDIES, runtimeReason } from "@tensorar/onnx/node";
 import type * as tf from "@tensorflow/tfjs-core";
 import { sessionSettings } from "./targets";
-
-/** What is missing where a provider does not start. */
-const REMEDIES: Readonly<Record<string, string>> = {
-  webgpu: "it needs a GPU with a Vulkan driver and the loader libvulkan.so.1, or a software driver (see the README)",
-  cuda: "install ONNX Runtime's CUDA libraries: npm install --ignore-scripts onnxruntime-node && ONNXRUNTIME_NODE_INSTALL=cuda12 npm rebuild onnxruntime-node",
-  tensorrt:
-    "install TensorRT and ONNX Runtime's CUDA libraries: npm install --ignore-scripts onnxruntime-node && ONNXRUNTIME_NODE_INSTALL=cuda12 npm rebuild onnxruntime-node",
-  dml: "DirectML is a part of Windows",
-  coreml: "Core ML is a part of macOS",
-};
 
 /**
  * What each graph of an export is opened with: the settings in its manifest, or those for another target. The provider has
@@ -38,7 +28,7 @@ const nameOf = (provider: SessionSettings["executionProviders"][number]): string
 /** ONNX Runtime leaves out some providers that it lacks and goes on without; a proof must not. */
 async function requireProvider(runtime: NodeRuntime, provider: string): Promise<void> {
   const refuse = (reason: string, cause?: unknown): never => {
-    const remedy = REMEDIES[provider] ?? "choose another";
+    const remedy = PROVIDER_REMEDIES[provider] ?? "choose another";
     throw new TensorARError(
       `ONNX Runtime can't run on ${provider} here: ${reason}; ${remedy}; or run on the processor with --provider cpu`,
       { cause },
@@ -54,13 +44,6 @@ async function requireProvider(runtime: NodeRuntime, provider: string): Promise<
     await run({ x: { dtype: "float32", shape: [1], data: Float32Array.of(1) } });
     await run.dispose();
   } catch (cause) {
-    refuse(lastSentence(((cause as Error).cause as Error | undefined)?.message ?? (cause as Error).message), cause);
+    refuse(runtimeReason(((cause as Error).cause as Error | undefined)?.message ?? (cause as Error).message), cause);
   }
 }
-
-/** Without the places in ONNX Runtime's source that its messages begin with. */
-const lastSentence = (message: string): string =>
-  message
-    .trim()
-    .split(/ was false\. |\): /)
-    .at(-1)!;

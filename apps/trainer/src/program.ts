@@ -2,6 +2,7 @@ import { type Program, programManifest } from "@tensorar/cli";
 import { codesCommand } from "./declarations/codes";
 import { convertCommand } from "./declarations/convert";
 import { dataCommand } from "./declarations/data";
+import { doctorCommand } from "./declarations/doctor";
 import { evaluateCommand } from "./declarations/evaluate";
 import { finetuneCommand } from "./declarations/finetune";
 import { genevalCommand } from "./declarations/geneval";
@@ -28,5 +29,6 @@ export const program: Program = {
     reconstructCommand,
     reportCommand,
     convertCommand,
+    doctorCommand,
   ],
 };

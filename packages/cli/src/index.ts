@@ -12,6 +12,7 @@ export {
   weights,
   whole,
 } from "./common";
+export { describeMachine, doctorCommand, type Part } from "./doctor";
 export { expected, type Kind, type NumberKind, type ScalarKind, type Setting, settingsOf } from "./kinds";
 export { programManifest } from "./manifest";
 export { endProgress, type Progress, startProgress } from "./progress";

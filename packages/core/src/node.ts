@@ -1,4 +1,5 @@
 export { type PutBytes, replaceFile, writeFileAtomic } from "./files/atomic";
+export { checkPackage, type PackageCheck, tryModule } from "./files/check-package";
 export { readChecked, type Schema } from "./files/checked-json";
 export { CHECKSUMS, checkFolder, writeChecksums } from "./files/checksums";
 export { fileError } from "./files/errors";

@@ -15,6 +15,9 @@ const MICROSOFTS = "onnxruntime-node";
  */
 const OURS = process.platform === "linux" && process.arch === "x64" ? ["@tensorar/onnxruntime-linux-x64"] : [];
 
+/** Packages that hold it, the first that can be used is. */
+export const RUNTIME_PACKAGES: readonly string[] = [MICROSOFTS, ...OURS];
+
 /**
  * Loads ONNX Runtime for Node: `onnxruntime-node` where it is installed, or else the processor's part of it from
  * `@tensorar/onnxruntime-linux-x64`.
@@ -24,7 +27,7 @@ const OURS = process.platform === "linux" && process.arch === "x64" ? ["@tensora
  */
 export function loadRuntime(places: Places): NodeRuntime {
   const reasons: string[] = [];
-  for (const name of [MICROSOFTS, ...OURS]) {
+  for (const name of RUNTIME_PACKAGES) {
     const loaded = loadOptional(name, places);
     if ("module" in loaded) return loaded.module as NodeRuntime;
     reasons.push(loaded.reason);

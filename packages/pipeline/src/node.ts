@@ -84,7 +84,7 @@ async function nodeRuntime(device: Device): Promise<Runtime> {
       });
     });
   }
-  const runtime = loadRuntime([import.meta.url, join(process.cwd(), "package.json")]);
+  const runtime = loadRuntime([import.meta.url]);
   const [wanted] = PROVIDERS[device];
   const supported = runtime.listSupportedBackends().map(({ name }) => name);
   if (supported.includes(wanted)) return runtime;

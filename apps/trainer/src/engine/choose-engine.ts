@@ -4,7 +4,7 @@ import { loadOptional, type Places } from "@tensorar/core/node";
 import { loadRuntime } from "@tensorar/onnx/node";
 import * as tf from "@tensorflow/tfjs-core";
 import { eagerEngine } from "./eager-engine";
-import { ENGINE_NAMES, type Engine, type EngineName } from "./engine";
+import { ENGINE_NAMES, type Engine, type EngineName, TENSORFLOW_PACKAGES } from "./engine";
 import { onnxEngine } from "./onnx-engine";
 
 /** Loading a package runs its code, so none is loaded from the current folder, which may be anyone's, unless it was asked for. */
@@ -29,7 +29,7 @@ async function tryOnnx(threads: number, places: Places): Promise<Attempt> {
 
 async function tryTensorflow(places: Places): Promise<Attempt> {
   const reasons: string[] = [];
-  for (const name of ["@tensorflow/tfjs-node-gpu", "@tensorflow/tfjs-node"]) {
+  for (const name of TENSORFLOW_PACKAGES) {
     const loaded = loadOptional(name, places);
     const reason = "reason" in loaded ? loaded.reason : await whyTensorflowFails(name);
     if (reason === undefined) return { engine: eagerEngine(`tfjs tensorflow backend (${name})`) };

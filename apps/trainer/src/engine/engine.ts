@@ -36,3 +36,6 @@ export interface Engine {
 
 export const ENGINE_NAMES = ["auto", "onnx", "tensorflow", "wasm", "cpu"] as const;
 export type EngineName = (typeof ENGINE_NAMES)[number];
+
+/** Packages with the backend of `tensorflow`, in the order in which they are tried. */
+export const TENSORFLOW_PACKAGES = ["@tensorflow/tfjs-node-gpu", "@tensorflow/tfjs-node"] as const;

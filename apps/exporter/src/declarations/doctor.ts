@@ -1,0 +1,3 @@
+import { doctorCommand as declare } from "@tensorar/cli";
+
+export const doctorCommand = declare(async () => (await import("../commands/doctor")).command);
