@@ -23,7 +23,7 @@ const ALLOWED: Readonly<
   "packages/tokenizer": { own: ["core", "noise", "checkpoint"], libraries: "declared" }, // noise: seeded initial weights
   "packages/model": { own: ["core", "noise", "checkpoint"], libraries: "declared" },
   "packages/text": { own: ["core"], libraries: "declared, no tfjs" },
-  "packages/sampler": { own: ["core", "noise"], libraries: "none" },
+  "packages/sampler": { own: ["core", "noise", "model", "onnx"], libraries: "declared" }, // all but two for `graph`, as tested below
   "packages/pipeline": {
     own: ["core", "noise", "manifest", "sampler", "onnx", "checkpoint", "model", "tokenizer", "text"],
     libraries: "declared", // tfjs only for model folders, as tested below
@@ -47,11 +47,12 @@ test.each(SOURCES)("$folder imports only what its place allows", (workspace) => 
   expect(wrong).toEqual([]);
 });
 
-// TensorFlow.js is an optional peer of metrics and onnx: only networks and tracing may need it.
+// TensorFlow.js is an optional peer of metrics, onnx and sampler: only networks, tracing and graphs may need it.
 test.each([
   { entry: "metrics/src/index.ts", allowed: ["@tensorar/core"] },
   { entry: "metrics/src/node.ts", allowed: ["@tensorar/checkpoint", "@tensorar/core"] },
   { entry: "onnx/src/run.ts", allowed: ["@tensorar/core"] },
+  { entry: "sampler/src/index.ts", allowed: ["@tensorar/core", "@tensorar/noise"] },
   {
     entry: "pipeline/src/index.ts",
     allowed: [

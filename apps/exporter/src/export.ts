@@ -6,12 +6,12 @@ import { DECODER, GENERATION, IMAGE_DECODER, RESIDENT } from "@tensorar/manifest
 import type { ModelFolder } from "@tensorar/model/node";
 import type { ComposedModel, OnnxModel } from "@tensorar/onnx";
 import { saveModel, saveModels } from "@tensorar/onnx/node";
+import { checkGraphSampling, type GraphSampling } from "@tensorar/sampler/graph";
 import * as tf from "@tensorflow/tfjs-core";
 import { imageDecoder, modelFunctions } from "./functions";
-import type { WholeOptions } from "./generation-steps";
 import { loadSources, type SourceSizes, type Sources, sourcePath } from "./sources";
 import { graphForm, sessionSettings } from "./targets";
-import { checkWhole, wholeGeneration } from "./whole-generation";
+import { wholeGeneration } from "./whole-generation";
 import { writing } from "./writing";
 
 export interface ExportOptions {
@@ -23,7 +23,7 @@ export interface ExportOptions {
    */
   readonly target?: Target;
   /** Also writes `generation.onnx`, all of generation in one graph. */
-  readonly whole?: WholeOptions;
+  readonly whole?: GraphSampling;
   /** Whether an export that is there is replaced; default: no, it is an error. */
   readonly overwrite?: boolean;
 }
@@ -47,7 +47,7 @@ export async function exportFolders(
   refuseRuntimeOnly(weights, target);
   const form = graphForm(weights, target);
   const { model, tokenizer, sizes } = await loadSources(modelDir, tokenizerDir);
-  if (whole) checkWhole(whole, sizes);
+  if (whole) checkGraphSampling(whole, sizes.factors?.length ?? 1);
   const output = await openOutputFolder(out, { overwrite, entries: ENTRIES });
   const graphs: Record<string, OnnxModel | ComposedModel> = {
     ...tracedModel(model, sizes, form, target === "webgpu"),

@@ -12,10 +12,10 @@ import {
   type TraceOptions,
   trace,
 } from "@tensorar/onnx";
+import { updateCache } from "@tensorar/sampler/graph";
 import { createTokenizer, type TokenizerKind } from "@tensorar/tokenizer";
 import type { TokenizerFolder } from "@tensorar/tokenizer/node";
 import * as tf from "@tensorflow/tfjs-core";
-import { withNewSlots } from "./resident-cache";
 
 /** Inputs or outputs by name: one tensor, one for each layer, or several by name. */
 export type Named<T> = Readonly<Record<string, T | readonly T[] | Readonly<Record<string, T>>>>;
@@ -92,7 +92,7 @@ export function modelFunctions(folder: ModelFolder, sizes: StepSizes & Pick<Expo
     [DECODER]: step(DECODER, (outputs) => ({ ...packRows(outputs) })) as never,
     [RESIDENT]: step(RESIDENT, (outputs, cache, positions) => ({
       ...outputs,
-      ...withNewSlots(cache, outputs, positions),
+      ...updateCache(cache, outputs, positions),
     })) as never,
   };
   if (factors !== undefined) {
@@ -107,7 +107,7 @@ export function modelFunctions(folder: ModelFolder, sizes: StepSizes & Pick<Expo
 /** What a step returns of what the model does. @param positions int32 [L]: slots of this step */
 type Finish = (
   outputs: ReturnType<TensorARModel["advance"]> & { readonly mask?: tf.Tensor },
-  cache: Parameters<typeof withNewSlots>[0],
+  cache: Parameters<typeof updateCache>[0],
   positions: tf.Tensor,
 ) => Named<tf.Tensor>;
 

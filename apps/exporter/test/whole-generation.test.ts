@@ -2,15 +2,11 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadModel } from "@tensorar/model/node";
-import { createStream } from "@tensorar/noise";
-import { compile, openModel, type TensorData } from "@tensorar/onnx";
-import { streamPurpose } from "@tensorar/sampler";
-import type * as tf from "@tensorflow/tfjs-core";
+import { openModel, type TensorData } from "@tensorar/onnx";
 import * as ort from "onnxruntime-node";
 import * as web from "onnxruntime-web";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type ExportOptions, exportFolders, readManifest, verifyExport } from "../src/index";
-import { draftNoise, generationUniforms } from "../src/philox-graph";
 import { eagerBackend } from "../src/runtimes";
 import { generateBothWays } from "../src/verify-generation";
 import { pairs, prompts, rar, text } from "./tiny-families";
@@ -27,67 +23,6 @@ beforeAll(async () => {
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
 const ints = (...data: number[]) => ({ dtype: "int32" as const, shape: [data.length], data: Int32Array.from(data) });
-
-test.each([
-  [1, 1],
-  [2, 1],
-  [5, 1],
-  [7, 1],
-  [1, 2],
-  [3, 2],
-])("random numbers are those of the sampler's streams, window %i, %i sub-tokens", async (windowSize, factors) => {
-  const tokens = 6;
-  const run = await compile(
-    ({ seed, index }: { seed: tf.Tensor; index: tf.Tensor }) => ({
-      u: generationUniforms(seed, index, { tokens, windowSize, factors }),
-    }),
-    { seed: { dtype: "int32", shape: ["batch"] }, index: { dtype: "int32", shape: ["batch"] } },
-    { runtime: ort },
-  );
-  const [seeds, indices] = [[0, 12345, 2 ** 31 - 1], [0, 70000, 3]]; // biome-ignore format: one row
-  const { u } = await run({ seed: ints(...seeds!), index: ints(...indices!) });
-  const expected = seeds!.flatMap((seed, row) =>
-    Array.from({ length: tokens }, (_, position) =>
-      Array.from({ length: factors }, (_, factor) => {
-        const stream = (purpose: string) =>
-          createStream(seed, streamPurpose(purpose, factor), indices![row]!, position);
-        const [token, draft] = [stream("token"), stream("draft")];
-        return [token.uniform(), ...Array.from({ length: windowSize - 1 }, () => draft.uniform())];
-      }),
-    ),
-  );
-  const cut = expected.flat(2).map((value) => Math.floor(value * 2 ** 24) / 2 ** 24);
-  expect([...((u as TensorData).data as Float32Array)]).toEqual(cut);
-  await run.dispose();
-});
-
-test.each([
-  [2, 16384],
-  [3, 13],
-  [4, 262144],
-  [9, 99991],
-])("noise is that of the sampler's stream, window %i, %i codes", async (windowSize, vocabSize) => {
-  const tokens = 5;
-  const run = await compile(
-    ({ seed, index }: { seed: tf.Tensor; index: tf.Tensor }) =>
-      draftNoise(seed, index, { tokens, windowSize, vocabSize }) as { chances: tf.Tensor; codes: tf.Tensor },
-    { seed: { dtype: "int32", shape: ["batch"] }, index: { dtype: "int32", shape: ["batch"] } },
-    { runtime: ort },
-  );
-  const [seeds, indices] = [[0, 12345, 2 ** 31 - 1], [0, 70000, 3]]; // biome-ignore format: one row
-  const { chances, codes } = await run({ seed: ints(...seeds!), index: ints(...indices!) });
-  const pairs = seeds!.flatMap((seed, row) =>
-    Array.from({ length: tokens }, (_, position) => {
-      const stream = createStream(seed, "draft-noise", indices![row]!, position);
-      return Array.from({ length: windowSize - 1 }, () => [stream.uniform(), stream.uniform()] as const);
-    }),
-  );
-  const numbers = pairs.flat();
-  expect(chances.shape).toEqual([seeds!.length, tokens, windowSize - 1]);
-  expect([...(chances.data as Float32Array)]).toEqual(numbers.map(([u]) => Math.floor(u * 2 ** 24) / 2 ** 24));
-  expect([...(codes.data as Int32Array)]).toEqual(numbers.map(([, u]) => Math.floor(u * vocabSize)));
-  await run.dispose();
-});
 
 /** Exports with these options and draws the same images in one graph and step by step. */
 async function draw(model: string, tokenizer: string, name: string, options: ExportOptions) {

@@ -1,5 +1,6 @@
 import { TensorARError } from "@tensorar/core";
 import type { StepInputs, TensorData } from "./cached-decoder";
+import { MASK_VALUE } from "./mask-value";
 import { type OutputTensor, readFloats } from "./outputs";
 
 // R rows · H key heads · Dh head width · S slots held · L new slots
@@ -29,7 +30,6 @@ export interface KvCache {
 }
 
 const BUCKET = 64;
-const HIDDEN = -1e9;
 
 /** float32, or the bits of float16. */
 type Numbers = Float32Array | Uint16Array;
@@ -58,7 +58,7 @@ export function createCache(
   let S = BUCKET;
   let room = inBuckets(slots);
   const arrays = Array.from({ length: 2 * layers }, () => zeros(lines * room * Dh)); // keys, then values
-  let mask = new Float32Array(R * S).fill(HIDDEN); // [R, S]
+  let mask = new Float32Array(R * S).fill(MASK_VALUE); // [R, S]
   let filled = 0;
 
   const views = () => {
@@ -84,7 +84,7 @@ export function createCache(
     }
     for (const array of arrays) spreadLines(array, { lines, from: S * Dh, to: longer * Dh, length: filled * Dh });
     const old = mask;
-    mask = new Float32Array(R * longer).fill(HIDDEN);
+    mask = new Float32Array(R * longer).fill(MASK_VALUE);
     copyLines(old, 0, { lines: R, length: S }, mask, 0, longer);
     S = longer;
     inputs = views();
@@ -116,7 +116,7 @@ export function createCache(
       filled += L;
     },
     truncate(count) {
-      for (let row = 0; row < R; row++) mask.fill(HIDDEN, row * S + count, row * S + filled);
+      for (let row = 0; row < R; row++) mask.fill(MASK_VALUE, row * S + count, row * S + filled);
       filled = count;
     },
   };

@@ -3,6 +3,7 @@ import type { CachedDecoderOptions, StepInputs, StepOutputs, TensorData } from "
 import type { ConditionTensors } from "./conditioning";
 import type { Decoder, DecodeSession } from "./decoder";
 import type { CacheShape } from "./kv-cache";
+import { MASK_VALUE } from "./mask-value";
 import { type NamedOutputs, readLogits, readStates } from "./outputs";
 
 /**
@@ -33,7 +34,6 @@ export interface ResidentDecoderOptions<C, T extends ConditionTensors = Conditio
   readonly run: ResidentStep<NoInfer<T>>;
 }
 
-const HIDDEN = -1e9;
 const WHERE = "residentDecoder";
 
 /**
@@ -115,7 +115,7 @@ function emptyState(
     );
   };
   return {
-    mask: { dtype: "float32", shape: [R, S], data: new Float32Array(R * S).fill(HIDDEN) },
+    mask: { dtype: "float32", shape: [R, S], data: new Float32Array(R * S).fill(MASK_VALUE) },
     keys: empty(R, heads, S, headDim),
     values: empty(R, heads, S, headDim),
   };

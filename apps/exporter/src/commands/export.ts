@@ -1,10 +1,9 @@
 import type { CommandBody } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
 import { openOutputFolder } from "@tensorar/core/node";
+import type { GraphDrafts, GraphGuidance, GraphSampling } from "@tensorar/sampler/graph";
 import type { Settings } from "../declarations/export";
-import type { Drafts, Ramp } from "../draw-graph";
 import { exportFolders } from "../export";
-import type { WholeOptions } from "../generation-steps";
 import { eagerBackend } from "../runtimes";
 import { writeTriton } from "../triton";
 
@@ -24,12 +23,12 @@ export const command: CommandBody<Settings> = {
   },
 };
 
-const wholeOptions = (settings: Settings): WholeOptions => ({
+const wholeOptions = (settings: Settings): GraphSampling => ({
   ...{ topK: settings.topK, topP: settings.topP },
   ...{ guidance: rampOf(settings), drafts: draftsOf(settings) },
 });
 
-function rampOf({ guidance: kind, interval, power }: Settings): Ramp {
+function rampOf({ guidance: kind, interval, power }: Settings): GraphGuidance {
   if (kind === "constant") return { kind };
   if (kind === "interval") {
     if (interval === undefined)
@@ -40,7 +39,7 @@ function rampOf({ guidance: kind, interval, power }: Settings): Ramp {
   return { kind, power };
 }
 
-function draftsOf({ drafts: kind, draftTemperature: temperature }: Settings): Drafts {
+function draftsOf({ drafts: kind, draftTemperature: temperature }: Settings): GraphDrafts {
   if (kind === "raw" || kind === "renoise") return { kind, ...(temperature !== undefined && { temperature }) };
   if (temperature === undefined) return { kind };
   throw new TensorARError("--draft-temperature belongs to --drafts raw or renoise; leave it out");

@@ -1,10 +1,11 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { MASK_VALUE } from "../mask-value";
 
-// R rows · H key heads · Dh head width · S slots of the cache · L slots of this step
+// R batch · H key heads · Dh head width · S positions of the cache · L positions of this step
 
-/** A cache with its mask, or the rows of new slots. */
+/** A cache with its mask, or the keys and values of new positions. */
 export interface CacheTensors {
-  /** [R, S], or of the new slots [R, L]; none there where conditions are never padded */
+  /** [R, S], or of the new positions [R, L]; none there where conditions are never padded */
   readonly mask?: tf.Tensor | undefined;
   /** [R, H, S or L, Dh], one per layer */
   readonly keys: readonly tf.Tensor[];
@@ -12,15 +13,13 @@ export interface CacheTensors {
   readonly values: readonly tf.Tensor[];
 }
 
-const HIDDEN = -1e9;
-
 /**
- * The cache with new slots in it, so that a step can hand the cache to the next one without leaving the device. Slots that are
- * not filled hold 0 and are hidden; a slot past the last one is not stored. Sums with products by 0 and 1 are exact.
+ * The cache with new positions in it, so that a step can hand the cache to the next one without leaving the device. Positions
+ * that are not filled hold 0 and are masked; one past the last is not stored. Sums with products by 0 and 1 are exact.
  *
- * @param positions int32 [L]: slots of the new rows
+ * @param positions int32 [L]: where in the cache the new ones are
  */
-export function withNewSlots(
+export function updateCache(
   cache: CacheTensors & { readonly mask: tf.Tensor },
   rows: CacheTensors,
   positions: tf.Tensor,
@@ -29,7 +28,7 @@ export function withNewSlots(
   const places = tf.cast(tf.equal(tf.expandDims(positions, 1), tf.expandDims(slots, 0)), "float32"); // [L, S]
   const placed = tf.reshape(tf.transpose(places), [1, 1, ...places.shape.toReversed()]); // [1, 1, S, L]
   const added = (cached: tf.Tensor, fresh: tf.Tensor) => tf.add(cached, tf.matMul(placed, fresh));
-  const shown = tf.add(cache.mask, tf.mul(tf.sum(places, 0, true), -HIDDEN)); // [R, S]
+  const shown = tf.add(cache.mask, tf.mul(tf.sum(places, 0, true), -MASK_VALUE)); // [R, S]
   return {
     mask: rows.mask ? tf.add(shown, tf.matMul(rows.mask, places)) : shown,
     keys: cache.keys.map((keys, layer) => added(keys, rows.keys[layer]!)),

@@ -1,29 +1,31 @@
-import { type Condition, joinTokens, type TensorARModel } from "@tensorar/model";
+import { type Condition, joinTokens, type Params, type TensorARModel } from "@tensorar/model";
 import { PAD } from "@tensorar/noise";
-import type { PerFactor } from "@tensorar/sampler";
 import * as tf from "@tensorflow/tfjs-core";
-import { type Drafts, disturbed, draw, guided, type Ramp, scalesAt } from "./draw-graph";
-import { mapParts } from "./functions";
-import { draftNoise, generationUniforms } from "./philox-graph";
+import type { PerFactor } from "../generate";
+import { MASK_VALUE } from "../mask-value";
+import { type Unconditional, zipConditions } from "./conditioning";
+import { disturbDrafts, type GraphDrafts, sampleTensor } from "./drafts";
+import { type GraphGuidance, mixGuided, scalesAt } from "./guidance";
+import { draftNoise, generationUniforms } from "./random";
 
-// What the parts of `generation.onnx` compute.
+// The loop of `../generate` as tensors: its beginning, one step, and what is done every few steps.
 // B images · T tokens · k window · F sub-tokens of a token · V codes · H heads · Dh head width · D width
-// L slots of a step, C of the condition at first, then 1 · rows 2 B: with and without the condition
+// L positions of a step, C of the condition at first, then 1 · rows 2 B: with and without the condition
 
 /** How codes are drawn, fixed in the graph. Lists have one value for each sub-token of a code. */
-export interface WholeOptions {
+export interface GraphSampling {
   /** Keep the K most likely codes; 0 keeps all. */
   readonly topK: PerFactor<number>;
   /** Keep the most likely codes up to this probability; 1 keeps all. */
   readonly topP: PerFactor<number>;
   /** How guidance changes from step to step; default constant. */
-  readonly guidance?: Ramp;
+  readonly guidance?: GraphGuidance;
   /** What becomes of drafts before they are fed back; default raw. */
-  readonly drafts?: Drafts;
+  readonly drafts?: GraphDrafts;
 }
 
 /** Slots of the cache. */
-export interface Slots {
+export interface CachedSlots {
   /** [rows, slots], or [1, slots] where conditions are never padded */
   readonly mask: tf.Tensor;
   /** [rows, H, slots, Dh], one per layer */
@@ -32,7 +34,7 @@ export interface Slots {
 }
 
 /** Its slots are all of the cache, or the recent ones. */
-export interface State extends Slots {
+export interface State extends CachedSlots {
   readonly codes: tf.Tensor;
   /** [rows, L, D]: slots to run next */
   readonly x: tf.Tensor;
@@ -45,7 +47,7 @@ export interface State extends Slots {
 export interface BodyInputs extends Readonly<Record<"step" | "scale" | "temperature", tf.Tensor>> {
   readonly state: State;
   /** Slots before those of the state, where it holds but the recent ones. */
-  readonly held?: Slots;
+  readonly held?: CachedSlots;
   readonly fixed: {
     readonly uniforms: tf.Tensor;
     /** [B, T, k-1] each, where drafts are replaced */
@@ -55,7 +57,6 @@ export interface BodyInputs extends Readonly<Record<"step" | "scale" | "temperat
   };
 }
 
-const HIDDEN = -1e9;
 /** Two of [B, …] → [rows, …]: an image's two rows lie side by side. */
 const rowsOf = (first: tf.Tensor, second: tf.Tensor): tf.Tensor =>
   tf.reshape(tf.stack([first, second], 1), [-1, ...first.shape.slice(1)]);
@@ -71,19 +72,16 @@ export interface FirstInputs {
 /** The condition's slots, and an empty cache. */
 export function firstState(
   { backbone, windowSize, embedPrefix }: TensorARModel<Condition>,
-  params: Record<string, tf.Tensor>,
+  params: Params,
   loop: {
-    readonly unconditional: (condition: Condition) => Condition;
+    readonly unconditional: Unconditional;
     readonly rates: readonly number[] | undefined;
-    readonly settles: boolean;
+    readonly flushes: boolean;
   },
   { condition, seed, index }: FirstInputs,
-): { initial: State; empty?: Slots; fixed: BodyInputs["fixed"] } {
+): { initial: State; empty?: CachedSlots; fixed: BodyInputs["fixed"] } {
   const { layers, heads: H, headDim: Dh } = backbone.cache;
-  const none = loop.unconditional(condition);
-  const both = mapParts(condition, (part: tf.Tensor, name) =>
-    rowsOf(part, name === undefined ? (none as tf.Tensor) : (none as Record<string, tf.Tensor>)[name]!),
-  );
+  const both = zipConditions(condition, loop.unconditional(condition), rowsOf);
   const { x, positions, mask } = embedPrefix(params, both);
   const zero = tf.mul(tf.cast(seed, "float32"), 0); // [B]
   const zeros = (...shape: number[]) => tf.add(tf.reshape(zero, [-1, ...shape.map(() => 1)]), tf.zeros([1, ...shape]));
@@ -91,8 +89,8 @@ export function firstState(
   const perLayer = () => Array.from({ length: layers }, () => noRows(H, 1, Dh));
   const padded = backbone.conditionMask !== undefined;
   const { tokens, vocabSize, factors } = backbone;
-  const dummy = (): Slots => ({
-    mask: padded ? tf.add(noRows(1), HIDDEN) : tf.fill([1, 1], HIDDEN),
+  const dummy = (): CachedSlots => ({
+    mask: padded ? tf.add(noRows(1), MASK_VALUE) : tf.fill([1, 1], MASK_VALUE),
     ...{ keys: perLayer(), values: perLayer() },
   });
   return {
@@ -101,7 +99,7 @@ export function firstState(
       ...{ x, positions, ...(padded && { own: mask }) },
       ...dummy(),
     },
-    ...(loop.settles && { empty: dummy() }),
+    ...(loop.flushes && { empty: dummy() }),
     fixed: {
       uniforms: generationUniforms(seed, index, { tokens, windowSize, factors: factors?.sizes.length ?? 1 }),
       ...(loop.rates && { noise: draftNoise(seed, index, { tokens, windowSize, vocabSize }) }),
@@ -113,8 +111,8 @@ export function firstState(
 /** Runs the slots, draws the next token and its drafts, and embeds them. */
 export function nextState(
   model: TensorARModel<Condition>,
-  params: Record<string, tf.Tensor>,
-  options: WholeOptions,
+  params: Params,
+  options: GraphSampling,
   rates: readonly number[] | undefined,
   { state, held, fixed, ...inputs }: BodyInputs,
 ): State {
@@ -131,7 +129,9 @@ export function nextState(
   const drawn = drawTokens(model, params, options, outputs, { ...inputs, uniforms }); // [B, k]
   const { noise } = fixed;
   const fed =
-    rates && noise ? disturbed(drawn, { chances: ofStep(noise.chances), codes: ofStep(noise.codes) }, rates) : drawn;
+    rates && noise
+      ? disturbDrafts(drawn, { chances: ofStep(noise.chances), codes: ofStep(noise.codes) }, rates)
+      : drawn;
   const places = tf.add(tf.range(0, k, 1, "int32"), inputs.step); // [k]
   const inside = tf.cast(tf.less(places, tf.scalar(T, "int32")), "int32");
   const pad = tf.mul(tf.sub(tf.scalar(1, "int32"), inside), tf.scalar(PAD, "int32"));
@@ -152,7 +152,7 @@ export function nextState(
 }
 
 /** Recent slots join the others; the last remains, since no tensor is to be empty. */
-export function settled(ended: Slots, held: Slots): { held: Slots; begin: Slots } {
+export function flush(ended: CachedSlots, held: CachedSlots): { held: CachedSlots; begin: CachedSlots } {
   const axes = { mask: 1, keys: 2, values: 2 } as const;
   const part = (x: tf.Tensor, axis: number, start: number, size: number): tf.Tensor =>
     tf.slice(x, x.shape.map((_, i) => (i === axis ? start : 0)), x.shape.map((_, i) => (i === axis ? size : -1))); // biome-ignore format: one line
@@ -176,8 +176,8 @@ export function settled(ended: Slots, held: Slots): { held: Slots; begin: Slots 
 /** Codes of the next tensor, int32 [B, k]: sub-tokens one after the other, each with guidance and filters of its own. */
 function drawTokens(
   model: TensorARModel<Condition>,
-  params: Record<string, tf.Tensor>,
-  { topK, topP, guidance = { kind: "constant" }, drafts = { kind: "raw" } }: WholeOptions,
+  params: Params,
+  { topK, topP, guidance = { kind: "constant" }, drafts = { kind: "raw" } }: GraphSampling,
   outputs: ReturnType<TensorARModel["advance"]>,
   { step, scale, temperature, uniforms }: Readonly<Record<"step" | "scale" | "temperature" | "uniforms", tf.Tensor>>,
 ): tf.Tensor {
@@ -194,9 +194,13 @@ function drawTokens(
     const known = drawn.map((each) => twice(each)); // [rows, k]
     const logits = factor === 0 ? outputs.logits : model.nextFactor(params, { states: outputs.states!, known });
     const scales = own(scale, factor); // [B]
-    const mixed = guided(tf.reshape(logits, [-1, 2, k, V]), scales, scalesAt(guidance, scales, step, backbone.tokens));
+    const mixed = mixGuided(
+      tf.reshape(logits, [-1, 2, k, V]),
+      scales,
+      scalesAt(guidance, scales, step, backbone.tokens),
+    );
     const filter = { topK: nth(topK, factor), topP: nth(topP, factor) };
-    drawn.push(draw(mixed, uniformsOf[factor]!, own(temperature, factor), filter, drafts));
+    drawn.push(sampleTensor(mixed, uniformsOf[factor]!, own(temperature, factor), filter, drafts));
   }
   return factors ? joinTokens(drawn, sizes) : drawn[0]!;
 }

@@ -1,8 +1,8 @@
 import { streamAddress } from "@tensorar/noise";
-import { streamPurpose } from "@tensorar/sampler";
 import * as tf from "@tensorflow/tfjs-core";
+import { streamPurpose } from "../drafts";
 
-// The random numbers of `generate` of @tensorar/sampler as tensors: Philox4x32-10 (Salmon et al. 2011). A 32-bit word is kept as
+// The random numbers of `../generate` as tensors: Philox4x32-10 (Salmon et al. 2011). A 32-bit word is kept as
 // two halves of 16 bits, since int32 holds neither 32 unsigned bits nor products of them, and words that are treated alike are one
 // tensor: int32 [2 halves, 2 words, …], the low half first.
 

@@ -1,0 +1,5 @@
+export { type CacheTensors, updateCache } from "./device-cache";
+export type { GraphDrafts } from "./drafts";
+export type { GraphSampling } from "./generate";
+export type { GraphGuidance } from "./guidance";
+export { checkGraphSampling, type GenerationLoopOptions, generationLoop } from "./loop";

@@ -1,0 +1,116 @@
+import "@tensorflow/tfjs";
+import {
+  attachTensorAR,
+  type Condition,
+  initLlamaGen,
+  llamaGen,
+  llamaGenConfig,
+  type TensorARModel,
+} from "@tensorar/model";
+import { noiseRates } from "@tensorar/noise";
+import { composeLoop, openModel, serializeModel, type TensorData, trace } from "@tensorar/onnx";
+import * as tf from "@tensorflow/tfjs-core";
+import * as ort from "onnxruntime-node";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { classLabels, type DraftPolicy, type GenerateOptions, type Guidance, generate } from "../src";
+import { type GraphSampling, generationLoop } from "../src/graph";
+import { eagerDecoder } from "./eager-decoder";
+
+// Both forms of sampling draw the same codes: `generate` step by step, and its graph in one call. Whoever adds a draft policy or
+// a kind of guidance to one of them adds it to the other: the tables below name every kind.
+
+const windowSize = 4;
+const rates = [...noiseRates({ kind: "exponential" }, windowSize)];
+
+const DRAFTS: { readonly [K in DraftPolicy["kind"]]: readonly Extract<DraftPolicy, { kind: K }>[] } = {
+  raw: [{ kind: "raw" }, { kind: "raw", temperature: 0.6 }],
+  renoise: [{ kind: "renoise", rates, temperature: 1.3 }],
+  argmax: [{ kind: "argmax" }],
+  noise: [{ kind: "noise" }],
+};
+const GUIDANCE: { readonly [K in Guidance["kind"]]: Omit<Extract<Guidance, { kind: K }>, "scale"> } = {
+  constant: { kind: "constant" },
+  interval: { kind: "interval", interval: 3 },
+  "power-cosine": { kind: "power-cosine", power: 1.5 },
+};
+
+const config = llamaGenConfig("GPT-B", {
+  ...{ dim: 16, n_layer: 2, n_head: 2, multiple_of: 8, block_size: 9, vocab_size: 11, num_classes: 3 },
+});
+const model = attachTensorAR(llamaGen(config), { windowSize }) as unknown as TensorARModel<Condition>;
+const { nullCondition, tokens } = model.backbone;
+let params: Record<string, tf.Tensor>;
+beforeAll(async () => {
+  await tf.setBackend("cpu");
+  // Not all zero, as a fresh head would be.
+  const head = tf.randomNormal([config.vocab_size, config.dim], 0, 1, "float32", 5);
+  params = { ...initLlamaGen(config, 1), ...model.initModules(1), "output.weight": head };
+});
+afterAll(() => tf.dispose(params));
+
+const classes = [0, 2, 1];
+const seeds = [5, 5, 123456];
+const scales = [1, 2.5, 4]; // the first is not guided
+const TEMPERATURE = 0.9;
+
+async function inOneGraph(sampling: GraphSampling, flushes: boolean): Promise<number[]> {
+  const { specs, before, body, flush } = generationLoop(model, params, { ...sampling, noiseRates: rates, flushes });
+  const part = (fn: unknown, inputs: unknown) => trace(fn as never, inputs as never, { weights: params });
+  const copy = ({ final }: { final: { codes: tf.Tensor } }) => ({ codes: tf.add(final.codes, tf.scalar(0, "int32")) });
+  const graph = composeLoop("generation", {
+    before: part(before, specs.before),
+    body: part(body, specs.body),
+    after: part(copy, { final: { codes: specs.body.state.codes } }),
+    trips: tokens,
+    ...(flushes && { settle: { every: 2, part: part(flush, specs.flush) } }),
+  });
+  const run = await openModel(serializeModel(graph), { runtime: ort });
+  const int = (data: readonly number[]) =>
+    ({ dtype: "int32", shape: [data.length], data: Int32Array.from(data) }) as const;
+  const float = (data: readonly number[]) =>
+    ({ dtype: "float32", shape: [data.length], data: Float32Array.from(data) }) as const;
+  const outputs = await run({
+    ...{ condition: int(classes), seed: int(seeds), index: int(seeds.map(() => 0)) },
+    ...{ scale: float(scales), temperature: float(scales.map(() => TEMPERATURE)) },
+  });
+  await run.dispose();
+  return Array.from((outputs as { readonly codes: TensorData }).codes.data, Number);
+}
+
+async function stepByStep(options: Pick<GenerateOptions, "topK" | "topP" | "guidance" | "drafts">): Promise<number[]> {
+  const decoder = eagerDecoder(model, params, classLabels(nullCondition));
+  const loop = generate(decoder, { ...options, conditions: classes, seed: seeds, scales, temperature: TEMPERATURE });
+  let event = await loop.next();
+  while (!event.done) event = await loop.next();
+  return [...event.value.codes];
+}
+
+/** Every policy, kind and filter at least once; which of them meet does not matter, and every graph takes a while. */
+const policies: readonly DraftPolicy[] = Object.values(DRAFTS).flat();
+const ramps = Object.values(GUIDANCE);
+const filters = [
+  { topK: 0, topP: 1 },
+  { topK: 4, topP: 1 },
+  { topK: 0, topP: 0.7 },
+  { topK: 7, topP: 0.9 },
+];
+const cases = policies.map((drafts, i) => ({
+  ...filters[i % filters.length]!,
+  ...{ drafts, guidance: ramps[i % ramps.length]!, flushes: i === 0 },
+}));
+
+test.each(cases)("the graph draws the codes of generate: %j", async ({ flushes, ...sampling }) => {
+  const { guidance } = sampling;
+  const expected = await stepByStep({ ...sampling, guidance: { ...guidance, scale: 1 } });
+  expect(new Set(expected).size).toBeGreaterThan(3);
+  expect(await inOneGraph(sampling, flushes)).toEqual(expected);
+});
+
+test("the cases hold every kind of guidance and every filter", () => {
+  expect(cases.length).toBeGreaterThanOrEqual(Math.max(ramps.length, filters.length));
+});
+
+test("what a graph draws with must fit the model's sub-tokens", () => {
+  const options = { topK: [1, 2], topP: 1, noiseRates: rates, flushes: false };
+  expect(() => generationLoop(model, params, options)).toThrow("2 values of topK for 1 sub-tokens; give one");
+});
