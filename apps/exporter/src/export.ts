@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { TensorARError } from "@tensorar/core";
 import { openOutputFolder, writeFileAtomic } from "@tensorar/core/node";
 import type { ExportManifest, Target } from "@tensorar/manifest";
@@ -26,6 +27,8 @@ export interface ExportOptions {
   readonly whole?: GraphSampling;
   /** Whether an export that is there is replaced; default: no, it is an error. */
   readonly overwrite?: boolean;
+  /** Stops it between two graphs, and between two tensors that are written. */
+  readonly signal?: AbortSignal;
 }
 
 /** Graphs, their weights, the manifest, and what verify and bench may have written beside. */
@@ -36,13 +39,14 @@ const ENTRIES = [/^[\w-]+\.onnx(\.data(_\d+)?)?$/, "config.json", "verification.
  * tokens have sub-tokens. The folder appears when all are complete. `weights` is the number format of the decoder's matrices;
  * TensorAR's own modules, a few percent of them, and all that is no matrix product stay in float32.
  *
- * @throws TensorARError when the two do not belong together, `out` exists, or the system refuses
+ * @throws TensorARError when the two do not belong together, `out` exists, or the system refuses; the reason of `signal` when it
+ *   aborts, and then nothing is left
  */
 export async function exportFolders(
   modelDir: string,
   tokenizerDir: string,
   out: string,
-  { weights = "float32", target, whole, overwrite = false }: ExportOptions = {},
+  { weights = "float32", target, whole, overwrite = false, signal }: ExportOptions = {},
 ): Promise<ExportManifest> {
   refuseRuntimeOnly(weights, target);
   const form = graphForm(weights, target);
@@ -50,7 +54,7 @@ export async function exportFolders(
   if (whole) checkGraphSampling(whole, sizes.factors?.length ?? 1);
   const output = await openOutputFolder(out, { overwrite, entries: ENTRIES });
   const graphs: Record<string, OnnxModel | ComposedModel> = {
-    ...tracedModel(model, sizes, form, target === "webgpu"),
+    ...(await tracedModel(model, sizes, form, target === "webgpu", signal)),
     [IMAGE_DECODER]: tracedImageDecoder(tokenizer, sizes, form),
     ...(whole && { [GENERATION]: wholeGeneration(model, tokenizer, sizes, whole, form) }),
   };
@@ -70,8 +74,8 @@ export async function exportFolders(
   };
   await output.write(async (temporary) => {
     const { [IMAGE_DECODER]: images, ...ofModel } = graphs;
-    if (!whole) await writing(join(out, IMAGE_DECODER), saveModel(images!, join(temporary, IMAGE_DECODER)));
-    await writing(join(out, DECODER), saveTogether(whole ? graphs : ofModel, temporary));
+    if (!whole) await writing(join(out, IMAGE_DECODER), saveModel(images!, join(temporary, IMAGE_DECODER), { signal }));
+    await writing(join(out, DECODER), saveTogether(whole ? graphs : ofModel, temporary, signal));
     await writeFileAtomic(join(temporary, "config.json"), `${JSON.stringify(manifest, null, 2)}\n`);
   });
   return manifest;
@@ -88,17 +92,24 @@ function refuseRuntimeOnly(weights: ExportManifest["weights"], target: Target | 
 
 type Form = ReturnType<typeof graphForm>;
 
-/** The graphs of a model, by file. */
-function tracedModel(
+/** The graphs of a model, by file. Tracing one holds the event loop, so a stop is seen between two. */
+async function tracedModel(
   model: ModelFolder,
   sizes: SourceSizes,
   form: Form,
   resident: boolean,
-): Record<string, OnnxModel | ComposedModel> {
+  signal: AbortSignal | undefined,
+): Promise<Record<string, OnnxModel | ComposedModel>> {
   const { functions, weights } = modelFunctions(model, sizes);
   const wanted = Object.entries(functions).filter(([file]) => resident || file !== RESIDENT);
   try {
-    return Object.fromEntries(wanted.map(([file, { graph }]) => [file, graph(form)]));
+    const graphs: Record<string, OnnxModel | ComposedModel> = {};
+    for (const [file, { graph }] of wanted) {
+      graphs[file] = graph(form);
+      await setImmediate();
+      signal?.throwIfAborted();
+    }
+    return graphs;
   } finally {
     tf.dispose(weights);
   }
@@ -119,11 +130,15 @@ function tracedImageDecoder(
 }
 
 /** A single graph holds its weights; several share theirs. */
-async function saveTogether(graphs: Readonly<Record<string, OnnxModel | ComposedModel>>, dir: string): Promise<void> {
+async function saveTogether(
+  graphs: Readonly<Record<string, OnnxModel | ComposedModel>>,
+  dir: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const paths = Object.fromEntries(Object.entries(graphs).map(([file, graph]) => [join(dir, file), graph]));
   const only = Object.keys(graphs).length === 1 ? graphs[DECODER] : undefined;
-  if (only) await saveModel(only, join(dir, DECODER));
-  else await saveModels(paths, join(dir, `${DECODER}.data`));
+  if (only) await saveModel(only, join(dir, DECODER), { signal });
+  else await saveModels(paths, join(dir, `${DECODER}.data`), { signal });
 }
 
 const portsOf = ({ inputs, outputs }: OnnxModel | ComposedModel): ExportManifest["files"][typeof DECODER] => {

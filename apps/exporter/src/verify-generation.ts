@@ -27,7 +27,7 @@ export async function generateBothWays(
   folder: ModelFolder,
   runtime: NodeRuntime,
   sessions: Readonly<Record<string, SessionSettings>>,
-  { batch, seed }: { readonly batch: number; readonly seed: number },
+  { batch, seed, signal }: { readonly batch: number; readonly seed: number; readonly signal?: AbortSignal | undefined },
 ): Promise<{ readonly whole: GeneratedImages; readonly stepwise: GeneratedImages }> {
   const { topK, topP, guidance = { kind: "constant" }, drafts = { kind: "raw" } } = manifest.generation!;
   const policy: DraftPolicy = drafts.kind === "renoise" ? { ...drafts, rates: manifest.noiseRates } : drafts;
@@ -43,6 +43,7 @@ export async function generateBothWays(
     data: Float32Array.from(values.flatMap((value) => Array.from({ length: factors }, () => value))),
   });
   const run = async (file: string, inputs: Parameters<Awaited<ReturnType<typeof openGraph>>["run"]>[0]) => {
+    signal?.throwIfAborted();
     const graph = await openGraph(dir, file, runtime, sessions);
     try {
       return (await graph.run(inputs)) as unknown as GeneratedImages;
@@ -60,7 +61,7 @@ export async function generateBothWays(
   try {
     const loop = generate(decoder, {
       ...{ conditions, seed: seeds, scales, guidance: { ...guidance, scale: 1 } },
-      ...{ temperature: TEMPERATURE, topK, topP, drafts: policy },
+      ...{ temperature: TEMPERATURE, topK, topP, drafts: policy, signal },
     });
     let event = await loop.next();
     while (!event.done) event = await loop.next();

@@ -41,13 +41,16 @@ export interface VerifyOptions {
   /** Folders of the eager model; default: where the manifest says. */
   readonly model?: string;
   readonly tokenizer?: string;
+  /** Stops it between two runs of a graph. */
+  readonly signal?: AbortSignal;
 }
 
 /**
  * Runs both graphs of an export and the eager model, on the current tfjs backend, on the same fresh random inputs: several
  * batch sizes, and the decoder at the first, middle and last slot.
  *
- * @throws TensorARError when the export or its sources can't be read, or do not belong together
+ * @throws TensorARError when the export or its sources can't be read, or do not belong together; the reason of `signal` when it
+ *   aborts
  */
 export async function verifyExport(dir: string, runtime: NodeRuntime, options: VerifyOptions): Promise<Comparison[]> {
   const manifest = await readManifest(dir);
@@ -57,7 +60,7 @@ export async function verifyExport(dir: string, runtime: NodeRuntime, options: V
     options.tokenizer ?? sourceDir(dir, "tokenizer", manifest.tokenizer),
   );
   expectSameSizes(dir, manifest, modelDir, sizes);
-  const { seed, batches = [1, 3] } = options;
+  const { seed, batches = [1, 3], signal } = options;
   const sessions = await availableSessions(runtime, manifest, options.provider);
   const { functions, weights } = modelFunctions(model, sizes);
   const images = imageDecoder(tokenizer, sizes.grid);
@@ -68,12 +71,16 @@ export async function verifyExport(dir: string, runtime: NodeRuntime, options: V
     for (const [file, fn] of Object.entries(all)) {
       if (!(file in manifest.files)) continue;
       const rounded = file !== IMAGE_DECODER && manifest.weights !== "float32";
-      comparisons.push(...(await compareAll(dir, file, runtime, sessions, fn, rounded, batches, inputsOf[file]!)));
+      const inputs = inputsOf[file]!;
+      comparisons.push(...(await compareAll(dir, file, runtime, sessions, fn, rounded, batches, inputs, signal)));
     }
     if (manifest.files[GENERATION]) {
       for (const batch of batches)
         comparisons.push(
-          ...compareGenerated(batch, await generateBothWays(dir, manifest, model, runtime, sessions, { batch, seed })),
+          ...compareGenerated(
+            batch,
+            await generateBothWays(dir, manifest, model, runtime, sessions, { batch, seed, signal }),
+          ),
         );
     }
     return comparisons;
@@ -128,13 +135,17 @@ async function compareAll<Inputs extends Named<TensorSpec>>(
   rounded: boolean,
   batches: readonly number[],
   inputsOf: (batch: number) => readonly Named<TensorData>[],
+  signal: AbortSignal | undefined,
 ): Promise<Comparison[]> {
   const graph = await openGraph(dir, file, runtime, sessions);
   try {
     const comparisons: Comparison[] = [];
     for (const batch of batches) {
       const gaps = new Map<string, Gap>();
-      for (const inputs of inputsOf(batch)) addGaps(gaps, file, runEagerly(fn, inputs), await graph.run(inputs));
+      for (const inputs of inputsOf(batch)) {
+        signal?.throwIfAborted();
+        addGaps(gaps, file, runEagerly(fn, inputs), await graph.run(inputs));
+      }
       for (const [output, gap] of gaps) {
         const { largestDifference, largestValue, predictions, agreeing } = gap;
         const withinTolerance = rounded ? Number.isFinite(largestDifference) : isWithinTolerance(gap);

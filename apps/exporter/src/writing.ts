@@ -7,7 +7,7 @@ export const writing = async (path: string, work: Promise<unknown>): Promise<voi
   } catch (error) {
     const cause = error instanceof TensorARError && error.code === "io" ? error.cause : error;
     const { code, message } = cause as NodeJS.ErrnoException;
-    if (cause instanceof TensorARError || code === undefined) throw error;
+    if (cause instanceof TensorARError || typeof code !== "string") throw error; // a DOMException has a number
     const remedy = code === "ENOSPC" ? "the disk is full; free space, or use another disk" : "choose another folder";
     throw new TensorARError(`cannot write "${path}": ${message}; ${remedy}`, { cause, code: "io" });
   }

@@ -290,7 +290,7 @@ test("Ctrl-C ends with what is done written down", async () => {
   const args = ["geneval", "--images", folder, "--detector", detector, "--colors", colors, "--out", out];
   const stopped = await runCli(args, { when: /geneval: 1\/320/, signal: "SIGINT" });
   expect(stopped.status, stopped.output).toBe(130);
-  expect(stopped.output).toMatch(/stopped after \d+ of 320 images; continue with --resume/);
+  expect(stopped.output).toMatch(/\d+ of 320 images are scored; --resume continues\nstopped\n$/);
   const done = (await readFile(join(out, "images.jsonl"), "utf8")).trimEnd().split("\n").length;
   expect(done).toBeGreaterThan(0);
   const { results } = await run("interrupted", "--resume", ...args.slice(1, -2));

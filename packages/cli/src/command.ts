@@ -2,7 +2,7 @@ import type { z } from "zod";
 
 /** What a command does, apart from its declaration: it is loaded when it runs, so that help appears at once. */
 export interface CommandBody<Settings> {
-  /** Throws the signal's reason, or an error whose message begins with "stopped", when it is stopped. */
+  /** Throws the signal's reason when it is stopped; what else a user should know of that, it prints before. */
   run(settings: Settings, signal: AbortSignal): Promise<void>;
 }
 

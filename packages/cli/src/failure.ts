@@ -16,8 +16,7 @@ export function describeFailure(
   stopped?: number,
 ): Failure {
   const message = error instanceof Error ? error.message : String(error);
-  if (stopped !== undefined && (isAbort(error) || /^stopped\b/.test(message)))
-    return { text: /^stopped\b/.test(message) ? message : "stopped", exitCode: stopped };
+  if (stopped !== undefined && isAbort(error)) return { text: "stopped", exitCode: stopped };
   if (error instanceof TensorARError || isAbort(error) || isSystemError(error))
     return { text: `error: ${message.replaceAll("\n", "\n       ")}`, exitCode: 1 };
   const stack = error instanceof Error ? error.stack : undefined;

@@ -11,6 +11,8 @@ export interface SaveOptions {
   readonly externalDataThreshold?: number;
   /** Largest file of weights, in bytes, where no single tensor is larger; the next ones are `PATH.data_1`, …. Default: 1.9 GB. */
   readonly shardBytes?: number;
+  /** Stops the writing between two tensors, which then throws the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Browsers can't allocate more at once; protobuf itself ends at 2 GiB. */
@@ -23,7 +25,7 @@ const ALIGNMENT = 4096;
  * Writes an `.onnx` file, and `PATH.data` with the weights when they are too large for one file. Each file is
  * written under a temporary name beside it and renamed, so that a crash leaves the old one or the new.
  *
- * @throws TensorARError (`io`) when a file can't be written; it is then as it was
+ * @throws TensorARError (`io`) when a file can't be written, and the reason of `signal` when it aborts; the file is then as it was
  */
 export async function saveModel(
   model: OnnxModel | ComposedModel,
@@ -36,7 +38,7 @@ export async function saveModel(
   const chunks = weights > largest ? undefined : encodeModel(written);
   if (chunks === undefined || totalLength(chunks) > largest)
     await saveWithWeights({ [path]: written }, `${path}.data`, options);
-  else await replaceFile(path, (put) => putAll(put, chunks));
+  else await replaceFile(path, (put) => putAll(put, chunks, options.signal));
 }
 
 /**
@@ -44,12 +46,12 @@ export async function saveModel(
  * `dataPath` and, past `shardBytes`, `dataPath_1`, ….
  *
  * @param models by path
- * @throws TensorARError (`io`) when a file can't be written
+ * @throws TensorARError (`io`) when a file can't be written, and the reason of `signal` when it aborts
  */
 export async function saveModels(
   models: Readonly<Record<string, OnnxModel | ComposedModel>>,
   dataPath: string,
-  options: Pick<SaveOptions, "shardBytes"> = {},
+  options: Pick<SaveOptions, "shardBytes" | "signal"> = {},
 ): Promise<void> {
   const written = Object.entries(models).map(([path, model]) => [path, writeGraph(model)] as const);
   await saveWithWeights(Object.fromEntries(written), dataPath, options);
@@ -59,7 +61,7 @@ export async function saveModels(
 async function saveWithWeights(
   graphs: Readonly<Record<string, WrittenGraph>>,
   dataPath: string,
-  { shardBytes = LARGEST_FILE }: Pick<SaveOptions, "shardBytes">,
+  { shardBytes = LARGEST_FILE, signal }: Pick<SaveOptions, "shardBytes" | "signal">,
 ): Promise<void> {
   const several = Object.keys(graphs).length > 1;
   const plan = new Map<Initializer, Place>();
@@ -78,7 +80,10 @@ async function saveWithWeights(
   const pathOf = (shard: number): string => (shard === 0 ? dataPath : `${dataPath}_${shard}`);
   for (const [number, { parts }] of shards.entries()) {
     await replaceFile(pathOf(number), async (put) => {
-      for (const { bytes, offset } of parts) await put(bytes, offset);
+      for (const { bytes, offset } of parts) {
+        signal?.throwIfAborted();
+        await put(bytes, offset);
+      }
     });
   }
   for (const [path, { proto, initializers }] of Object.entries(graphs)) {
@@ -89,7 +94,7 @@ async function saveWithWeights(
       const tensor = external(initializer.tensor, { location: basename(pathOf(shard)), offset, length });
       return { tensor, ...(initializer.owner && { owner: initializer.owner }) };
     });
-    await replaceFile(path, (put) => putAll(put, encodeModel({ proto, initializers: moved })));
+    await replaceFile(path, (put) => putAll(put, encodeModel({ proto, initializers: moved }), signal));
   }
 }
 
@@ -120,8 +125,11 @@ function append(shards: Shard[], bytes: Uint8Array, shardBytes: number): Place {
 
 const digest = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("base64");
 
-async function putAll(put: PutBytes, chunks: readonly Uint8Array[]): Promise<void> {
-  for (const chunk of chunks) await put(chunk);
+async function putAll(put: PutBytes, chunks: readonly Uint8Array[], signal: AbortSignal | undefined): Promise<void> {
+  for (const chunk of chunks) {
+    signal?.throwIfAborted();
+    await put(chunk);
+  }
 }
 
 function external(tensor: TensorProto, place: Readonly<Record<string, string | number>>): TensorProto {

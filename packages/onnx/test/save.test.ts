@@ -110,6 +110,17 @@ describe("external data", () => {
     await session.release();
   });
 
+  test("a stop leaves what was there, and nothing else", async () => {
+    await saveModel(model(), path);
+    const before = await readFile(path);
+    const reason = new DOMException("stopped", "AbortError");
+    const signal = AbortSignal.abort(reason);
+    await expect(saveModel(model(), path, { signal })).rejects.toBe(reason);
+    await expect(saveModel(model(), path, { signal, externalDataThreshold: 1000 })).rejects.toBe(reason);
+    expect((await readFile(path)).equals(before)).toBe(true);
+    expect(await readdir(folder)).toEqual(["network.onnx"]);
+  });
+
   test("several graphs share equal weights", async () => {
     const other = trace(({ x }: { x: tf.Tensor }) => ({ hidden: tf.matMul(x, weights.in) }), INPUTS, { weights });
     await saveModels({ [path]: model(), [join(folder, "other.onnx")]: other }, join(folder, "weights.data"));

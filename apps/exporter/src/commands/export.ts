@@ -8,9 +8,15 @@ import { eagerBackend } from "../runtimes";
 import { writeTriton } from "../triton";
 
 export const command: CommandBody<Settings> = {
-  async run(settings) {
+  async run(settings, signal) {
     const { model, tokenizer, out, overwrite, weights, target, triton, whole } = settings;
-    const options = { weights, overwrite, ...(target && { target }), ...(whole && { whole: wholeOptions(settings) }) };
+    const options = {
+      weights,
+      overwrite,
+      signal,
+      ...(target && { target }),
+      ...(whole && { whole: wholeOptions(settings) }),
+    };
     if (triton !== undefined) await openOutputFolder(triton, { overwrite: false, entries: [] }); // found before the work
     await eagerBackend();
     const { files } = await exportFolders(model, tokenizer, out, options);

@@ -9,11 +9,12 @@ import { verifyExport } from "../verify";
 import { saveJson } from "./save-json";
 
 export const command: CommandBody<Settings> = {
-  async run({ dir, seed = Date.now() % MOST, batch: batches, provider, model, tokenizer, json, overwrite }) {
+  async run({ dir, seed = Date.now() % MOST, batch: batches, json, overwrite, ...given }, signal) {
+    const { provider, model, tokenizer } = given;
     if (json !== undefined) await checkOutputFile(json, { overwrite });
     await eagerBackend();
     const sources = { ...(provider && { provider }), ...(model && { model }), ...(tokenizer && { tokenizer }) };
-    const comparisons = await verifyExport(dir, loadRuntime([import.meta.url]), { ...sources, seed, batches });
+    const comparisons = await verifyExport(dir, loadRuntime([import.meta.url]), { ...sources, seed, batches, signal });
     const rows = comparisons.map(({ file, output, batch, largestDifference, largestValue, agreement, ...verdict }) => [
       `${file} ${output}`,
       String(batch),

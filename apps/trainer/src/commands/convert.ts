@@ -19,7 +19,7 @@ const TOKENIZER_ENTRIES = ["model.safetensors", "config.json"];
 const ENTRIES = [...TOKENIZER_ENTRIES, "tokenizer", ...TOKENIZER_FILES];
 
 export const command: CommandBody<Settings> = {
-  async run(settings) {
+  async run(settings, signal) {
     const { out, overwrite } = settings;
     if (settings.checkpoint === undefined && settings.tokenizer === undefined)
       throw new TensorARError("nothing to convert; give a checkpoint, --tokenizer, or both");
@@ -34,18 +34,18 @@ export const command: CommandBody<Settings> = {
     const writeModel = checkpoint && (await planModel(family, checkpoint, imageSize, settings));
     const writeTokenizer = tokenizer && (await planTokenizer(family, tokenizer, imageSize, settings));
     await output.write(async (folder) => {
-      if (writeModel) await writeModel(folder);
+      if (writeModel) await writeModel(folder, signal);
       if (!writeTokenizer) return;
       const dir = writeModel ? join(folder, "tokenizer") : folder;
       if (writeModel) await mkdir(dir);
-      await writeTokenizer(dir);
+      await writeTokenizer(dir, signal);
     });
     console.log(`written to ${output.path}`);
   },
 };
 
 /** Writes the files of what was checked into a folder. */
-type Write = (folder: string) => Promise<void>;
+type Write = (folder: string, signal: AbortSignal) => Promise<void>;
 
 /** The weights are the same at every size, so only the file's name can tell. */
 function imageSizeOf(family: Family, { imageSize, checkpoint, tokenizer }: Settings): number {
@@ -69,9 +69,9 @@ async function planModel(family: Family, source: string, imageSize: number, sett
   const what = `${model} of ${from}`;
   const conversion = await check(source, backbone.shapes, what, family.usual.model, family, settings);
   const side = Math.sqrt(backbone.tokens);
-  return async (folder) => {
+  return async (folder, signal) => {
     if (takesPrompts(backbone)) await copyPromptTokenizer(source, folder);
-    await conversion.write(join(folder, "model.safetensors"));
+    await conversion.write(join(folder, "model.safetensors"), signal);
     await writeJson(join(folder, "config.json"), {
       kind: from,
       backbone: config,
@@ -95,8 +95,8 @@ async function planTokenizer(family: Family, source: string, imageSize: number, 
   gridOf(imageSize);
   const what = `${tokenizerModel} of ${from}`;
   const conversion = await check(source, shapes, what, family.usual.tokenizer, family, settings);
-  return async (folder) => {
-    await conversion.write(join(folder, "model.safetensors"));
+  return async (folder, signal) => {
+    await conversion.write(join(folder, "model.safetensors"), signal);
     const training = { convertedFrom: basename(source), weights: conversion.weights };
     await writeJson(join(folder, "config.json"), { ...spec, imageSize, training });
   };

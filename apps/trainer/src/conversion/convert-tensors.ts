@@ -26,8 +26,11 @@ export interface CheckedConversion {
   readonly notes: readonly string[];
   /** What the names of the weights began with there. */
   readonly weights: string;
-  /** Writes the tensors as safetensors, piece by piece: memory does not grow with the file. */
-  write(target: string): Promise<void>;
+  /**
+   * Writes the tensors as safetensors, piece by piece: memory does not grow with the file.
+   * @throws the reason of `signal` when it aborts
+   */
+  write(target: string, signal: AbortSignal): Promise<void>;
 }
 
 /**
@@ -49,7 +52,7 @@ export async function checkConversion(conversion: Conversion): Promise<CheckedCo
         ...(note === undefined ? [] : [note]),
         ...(left.length > 0 ? [`${source}: left out, as no weights: ${left.join(", ")}`] : []),
       ],
-      async write(target) {
+      async write(target, signal) {
         let progress: ReturnType<typeof startProgress> | undefined;
         let shown = 0;
         await convertToSafetensors(source, target, {
@@ -59,6 +62,7 @@ export async function checkConversion(conversion: Conversion): Promise<CheckedCo
           keep: (name) => wantedName.has(name),
           rename: (name) => wantedName.get(name)!,
           onProgress: ({ bytesWritten, bytesTotal }) => {
+            signal.throwIfAborted();
             progress ??= startProgress(`convert ${what}`, Math.ceil(bytesTotal / MEGABYTE), "MB");
             const megabytes = Math.ceil(bytesWritten / MEGABYTE);
             if (megabytes > shown) progress.update(megabytes);

@@ -18,7 +18,7 @@ export interface GenEvalNetworks {
  * Scores every image that is not done, and writes each result down at once.
  * @param onBad what to do with an image that can't be read: throw the error, or count the image
  * @returns results of all images that can be read, in their order
- * @throws TensorARError when `signal` stops it, and for results that belong to other prompts
+ * @throws TensorARError for results that belong to other prompts, and the reason of `signal` when it aborts
  */
 export async function scoreImages(
   images: readonly PromptedImage[],
@@ -35,8 +35,8 @@ export async function scoreImages(
   let correct = 0;
   try {
     for (const image of images) {
-      if (signal.aborted)
-        throw new TensorARError(`stopped after ${results.length} of ${images.length} images; continue with --resume`);
+      if (signal.aborted) console.error(`${results.length} of ${images.length} images are scored; --resume continues`);
+      signal.throwIfAborted();
       const pixels = known.has(image.name) ? undefined : await image.load().catch((error) => onBad(image, error));
       const result = pixels
         ? await within(image.name, () => scoreImage(image, pixels, networks))
