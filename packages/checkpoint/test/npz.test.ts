@@ -95,6 +95,14 @@ describe("openNpz", () => {
     await file.close();
   });
 
+  test("reads an array whose rows are empty as a whole, and not by rows, which nothing would end", async () => {
+    const header = "{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000, 0), }";
+    const file = await openNpz(await save("no-rows.npz", archive(header, new Uint8Array(0))));
+    expect((await file.read("x")).shape).toEqual([1e12, 0]);
+    await expect(file.rows("x", 1).next()).rejects.toThrow(/"x": \[1000000000000,0\] has rows without elements/);
+    await file.close();
+  });
+
   test.each([
     ["objects", "{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", /Python objects, which are never read/],
     ["records", "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }", /elements of type/],

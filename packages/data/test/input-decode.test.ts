@@ -1,3 +1,4 @@
+import { crc32 } from "node:zlib";
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
 import { decodeImage, floatBytes } from "../src/files/decode-image";
@@ -103,6 +104,15 @@ describe("what is no image, or too much of one", () => {
       ...{ code: "limit", message: expect.stringContaining("2000 × 1000 pixels are more than --max-pixels 1999999") },
     });
     expect((await decode(bomb, { maxPixels: 2_000_000 })).width).toBe(2000);
+  });
+
+  test("a side that no image has is refused, however few pixels the other leaves", async () => {
+    const png = await plainPng([1, 2, 3], 1);
+    png.writeUInt32BE(65_536, png.indexOf("IHDR") + 4);
+    png.writeUInt32BE(crc32(png.subarray(12, 29)), 29);
+    await expect(decode(png)).rejects.toMatchObject({
+      ...{ code: "limit", message: expect.stringContaining("65536 × 1 pixels; at most 65535 a side are read") },
+    });
   });
 });
 

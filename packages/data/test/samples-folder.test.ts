@@ -62,6 +62,20 @@ test("samples that leave a gap are refused by the writer", async () => {
   await expect(writer.add(11, sliceOf(DESCRIPTION, ROWS, 11, 10))).rejects.toThrow(/samples 10 … 10 of .* left out/);
 });
 
+test("a count far beyond the shards is refused before anything is made for it", async () => {
+  const dir = await writeShards("endless");
+  await rm(join(dir, "checksums.txt"), { force: true });
+  const manifest = JSON.parse(await readFile(join(dir, "manifest.json"), "utf8"));
+  await writeFile(join(dir, "manifest.json"), JSON.stringify({ ...manifest, count: 2 ** 52 }));
+  await expect(openSamples(dir)).rejects.toThrow(/only 128 of 4503599627370496 samples are there/);
+  await expect(openSamples(await writeOneFile("endless file", { count: 2 ** 52 }))).rejects.toThrow(
+    /images is uint8 \[70,2,2,3\], where/,
+  );
+  const sha256 = { "00000.safetensors": "", "1.safetensors": "" };
+  await writeFile(join(dir, "manifest.json"), JSON.stringify({ ...manifest, shards: { size: 64, sha256 } }));
+  await expect(openSamples(dir)).rejects.toThrow(/"1\.safetensors" is no shard of 70 images, 64 a shard/);
+});
+
 test("a manifest that its tensors disagree with", async () => {
   const refused = async (name: string, manifest: object, tensors?: TensorRecord) =>
     expect(openSamples(await writeOneFile(name, manifest, tensors))).rejects;

@@ -1,4 +1,4 @@
-import { TensorARError } from "@tensorar/core";
+import { quote, TensorARError } from "@tensorar/core";
 import { expectBelow, MOST_LAYERS, MOST_TOKENS } from "./limits";
 import type { ParameterShapes } from "./parameters";
 
@@ -70,15 +70,15 @@ export function checkJanusConfig(config: JanusConfig): void {
     ...{ codebook_size, codebook_embed_dim, grid, image_token_embed, aligner_depth },
   };
   for (const [key, value] of Object.entries(counts)) {
-    if (!Number.isInteger(value) || value < 1) refuse(`${key} = ${value}; use a positive integer`);
+    if (!Number.isInteger(value) || value < 1) refuse(`${key} = ${quote(value)}; use a positive integer`);
   }
   expectBelow("janus", { num_hidden_layers, aligner_depth }, MOST_LAYERS);
   expectBelow("janus", { grid }, Math.sqrt(MOST_TOKENS));
   for (const [key, value] of Object.entries({ rms_norm_eps, rope_theta })) {
-    if (!(value > 0 && Number.isFinite(value))) refuse(`${key} = ${value}; use a positive number`);
+    if (!(value > 0 && Number.isFinite(value))) refuse(`${key} = ${quote(value)}; use a positive number`);
   }
   if (!(Number.isInteger(pad_id) && pad_id >= 0 && pad_id < vocab_size))
-    refuse(`pad_id ${pad_id} is no token; use 0 … ${vocab_size - 1}`);
+    refuse(`pad_id ${quote(pad_id)} is no token; use 0 … ${vocab_size - 1}`);
   if (hidden_size % (2 * num_attention_heads) !== 0)
     refuse(`hidden_size ${hidden_size} does not make ${num_attention_heads} heads of even width; change one of them`);
   if (num_attention_heads % num_key_value_heads !== 0)

@@ -1,4 +1,4 @@
-import { TensorARError } from "@tensorar/core";
+import { quote, TensorARError } from "@tensorar/core";
 
 /** Far beyond any model that there is; a config with more is damaged or hostile, and would be looped over for hours. */
 export const MOST_LAYERS = 1024;
@@ -12,5 +12,5 @@ export const MOST_TOKENS = 2 ** 16;
 export function expectBelow(where: string, counts: Readonly<Record<string, number>>, most: number): void {
   for (const [key, value] of Object.entries(counts))
     if (value > most)
-      throw new TensorARError(`${where}: ${key} = ${value}; at most ${most} is supported`, { code: "limit" });
+      throw new TensorARError(`${where}: ${key} = ${quote(value)}; at most ${most} is supported`, { code: "limit" });
 }

@@ -1,4 +1,4 @@
-import { TensorARError } from "@tensorar/core";
+import { quote, TensorARError } from "@tensorar/core";
 import { expectBelow, MOST_LAYERS, MOST_TOKENS } from "./limits";
 import { initialise, type ParameterShapes, type Params } from "./parameters";
 
@@ -91,9 +91,9 @@ export function llamaGenSizes(config: LlamaGenConfig): LlamaGenSizes {
     throw new TensorARError(`llamaGen: ${what}`);
   };
   if (config.model_type !== "c2i" && config.model_type !== "t2i")
-    refuse(`model_type ${JSON.stringify(config.model_type)} is unknown; use "c2i" or "t2i"`);
+    refuse(`model_type ${quote(config.model_type)} is unknown; use "c2i" or "t2i"`);
   if (config.model_type === "c2i" && cls_token_num !== 1)
-    refuse(`cls_token_num ${cls_token_num} does not fit model_type "c2i"; use 1`);
+    refuse(`cls_token_num ${quote(cls_token_num)} does not fit model_type "c2i"; use 1`);
   const { dim: D, n_layer, vocab_size, num_classes, caption_dim = CAPTION_WIDTH } = config;
   const counts = {
     dim: D,
@@ -107,7 +107,7 @@ export function llamaGenSizes(config: LlamaGenConfig): LlamaGenSizes {
     caption_dim,
   };
   for (const [key, value] of Object.entries(counts)) {
-    if (!Number.isInteger(value) || value < 1) refuse(`${key} = ${value}; use a positive integer`);
+    if (!Number.isInteger(value) || value < 1) refuse(`${key} = ${quote(value)}; use a positive integer`);
   }
   expectBelow("llamaGen", { n_layer }, MOST_LAYERS);
   expectBelow("llamaGen", { block_size, cls_token_num }, MOST_TOKENS);

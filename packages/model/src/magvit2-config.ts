@@ -1,4 +1,4 @@
-import { TensorARError } from "@tensorar/core";
+import { quote, TensorARError } from "@tensorar/core";
 import { expectBelow, MOST_LAYERS, MOST_TOKENS } from "./limits";
 import { initialise, type ParameterShapes, type Params } from "./parameters";
 
@@ -66,7 +66,7 @@ export function magvit2ArSizes(config: Magvit2ArConfig): Magvit2ArSizes {
   const { spatial_n_layer, factorized_n_layer, class_num } = config;
   const counts = { dim, n_head, keyHeads, block_size, spatial_n_layer, factorized_n_layer, class_num, multiple_of };
   for (const [key, value] of Object.entries(counts)) {
-    if (!Number.isInteger(value) || value < 1) refuse(`${key} = ${value}; use a positive integer`);
+    if (!Number.isInteger(value) || value < 1) refuse(`${key} = ${quote(value)}; use a positive integer`);
   }
   expectBelow("magvit2Ar", { spatial_n_layer, factorized_n_layer }, MOST_LAYERS);
   expectBelow("magvit2Ar", { block_size }, MOST_TOKENS);
@@ -74,7 +74,7 @@ export function magvit2ArSizes(config: Magvit2ArConfig): Magvit2ArSizes {
   const fits =
     bits.every((each) => Number.isInteger(each) && each >= 1) && bits.reduce((a, b) => a + b, 0) <= MOST_BITS;
   if (bits.length !== 2 || !fits)
-    refuse(`factorized_bits [${bits}] do not fit; use two positive integers of at most ${MOST_BITS} in all`);
+    refuse(`factorized_bits ${quote(bits)} do not fit; use two positive integers of at most ${MOST_BITS} in all`);
   if (dim % n_head !== 0) refuse(`dim ${dim} is not a multiple of n_head ${n_head}; change one of them`);
   if (n_head % keyHeads !== 0)
     refuse(`n_head ${n_head} is not a multiple of n_kv_head ${keyHeads}; change one of them`);

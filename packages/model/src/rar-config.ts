@@ -1,4 +1,4 @@
-import { TensorARError } from "@tensorar/core";
+import { quote, TensorARError } from "@tensorar/core";
 import { expectBelow, MOST_LAYERS, MOST_TOKENS } from "./limits";
 import { initialise, type ParameterShapes, type Params } from "./parameters";
 
@@ -51,7 +51,7 @@ export function checkRarConfig(config: RarConfig): void {
   for (const key of KEYS) {
     const value = config[key];
     if (!Number.isInteger(value) || value < 1)
-      throw new TensorARError(`rar: ${key} = ${value}; use a positive integer`);
+      throw new TensorARError(`rar: ${key} = ${quote(value)}; use a positive integer`);
   }
   const { hidden_size, num_attention_heads, num_hidden_layers, image_seq_len } = config;
   expectBelow("rar", { num_hidden_layers }, MOST_LAYERS);

@@ -1,4 +1,4 @@
-import { TensorARError } from "@tensorar/core";
+import { quote, TensorARError } from "@tensorar/core";
 import type { ParameterShapes } from "./parameters";
 
 /** A T5 encoder of version 1.1, as flan-T5 is one: the keys of the original's `config.json`; others are ignored. */
@@ -47,17 +47,18 @@ export function checkT5Config(config: T5Config): void {
     ...{ relative_attention_num_buckets, relative_attention_max_distance },
   };
   for (const [key, value] of Object.entries(counts)) {
-    if (!Number.isInteger(value) || value < 1) throw new TensorARError(`t5: ${key} = ${value}; use a positive integer`);
+    if (!Number.isInteger(value) || value < 1)
+      throw new TensorARError(`t5: ${key} = ${quote(value)}; use a positive integer`);
   }
   if (!(layer_norm_epsilon > 0 && Number.isFinite(layer_norm_epsilon)))
-    throw new TensorARError(`t5: layer_norm_epsilon = ${layer_norm_epsilon}; use a positive number`);
+    throw new TensorARError(`t5: layer_norm_epsilon = ${quote(layer_norm_epsilon)}; use a positive number`);
   if (relative_attention_num_buckets % 4 !== 0 || relative_attention_max_distance <= relative_attention_num_buckets / 4)
     throw new TensorARError(
       `t5: ${relative_attention_num_buckets} buckets for distances up to ${relative_attention_max_distance}; use a multiple of 4, and a larger distance`,
     );
   if (config.feed_forward_proj !== "gated-gelu")
     throw new TensorARError(
-      `t5: feed_forward_proj = ${JSON.stringify(config.feed_forward_proj)}: only "gated-gelu" is supported, as T5 v1.1 and flan-T5 have it`,
+      `t5: feed_forward_proj = ${quote(config.feed_forward_proj)}: only "gated-gelu" is supported, as T5 v1.1 and flan-T5 have it`,
       { code: "unsupported" },
     );
 }

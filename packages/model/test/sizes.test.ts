@@ -83,6 +83,8 @@ test.each([
   [{ dim: 24, n_head: 4, n_kv_head: 4 }, /head width 6/],
   [{ n_layer: 0 }, /n_layer = 0/],
   [{ model_type: "i2i" as "c2i" }, /model_type "i2i" is unknown/],
+  [{ dim: { a: 1 } as never }, /dim = \{"a":1\}; use a positive integer/],
+  [{ num_classes: "x".repeat(1e5) as never }, /num_classes = "x{76}\.\.\.; use a positive integer/],
 ])("config with %j is refused", (change, message) => {
   expect(() => llamaGen({ ...TINY, ...change })).toThrow(message);
 });

@@ -56,14 +56,17 @@ function checked<Schema extends z.ZodType>(schema: Schema, value: unknown, name:
   throw new TensorARError(`${name}: not of a tokenizer (${describeIssues(result.error.issues, value)}); ${REMEDY}`);
 }
 
-/** The library checks little of a file: what is wrong with it shows when it is used, as an error of any kind. */
+/** The library checks little of a file: what is wrong with it shows when it is used, as an error of any kind and length. */
 function guarded<T>(use: () => T): T {
   try {
     return use();
   } catch (cause) {
-    const reason = cause instanceof TypeError || cause instanceof RangeError ? "" : ` (${(cause as Error).message})`;
+    const { message } = cause as Error;
+    const own = cause instanceof TypeError || cause instanceof RangeError || message.includes("[object ");
+    const reason = own ? "" : ` (${message.slice(0, LONGEST_REASON)})`;
     throw new TensorARError(`tokenizer.json: it describes no tokenizer that works${reason}; ${REMEDY}`, { cause });
   }
 }
 
+const LONGEST_REASON = 200;
 const REMEDY = "take the file of the original repository";

@@ -41,6 +41,9 @@ describe.each(cases)("$case", ({ path, folder, max_length, ...expected }) => {
   });
 });
 
+const PARTS = {
+  ...{ model: { type: "BPE", vocab: {}, merges: [] }, pre_tokenizer: null, post_processor: null, decoder: null },
+};
 test.each([
   [{}, {}, /tokenizer\.json: not of a tokenizer \(model = undefined: /],
   [{ model: {} }, { pad_token: 3 }, /tokenizer_config\.json: not of a tokenizer \(pad_token = 3: /],
@@ -49,6 +52,16 @@ test.each([
     { model: { type: "BPE" }, normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null },
     {},
     /tokenizer\.json: it describes no tokenizer that works.*; take the file of the original repository$/,
+  ],
+  [
+    { ...PARTS, normalizer: { type: { a: 1 } } },
+    {},
+    /tokenizer\.json: it describes no tokenizer that works; take the file of the original repository$/,
+  ],
+  [
+    { ...PARTS, normalizer: { type: "x".repeat(1e5) } },
+    {},
+    /it describes no tokenizer that works \(Unknown Normalizer type: x{150,200}\); take/,
   ],
 ])("%j and %j are refused", (tokenizer, config, message) => {
   expect(() => createTextTokenizer(tokenizer, config)).toThrow(message);

@@ -177,6 +177,7 @@ async function* readRows(
     Math.min(count, rows) * rowBytes,
     `${where}: a read of ${Math.min(count, rows)} rows`,
   );
+  if (rowBytes === 0) throw new TensorARError(`${where}: [${shape}] has rows without elements; read it as a whole`);
   let left = rows;
   let skip = header.bytes;
   let chunk = new Uint8Array(Math.min(count, left) * rowBytes);

@@ -100,9 +100,14 @@ async function inspect(encoded: Uint8Array, { maxPixels, drawn = false }: Decode
   return { bytes: 2 * width * height * channels * (depth === "uchar" ? 1 : 2), open: async () => image.autoOrient() };
 }
 
+/** The longest that JPEG has; libvips holds many rows at a time, so that longer ones take far more memory than their pixels. */
+const LONGEST_SIDE = 65_535;
+
 function expectPixels(width: number, height: number, maxPixels: number): void {
   if (width * height > maxPixels)
     throw new TensorARError(`${width} × ${height} pixels are more than --max-pixels ${maxPixels}`, { code: "limit" });
+  if (Math.max(width, height) > LONGEST_SIDE)
+    throw new TensorARError(`${width} × ${height} pixels; at most ${LONGEST_SIDE} a side are read`, { code: "limit" });
 }
 
 function ofBmp(encoded: Uint8Array): Sharp {

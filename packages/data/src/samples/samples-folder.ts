@@ -7,7 +7,7 @@ import { TensorARError } from "@tensorar/core";
 import { checkFolder, fileError } from "@tensorar/core/node";
 import { PAD } from "@tensorar/noise";
 import { copyRows, emptyRows, rowShapes, type SampleRows } from "./sample-rows";
-import { readManifest, type SamplesDescription, type Shard, shardsOf } from "./samples-manifest";
+import { expectComplete, readManifest, type SamplesDescription, type Shard, shardsOf } from "./samples-manifest";
 
 /** Generated images with everything that is needed to make them again, read a few at a time. */
 export interface Samples extends Readonly<SamplesDescription> {
@@ -33,11 +33,13 @@ const AGAIN = "make it again by `tensorar sample --resume` with the same setting
 export async function openSamples(dir: string): Promise<Samples> {
   await checkFolder(dir);
   const manifest = await readManifest(dir);
-  const { shards: stored, ...description } = manifest;
+  expectComplete(dir, manifest); // first, as a count alone may be anything
+  const { shards: _, ...description } = manifest;
   const shards = shardsOf(dir, manifest);
-  if (stored) expectComplete(dir, shards);
+  const labelsOf: Int32Array[] = [];
+  for (const shard of shards) labelsOf.push(await readLabels(shard, description));
   const labels = new Int32Array(description.count);
-  for (const shard of shards) labels.set(await readLabels(shard, description), shard.first);
+  for (const [i, { first }] of shards.entries()) labels.set(labelsOf[i]!, first);
   let held: { readonly shard: Shard; readonly rows: SampleRows } | undefined;
   return {
     ...description,
@@ -54,16 +56,6 @@ export async function openSamples(dir: string): Promise<Samples> {
       return out;
     },
   };
-}
-
-function expectComplete(dir: string, shards: readonly Shard[]): void {
-  const images = (of: readonly Shard[]) => of.reduce((sum, { count }) => sum + count, 0);
-  const there = images(shards.filter(({ sha256 }) => sha256 !== undefined));
-  if (there < images(shards))
-    throw new TensorARError(
-      `${dir}: only ${there} of ${images(shards)} samples are there; continue with \`tensorar sample --resume\``,
-      { code: "missing" },
-    );
 }
 
 /** Labels of a shard whose tensors have the types and shapes that the manifest says. */

@@ -70,10 +70,24 @@ export interface Shard {
 /** Name of a shard in the manifest and, below `shards`, of its file. */
 export const shardName = (index: number): string => `${String(index).padStart(5, "0")}.safetensors`;
 
+const shardCount = ({ count, shards }: Pick<SamplesManifest, "count" | "shards">): number =>
+  shards === undefined ? 1 : Math.ceil(count / shards.size);
+
+/** @throws TensorARError saying how many samples are there, where some are missing */
+export function expectComplete(dir: string, { count, shards }: SamplesManifest): void {
+  const indices = Object.keys(shards?.sha256 ?? {}).map((name) => Number.parseInt(name, 10));
+  if (shards === undefined || indices.length === shardCount({ count, shards })) return;
+  const there = indices.reduce((sum, index) => sum + Math.min(shards.size, count - index * shards.size), 0);
+  throw new TensorARError(
+    `${dir}: only ${there} of ${count} samples are there; continue with \`tensorar sample --resume\``,
+    { code: "missing" },
+  );
+}
+
 /** All shards of a folder in order, stored or not. */
 export function shardsOf(dir: string, { count, shards }: SamplesManifest): Shard[] {
   if (shards === undefined) return [{ path: join(dir, ONE_FILE), first: 0, count, sha256: undefined }];
-  return Array.from({ length: Math.ceil(count / shards.size) }, (_, index) => {
+  return Array.from({ length: shardCount({ count, shards }) }, (_, index) => {
     const [name, first] = [shardName(index), index * shards.size];
     const path = join(dir, "shards", name);
     return { path, first, count: Math.min(shards.size, count - first), sha256: shards.sha256[name] };
@@ -89,8 +103,9 @@ export async function readManifest(dir: string): Promise<SamplesManifest> {
     new TensorARError(`${path}: ${what}; write the samples again with \`tensorar sample\``);
   if (windowSize > grid[0] * grid[1])
     throw wrong(`a window of ${windowSize} does not fit a grid of ${grid.join(" × ")}`);
-  const names = new Set(shardsOf("", manifest).map((_, index) => shardName(index)));
-  const foreign = Object.keys(shards?.sha256 ?? {}).find((name) => !names.has(name));
+  const most = shardCount(manifest);
+  const isShard = (name: string) => name === shardName(Number.parseInt(name, 10)) && Number.parseInt(name, 10) < most;
+  const foreign = Object.keys(shards?.sha256 ?? {}).find((name) => !isShard(name));
   if (foreign !== undefined) throw wrong(`"${foreign}" is no shard of ${count} images, ${shards!.size} a shard`);
   return manifest;
 }
