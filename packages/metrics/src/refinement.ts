@@ -12,9 +12,9 @@ export interface RefinementShape {
 export interface RefinementStatistics {
   /**
    * Share of positions whose final token differs from their first draft, among positions with a draft before the final
-   * one. 0 where there are none, as with `windowSize` 1.
+   * one. Absent where there are none, as with `windowSize` 1.
    */
-  readonly flipRate: number;
+  readonly flipRate?: number;
   /**
    * `[windowSize]`: share of drafts that equal the final token, by depth from the earliest (0) to the final one, which
    * is 1. NaN at a depth that no position has a draft for.
@@ -85,7 +85,7 @@ export function createRefinement({ tokens, windowSize }: Omit<RefinementShape, "
       if (images === 0) throw new TensorARError("refinement: there are no images; add at least one");
       const [refined, flipped] = [refinedAt, flippedAt].map((counts) => counts.reduce((a, b) => a + b));
       return {
-        flipRate: refined === 0 ? 0 : flipped! / refined!,
+        ...(refined! > 0 && { flipRate: flipped! / refined! }),
         draftAccuracy: Array.from(right, (count, depth) => count / drafts[depth]!),
         entropy: drawn.map(entropyOf),
         revisions: Array.from(flippedAt, (count, position) => count / refinedAt[position]!),

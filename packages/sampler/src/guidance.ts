@@ -2,7 +2,7 @@ import { quote, TensorARError } from "@tensorar/core";
 
 /** Classifier-free guidance: `unconditional + s · (conditional - unconditional)`, applied to all k rows of logits. */
 export type Guidance =
-  /** The same `s` at every step; 1 runs without the unconditional twin. */
+  /** The same `s` at every step, 1 or more; 1 runs without the unconditional branch. */
   | { readonly kind: "constant"; readonly scale: number }
   /**
    * LlamaGen's `cfg_interval`: `s` up to and including decode step `interval` (the prefill is step -1 and always
@@ -39,7 +39,7 @@ export function checkGuidance(guidance: Guidance): void {
   const kind: unknown = guidance?.kind;
   if (!KINDS.some((known) => known === kind))
     throw new TensorARError(`guidance kind ${quote(kind)} is unknown; use ${KINDS.map(quote).join(", ")}`);
-  if (!(Number.isFinite(guidance.scale) && guidance.scale >= 0)) {
+  if (!(Number.isFinite(guidance.scale) && guidance.scale >= 1)) {
     throw new TensorARError(`guidance scale ${guidance.scale} is out of range; use 1 for none, or more`);
   }
   if (guidance.kind === "interval" && !Number.isInteger(guidance.interval)) {

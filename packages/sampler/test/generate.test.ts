@@ -57,7 +57,7 @@ test("requests of several users in one batch are the images that each would get 
       if (done) return [...value.codes];
     }
   };
-  const [conditions, seeds, scales] = [[1, 2, 3], [7, 7, 9], [1, 4, 0.5]]; // biome-ignore format: one row
+  const [conditions, seeds, scales] = [[1, 2, 3], [7, 7, 9], [1, 4, 1.5]]; // biome-ignore format: one row
   const ramp = { kind: "power-cosine", scale: 3, power: 1 } as const;
   const together = await finish({ conditions: conditions!, seed: seeds!, scales: scales!, guidance: ramp });
   for (const [i, condition] of conditions!.entries()) {

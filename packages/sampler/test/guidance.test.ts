@@ -64,6 +64,9 @@ test("scales and intervals that mean nothing are refused", async () => {
       drafts: { kind: "raw" },
     }).next();
   await expect(run({ kind: "constant", scale: Number.NaN })).rejects.toThrow(/guidance scale NaN/);
+  await expect(run({ kind: "constant", scale: 0.5 })).rejects.toThrow(
+    "guidance scale 0.5 is out of range; use 1 for none, or more",
+  );
   await expect(run({ kind: "constant", scale: -1 })).rejects.toThrow(/guidance scale -1/);
   await expect(run({ kind: "interval", scale: 2, interval: 1.5 })).rejects.toThrow(/interval 1.5/);
   await expect(run({ kind: "power-cosine", scale: 2, power: 0 })).rejects.toThrow(/power 0/);

@@ -180,7 +180,7 @@ export const command: CommandBody<Settings> = {
     const rows = measureRows(shown);
     const width = Math.max(...rows.map(([name]) => name!.length));
     for (const [name, value, better] of rows) console.log(`${name!.padEnd(width)}  ${value!.padStart(8)}  ${better}`);
-    if (refinement) console.log(`flip rate ${(100 * refinement.flipRate).toFixed(1)} %`);
+    if (refinement?.flipRate !== undefined) console.log(`flip rate ${(100 * refinement.flipRate).toFixed(1)} %`);
     for (const warning of measures?.warnings ?? []) console.log(`note: ${warning}`);
   },
 };

@@ -46,15 +46,15 @@ function metricsSection(run: RunFolder): Section[] {
   const sets = evaluated(run);
   if (sets.length === 0) return [];
   const rows = sets.map(({ name, samples, evaluation: { frechet, precision, recall, refinement } }) => {
-    const refined = samples.windowSize > 1 ? refinement : undefined;
+    const { flipRate, draftAccuracy } = (samples.windowSize > 1 && refinement) || {};
     return [
       name,
       String(samples.count),
       decimals(frechet, 2),
       decimals(precision, 3),
       decimals(recall, 3),
-      refined ? percent(refined.flipRate) : NONE,
-      refined ? refined.draftAccuracy.map(percent).join(", ") : NONE,
+      flipRate === undefined ? NONE : percent(flipRate),
+      draftAccuracy?.map(percent).join(", ") ?? NONE,
     ];
   });
   const note =

@@ -61,11 +61,14 @@ export async function evaluationPage(
     const { flipRate, draftAccuracy, entropy, revisions, grid } = refinement;
     const depths = draftAccuracy.map((_, depth) => `depth ${depth}`);
     const map = await revisionMap(revisions, grid);
-    const share = `${(100 * flipRate).toFixed(1)} % of positions end as another code than their first draft.`;
+    const flipped =
+      flipRate === undefined
+        ? "No position has a draft before the final code."
+        : `${(100 * flipRate).toFixed(1)} % of positions end as another code than their first draft.`;
     sections.push({
       title: "Refinement",
       body: [
-        paragraph(`${share} Depth 0 is the first draft, the last depth the final code.`),
+        paragraph(`${flipped} Depth 0 is the first draft, the last depth the final code.`),
         barChart(depths, "share", [{ name: "drafts that equal the final code", values: draftAccuracy }]),
         barChart(depths, "nats", [{ name: "entropy of the codes drawn", values: entropy }]),
         picture(

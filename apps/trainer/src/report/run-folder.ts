@@ -17,7 +17,7 @@ const evaluationSchema = z.object({
   frechet: z.number().optional(),
   precision: z.number().optional(),
   recall: z.number().optional(),
-  refinement: z.object({ flipRate: z.number(), draftAccuracy: shares }).optional(),
+  refinement: z.object({ flipRate: z.number().optional(), draftAccuracy: shares }).optional(),
   calibration: z.object({ noisedTruth: depthScores, ownDrafts: depthScores, blanked: depthScores }).optional(),
 });
 
