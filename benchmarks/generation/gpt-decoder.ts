@@ -1,12 +1,12 @@
-import { type attachTensorAR, packRows } from "@tensorar/model";
-import { compile, type Quantization } from "@tensorar/onnx";
-import { cachedDecoder, classLabels, type Decoder, type StepOutputs } from "@tensorar/sampler";
+import { type Condition, modelPrograms, type TensorARModel } from "@tensorar/model";
+import { compileProgram, type Quantization } from "@tensorar/onnx";
+import { cachedDecoder, classLabels, type Decoder } from "@tensorar/sampler";
 import * as tf from "@tensorflow/tfjs-core";
 import * as ort from "onnxruntime-node";
 import { median } from "../lib/measure";
 import { matmulWeights, timingWeights } from "../lib/weights";
 
-export type Model = ReturnType<typeof attachTensorAR>;
+export type Model = TensorARModel<Condition>;
 
 /** With its share of a block's factor; halves are float32 once they are loaded. */
 const BYTES_A_WEIGHT = { 4: 4 / 8 + 4 / 32, 8: 8 / 8 + 4 / 128, 16: 4 } as const;
@@ -21,28 +21,19 @@ export function stepBytes({ shapes, backbone }: Model, batch: number, quantize: 
 /** A model with weights for timing, compiled step by step; any number of images. */
 export async function openDecoder(model: Model, quantize?: Quantization, runtime: typeof ort = ort) {
   const { tokens, vocabSize, nullCondition, cache } = model.backbone;
-  const { windowSize } = model;
   const params = timingWeights(model.shapes);
-  const layers = <Value>(value: Value): Value[] => Array.from({ length: cache.layers }, () => value);
-  const step = await compile(
-    (inputs) => packRows(model.decode(params, inputs)),
-    {
-      condition: { dtype: "int32", shape: ["batch"] },
-      window: { dtype: "int32", shape: ["batch", windowSize] },
-      position: { dtype: "int32", shape: [1] },
-      mask: { dtype: "float32", shape: ["batch", "slots"] },
-      keys: layers({ dtype: "float32", shape: ["batch", cache.heads, "slots", cache.headDim] } as const),
-      values: layers({ dtype: "float32", shape: ["batch", cache.heads, "slots", cache.headDim] } as const),
-    },
-    { runtime, weights: params, threads: 2, fuse: "cpu", ...(quantize && { quantize }) },
-  );
+  const form = { fuse: "cpu", ...(quantize && { quantize }) } as const;
+  const run = await compileProgram(modelPrograms(model, params).decode, { runtime, threads: 2, ...form });
   tf.dispose(params);
   const decoder = cachedDecoder({
-    ...{ tokens, windowSize, vocabSize, cache },
+    tokens,
+    windowSize: model.windowSize,
+    vocabSize,
+    cache,
     conditioning: classLabels(nullCondition),
-    run: async (inputs) => (await step(inputs as never)) as unknown as StepOutputs,
+    run,
   });
-  return { decoder, dispose: () => step.dispose() };
+  return { decoder, dispose: () => run.dispose() };
 }
 
 /** Decodes the first `count` tokens of `batch` images; milliseconds of a step, the median over all, as the peer takes it. */

@@ -1,28 +1,14 @@
 import { fileURLToPath } from "node:url";
-import { attachTensorAR, packRows } from "@tensorar/model";
-import { loadModel, modelOf } from "@tensorar/model/node";
-import { compile } from "@tensorar/onnx";
-import { cachedDecoder, classLabels, generate, type StepOutputs, speculate } from "@tensorar/sampler";
+import { attachTensorAR, modelPrograms, toParams } from "@tensorar/model";
+import { loadModel } from "@tensorar/model/node";
+import { compileProgram } from "@tensorar/onnx";
+import { cachedDecoder, classLabels, generate, speculate } from "@tensorar/sampler";
 import * as tf from "@tensorflow/tfjs-core";
 import * as ort from "onnxruntime-node";
 import { measurePair } from "../lib/measure";
 import { costRow, type Row, rateRow } from "../lib/row";
 import { timingWeights } from "../lib/weights";
 import type { Model } from "./gpt-decoder";
-
-/** Sizes of the calls of a model's function of several slots. */
-function slotSpecs(model: Model) {
-  const { layers, heads, headDim } = model.backbone.cache;
-  const each = <Value>(value: Value): Value[] => Array.from({ length: layers }, () => value);
-  return {
-    condition: { dtype: "int32", shape: ["batch"] },
-    windows: { dtype: "int32", shape: ["batch", "new", model.windowSize] },
-    positions: { dtype: "int32", shape: ["new"] },
-    mask: { dtype: "float32", shape: ["batch", "slots"] },
-    keys: each({ dtype: "float32", shape: ["batch", heads, "slots", headDim] } as const),
-    values: each({ dtype: "float32", shape: ["batch", heads, "slots", headDim] } as const),
-  } as const;
-}
 
 /** A step of four slots, of which speculative sampling keeps some, against a step of one. */
 export async function lookingAhead(gpt: Model["backbone"]): Promise<Row> {
@@ -31,9 +17,7 @@ export async function lookingAhead(gpt: Model["backbone"]): Promise<Row> {
   const { layers, heads, headDim } = gpt.cache;
   const [R, S, k] = [2, 128, model.windowSize];
   const each = <Value>(value: Value): Value[] => Array.from({ length: layers }, () => value);
-  const run = await compile((inputs) => packRows(model.decodeSlots(params, inputs)), slotSpecs(model), {
-    ...{ runtime: ort, weights: params, threads: 2 },
-  });
+  const run = await compileProgram(modelPrograms(model, params).decodeSlots, { runtime: ort, threads: 2 });
   tf.dispose(params);
   const float = (...shape: number[]) => ({
     ...({ dtype: "float32", shape } as const),
@@ -53,8 +37,8 @@ export async function lookingAhead(gpt: Model["backbone"]): Promise<Row> {
   });
   const [one, four] = [feeds(1), feeds(4)];
   const { a, b } = await measurePair(
-    () => run(four as never),
-    () => run(one as never),
+    () => run(four),
+    () => run(one),
     { warmup: 2, runs: 9 },
   );
   await run.dispose();
@@ -64,22 +48,15 @@ export async function lookingAhead(gpt: Model["backbone"]): Promise<Row> {
 /** One image of the trained emoji model with drafts as proposals, against one token a step; and how many they bring a step. */
 export async function* speculating(): AsyncGenerator<Row> {
   const folder = await loadModel(fileURLToPath(new URL("../../packages/weights-emoji/tensorar", import.meta.url)));
-  const model = modelOf(folder) as unknown as Model;
+  const { model } = folder;
   const { tokens, vocabSize, cache, nullCondition } = model.backbone;
-  const params = Object.fromEntries(
-    Object.entries(folder.tensors).map(([name, { data, shape }]) => [
-      name,
-      tf.tensor(data as Float32Array, [...shape]),
-    ]),
-  );
-  const run = await compile((inputs) => packRows(model.decodeSlots(params, inputs)), slotSpecs(model), {
-    ...{ runtime: ort, weights: params, threads: 2 },
-  });
+  const params = toParams(folder.tensors);
+  const run = await compileProgram(modelPrograms(model, params).decodeSlots, { runtime: ort, threads: 2 });
   tf.dispose(params);
   const { windowSize } = model;
   const decoder = cachedDecoder({
     ...{ tokens, windowSize, vocabSize, cache, conditioning: classLabels(nullCondition) },
-    runSlots: async (inputs) => (await run(inputs as never)) as unknown as StepOutputs,
+    runSlots: run,
   });
   const sampling = { temperature: 1, topK: 0, topP: 1, guidance: { kind: "constant", scale: 2 } } as const;
   let [image, steps] = [0, 0];

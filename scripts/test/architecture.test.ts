@@ -19,13 +19,14 @@ const ALLOWED: Readonly<
   "packages/checkpoint": { own: ["core"], libraries: "none" },
   "packages/data": { own: ["core", "noise", "checkpoint"], libraries: "declared, no tfjs" },
   "packages/manifest": { own: ["core"], libraries: "declared, no tfjs" },
-  "packages/onnx": { own: ["core"], libraries: "declared" },
-  "packages/tokenizer": { own: ["core", "noise", "checkpoint"], libraries: "declared" }, // noise: seeded initial weights
-  "packages/model": { own: ["core", "noise", "checkpoint"], libraries: "declared" },
+  "packages/program": { own: ["core"], libraries: "declared" },
+  "packages/onnx": { own: ["core", "program"], libraries: "declared" },
+  "packages/tokenizer": { own: ["core", "noise", "checkpoint", "program"], libraries: "declared" }, // noise: seeded initial weights
+  "packages/model": { own: ["core", "noise", "checkpoint", "program"], libraries: "declared" },
   "packages/text": { own: ["core"], libraries: "declared, no tfjs" },
   "packages/sampler": { own: ["core", "noise", "model", "onnx"], libraries: "declared" }, // all but two for `graph`, as tested below
   "packages/pipeline": {
-    own: ["core", "noise", "manifest", "sampler", "onnx", "checkpoint", "model", "tokenizer", "text"],
+    own: ["core", "noise", "manifest", "sampler", "onnx", "checkpoint", "program", "model", "tokenizer", "text"],
     libraries: "declared", // tfjs only for model folders, as tested below
   },
   "packages/metrics": { own: ["core", "checkpoint"], libraries: "declared" }, // tfjs only for its networks, as tested below

@@ -4,8 +4,7 @@ import type { Target } from "@tensorar/manifest";
 import { DECODER, IMAGE_DECODER, RESIDENT } from "@tensorar/manifest";
 import { readManifest } from "@tensorar/manifest/node";
 import type { NodeRuntime } from "@tensorar/onnx/node";
-import type { Named } from "./functions";
-import { openGraph } from "./open-graph";
+import { type Named, openGraph } from "./open-graph";
 import { availableSessions } from "./providers";
 import { decoderInputs, imageInputs } from "./random-inputs";
 

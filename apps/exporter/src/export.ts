@@ -4,13 +4,11 @@ import { TensorARError } from "@tensorar/core";
 import { openOutputFolder, writeFileAtomic } from "@tensorar/core/node";
 import type { ExportManifest, Target } from "@tensorar/manifest";
 import { DECODER, GENERATION, IMAGE_DECODER, RESIDENT } from "@tensorar/manifest";
-import type { ModelFolder } from "@tensorar/model/node";
-import type { ComposedModel, OnnxModel } from "@tensorar/onnx";
+import { type ComposedModel, type OnnxModel, traceProgram } from "@tensorar/onnx";
 import { saveModel, saveModels } from "@tensorar/onnx/node";
 import { checkGraphSampling, type GraphSampling } from "@tensorar/sampler/graph";
-import * as tf from "@tensorflow/tfjs-core";
-import { imageDecoder, modelFunctions } from "./functions";
-import { loadSources, type SourceSizes, type Sources, sourcePath } from "./sources";
+import { exportedPrograms } from "./programs";
+import { loadSources, type Sources, sourcePath } from "./sources";
 import { graphForm, sessionSettings } from "./targets";
 import { wholeGeneration } from "./whole-generation";
 import { writing } from "./writing";
@@ -50,12 +48,12 @@ export async function exportFolders(
 ): Promise<ExportManifest> {
   refuseRuntimeOnly(weights, target);
   const form = graphForm(weights, target);
-  const { model, tokenizer, sizes } = await loadSources(modelDir, tokenizerDir);
+  const sources = await loadSources(modelDir, tokenizerDir);
+  const { model, tokenizer, sizes } = sources;
   if (whole) checkGraphSampling(whole, sizes.factors?.length ?? 1);
   const output = await openOutputFolder(out, { overwrite, entries: ENTRIES });
   const graphs: Record<string, OnnxModel | ComposedModel> = {
-    ...(await tracedModel(model, sizes, form, target === "webgpu", signal)),
-    [IMAGE_DECODER]: tracedImageDecoder(tokenizer, sizes, form),
+    ...(await tracedPrograms(sources, form, target === "webgpu", signal)),
     ...(whole && { [GENERATION]: wholeGeneration(model, tokenizer, sizes, whole, form) }),
   };
   const files = Object.fromEntries(Object.entries(graphs).map(([file, graph]) => [file, portsOf(graph)]));
@@ -92,40 +90,28 @@ function refuseRuntimeOnly(weights: ExportManifest["weights"], target: Target | 
 
 type Form = ReturnType<typeof graphForm>;
 
-/** The graphs of a model, by file. Tracing one holds the event loop, so a stop is seen between two. */
-async function tracedModel(
-  model: ModelFolder,
-  sizes: SourceSizes,
-  form: Form,
+/**
+ * The graphs of the programs, by file. Images are decoded in float32, whatever the decoder's matrices are. Tracing one holds the
+ * event loop, so a stop is seen between two.
+ */
+async function tracedPrograms(
+  sources: Sources,
+  { fuse, ...form }: Form,
   resident: boolean,
   signal: AbortSignal | undefined,
 ): Promise<Record<string, OnnxModel | ComposedModel>> {
-  const { functions, weights } = modelFunctions(model, sizes);
-  const wanted = Object.entries(functions).filter(([file]) => resident || file !== RESIDENT);
+  const { programs, dispose } = exportedPrograms(sources);
+  const graphs: Record<string, OnnxModel | ComposedModel> = {};
   try {
-    const graphs: Record<string, OnnxModel | ComposedModel> = {};
-    for (const [file, { graph }] of wanted) {
-      graphs[file] = graph(form);
+    for (const [file, program] of programs) {
+      if (file === RESIDENT && !resident) continue;
+      graphs[file] = traceProgram(program, { ...(fuse && { fuse }), ...(file !== IMAGE_DECODER && form) });
       await setImmediate();
       signal?.throwIfAborted();
     }
     return graphs;
   } finally {
-    tf.dispose(weights);
-  }
-}
-
-/** In float32, whatever the decoder's matrices are. */
-function tracedImageDecoder(
-  tokenizer: Sources["tokenizer"],
-  { grid }: SourceSizes,
-  { fuse }: Form,
-): OnnxModel | ComposedModel {
-  const { graph, weights } = imageDecoder(tokenizer, grid);
-  try {
-    return graph(fuse ? { fuse } : {});
-  } finally {
-    tf.dispose(weights);
+    dispose();
   }
 }
 

@@ -1,10 +1,11 @@
 import { join } from "node:path";
-import type { TensorData } from "@tensorar/checkpoint";
-import { TensorARError } from "@tensorar/core";
+import { mapLeaves, type Nested, TensorARError, type TensorData } from "@tensorar/core";
 import type { SessionSettings } from "@tensorar/manifest";
-import { fromFloat16, openModel, type RuntimeOptions, toFloat16 } from "@tensorar/onnx";
+import { fromFloat16, ignoreUnread, openModel, type RuntimeOptions, toFloat16 } from "@tensorar/onnx";
 import type { NodeRuntime } from "@tensorar/onnx/node";
-import type { Named } from "./functions";
+
+/** Inputs or outputs by name: one tensor, one for each layer, or several by name. */
+export type Named<T> = Readonly<Record<string, Nested<T>>>;
 
 /**
  * One graph of an export, open on ONNX Runtime. Inputs that its function has and its file does not need are left out. Halves
@@ -44,41 +45,37 @@ export async function openGraph(
     ...(executionProviders && { providers: executionProviders as NonNullable<RuntimeOptions["providers"]> }),
     ...{ session, state },
   };
-  const graph = await openModel(path, { runtime, ...options }).catch(
-    refuse("export it again, with a --target and --weights that this machine runs"),
+  const graph = ignoreUnread(
+    await openModel(path, { runtime, ...options }).catch(
+      refuse("export it again, with a --target and --weights that this machine runs"),
+    ),
   );
   const types = new Map(graph.inputs.map(({ name, dtype }) => [name.split("/")[0]!, dtype]));
-  const taken = (inputs: Named<TensorData>) =>
-    Object.fromEntries(
-      Object.entries(inputs)
-        .filter(([name]) => types.has(name))
-        .map(([name, value]) => [name, types.get(name) === "float16" ? mapTensors(value, narrowed) : value]),
-    );
+  const narrowed = (inputs: Named<TensorData>): Named<TensorData> =>
+    mapNamed(inputs, (value, name) => (types.get(name) === "float16" ? mapLeaves(value, isData, toHalf) : value));
   return {
-    // Every graph of an export takes and returns a record, one level deep or two.
+    // Every graph of an export takes and returns a record.
     run: async (inputs) => {
-      const outputs = (await graph(taken(inputs) as never).catch(refuseCall)) as Named<TensorData>;
-      return Object.fromEntries(Object.entries(outputs).map(([name, value]) => [name, mapTensors(value, widened)]));
+      const outputs = await graph(narrowed(inputs)).catch(refuseCall);
+      return mapNamed(outputs as Named<TensorData>, (value) => mapLeaves(value, isData, toFloat));
     },
-    setState: (values) => graph.setState(taken(values)).catch(refuseCall),
+    setState: (values) => graph.setState(narrowed(values)).catch(refuseCall),
     dispose: () => graph.dispose(),
   };
 }
 
-type Tensors = Named<TensorData>[string];
+const isData = (value: unknown): value is TensorData => ArrayBuffer.isView(Object(value).data);
 
-/** What `change` makes of each tensor of an input or output. */
-function mapTensors(value: Tensors, change: (tensor: TensorData) => TensorData): Tensors {
-  if (Array.isArray(value)) return value.map(change);
-  if ("data" in value) return change(value as TensorData);
-  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, change(each as TensorData)]));
-}
+const mapNamed = <T>(named: Named<T>, change: (value: Nested<T>, name: string) => Nested<T>): Named<T> =>
+  Object.fromEntries(Object.entries(named).map(([name, value]) => [name, change(value, name)]));
 
-const narrowed = ({ shape, data }: TensorData): TensorData => ({
-  ...{ dtype: "float16", shape, data: toFloat16(data as Float32Array) },
+const toHalf = ({ shape, data }: TensorData): TensorData => ({
+  dtype: "float16",
+  shape,
+  data: toFloat16(data as Float32Array),
 });
 
-const widened = (tensor: TensorData): TensorData =>
+const toFloat = (tensor: TensorData): TensorData =>
   tensor.dtype === "float16"
     ? { dtype: "float32", shape: tensor.shape, data: fromFloat16(tensor.data as Uint16Array) }
     : tensor;

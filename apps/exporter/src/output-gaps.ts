@@ -1,6 +1,6 @@
 import type { TensorData } from "@tensorar/checkpoint";
 import { TensorARError } from "@tensorar/core";
-import type { Named } from "./functions";
+import type { Named } from "./open-graph";
 import { listOf } from "./run-eagerly";
 
 /** How far an output is from what it should be. */

@@ -1,7 +1,7 @@
+import { ONLY } from "@tensorar/manifest";
 import type { ModelFolder } from "@tensorar/model/node";
 import { createStream } from "@tensorar/noise";
 import { type Conditioning, captionFeatures, classLabels, promptTokens } from "@tensorar/sampler";
-import { ONLY } from "./functions";
 import type { SourceSizes } from "./sources";
 
 /** What images may be conditioned on, and how the graphs take it. */

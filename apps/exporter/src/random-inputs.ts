@@ -1,10 +1,9 @@
-import type { TensorData } from "@tensorar/checkpoint";
+import { MASK_VALUE, type TensorData, type TensorSpec } from "@tensorar/core";
+import { conditionOf, ONLY } from "@tensorar/manifest";
+import { type ConditionSpecs, decodeSpecs, factorSpecs } from "@tensorar/model";
 import { createStream, PAD, type RandomStream } from "@tensorar/noise";
-import type { TensorSpec } from "@tensorar/onnx";
-import { codeInputs, factorInputs, type Named, ONLY, stepInputs } from "./functions";
+import { int32 } from "@tensorar/program";
 import type { SourceSizes } from "./sources";
-
-const HIDDEN = -1e9;
 
 /** A tensor of this type and shape: symbolic sizes from `sizes`, elements from `draw` in row-major order. */
 function fill(
@@ -20,7 +19,7 @@ function fill(
 }
 
 /** Random conditions: any class or text token; the first slots of every other row may be padding. */
-function condition(sizes: SourceSizes, spec: Named<TensorSpec>["condition"], symbols: Symbols, random: RandomStream) {
+function condition(sizes: SourceSizes, spec: ConditionSpecs, symbols: Symbols, random: RandomStream) {
   const part = (name: string, each: TensorSpec): TensorData => {
     const { below } = sizes.condition[name]!;
     const slots = each.shape.at(-1)!;
@@ -29,10 +28,11 @@ function condition(sizes: SourceSizes, spec: Named<TensorSpec>["condition"], sym
       return fill(each, symbols, (i) => (Math.floor(i / length) % 2 === 1 && i % length < length / 3 ? 0 : 1));
     return fill(each, symbols, () => (below === undefined ? random.normal() : random.below(below)));
   };
-  if ("dtype" in spec!) return part(ONLY, spec as TensorSpec);
-  const parts = Object.entries(spec as Readonly<Record<string, TensorSpec>>);
-  return Object.fromEntries(parts.map(([name, each]) => [name, part(name, each)]));
+  if (isSpec(spec)) return part(ONLY, spec);
+  return Object.fromEntries(Object.entries(spec).map(([name, each]) => [name, part(name, each)]));
 }
+
+const isSpec = (spec: ConditionSpecs): spec is TensorSpec => typeof spec.dtype === "string";
 
 type Symbols = Readonly<Record<string, number>>;
 
@@ -46,7 +46,7 @@ const PROMPT = 5;
  */
 export function decoderInputs(sizes: SourceSizes, batch: number, token: number, seed: number) {
   const { vocabSize, tokens, windowSize, conditionSlots } = sizes;
-  const specs = stepInputs(sizes);
+  const specs = decodeSpecs({ ...sizes, condition: conditionOf(sizes) });
   const random = createStream(seed, "decoder-inputs", batch, token);
   const position = token === 0 ? 0 : (conditionSlots ?? PROMPT) - 1 + token; // slot of the whole sequence
   const slots = position + 2;
@@ -58,7 +58,7 @@ export function decoderInputs(sizes: SourceSizes, batch: number, token: number, 
       token === 0 || token - 1 + (i % windowSize) >= tokens ? PAD : random.below(vocabSize),
     ),
     position: fill(specs.position, symbols, () => position),
-    mask: fill(specs.mask, symbols, (i) => (i % slots < position ? 0 : HIDDEN)),
+    mask: fill(specs.mask, symbols, (i) => (i % slots < position ? 0 : MASK_VALUE)),
     keys: specs.keys.map(normal),
     values: specs.values.map(normal),
   };
@@ -67,7 +67,7 @@ export function decoderInputs(sizes: SourceSizes, batch: number, token: number, 
 /** Random states and first sub-tokens. */
 export function factorRandom(sizes: SourceSizes, batch: number, seed: number) {
   const random = createStream(seed, "factor-inputs", batch);
-  const specs = factorInputs(sizes);
+  const specs = factorSpecs(sizes.windowSize, sizes.stateWidth, 1);
   return {
     states: fill(specs.states, { batch }, () => random.normal()),
     known: specs.known.map((spec) => fill(spec, { batch }, () => random.below(sizes.factors![0]!))),
@@ -77,5 +77,5 @@ export function factorRandom(sizes: SourceSizes, batch: number, seed: number) {
 /** Random codes for the image decoder. */
 export function imageInputs(sizes: SourceSizes, batch: number, seed: number) {
   const random = createStream(seed, "image-inputs", batch);
-  return { codes: fill(codeInputs(sizes).codes, { batch }, () => random.below(sizes.vocabSize)) };
+  return { codes: fill(int32("batch", sizes.tokens), { batch }, () => random.below(sizes.vocabSize)) };
 }

@@ -2,10 +2,10 @@ import { toFloat32 } from "@tensorar/checkpoint";
 import { readSafetensors } from "@tensorar/checkpoint/node";
 import { describeIssues, TensorARError } from "@tensorar/core";
 import { readJson } from "@tensorar/core/node";
+import { ONLY } from "@tensorar/manifest";
 import type { ModelFolder } from "@tensorar/model/node";
 import { type Caption, captionFeatures, classLabels, promptTokens } from "@tensorar/sampler";
 import { z } from "zod";
-import { ONLY } from "./functions";
 import type { Conditions } from "./random-conditions";
 import type { SourceSizes } from "./sources";
 

@@ -1,15 +1,14 @@
 import { relative, resolve } from "node:path";
 import { TensorARError } from "@tensorar/core";
-import type { ExportManifest } from "@tensorar/manifest";
-import type { ConditionSpec, JanusConfig } from "@tensorar/model";
-import { loadModel, type ModelFolder, modelOf } from "@tensorar/model/node";
+import { type ExportManifest, ONLY } from "@tensorar/manifest";
+import type { ConditionSpec, JanusConfig, LoadedModel } from "@tensorar/model";
+import { loadModel } from "@tensorar/model/node";
 import { createTokenizer, TOKENIZER_KINDS, type TokenizerKind } from "@tensorar/tokenizer";
 import { loadTokenizer, type TokenizerFolder } from "@tensorar/tokenizer/node";
-import { ONLY } from "./functions";
 
 /** A model and the tokenizer of its codes, and what a runtime must know of them. */
 export interface Sources {
-  readonly model: ModelFolder;
+  readonly model: LoadedModel;
   readonly tokenizer: TokenizerFolder<TokenizerKind>;
   readonly sizes: SourceSizes;
 }
@@ -23,7 +22,7 @@ export type SourceSizes = Omit<
 export async function loadSources(modelDir: string, tokenizerDir: string): Promise<Sources> {
   const model = await loadModel(modelDir);
   const tokenizer = await loadTokenizer(tokenizerDir, TOKENIZER_KINDS);
-  const { windowSize, backbone } = modelOf(model);
+  const { windowSize, backbone } = model.model;
   const { tokens, vocabSize, nullCondition, conditionSlots = null, cache, factors, width: stateWidth } = backbone;
   const { codebookSize, gridOf } = createTokenizer(tokenizer);
   const grid = gridOf(tokenizer.imageSize);
@@ -58,8 +57,8 @@ export async function loadSources(modelDir: string, tokenizerDir: string): Promi
 }
 
 /** What a condition consists of, with bounds of its integers: classes and none, text tokens, or flags. */
-function conditionParts(model: ModelFolder, classes: number): ExportManifest["condition"] {
-  const { condition, nullCondition } = modelOf(model).backbone;
+function conditionParts(model: LoadedModel, classes: number): ExportManifest["condition"] {
+  const { condition, nullCondition } = model.model.backbone;
   const below = (name: string): number => {
     if (name === ONLY) return Math.max(1, nullCondition + 1, classes);
     return name === "prompt" ? (model.backbone as JanusConfig).language.vocab_size : 2;

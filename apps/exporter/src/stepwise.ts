@@ -1,7 +1,7 @@
 import type { ExportManifest, SessionSettings } from "@tensorar/manifest";
 import { DECODER, NEXT_FACTOR } from "@tensorar/manifest";
 import type { NodeRuntime } from "@tensorar/onnx/node";
-import { type CachedDecoderOptions, type Conditioning, cachedDecoder, type Decoder } from "@tensorar/sampler";
+import { type Conditioning, cachedDecoder, type Decoder } from "@tensorar/sampler";
 import { openGraph } from "./open-graph";
 
 /**
@@ -19,12 +19,10 @@ export async function openStepwise<C>(
   const open = (file: string) => openGraph(dir, file, runtime, sessions);
   const step = await open(DECODER);
   const next = files[NEXT_FACTOR] && (await open(NEXT_FACTOR));
-  type Run = NonNullable<CachedDecoderOptions<C>["run"]>;
-  type NextFactor = NonNullable<CachedDecoderOptions<C>["nextFactor"]>;
   const decoder = cachedDecoder<C>({
     ...{ tokens, windowSize, vocabSize, cache, conditioning },
-    run: step.run as unknown as Run,
-    ...(next && { factors: factors!, nextFactor: next.run as unknown as NextFactor }),
+    run: step.run,
+    ...(next && { factors: factors!, nextFactor: next.run }),
   });
   return {
     decoder,

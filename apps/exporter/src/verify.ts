@@ -5,12 +5,11 @@ import { TensorARError } from "@tensorar/core";
 import type { SessionSettings, Target } from "@tensorar/manifest";
 import { DECODER, GENERATION, IMAGE_DECODER, NEXT_FACTOR, RESIDENT } from "@tensorar/manifest";
 import { readManifest } from "@tensorar/manifest/node";
-import type { TensorSpec } from "@tensorar/onnx";
 import type { NodeRuntime } from "@tensorar/onnx/node";
-import * as tf from "@tensorflow/tfjs-core";
-import { type ExportedFunction, imageDecoder, modelFunctions, type Named } from "./functions";
-import { openGraph } from "./open-graph";
+import type { AnyProgram } from "@tensorar/program";
+import { type Named, openGraph } from "./open-graph";
 import { addGaps, type Gap, isWithinTolerance, newGap, widen } from "./output-gaps";
+import { exportedPrograms } from "./programs";
 import { availableSessions } from "./providers";
 import { decoderInputs, factorRandom, imageInputs } from "./random-inputs";
 import { runEagerly } from "./run-eagerly";
@@ -62,17 +61,15 @@ export async function verifyExport(dir: string, runtime: NodeRuntime, options: V
   expectSameSizes(dir, manifest, modelDir, sizes);
   const { seed, batches = [1, 3], signal } = options;
   const sessions = await availableSessions(runtime, manifest, options.provider);
-  const { functions, weights } = modelFunctions(model, sizes);
-  const images = imageDecoder(tokenizer, sizes.grid);
+  const { programs, dispose } = exportedPrograms({ model, tokenizer, sizes });
   const inputsOf = randomInputs(sizes, seed);
   try {
     const comparisons: Comparison[] = [];
-    const all = { ...functions, [IMAGE_DECODER]: images as unknown as ExportedFunction };
-    for (const [file, fn] of Object.entries(all)) {
+    for (const [file, program] of programs) {
       if (!(file in manifest.files)) continue;
       const rounded = file !== IMAGE_DECODER && manifest.weights !== "float32";
       const inputs = inputsOf[file]!;
-      comparisons.push(...(await compareAll(dir, file, runtime, sessions, fn, rounded, batches, inputs, signal)));
+      comparisons.push(...(await compareAll(dir, file, runtime, sessions, program, rounded, batches, inputs, signal)));
     }
     if (manifest.files[GENERATION]) {
       for (const batch of batches)
@@ -85,7 +82,7 @@ export async function verifyExport(dir: string, runtime: NodeRuntime, options: V
     }
     return comparisons;
   } finally {
-    tf.dispose([weights, images.weights]);
+    dispose();
   }
 }
 
@@ -126,12 +123,12 @@ function expectSameSizes(dir: string, manifest: SourceSizes, modelDir: string, s
   }
 }
 
-async function compareAll<Inputs extends Named<TensorSpec>>(
+async function compareAll(
   dir: string,
   file: string,
   runtime: NodeRuntime,
   sessions: Readonly<Record<string, SessionSettings>>,
-  fn: ExportedFunction<Inputs>,
+  program: AnyProgram,
   rounded: boolean,
   batches: readonly number[],
   inputsOf: (batch: number) => readonly Named<TensorData>[],
@@ -144,7 +141,7 @@ async function compareAll<Inputs extends Named<TensorSpec>>(
       const gaps = new Map<string, Gap>();
       for (const inputs of inputsOf(batch)) {
         signal?.throwIfAborted();
-        addGaps(gaps, file, runEagerly(fn, inputs), await graph.run(inputs));
+        addGaps(gaps, file, runEagerly(program, inputs), await graph.run(inputs));
       }
       for (const [output, gap] of gaps) {
         const { largestDifference, largestValue, predictions, agreeing } = gap;

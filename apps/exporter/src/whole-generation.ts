@@ -1,12 +1,11 @@
-import { type Condition, type TensorARModel, toParams } from "@tensorar/model";
-import { type ModelFolder, modelOf } from "@tensorar/model/node";
+import { type LoadedModel, toParams } from "@tensorar/model";
 import { type ComposedModel, composeLoop, type TraceOptions, trace } from "@tensorar/onnx";
 import { type GraphSampling, generationLoop } from "@tensorar/sampler/graph";
 import { createTokenizer, type TokenizerKind } from "@tensorar/tokenizer";
 import type { TokenizerFolder } from "@tensorar/tokenizer/node";
 import * as tf from "@tensorflow/tfjs-core";
-import { withoutUnusedInputs } from "./functions";
 import type { SourceSizes } from "./sources";
+import { withoutUnusedInputs } from "./unused-inputs";
 
 /**
  * All of generation as one graph, with the inputs of `generationLoop` of `@tensorar/sampler/graph`: the loop over tokens, guidance,
@@ -19,13 +18,13 @@ import type { SourceSizes } from "./sources";
  * @throws TensorARError for models that can't be guided
  */
 export function wholeGeneration(
-  folder: ModelFolder,
+  folder: LoadedModel,
   tokenizerFolder: TokenizerFolder<TokenizerKind>,
   { grid, padId }: SourceSizes,
   sampling: GraphSampling,
   form: Pick<TraceOptions, "fuse" | "quantize">,
 ): ComposedModel {
-  const model = modelOf(folder) as unknown as TensorARModel<Condition>;
+  const { model } = folder;
   const { tokens: T } = model.backbone;
   const params = toParams(folder.tensors);
   const pixels = toParams(tokenizerFolder.tensors);

@@ -76,7 +76,7 @@ export async function openDecoder<C>(
         );
   const nextFactors = await Promise.all(
     (factors?.sizes ?? []).slice(1).map((_, before) =>
-      prepare<FactorInputs, Pick<StepOutputs, "logits">>(
+      prepare<FactorInputs<TensorData>, Pick<StepOutputs, "logits">>(
         (inputs: Parameters<typeof model.nextFactor>[1]) => ({ logits: model.nextFactor(params, inputs) }),
         {
           states: { dtype: "float32", shape: ["batch", windowSize, width] },
@@ -90,7 +90,7 @@ export async function openDecoder<C>(
     ...(prefill && { prefill }),
     ...(factors && {
       factors: factors.sizes,
-      nextFactor: (inputs: FactorInputs) => nextFactors[inputs.known.length - 1]!(inputs),
+      nextFactor: (inputs: FactorInputs<TensorData>) => nextFactors[inputs.known.length - 1]!(inputs),
     }),
   });
   return {

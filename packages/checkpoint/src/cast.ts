@@ -1,4 +1,4 @@
-import type { TensorData, TypedArray } from "./tensor";
+import type { TensorData, TypedArray } from "@tensorar/core";
 
 /** The types that {@link castTensor} makes. */
 export type FloatDType = "float64" | "float32" | "float16" | "bfloat16";

@@ -1,6 +1,5 @@
-import { quote, TensorARError } from "@tensorar/core";
+import { type DType, quote, TensorARError, type TensorData } from "@tensorar/core";
 import type { Limits } from "./limits";
-import type { DType, TensorData } from "./tensor";
 
 /** Type and shape of a tensor. */
 export interface TensorInfo {

@@ -1,4 +1,4 @@
-export { TensorARError } from "@tensorar/core";
+export { type DType, TensorARError, type TensorData, type TypedArray } from "@tensorar/core";
 export {
   bfloat16ToFloat32,
   castTensor,
@@ -12,5 +12,5 @@ export { type CheckpointFile, contentsOf, type OpenOptions, type TensorInfo } fr
 export type { Limits } from "./limits";
 export { findParts, isAveraged, isOptimizer, type Match, type Part, type Parts, type WantedShapes } from "./parts";
 export { parseSafetensors, serializeSafetensors } from "./safetensors/codec";
-export type { DType, TensorData, TensorRecord, TypedArray } from "./tensor";
+export type { TensorRecord } from "./tensor";
 export { openTorchBytes, type TorchFile } from "./torch/open";

@@ -1,38 +1,4 @@
-import { quote, TensorARError } from "@tensorar/core";
-
-/** Element types, by their usual names. */
-export type DType =
-  | "float64"
-  | "float32"
-  | "float16"
-  | "bfloat16"
-  | "int64"
-  | "int32"
-  | "int16"
-  | "int8"
-  | "uint8"
-  | "bool";
-
-/** The arrays that hold elements. */
-export type TypedArray =
-  | Float64Array
-  | Float32Array
-  | Uint16Array
-  | BigInt64Array
-  | Int32Array
-  | Int16Array
-  | Int8Array
-  | Uint8Array;
-
-/**
- * A tensor on the host: `data` holds `shape`'s elements in row-major order. float16 and bfloat16 are the raw bits in a
- * Uint16Array, int64 is a BigInt64Array, bool a Uint8Array of 0 and 1; the others are the array of their name.
- */
-export interface TensorData {
-  readonly dtype: DType;
-  readonly shape: readonly number[];
-  readonly data: TypedArray;
-}
+import { type DType, quote, TensorARError, type TensorData, type TypedArray } from "@tensorar/core";
 
 /** Tensors by name. Records made by this package have no prototype, so no name can reach an inherited property. */
 export type TensorRecord = Readonly<Record<string, TensorData>>;

@@ -1,4 +1,7 @@
+export { type DecodeInputs, type DecodeSlotsInputs, type FactorInputs, MASK_VALUE } from "./decode-step";
 export { type ErrorCode, quote, ShapeError, TensorARError, type TensorARErrorOptions } from "./errors";
 export { describeIssues, type Issue } from "./issues";
+export { type Entries, flatten, mapLeaves, mapNested, type Nested, unflatten, visitTogether } from "./nested";
 export { RECOGNIZED_BYTES, type Recognized, recognize } from "./recognize";
+export type { DType, TensorData, TensorSpec, TypedArray } from "./tensors";
 export { decodeText, parseJson, splitLines } from "./text";

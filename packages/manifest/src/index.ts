@@ -9,5 +9,5 @@ export {
   NEXT_FACTOR,
   RESIDENT,
 } from "./files";
-export { type ExportManifest, fetchManifest, type GraphPorts, parseManifest } from "./manifest";
+export { conditionOf, type ExportManifest, fetchManifest, type GraphPorts, ONLY, parseManifest } from "./manifest";
 export { type SessionSettings, TARGETS, type Target } from "./session-settings";

@@ -116,6 +116,12 @@ const checked = schema.superRefine(({ cache, tokens, grid, imageSize, windowSize
 /** What a runtime needs to know of an export besides the graphs: `config.json` of the folder. */
 export type ExportManifest = z.infer<typeof schema>;
 
+/** Name of a condition that is one tensor. */
+export const ONLY = "condition";
+
+/** An image's condition: one tensor, or several by name. */
+export const conditionOf = ({ condition }: Pick<ExportManifest, "condition">) => condition[ONLY] ?? condition;
+
 /** The manifest's file in the folder of an export. */
 export const MANIFEST = "config.json";
 

@@ -1,3 +1,4 @@
+import { MASK_VALUE } from "@tensorar/core";
 import * as tf from "@tensorflow/tfjs-core";
 
 // R rows · H query heads · Hkv key heads (H = Hkv · G) · L new slots · S cached slots, Sr of them recent · Dh head width
@@ -18,9 +19,6 @@ export interface LayerSlots {
   readonly mask: tf.Tensor;
 }
 
-/** Added to the score of what may not be seen; finite, so that a row with nothing to see stays finite too. */
-export const HIDDEN_SCORE = -1e9;
-
 /**
  * What is added to the scores of new slots among themselves: slot a sees slots up to a, and of those only what is no
  * padding; every slot sees itself all the same. Made once for all layers; undefined for a single slot, which needs none.
@@ -28,17 +26,17 @@ export const HIDDEN_SCORE = -1e9;
  * Positions are compared, and no table is built from the number of slots, so that this may be symbolic in a graph.
  *
  * @param positions int32 [L], ascending
- * @param options.mask [R, L]: 0, or {@link HIDDEN_SCORE} where a slot is padding
+ * @param options.mask [R, L]: 0, or {@link MASK_VALUE} where a slot is padding
  * @param options.group G, query heads that share keys
  * @returns [G · L, L], or [R, 1, G · L, L] with a mask
  */
-export function ownScores(
+export function causalMask(
   positions: tf.Tensor,
   { mask, group }: { readonly mask?: tf.Tensor | undefined; readonly group: number },
 ): tf.Tensor | undefined {
   if (positions.shape[0] === 1) return undefined;
   const [own, other] = [tf.expandDims(positions, 1), tf.expandDims(positions, 0)];
-  let scores = tf.mul(tf.cast(tf.greater(other, own), "float32"), HIDDEN_SCORE); // [L, L]
+  let scores = tf.mul(tf.cast(tf.greater(other, own), "float32"), MASK_VALUE); // [L, L]
   if (mask !== undefined) {
     const others = tf.cast(tf.notEqual(other, own), "float32");
     scores = tf.add(tf.mul(tf.expandDims(tf.expandDims(mask, 1), 1), others), scores); // [R, 1, L, L]
@@ -54,7 +52,7 @@ export function ownScores(
  * @param queries [R, H, L, Dh], already scaled by 1/√Dh
  * @param keys [R, Hkv, L, Dh]
  * @param values [R, Hkv, L, Dh]
- * @param context.own from {@link ownScores}
+ * @param context.own from {@link causalMask}
  * @returns [R, H, L, Dh]
  */
 export function attention(

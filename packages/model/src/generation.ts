@@ -1,3 +1,4 @@
+import type * as core from "@tensorar/core";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Backbone, Condition, TrunkCache } from "./backbone";
 import type { ModuleSizes } from "./modules";
@@ -7,28 +8,11 @@ import { embedWindows, expectWindow, windowStates } from "./windows";
 
 // R rows · L slots · k window · C condition slots · D width · V codes · S cached slots
 
-export interface DecodeInputs<C extends Condition = tf.Tensor> {
-  /** As the backbone's `condition` says: int32 [R] for classes. */
-  readonly condition: C;
-  /** int32 [R, k]: the previous tensor, PAD = -1 past the end; anything at slot 0. */
-  readonly window: tf.Tensor;
-  /** int32 [1]: the slot in the whole sequence. With one condition slot 0 … T-1, and slot 0 is the condition's; else C … C+T-2. */
-  readonly position: tf.Tensor;
-  /** float32 [R, S]: 0 where a cached slot is filled, -1e9 where not. */
-  readonly mask: tf.Tensor;
-  /** One per layer: [R, Hkv, S, Dh]. */
-  readonly keys: readonly tf.Tensor[];
-  /** One per layer: [R, Hkv, S, Dh]. */
-  readonly values: readonly tf.Tensor[];
-}
+/** What `decode` takes, as {@link core.DecodeInputs}. */
+export type DecodeInputs<C extends Condition = tf.Tensor> = core.DecodeInputs<tf.Tensor, C>;
 
-export interface DecodeSlotsInputs<C extends Condition = tf.Tensor>
-  extends Omit<DecodeInputs<C>, "window" | "position"> {
-  /** int32 [R, L, k]: the previous tensors of L slots in a row. */
-  readonly windows: tf.Tensor;
-  /** int32 [L]: the slots in the whole sequence, ascending. */
-  readonly positions: tf.Tensor;
-}
+/** What `decodeSlots` takes, as {@link core.DecodeSlotsInputs}. */
+export type DecodeSlotsInputs<C extends Condition = tf.Tensor> = core.DecodeSlotsInputs<tf.Tensor, C>;
 
 export interface DecodeOutputs {
   /** [R, k, V]: predictions of the next tensor; of its first sub-tokens, [R, k, V_0], with factors. */

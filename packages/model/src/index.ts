@@ -1,7 +1,7 @@
 export { ShapeError, TensorARError } from "@tensorar/core";
 export { type AdamWOptions, type AdamWState, adamW, initAdamW } from "./adamw";
 export { attachTensorAR, type ForwardInputs, type TensorARModel, type TrainingInputs } from "./attach";
-export { attention, type LayerCache, type LayerSlots, ownScores } from "./attention";
+export { attention, causalMask, type LayerCache, type LayerSlots } from "./attention";
 export type {
   Backbone,
   Condition,
@@ -48,7 +48,7 @@ export {
   magvit2ArConfig,
   magvit2ArShapes,
 } from "./magvit2-config";
-export { type ModelDescription, type ModelFolder, modelOf, parseModel } from "./model-description";
+export { type LoadedModel, type ModelDescription, type ModelFolder, modelOf, parseModel } from "./model-description";
 export { type ModuleSizes, moduleShapes, moduleSizes, type OutputStructure, type TensorAROptions } from "./modules";
 export {
   countParameters,
@@ -58,6 +58,20 @@ export {
   type Params,
   toParams,
 } from "./parameters";
+export {
+  type ConditionSpecs,
+  conditionSpecs,
+  type DecodeSizes,
+  type DecodeSlotsSpecs,
+  type DecodeSpecs,
+  decodeSpecs,
+  factorSpecs,
+  type ModelPrograms,
+  modelPrograms,
+  type PackedOutputs,
+  type PrefillSpecs,
+  type UpdatedCache,
+} from "./programs";
 export { type RarForwardInputs, rar, rarForward } from "./rar";
 export { initRar, RAR_SIZES, type RarConfig, type RarSize, rarConfig, rarShapes } from "./rar-config";
 export { type SelfWindowsInputs, sampleFromLogits, selfWindows } from "./self-windows";

@@ -1,5 +1,5 @@
+import { MASK_VALUE } from "@tensorar/core";
 import * as tf from "@tensorflow/tfjs-core";
-import { HIDDEN_SCORE } from "./attention";
 import type { ModuleSizes } from "./modules";
 import { embed, linear } from "./ops/linear";
 import { rmsNorm } from "./ops/rms-norm";
@@ -68,7 +68,7 @@ export function inputEncoder(params: Params, sizes: ModuleSizes, inputs: Encoder
   const index = weight<tf.Tensor2D>(`${PREFIX}.index.weight`); // [k, D]
   const project = entryProjection(inputs, norm, index);
   const padded = tf.cast(tf.less(inputs.windows, tf.scalar(0, "int32")), "float32"); // [N, k]
-  const mask = tf.expandDims(tf.mul(padded, HIDDEN_SCORE), 1); // [N, 1, k]
+  const mask = tf.expandDims(tf.mul(padded, MASK_VALUE), 1); // [N, 1, k]
 
   const [index0] = tf.split(index, [1, windowSize - 1]) as [tf.Tensor2D];
   let query = tf.add(rmsNorm(inputs.first, norm, EPSILON), index0) as tf.Tensor2D; // [N, D]

@@ -1,5 +1,6 @@
+import { MASK_VALUE } from "@tensorar/core";
 import * as tf from "@tensorflow/tfjs-core";
-import { attention, HIDDEN_SCORE, type LayerCache, ownScores } from "./attention";
+import { attention, causalMask, type LayerCache } from "./attention";
 import type { Backbone, TrunkOutput } from "./backbone";
 import { layerCaches } from "./cache";
 import { checkJanusConfig, type JanusConfig, janusShapes } from "./janus-config";
@@ -61,7 +62,7 @@ export function janus(config: JanusConfig): Backbone<PromptCondition> {
     conditionMask: ({ prompt, mask }) =>
       tidy(() => {
         expectShape("conditionMask", "mask", mask, prompt.shape);
-        return tf.mul(tf.sub(1, mask), HIDDEN_SCORE);
+        return tf.mul(tf.sub(1, mask), MASK_VALUE);
       }),
 
     embedCodes: (params, codes) =>
@@ -76,7 +77,7 @@ export function janus(config: JanusConfig): Backbone<PromptCondition> {
       tidy(() => {
         const [, length] = expectShape("trunk", "x", x, ["R", "L", width]) as [number, number, number];
         const tables = ropeTables1d(positions, { headDim, heads, keyHeads, base: language.rope_theta });
-        const own = ownScores(positions, { mask, group: heads / keyHeads });
+        const own = causalMask(positions, { mask, group: heads / keyHeads });
         const output: TrunkOutput = { hidden: x, keys: [], values: [] };
         let h = tf.reshape(x, [-1, width]) as tf.Tensor2D; // [N, D]
         for (const [layer, cached] of layerCaches(cache, language.num_hidden_layers).entries()) {

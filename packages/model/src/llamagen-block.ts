@@ -24,7 +24,7 @@ export interface BlockInputs {
   readonly tables: RopeTables;
   /** L */
   readonly length: number;
-  /** From {@link ownScores}. */
+  /** From {@link causalMask}. */
   readonly own: tf.Tensor | undefined;
   readonly cache: LayerCache | undefined;
 }

@@ -1,5 +1,6 @@
+import { MASK_VALUE } from "@tensorar/core";
 import * as tf from "@tensorflow/tfjs-core";
-import { HIDDEN_SCORE, ownScores } from "./attention";
+import { causalMask } from "./attention";
 import type { Backbone, TrunkOutput } from "./backbone";
 import { layerCaches } from "./cache";
 import { llamaGenBlock } from "./llamagen-block";
@@ -64,7 +65,7 @@ export function llamaGen(config: LlamaGenConfig): Backbone<tf.Tensor | CaptionCo
           positions as tf.Tensor1D,
           { heads: config.n_head, keyHeads: sizes.keyHeads },
         );
-        const own = ownScores(positions, { mask, group });
+        const own = causalMask(positions, { mask, group });
         const outputs: TrunkOutput = { hidden: x, keys: [], values: [] };
         let h = tf.reshape(x, [-1, config.dim]) as tf.Tensor2D; // [N, D]
         for (const [layer, cached] of layerCaches(cache, config.n_layer).entries()) {
@@ -122,7 +123,7 @@ function captions(config: LlamaGenConfig, weight: WeightOf): Conditioned {
     conditionMask: ({ mask }: CaptionCondition) =>
       tidy(() => {
         expectShape("conditionMask", "mask", mask, ["R", slots]);
-        return tf.mul(tf.sub(1, mask), HIDDEN_SCORE);
+        return tf.mul(tf.sub(1, mask), MASK_VALUE);
       }),
   };
 }

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { ownScores } from "./attention";
+import { causalMask } from "./attention";
 import type { Backbone, TrunkCache, TrunkOutput } from "./backbone";
 import { layerCaches } from "./cache";
 import { llamaGenBlock } from "./llamagen-block";
@@ -46,7 +46,7 @@ export function magvit2Ar(config: Magvit2ArConfig): Backbone {
       heads: config.n_head,
       keyHeads: sizes.keyHeads,
     });
-    const own = ownScores(positions, { group: config.n_head / sizes.keyHeads });
+    const own = causalMask(positions, { group: config.n_head / sizes.keyHeads });
     const output: TrunkOutput = { hidden: x, keys: [], values: [] };
     let h = tf.reshape(x, [-1, width]) as tf.Tensor2D; // [N, D]
     for (const [layer, cached] of layerCaches(cache, stack.layers).entries()) {

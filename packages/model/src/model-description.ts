@@ -10,7 +10,6 @@ import { llamaGen } from "./llamagen";
 import type { LlamaGenConfig } from "./llamagen-config";
 import { magvit2Ar } from "./magvit2";
 import type { Magvit2ArConfig } from "./magvit2-config";
-import type { ParameterShapes } from "./parameters";
 import { rar } from "./rar";
 import type { RarConfig } from "./rar-config";
 
@@ -41,6 +40,11 @@ export type ModelDescription = z.infer<typeof schema>;
 export interface ModelFolder extends ModelDescription {
   /** float32: the base model's tensors by their original names, TensorAR's under `tensorar.`. */
   readonly tensors: Record<string, TensorData>;
+}
+
+/** A model folder that was read: with its functions, see {@link modelOf}. */
+export interface LoadedModel extends ModelFolder {
+  readonly model: TensorARModel<Condition>;
 }
 
 /**
@@ -77,35 +81,36 @@ export function parseModel(
     config: "config.json",
     tensors: "model.safetensors",
   },
-): ModelFolder {
-  const { description, shapes } = checkDescription(config, files.config);
+): LoadedModel {
+  const { description, model } = checkDescription(config, files.config);
   const cast = Object.fromEntries(
     Object.entries(tensors).map(([name, tensor]) => [name, castTensor(tensor, "float32")]),
   );
-  checkTensors(shapes, cast, files.tensors);
-  return { ...description, tensors: cast };
+  checkTensors(model.shapes, cast, files.tensors);
+  return { ...description, model, tensors: cast };
 }
 
 /** @throws TensorARError naming the file when the value describes no model */
 export function checkDescription(
   config: unknown,
   path: string,
-): { readonly description: ModelDescription; readonly shapes: ParameterShapes } {
+): { readonly description: ModelDescription; readonly model: TensorARModel<Condition> } {
   const parsed = schema.safeParse(config);
   if (!parsed.success)
     throw new TensorARError(`${path}: not ${MODEL_FOLDER}: ${describeIssues(parsed.error.issues, config)}`);
   const description = parsed.data;
-  return { description, shapes: checkModel(path, description) };
+  return { description, model: checkModel(path, description) };
 }
 
 /**
  * Checks a description against the model that it describes.
- * @returns the shapes of the model's parameters
+ * @returns the model
  * @throws TensorARError naming what does not fit
  */
-export function checkModel(source: string, description: ModelDescription): ParameterShapes {
+export function checkModel(source: string, description: ModelDescription): TensorARModel<Condition> {
   const { kind, backbone: config, tensorar, noiseRates, grid, classes } = description;
-  const { backbone, shapes } = inFile(source, () => modelOf(description));
+  const model = inFile(source, () => modelOf(description));
+  const { backbone } = model;
   const refuse = (what: string): never => {
     throw new TensorARError(`${source}: ${what}; correct the config`);
   };
@@ -119,7 +124,7 @@ export function checkModel(source: string, description: ModelDescription): Param
     refuse(`${noiseRates.length} noise rates for a window of ${tensorar.windowSize}, which needs one for each entry`);
   const rate = noiseRates.find((each) => !(each >= 0 && each <= 1));
   if (rate !== undefined) refuse(`a noise rate of ${rate}, which is a probability, from 0 to 1`);
-  return shapes;
+  return model;
 }
 
 /** Classes by the family's name; undefined for models that are conditioned on something else. */

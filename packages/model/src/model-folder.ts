@@ -3,7 +3,7 @@ import { castTensor, type FloatDType, type TensorData } from "@tensorar/checkpoi
 import { openSafetensors, writeSafetensors } from "@tensorar/checkpoint/node";
 import { checkFolder, readJson, settleFolder, writeChecksums, writeFileAtomic } from "@tensorar/core/node";
 import { checkTensors } from "./check-tensors";
-import { checkDescription, checkModel, MODEL_FOLDER, type ModelFolder } from "./model-description";
+import { checkDescription, checkModel, type LoadedModel, MODEL_FOLDER, type ModelFolder } from "./model-description";
 
 const CONFIG = "config.json";
 const WEIGHTS = "model.safetensors";
@@ -13,18 +13,18 @@ const WEIGHTS = "model.safetensors";
  * @throws TensorARError naming the file and what is wrong with it: missing, damaged (see `checkFolder`), a configuration that
  *   is not valid, tensors that do not fit it
  */
-export async function loadModel(dir: string): Promise<ModelFolder> {
+export async function loadModel(dir: string): Promise<LoadedModel> {
   await settleFolder(dir);
   const path = join(dir, CONFIG);
-  const { description, shapes } = checkDescription(await readJson(path, MODEL_FOLDER), path);
+  const { description, model } = checkDescription(await readJson(path, MODEL_FOLDER), path);
   const file = await openSafetensors(join(dir, WEIGHTS));
   try {
     // The header alone says whether they fit; only then are they read.
-    checkTensors(shapes, Object.fromEntries(file.names.map((name) => [name, file.info(name)])), file.path);
+    checkTensors(model.shapes, Object.fromEntries(file.names.map((name) => [name, file.info(name)])), file.path);
     const tensors: Record<string, TensorData> = {};
     for (const name of file.names) tensors[name] = castTensor(await file.read(name), "float32");
     await checkFolder(dir); // last, since the checks above say more exactly what is wrong
-    return { ...description, tensors };
+    return { ...description, model, tensors };
   } finally {
     await file.close();
   }
@@ -38,10 +38,10 @@ export async function loadModel(dir: string): Promise<ModelFolder> {
  */
 export async function saveModel(
   dir: string,
-  { tensors, ...description }: ModelFolder,
+  { tensors, model: _, ...description }: ModelFolder & Partial<LoadedModel>,
   dtype: FloatDType,
 ): Promise<void> {
-  checkTensors(checkModel("saveModel", description), tensors, "saveModel");
+  checkTensors(checkModel("saveModel", description).shapes, tensors, "saveModel");
   const stored = Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, castTensor(tensor, dtype)]));
   await writeFileAtomic(join(dir, CONFIG), `${JSON.stringify(description, null, 2)}\n`);
   await writeSafetensors(join(dir, WEIGHTS), stored);

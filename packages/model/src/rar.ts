@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { attention, type LayerCache, ownScores } from "./attention";
+import { attention, causalMask, type LayerCache } from "./attention";
 import type { Backbone, TrunkCache, TrunkOutput } from "./backbone";
 import { layerCaches } from "./cache";
 import { gelu } from "./ops/gelu";
@@ -154,7 +154,7 @@ function blocks(
   const length = x.shape[1]!;
   const active = silu(tf.reshape(condition, [-1, width]) as tf.Tensor2D); // [N, D]
   const output: TrunkOutput = { hidden: x, keys: [], values: [] };
-  const own = ownScores(slots.positions, { group: 1 });
+  const own = causalMask(slots.positions, { group: 1 });
   let h = tf.reshape(x, [-1, width]); // [N, D]
   for (const [layer, cached] of layerCaches(slots.cache, config.num_hidden_layers).entries()) {
     const block: Weights = (name) => weight(`blocks.${layer}.${name}`);

@@ -1,5 +1,5 @@
+import { MASK_VALUE } from "@tensorar/core";
 import * as tf from "@tensorflow/tfjs-core";
-import { HIDDEN_SCORE } from "./attention";
 import { geluTanh } from "./ops/gelu";
 import { embed, linear } from "./ops/linear";
 import { rmsNorm } from "./ops/rms-norm";
@@ -78,7 +78,7 @@ export function t5Encoder(config: T5Config): T5Encoder {
   const hiddenStates = (params: Params, { ids, mask }: T5Inputs): tf.Tensor[] => {
     const [, tokens] = expectShape("t5", "ids", ids, ["B", "T"]) as [number, number];
     expectShape("t5", "mask", mask, ["B", tokens]);
-    const hidden = tf.mul(tf.sub(1, tf.cast(mask, "float32")), HIDDEN_SCORE); // [B, T]
+    const hidden = tf.mul(tf.sub(1, tf.cast(mask, "float32")), MASK_VALUE); // [B, T]
     const added = tf.add(positionBias(params, ids), tf.expandDims(tf.expandDims(hidden, 1), 1)); // [B, H, T, T]
     let x = tf.reshape(embed(weight(params, "shared.weight"), ids), [-1, width]) as tf.Tensor2D; // [B · T, D]
     const states = [x];

@@ -20,7 +20,7 @@ import {
   type Params,
   windowLoss,
 } from "../src";
-import { ownScores } from "../src/attention";
+import { causalMask } from "../src/attention";
 import { llamaGenBlock } from "../src/llamagen-block";
 import { llamaGenSizes } from "../src/llamagen-config";
 import { crossEntropy } from "../src/ops/cross-entropy";
@@ -119,7 +119,7 @@ describe.each(classConditional<LlamaGenConfig>("train.logits"))("$name, training
       h = llamaGenBlock(config, sizes, weight, h, {
         tables,
         length: x.shape[1]!,
-        own: ownScores(positions, { group: config.n_head / sizes.keyHeads }),
+        own: causalMask(positions, { group: config.n_head / sizes.keyHeads }),
         cache: undefined,
       }).hidden;
       expectHidden(`train.hidden.${layer}`, h);

@@ -2,7 +2,7 @@ import "@tensorflow/tfjs";
 import { expectClose } from "@tensorar/testing";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { attention, ownScores } from "../src/attention";
+import { attention, causalMask } from "../src/attention";
 import { crossEntropy } from "../src/ops/cross-entropy";
 import { rmsNorm } from "../src/ops/rms-norm";
 import { rope, ropeTable2d, ropeTables, ropeTables1d, spreadRopeTable } from "../src/ops/rope";
@@ -133,7 +133,7 @@ describe("attention", () => {
 
   test("equals softmax over the slots before, one query at a time", () => {
     const { queries, keys, values } = inputs();
-    const own = ownScores(tf.range(0, L, 1, "int32"), { group: H / Hkv });
+    const own = causalMask(tf.range(0, L, 1, "int32"), { group: H / Hkv });
     const actual = attention(queries, keys, values, { own }).dataSync();
     expectClose("attention", actual, plainAttention(queries, keys, values), { atol: 2e-6, rtol: 2e-6 });
   });
@@ -153,9 +153,9 @@ describe("attention", () => {
           values: cached(values),
           mask: tf.tensor2d(new Array(R).fill(row)),
         },
-        own: ownScores(tf.range(past, L, 1, "int32"), { group: H / Hkv }),
+        own: causalMask(tf.range(past, L, 1, "int32"), { group: H / Hkv }),
       });
-      const own = ownScores(tf.range(0, L, 1, "int32"), { group: H / Hkv });
+      const own = causalMask(tf.range(0, L, 1, "int32"), { group: H / Hkv });
       const expected = split(attention(queries, keys, values, { own }))[1];
       expect(actual.shape).toEqual(expected.shape);
       expectClose("attention", actual.dataSync(), expected.dataSync(), { atol: 2e-6, rtol: 2e-6 });
@@ -176,7 +176,7 @@ describe("attention", () => {
     const hidden = tf.tensor2d([0, -1e9], [R, 1]); // the second row's first recent slot is not seen
     const shown = tf.concat([hidden, tf.zeros([R, recent - 1])], 1);
     const mask = masked ? tf.zeros([R, L - past]) : undefined;
-    const own = ownScores(tf.range(past, L, 1, "int32"), { mask, group: H / Hkv });
+    const own = causalMask(tf.range(past, L, 1, "int32"), { mask, group: H / Hkv });
     const actual = attention(parts(queries)[2], newKeys, newValues, {
       cache: {
         ...{ keys: oldKeys, values: oldValues, mask: tf.zeros([R, held]) },

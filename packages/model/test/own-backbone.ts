@@ -1,4 +1,4 @@
-import { attention, type Backbone, layerCaches, ownScores, type ParameterShapes } from "@tensorar/model";
+import { attention, type Backbone, causalMask, layerCaches, type ParameterShapes } from "@tensorar/model";
 import * as tf from "@tensorflow/tfjs-core";
 
 const [D, heads, layers, tokens, codes, classes] = [32, 4, 2, 16, 11, 3];
@@ -36,7 +36,7 @@ export const ownBackbone: Backbone = {
   head: (params, hidden) => product(hidden, tf.transpose(params["code.weight"]!)), // [..., V]
   trunk(params, x, { positions, cache }) {
     let h = tf.add(x, tf.gather(params["place.weight"]!, positions)); // [R, L, D]
-    const own = ownScores(positions, { group: 1 });
+    const own = causalMask(positions, { group: 1 });
     const rows: { keys: tf.Tensor[]; values: tf.Tensor[] } = { keys: [], values: [] };
     for (const [layer, cached] of layerCaches(cache, layers).entries()) {
       const qkv = product(norm(h), params[`${layer}.qkv.weight`]!); // [R, L, 3 · D]

@@ -1,28 +1,24 @@
-import type * as tf from "@tensorflow/tfjs-core";
-import type { OnnxModel } from "./model";
-import type { Nested } from "./nested";
+import type { Nested } from "@tensorar/core";
+import type { HostTensors, Spec, TensorFunction } from "@tensorar/program";
+import { type ComposedModel, type OnnxModel, outputPaths } from "./model";
 import { serializeModel } from "./serialize";
 import { type CompiledFunction, createSession, type RuntimeOptions } from "./session";
-import type { Spec, TracedFunction } from "./specs";
-import type { Feed, TensorData } from "./tensordata";
+import type { Feed } from "./tensordata";
 import { type TraceOptions, trace } from "./trace";
 
 /** What a call takes for specs nested like `S`. */
 export type Feeds<S> = S extends Spec ? Feed : { readonly [K in keyof S]: Feeds<S[K]> };
-/** What a call returns for a function that returns `O`. */
-export type Results<O> = O extends tf.Tensor ? TensorData : { [K in keyof O]: Results<O[K]> };
-
-type Without<T, K> = [K] extends [never] ? T : Omit<T, K & keyof T>;
-type Only<T, K> = { readonly [P in K & keyof T]: T[P] };
+export type Without<T, K> = [K] extends [never] ? T : Omit<T, K & keyof T>;
+export type Only<T, K> = { readonly [P in K & keyof T]: T[P] };
 
 export interface CompileOptions<K extends string> extends RuntimeOptions<K>, TraceOptions {}
 
 /** A compiled function and the model it runs. */
 export type Compiled<S, O, K extends string> = CompiledFunction<
   Without<Feeds<S>, K>,
-  Without<Results<O>, K>,
+  Without<HostTensors<O>, K>,
   Only<Feeds<S>, K>,
-  Only<Results<O>, K>
+  Only<HostTensors<O>, K>
 > & {
   readonly model: OnnxModel;
 };
@@ -34,7 +30,7 @@ export type Compiled<S, O, K extends string> = CompiledFunction<
  * their first values with `setState`.
  */
 export async function compile<const S extends Nested<Spec>, O extends object, const K extends string = never>(
-  fn: TracedFunction<S, O>,
+  fn: TensorFunction<S, O>,
   inputs: S,
   options: CompileOptions<K>,
 ): Promise<Compiled<S, O, K>> {
@@ -45,11 +41,18 @@ export async function compile<const S extends Nested<Spec>, O extends object, co
     ...(fuse && { fuse }),
     ...(quantize && { quantize }),
   });
-  const signature = {
-    inputs: model.inputs,
-    outputs: model.outputs,
-    paths: model.graph.outputs.map((output) => output.name),
-  };
-  const compiled = await createSession(serializeModel(model), signature, runtime);
-  return Object.assign(compiled, { model }) as unknown as Compiled<S, O, K>;
+  return Object.assign(await openTraced(model, runtime), { model }) as unknown as Compiled<S, O, K>;
+}
+
+/** A graph that was traced or put together, on ONNX Runtime. */
+export function openTraced(model: OnnxModel | ComposedModel, options: RuntimeOptions): Promise<CompiledFunction> {
+  const { inputs, outputs } = model;
+  const paths =
+    "graph" in model
+      ? model.graph.outputs.map(({ name }) => name)
+      : outputPaths(
+          inputs.map(({ name }) => name),
+          outputs.map(({ name }) => name),
+        );
+  return createSession(serializeModel(model), { inputs, outputs, paths }, options);
 }

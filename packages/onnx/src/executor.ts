@@ -1,8 +1,15 @@
-import { TensorARError } from "@tensorar/core";
+import {
+  flatten,
+  mapLeaves,
+  type Nested,
+  TensorARError,
+  type TensorData,
+  unflatten,
+  visitTogether,
+} from "@tensorar/core";
 import type { InferenceSession, Tensor } from "onnxruntime-common";
 import { type Cell, topKeys } from "./cells";
 import type { Port, Signature } from "./model";
-import { flatten, mapLeaves, type Nested, unflatten, visitTogether } from "./nested";
 import type { CompiledFunction, Runtime } from "./session";
 import {
   type BackendTensor,
@@ -12,7 +19,6 @@ import {
   hostTensor,
   isBackendTensor,
   isFeed,
-  type TensorData,
 } from "./tensordata";
 
 const givenKeys = (inputs: Nested<Feed>): string =>

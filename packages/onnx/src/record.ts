@@ -1,11 +1,11 @@
-import { TensorARError } from "@tensorar/core";
+import { flatten, mapNested, type Nested, TensorARError, type TensorSpec } from "@tensorar/core";
+import type { Spec } from "@tensorar/program";
 import * as tf from "@tensorflow/tfjs-core";
 import { BACKEND_NAME, Recording, RecordingBackend, type Weights } from "./backend";
 import { at, callee, isThrownInside, withDeepStacks } from "./callsite";
 import type { Graph, Value } from "./graph";
 import { KERNELS } from "./kernels";
-import { flatten, mapNested, type Nested } from "./nested";
-import { isSpec, isTensor, multipleOf, type Spec, type TensorSpec } from "./specs";
+import { isSpec, isTensor, multipleOf } from "./specs";
 
 /** The backend, registered with its kernels at the first trace. Its priority keeps tfjs from ever choosing it by itself. */
 function recordingBackend(): RecordingBackend {

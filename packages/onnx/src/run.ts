@@ -1,6 +1,6 @@
-export { TensorARError } from "@tensorar/core";
+export { type Nested, TensorARError, type TensorData } from "@tensorar/core";
 export { fromFloat16, toFloat16 } from "./float16";
+export { ignoreUnread } from "./ignore-unread";
 export type { Port } from "./model";
-export type { Nested } from "./nested";
 export { type CompiledFunction, openModel, type Runtime, type RuntimeOptions } from "./session";
-export type { BackendTensor, Feed, TensorData } from "./tensordata";
+export type { BackendTensor, Feed } from "./tensordata";

@@ -1,11 +1,10 @@
-import { TensorARError } from "@tensorar/core";
+import { type Nested, TensorARError, type TensorData } from "@tensorar/core";
 import type { Env, InferenceSession, TensorConstructor } from "onnxruntime-common";
 import { makeCells } from "./cells";
 import { Executor } from "./executor";
 import { identityModel } from "./identity";
 import { outputPaths, type Port, type Signature } from "./model";
-import type { Nested } from "./nested";
-import type { Feed, TensorData } from "./tensordata";
+import type { Feed } from "./tensordata";
 
 /** The namespace object of `onnxruntime-node` or `onnxruntime-web`. */
 export interface Runtime {

@@ -1,23 +1,6 @@
-import { TensorARError } from "@tensorar/core";
+import { type Entries, flatten, type Nested, TensorARError, type TensorSpec } from "@tensorar/core";
+import type { Spec } from "@tensorar/program";
 import * as tf from "@tensorflow/tfjs-core";
-import { type Entries, flatten, type Nested } from "./nested";
-
-/**
- * Type and shape of an input. A string names a symbolic dimension, whose size is given at every call, or is a multiple of one that
- * another input has: `"batch"`, `"2*batch"`.
- */
-export interface TensorSpec {
-  readonly dtype: "float32" | "int32" | "bool";
-  readonly shape: readonly (number | string)[];
-}
-/** A type and shape, or a concrete example that has them. */
-export type Spec = TensorSpec | tf.Tensor;
-
-/** What a traced function gets for specs nested like `S`. */
-export type Tensors<S> = S extends Spec ? tf.Tensor : { [K in keyof S]: Tensors<S[K]> };
-
-/** A function to trace. (Declared as a method so that parameters may be annotated with `Tensor2D` and the like.) */
-export type TracedFunction<S, O> = { method(inputs: Tensors<S>): O }["method"];
 
 export const isTensor = (value: unknown): value is tf.Tensor => value instanceof tf.Tensor;
 

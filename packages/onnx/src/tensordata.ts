@@ -1,34 +1,6 @@
-import { TensorARError } from "@tensorar/core";
+import { type DType, TensorARError, type TensorData, type TypedArray } from "@tensorar/core";
 import type { Tensor } from "onnxruntime-common";
 import type { Port } from "./model";
-
-export type DType =
-  | "float32"
-  | "float16"
-  | "bfloat16"
-  | "float64"
-  | "int64"
-  | "int32"
-  | "int16"
-  | "int8"
-  | "uint8"
-  | "bool";
-export type TypedArray =
-  | Float32Array
-  | Float64Array
-  | BigInt64Array
-  | Int32Array
-  | Int16Array
-  | Int8Array
-  | Uint8Array
-  | Uint16Array;
-
-/** A tensor on the host. float16 and bfloat16 are held as their bits, bool as one byte (0 or 1) an element. */
-export interface TensorData {
-  readonly dtype: DType;
-  readonly shape: readonly number[];
-  readonly data: TypedArray;
-}
 
 /** A tensor on a backend, as far as it is used here: any tensor of TensorFlow.js is one. */
 export interface BackendTensor {

@@ -1,16 +1,16 @@
-import { TensorARError } from "@tensorar/core";
+import { flatten, type Nested, TensorARError, type TensorSpec } from "@tensorar/core";
+import type { Spec, TensorFunction } from "@tensorar/program";
 import type * as tf from "@tensorflow/tfjs-core";
 import { ByData, type Weights } from "./backend";
 import { type Samples, sampleSizes } from "./dims";
 import { unifiedError } from "./failure";
 import type { Graph } from "./graph";
 import { makeModel, type OnnxModel } from "./model";
-import { flatten, type Nested } from "./nested";
 import { optimize } from "./passes";
 import type { FusionTarget } from "./passes/fuse";
 import { type Quantization, quantizeWeights } from "./passes/quantize";
 import { record } from "./record";
-import { flattenSpecs, isTensor, multipleOf, type Spec, type TensorSpec, type TracedFunction } from "./specs";
+import { flattenSpecs, isTensor, multipleOf } from "./specs";
 import { unify } from "./unify";
 
 export interface TraceOptions {
@@ -37,10 +37,15 @@ export interface TraceOptions {
  *   depends on a symbolic dimension in a way that is no polynomial of the sizes.
  */
 export function trace<const S extends Nested<Spec>, O extends object>(
-  fn: TracedFunction<S, O>,
+  fn: TensorFunction<S, O>,
   inputs: S,
   options: TraceOptions = {},
 ): OnnxModel {
+  return traceModel(fn, inputs, options);
+}
+
+/** As {@link trace}, of a function whose types are not known, such as a program's. */
+export function traceModel(fn: (inputs: never) => unknown, inputs: Nested<Spec>, options: TraceOptions): OnnxModel {
   const graph = optimize(traceGraph(fn, inputs, options), options.fuse);
   return makeModel(options.quantize ? quantizeWeights(graph, options.quantize) : graph, options.name ?? "graph");
 }

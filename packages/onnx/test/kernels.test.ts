@@ -1,11 +1,11 @@
 import "@tensorflow/tfjs";
+import type { TensorData } from "@tensorar/core";
 import { expectClose } from "@tensorar/testing";
 import * as tf from "@tensorflow/tfjs-core";
 import * as ort from "onnxruntime-node";
 import { beforeAll, expect, test } from "vitest";
 import { compile } from "../src";
 import { KERNELS } from "../src/kernels";
-import type { TensorData } from "../src/tensordata";
 import { type InputSpec, KERNEL_CASES, type KernelCase } from "./kernels.table";
 import { within } from "./within";
 

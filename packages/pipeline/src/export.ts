@@ -2,12 +2,13 @@ import { TensorARError } from "@tensorar/core";
 import { DECODER, type ExportManifest, type GraphFile, IMAGE_DECODER, NEXT_FACTOR, RESIDENT } from "@tensorar/manifest";
 import {
   type CompiledFunction,
+  ignoreUnread,
   openModel,
   type Runtime,
   type RuntimeOptions,
   type TensorData,
 } from "@tensorar/onnx/run";
-import { cachedDecoder, type Decoder, type ResidentStep, residentDecoder } from "@tensorar/sampler";
+import { cachedDecoder, type Decoder, residentDecoder } from "@tensorar/sampler";
 import { conditioningOf } from "./conditioning";
 import { type Device, PROVIDERS } from "./device";
 import { externalFiles } from "./external-data";
@@ -28,7 +29,7 @@ export async function openExport(
     signal?.throwIfAborted();
     const run = await openGraph(folder, file, manifest, runtime, device, state);
     opened.push(run);
-    return run;
+    return ignoreUnread(run);
   };
   try {
     const description = describe(manifest, folder.where);
@@ -64,19 +65,8 @@ function decoderOf(
 ): Decoder<AnyCondition> {
   const { tokens, windowSize, vocabSize, factors, cache, conditionSlots } = manifest;
   const conditioning = conditioningOf(conditions);
-  const common = { tokens, windowSize, vocabSize, cache, conditioning, factors, nextFactor: next && taking(next) };
-  if (!resident) return cachedDecoder({ ...common, run: taking(step) });
-  const setState: ResidentStep["setState"] = (state) => step.setState(taken(step, state));
-  const run: ResidentStep = Object.assign(taking(step), { setState, inputs: step.inputs });
-  return residentDecoder({ ...common, conditionSlots, run });
-}
-
-/** Graphs lack inputs that their model does not read at this step. */
-const taking = (run: CompiledFunction) => (inputs: Parameters<CompiledFunction>[0] & object) => run(taken(run, inputs));
-
-function taken<T extends object>({ inputs }: CompiledFunction, given: T): { [K in keyof T]: T[K] } {
-  const names = new Set(inputs.map(({ name }) => name.split("/")[0]));
-  return Object.fromEntries(Object.entries(given).filter(([name]) => names.has(name))) as T;
+  const common = { tokens, windowSize, vocabSize, cache, conditioning, factors, nextFactor: next };
+  return resident ? residentDecoder({ ...common, conditionSlots, run: step }) : cachedDecoder({ ...common, run: step });
 }
 
 async function openGraph(

@@ -1,20 +1,23 @@
 import { parseSafetensors, type TensorRecord } from "@tensorar/checkpoint";
-import { parseJson, TensorARError } from "@tensorar/core";
+import { parseJson, TensorARError, type TensorSpec } from "@tensorar/core";
 import {
-  type Condition,
   type ConditionSpec,
   type JanusConfig,
-  type ModelFolder,
-  modelOf,
-  packRows,
+  type LoadedModel,
+  modelPrograms,
   parseModel,
-  type TensorARModel,
   toParams,
 } from "@tensorar/model";
-import { type CompiledFunction, compile, type Nested, type TensorSpec } from "@tensorar/onnx";
-import type { TensorData } from "@tensorar/onnx/run";
+import { type CompiledProgram, compileProgram } from "@tensorar/onnx";
+import type { Program } from "@tensorar/program";
 import { cachedDecoder, type FactorInputs } from "@tensorar/sampler";
-import { createTokenizer, parseTokenizer, type TokenizerFolder, type TokenizerKind } from "@tensorar/tokenizer";
+import {
+  createTokenizer,
+  parseTokenizer,
+  type TokenizerFolder,
+  type TokenizerKind,
+  tokenizerPrograms,
+} from "@tensorar/tokenizer";
 import * as tf from "@tensorflow/tfjs-core";
 import { conditioningOf } from "./conditioning";
 import { PROVIDERS } from "./device";
@@ -42,29 +45,22 @@ export function tracingBy(read: (folder: Folder) => Promise<TensorRecord>): Trac
     checkTogether(folder, tokenizer, modelDir, tokenizerDir);
     signal?.throwIfAborted();
     await ensureBackend();
-    const opened: CompiledFunction[] = [];
+    const opened: { dispose(): Promise<void> }[] = [];
     const dispose = async () => void (await Promise.all(opened.map((each) => each.dispose())));
-    const prepare: Prepare = async (fn, inputs, weights) => {
+    const prepare: Prepare = async (program) => {
       signal?.throwIfAborted();
-      // Specs are made of the config: their types are dynamic, and inferring from them would nest without end.
-      const untyped = compile as unknown as (
-        fn: unknown,
-        inputs: unknown,
-        options: object,
-      ) => Promise<CompiledFunction>;
-      const run = await untyped(fn, inputs, { runtime, providers: PROVIDERS[device], weights });
+      const run = await compileProgram(program, { runtime, providers: PROVIDERS[device] });
       opened.push(run);
       return run;
     };
     try {
-      const model = modelOf(folder);
-      const decoder = await traceDecoder(folder, model, prepare);
-      const decode = await traceImages(tokenizer, folder.grid, prepare);
+      const { model, grid, classes, noiseRates } = folder;
+      const decoder = await traceDecoder(folder, prepare);
+      const decode = await traceImages(tokenizer, prepare);
       const { tokens, vocabSize } = model.backbone;
-      const { grid, classes, noiseRates } = folder;
       const sizes = { tokens, vocabSize, windowSize: model.windowSize, grid, imageSize: tokenizer.imageSize };
       return {
-        description: { ...sizes, classes, noiseRates, conditions: conditionsIn(folder, model) },
+        description: { ...sizes, classes, noiseRates, conditions: conditionsIn(folder) },
         decoder,
         decode,
         dispose,
@@ -76,56 +72,27 @@ export function tracingBy(read: (folder: Folder) => Promise<TensorRecord>): Trac
   };
 }
 
-type Prepare = (
-  fn: (inputs: never) => object,
-  inputs: Nested<TensorSpec>,
-  weights: Record<string, tf.Tensor>,
-) => Promise<CompiledFunction>;
+type Prepare = <S, O extends object>(program: Program<S, O>) => Promise<CompiledProgram<S, O>>;
 
-async function traceDecoder(folder: ModelFolder, model: TensorARModel<Condition>, prepare: Prepare) {
-  const { windowSize, backbone } = model;
-  const { tokens, vocabSize, conditionSlots, cache, factors, width } = backbone;
+async function traceDecoder(folder: LoadedModel, prepare: Prepare) {
+  const { windowSize, backbone } = folder.model;
+  const { tokens, vocabSize, cache, factors } = backbone;
   const params = toParams(folder.tensors);
   try {
-    const condition = conditionSpecs(backbone.condition);
-    const past = float("batch", cache.heads, "slots", cache.headDim);
-    const layers = Array.from({ length: cache.layers }, () => past);
-    const run = await prepare(
-      (inputs: Parameters<typeof model.decode>[1]) => packRows(model.decode(params, inputs)),
-      {
-        ...{ condition, window: int("batch", windowSize), position: int(1) },
-        ...{ mask: float("batch", "slots"), keys: layers, values: layers },
-      },
-      params,
-    );
-    const prefill =
-      conditionSlots === 1
-        ? undefined
-        : await prepare(
-            (inputs: Parameters<typeof model.prefill>[1]) => packRows(model.prefill(params, inputs)),
-            { condition },
-            params,
-          );
-    const nextFactors: CompiledFunction[] = [];
-    for (let known = 1; known < (factors?.sizes.length ?? 1); known++) {
-      const states = float("batch", windowSize, width);
-      const inputs = { states, known: Array.from({ length: known }, () => int("batch", windowSize)) };
-      const next = (given: Parameters<typeof model.nextFactor>[1]) => ({ logits: model.nextFactor(params, given) });
-      nextFactors.push(await prepare(next, inputs, params));
-    }
+    const { decode, prefill, nextFactor } = modelPrograms(folder.model, params);
+    const nextFactors: CompiledProgram<FactorInputs<TensorSpec>, { logits: tf.Tensor }>[] = [];
+    for (const program of nextFactor) nextFactors.push(await prepare(program));
     return cachedDecoder({
-      ...{
-        tokens,
-        windowSize,
-        vocabSize,
-        cache,
-        run,
-        prefill,
-        conditioning: conditioningOf(conditionsIn(folder, model)),
-      },
+      tokens,
+      windowSize,
+      vocabSize,
+      cache,
+      conditioning: conditioningOf(conditionsIn(folder)),
+      run: await prepare(decode),
+      prefill: prefill && (await prepare(prefill)),
       ...(factors && {
         factors: factors.sizes,
-        nextFactor: (inputs: FactorInputs) => nextFactors[inputs.known.length - 1]!(inputs),
+        nextFactor: (inputs) => nextFactors[inputs.known.length - 1]!(inputs),
       }),
     });
   } finally {
@@ -133,38 +100,25 @@ async function traceDecoder(folder: ModelFolder, model: TensorARModel<Condition>
   }
 }
 
-async function traceImages(folder: TokenizerFolder<TokenizerKind>, grid: readonly [number, number], prepare: Prepare) {
-  const tokenizer = createTokenizer(folder);
+async function traceImages(folder: TokenizerFolder<TokenizerKind>, prepare: Prepare) {
   const params = toParams(folder.tensors);
-  const T = grid[0] * grid[1];
   try {
-    const run = await prepare(
-      ({ codes }: { codes: tf.Tensor2D }) => ({ images: tokenizer.decode(params, codes, grid) }),
-      { codes: int("batch", T) },
-      params,
-    );
+    const program = tokenizerPrograms(createTokenizer(folder), params, folder.imageSize).decode;
+    const [, T] = program.inputs.codes.shape as readonly [string, number];
+    const run = await prepare(program);
     return async (codes: Int32Array): Promise<Float32Array> => {
-      const outputs = await run({ codes: { dtype: "int32", shape: [codes.length / T, T], data: codes } });
-      return (outputs as { readonly images: TensorData }).images.data as Float32Array;
+      const { images } = await run({ codes: { dtype: "int32", shape: [codes.length / T, T], data: codes } });
+      return images.data as Float32Array;
     };
   } finally {
     tf.dispose(params);
   }
 }
 
-const float = (...shape: (number | string)[]): TensorSpec => ({ dtype: "float32", shape });
-const int = (...shape: (number | string)[]): TensorSpec => ({ dtype: "int32", shape });
-
-/** Conditions of a batch of any size. */
-function conditionSpecs(condition: ConditionSpec | Readonly<Record<string, ConditionSpec>>): Nested<TensorSpec> {
-  if (isSpec(condition)) return { dtype: condition.dtype, shape: ["batch", ...condition.shape] };
-  return Object.fromEntries(Object.entries(condition).map(([name, each]) => [name, conditionSpecs(each)]));
-}
-
 const isSpec = (condition: object): condition is ConditionSpec =>
   typeof (condition as ConditionSpec).dtype === "string";
 
-function conditionsIn({ classes, backbone }: ModelFolder, model: TensorARModel<Condition>): Conditions {
+function conditionsIn({ classes, backbone, model }: LoadedModel): Conditions {
   const { condition, nullCondition } = model.backbone;
   if (isSpec(condition)) {
     const count = classes.length || Math.max(1, nullCondition);
@@ -180,12 +134,12 @@ function conditionsIn({ classes, backbone }: ModelFolder, model: TensorARModel<C
 
 /** @throws TensorARError when codes of the model are not codes of the tokenizer */
 function checkTogether(
-  model: ModelFolder,
+  model: LoadedModel,
   tokenizer: TokenizerFolder<TokenizerKind>,
   modelDir: Folder,
   tokenizerDir: Folder,
 ): void {
-  const { vocabSize } = modelOf(model).backbone;
+  const { vocabSize } = model.model.backbone;
   const { codebookSize, gridOf } = createTokenizer(tokenizer);
   const grid = gridOf(tokenizer.imageSize);
   if (vocabSize === codebookSize && model.grid.join() === grid.join()) return;

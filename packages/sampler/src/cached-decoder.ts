@@ -1,41 +1,23 @@
-import { TensorARError } from "@tensorar/core";
+import {
+  type DecodeInputs,
+  type DecodeSlotsInputs,
+  type FactorInputs,
+  TensorARError,
+  type TensorData,
+} from "@tensorar/core";
 import type { Conditioning, ConditionTensors } from "./conditioning";
 import type { Decoder, DecodeSession } from "./decoder";
 import { type CacheShape, createCache } from "./kv-cache";
 import { findOutput, type NamedOutputs, type OutputTensor, readLogits, readStates } from "./outputs";
 
-/** A tensor in memory, as it crosses the border to whatever runs the model. float16 is held as its bits. */
-export interface TensorData {
-  readonly dtype: "float32" | "float16" | "int32";
-  readonly shape: readonly number[];
-  readonly data: Float32Array | Uint16Array | Int32Array;
-}
+/** A tensor that a step takes: float16 only where the cache is. */
+export type StepTensor = TensorData<"float32" | "float16" | "int32">;
 
-// Types and not interfaces below: those are records by name as well, such as functions that `openModel` opens take.
+/** What one decoder step is given, on the host: see `DecodeInputs` of `@tensorar/core`. */
+export type StepInputs<T extends ConditionTensors = ConditionTensors> = DecodeInputs<StepTensor, T>;
 
-/** What one decoder step is given: the previous tensor, and the cache as inputs only. */
-export type StepInputs<T extends ConditionTensors = ConditionTensors> = {
-  /** int32 [R] for classes */
-  readonly condition: T;
-  /** int32 [R, k] */
-  readonly window: TensorData;
-  /** int32 [1]: the slot */
-  readonly position: TensorData;
-  /** float32 [R, S]: 0 where a slot of the cache is filled, -1e9 where not */
-  readonly mask: TensorData;
-  /** float32 [R, H, S, Dh], one per layer */
-  readonly keys: TensorData[];
-  /** float32 [R, H, S, Dh], one per layer */
-  readonly values: TensorData[];
-};
-
-/** As {@link StepInputs}, for several slots in a row. */
-export type SlotsInputs<T extends ConditionTensors = ConditionTensors> = Omit<StepInputs<T>, "window" | "position"> & {
-  /** int32 [R, L, k] */
-  readonly windows: TensorData;
-  /** int32 [L] */
-  readonly positions: TensorData;
-};
+/** As {@link StepInputs}, for several positions in a row. */
+export type SlotsInputs<T extends ConditionTensors = ConditionTensors> = DecodeSlotsInputs<StepTensor, T>;
 
 /** What one decoder step returns: predictions, and the new slot's rows for the cache. */
 export interface StepOutputs {
@@ -55,14 +37,6 @@ export interface PrefillOutputs extends StepOutputs {
   readonly mask: OutputTensor;
 }
 
-/** What predicting sub-tokens takes. */
-export type FactorInputs = {
-  /** float32 [R, k, D], as `run` returned them */
-  readonly states: TensorData;
-  /** int32 [R, k] each */
-  readonly known: TensorData[];
-};
-
 /** A function of the model; it may be one whose outputs are known by name only, which are checked when they come. */
 export type Runs<Inputs, Outputs> = { run(inputs: Inputs): Promise<Outputs | NamedOutputs> }["run"];
 
@@ -81,7 +55,7 @@ export interface CachedDecoderOptions<C, T extends ConditionTensors = ConditionT
   /** Runs several slots at once: the model's decodeSlots function. Needed to look ahead. */
   runSlots?: Runs<SlotsInputs<NoInfer<T>>, StepOutputs> | undefined;
   /** Logits of the sub-tokens after the known ones. */
-  nextFactor?: Runs<FactorInputs, Pick<StepOutputs, "logits">> | undefined;
+  nextFactor?: Runs<FactorInputs<StepTensor>, Pick<StepOutputs, "logits">> | undefined;
 }
 
 /**
@@ -102,7 +76,7 @@ export function cachedDecoder<C = number, T extends ConditionTensors = Condition
       const condition = conditioning.tensors(conditions);
       const cache = createCache(options.cache, R, tokens);
       let done = 0;
-      let states: TensorData | undefined;
+      let states: StepTensor | undefined;
       let ahead = 0; // slots before the last look ahead
       const read = (outputs: object, ...slots: number[]): Float32Array =>
         readLogits(WHERE, outputs, [R, ...slots, windowSize, factors?.[0] ?? vocabSize]);

@@ -1,8 +1,8 @@
 import { TensorARError } from "@tensorar/core";
-import type { TensorData } from "./cached-decoder";
+import type { StepTensor } from "./cached-decoder";
 
 /** A condition as the step takes it: one tensor [R, ...], or several by name. */
-export type ConditionTensors = TensorData | Readonly<Record<string, TensorData>>;
+export type ConditionTensors = StepTensor | Readonly<Record<string, StepTensor>>;
 
 /** How a model takes conditions: `C` is that of one image, `T` those of a batch as the step takes them. */
 export interface Conditioning<C, T extends ConditionTensors = ConditionTensors> {
@@ -12,7 +12,7 @@ export interface Conditioning<C, T extends ConditionTensors = ConditionTensors> 
 }
 
 /** Conditions that are classes. @param nullClass the class that stands for "none" */
-export const classLabels = (nullClass: number): Conditioning<number, TensorData> => ({
+export const classLabels = (nullClass: number): Conditioning<number, StepTensor> => ({
   unconditional: () => nullClass,
   tensors: (conditions) => ({ dtype: "int32", shape: [conditions.length], data: Int32Array.from(conditions) }),
 });
@@ -28,7 +28,7 @@ export interface Caption {
 }
 
 /** Conditions that are captions, for LlamaGen's text-conditional models. */
-export const captionFeatures: Conditioning<Caption, Record<"caption" | "mask" | "dropped", TensorData>> = {
+export const captionFeatures: Conditioning<Caption, Record<"caption" | "mask" | "dropped", StepTensor>> = {
   unconditional: (caption) => ({ ...caption, dropped: true }),
   tensors: (conditions) => {
     const captions = Array.from(conditions);
@@ -39,7 +39,7 @@ export const captionFeatures: Conditioning<Caption, Record<"caption" | "mask" | 
       const given = `${features.length} features in ${mask.length} slots`;
       throw new TensorARError(`caption ${i}: ${given} do not fit ${slots} slots of ${width}; pad all captions alike`);
     }
-    const float32 = (parts: Float32Array[], shape: number[]): TensorData => ({
+    const float32 = (parts: Float32Array[], shape: number[]): StepTensor => ({
       ...{ dtype: "float32", shape: [captions.length, ...shape] },
       data: joined(parts),
     });
@@ -77,7 +77,7 @@ function joined(parts: readonly Float32Array[]): Float32Array {
  */
 export const promptTokens = (
   padId: number,
-): Conditioning<ArrayLike<number>, Record<"prompt" | "mask", TensorData>> => ({
+): Conditioning<ArrayLike<number>, Record<"prompt" | "mask", StepTensor>> => ({
   unconditional: (prompt) => Array.from(prompt, (token, i) => (i === 0 || i === prompt.length - 1 ? token : padId)),
   tensors: (conditions) => {
     const prompts = Array.from(conditions);

@@ -1,14 +1,13 @@
-export { TensorARError } from "@tensorar/core";
+export { type FactorInputs, TensorARError } from "@tensorar/core";
 export {
   type CachedDecoderOptions,
   cachedDecoder,
-  type FactorInputs,
   type PrefillOutputs,
   type Runs,
   type SlotsInputs,
   type StepInputs,
   type StepOutputs,
-  type TensorData,
+  type StepTensor,
 } from "./cached-decoder";
 export { type Categorical, createCategorical, type SamplingOptions } from "./categorical";
 export {

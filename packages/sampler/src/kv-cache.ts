@@ -1,6 +1,5 @@
-import { TensorARError } from "@tensorar/core";
-import type { StepInputs, TensorData } from "./cached-decoder";
-import { MASK_VALUE } from "./mask-value";
+import { MASK_VALUE, TensorARError } from "@tensorar/core";
+import type { StepInputs, StepTensor } from "./cached-decoder";
 import { type OutputTensor, readFloats } from "./outputs";
 
 // R rows · H key heads · Dh head width · S slots held · L new slots
@@ -63,10 +62,10 @@ export function createCache(
 
   const views = () => {
     const tensors = arrays.map(
-      (array): TensorData => ({ dtype, shape: [R, H, S, Dh], data: array.subarray(0, lines * S * Dh) }),
+      (array): StepTensor => ({ dtype, shape: [R, H, S, Dh], data: array.subarray(0, lines * S * Dh) }),
     );
     return {
-      mask: { dtype: "float32", shape: [R, S], data: mask } as TensorData,
+      mask: { dtype: "float32", shape: [R, S], data: mask } as StepTensor,
       keys: tensors.slice(0, layers),
       values: tensors.slice(layers),
     };

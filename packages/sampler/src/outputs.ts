@@ -1,5 +1,5 @@
 import { quote, ShapeError, TensorARError } from "@tensorar/core";
-import type { TensorData } from "./cached-decoder";
+import type { StepTensor } from "./cached-decoder";
 
 /** A tensor as whatever runs the model returns it. Its type and shape are checked where it is read. */
 export interface OutputTensor {
@@ -42,7 +42,7 @@ export function readFloats(where: string, name: string, { dtype, data }: OutputT
 }
 
 /** States as the function of sub-tokens takes them: as they came. */
-export function readStates(where: string, outputs: object): TensorData | undefined {
+export function readStates(where: string, outputs: object): StepTensor | undefined {
   const states = findOutput(outputs, "states");
   return states && { dtype: "float32", shape: states.shape, data: readFloats(where, "states", states) };
 }

@@ -1,9 +1,8 @@
-import { TensorARError } from "@tensorar/core";
-import type { CachedDecoderOptions, StepInputs, StepOutputs, TensorData } from "./cached-decoder";
+import { MASK_VALUE, TensorARError } from "@tensorar/core";
+import type { CachedDecoderOptions, StepInputs, StepOutputs, StepTensor } from "./cached-decoder";
 import type { ConditionTensors } from "./conditioning";
 import type { Decoder, DecodeSession } from "./decoder";
 import type { CacheShape } from "./kv-cache";
-import { MASK_VALUE } from "./mask-value";
 import { type NamedOutputs, readLogits, readStates } from "./outputs";
 
 /**
@@ -16,9 +15,9 @@ export interface ResidentStep<T extends ConditionTensors = ConditionTensors> {
   ): Promise<Pick<StepOutputs, "logits" | "states"> | NamedOutputs>;
   /** Gives `mask` [R, S], and `keys` and `values` [R, H, S, Dh] their first values. */
   setState(state: {
-    readonly mask: TensorData;
-    readonly keys: readonly TensorData[];
-    readonly values: readonly TensorData[];
+    readonly mask: StepTensor;
+    readonly keys: readonly StepTensor[];
+    readonly values: readonly StepTensor[];
   }): Promise<void>;
   /** Names and types of what it takes. */
   readonly inputs: readonly { readonly name: string; readonly dtype: string }[];
@@ -56,7 +55,7 @@ export function residentDecoder<C = number, T extends ConditionTensors = Conditi
       const condition = conditioning.tensors(conditions);
       const C = conditionSlots ?? promptLength(condition);
       let done = 0;
-      let states: TensorData | undefined;
+      let states: StepTensor | undefined;
       const check = () => {
         if (own !== newest)
           throw new TensorARError("residentDecoder: another session has begun and taken the cache; use one at a time");
@@ -106,7 +105,7 @@ function emptyState(
 ): Parameters<ResidentStep["setState"]>[0] {
   const S = Math.max(1, slots);
   const half = run.inputs.find(({ name }) => name === "keys/0")?.dtype === "float16";
-  const empty = (...shape: number[]): TensorData[] => {
+  const empty = (...shape: number[]): StepTensor[] => {
     const size = shape.reduce((product, each) => product * each, 1);
     return Array.from({ length: layers }, () =>
       half

@@ -12,7 +12,7 @@ import { createStream, slideWindows } from "@tensorar/noise";
 import { classConditional, requireCases } from "@tensorar/testing";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { cachedDecoder, classLabels, type Decoder, generate, type StepInputs, type TensorData } from "../src";
+import { cachedDecoder, classLabels, type Decoder, generate, type StepInputs, type StepTensor } from "../src";
 
 beforeAll(async () => {
   await tf.setBackend("cpu");
@@ -20,8 +20,8 @@ beforeAll(async () => {
 beforeEach(() => tf.engine().startScope());
 afterEach(() => tf.engine().endScope());
 
-const toTensor = ({ data, shape, dtype }: TensorData) => tf.tensor(data.slice(), [...shape], dtype as "float32");
-const toData = (tensor: tf.Tensor): TensorData => ({
+const toTensor = ({ data, shape, dtype }: StepTensor) => tf.tensor(data.slice(), [...shape], dtype as "float32");
+const toData = (tensor: tf.Tensor): StepTensor => ({
   dtype: tensor.dtype as "float32",
   shape: tensor.shape,
   data: tensor.dataSync<"float32">(),
@@ -33,7 +33,7 @@ function eagerDecoder(model: TensorARModel, params: Params, seen: number[] = [])
   const run = async ({ condition, window, position, mask, keys, values }: StepInputs) => {
     seen.push(mask.shape[1]!);
     const outputs = model.decode(params, {
-      condition: toTensor(condition as TensorData),
+      condition: toTensor(condition as StepTensor),
       window: toTensor(window),
       position: toTensor(position),
       mask: toTensor(mask),

@@ -1,6 +1,6 @@
 import { createStream } from "@tensorar/noise";
 import { expect, test } from "vitest";
-import type { TensorData } from "../src";
+import type { StepTensor } from "../src";
 import { createCache } from "../src/kv-cache";
 
 const [layers, heads, headDim, R] = [2, 3, 4, 2];
@@ -9,7 +9,7 @@ const [layers, heads, headDim, R] = [2, 3, 4, 2];
 function rowsOf(
   first: number,
   L: number,
-): { rows: TensorData; numberAt(line: number, slot: number, i: number): number } {
+): { rows: StepTensor; numberAt(line: number, slot: number, i: number): number } {
   const numberAt = (line: number, slot: number, i: number) => 1 + line + 100 * (slot + 1000 * i);
   const lines = 2 * layers * R * heads;
   const data = Float32Array.from({ length: lines * L * headDim }, (_, at) => {

@@ -14,6 +14,7 @@ export { MASKGIT_VQGAN_16, type MaskgitConfig } from "./maskgit/config";
 export { maskgitShapes } from "./maskgit/layers";
 export { decodeMaskgit, encodeMaskgit, maskgitQuantizerLoss } from "./maskgit/maskgit";
 export { type Params, withoutPrefix } from "./parameters";
+export { type TokenizerPrograms, tokenizerPrograms } from "./programs";
 export {
   createTokenizer,
   TOKENIZER_KINDS,

@@ -1,9 +1,9 @@
-import { TensorARError } from "@tensorar/core";
+import { type DType, TensorARError } from "@tensorar/core";
 import { replaceFile } from "@tensorar/core/node";
 import { castTensor, type FloatDType } from "../cast";
 import { expectReadable, type OpenOptions, type TensorInfo } from "../checkpoint-file";
 import { planFile } from "../safetensors/layout";
-import { bytesOf, type DType } from "../tensor";
+import { bytesOf } from "../tensor";
 import { openCheckpoint } from "./checkpoint";
 
 export interface ConvertOptions extends OpenOptions {

@@ -1,11 +1,11 @@
-import { quote, RECOGNIZED_BYTES, TensorARError } from "@tensorar/core";
+import { quote, RECOGNIZED_BYTES, TensorARError, type TensorData } from "@tensorar/core";
 import { replaceFile } from "@tensorar/core/node";
 import { type CheckpointFile, expectReadable, findTensor, PIECE_BYTES } from "../checkpoint-file";
 import { expectWithin, type Limits, limitsOf } from "../limits";
 import { type Header, headerLength, PREFIX_BYTES, parseHeader } from "../safetensors/header";
 import { layOut } from "../safetensors/layout";
 import type { ByteSource } from "../source";
-import { bytesOf, bytesPerElement, type TensorData, type TensorRecord, tensorFromBytes } from "../tensor";
+import { bytesOf, bytesPerElement, type TensorRecord, tensorFromBytes } from "../tensor";
 import { withSource } from "./source";
 
 /** An open safetensors file whose header is checked; tensors are read one at a time. */

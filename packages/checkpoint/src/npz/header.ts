@@ -1,5 +1,5 @@
-import { quote, TensorARError } from "@tensorar/core";
-import { bytesPerElement, type DType } from "../tensor";
+import { type DType, quote, TensorARError } from "@tensorar/core";
+import { bytesPerElement } from "../tensor";
 
 // Format: numpy/lib/format.py, "Format Version 1.0" … "3.0".
 

@@ -1,10 +1,10 @@
 import { Readable } from "node:stream";
 import { crc32, createInflateRaw } from "node:zlib";
-import { quote, TensorARError } from "@tensorar/core";
+import { type DType, quote, TensorARError, type TensorData } from "@tensorar/core";
 import { withSource } from "../files/source";
 import { expectWithin, type Limits, limitsOf } from "../limits";
 import type { ByteSource } from "../source";
-import { bytesPerElement, type DType, type TensorData, tensorFromBytes } from "../tensor";
+import { bytesPerElement, tensorFromBytes } from "../tensor";
 import { openZip, type ZipArchive, type ZipEntry } from "../zip";
 import { dataBytes, MAX_HEADER_BYTES, type NumberArray, parseHeader, unsupportedElements } from "./header";
 

@@ -1,7 +1,7 @@
 import { crc32 } from "node:zlib";
-import { TensorARError } from "@tensorar/core";
+import { type DType, TensorARError, type TensorData, type TypedArray } from "@tensorar/core";
 import { type PutBytes, replaceFile } from "@tensorar/core/node";
-import { bytesOf, type DType, type TensorData, type TypedArray } from "../tensor";
+import { bytesOf } from "../tensor";
 import { dataBytes, encodeHeader } from "./header";
 
 /** An array that comes in pieces, in C order. */

@@ -1,6 +1,6 @@
-import { quote, RECOGNIZED_BYTES, TensorARError } from "@tensorar/core";
+import { quote, RECOGNIZED_BYTES, TensorARError, type TensorData } from "@tensorar/core";
 import { type Limits, limitsOf } from "../limits";
-import { bytesOf, type TensorData, type TensorRecord, tensorFromBytes } from "../tensor";
+import { bytesOf, type TensorRecord, tensorFromBytes } from "../tensor";
 import { headerLength, PREFIX_BYTES, parseHeader } from "./header";
 import { layOut } from "./layout";
 

@@ -1,6 +1,6 @@
-import { quote, TensorARError } from "@tensorar/core";
+import { type DType, quote, TensorARError } from "@tensorar/core";
 import { expectWithin, type Limits } from "../limits";
-import { bytesPerElement, type DType, elementCount } from "../tensor";
+import { bytesPerElement, elementCount } from "../tensor";
 import { wrongContents } from "../wrong-contents";
 
 // Format: https://huggingface.co/docs/safetensors#format. A file is the length of the header (8 bytes, little-endian),

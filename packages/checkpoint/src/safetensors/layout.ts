@@ -1,6 +1,6 @@
-import { quote, TensorARError } from "@tensorar/core";
+import { quote, TensorARError, type TensorData } from "@tensorar/core";
 import type { TensorInfo } from "../checkpoint-file";
-import { bytesPerElement, checkTensor, elementCount, type TensorData, type TensorRecord } from "../tensor";
+import { bytesPerElement, checkTensor, elementCount, type TensorRecord } from "../tensor";
 import { checkName, MAX_HEADER_BYTES, METADATA_NAME, PREFIX_BYTES, STORED_DTYPES } from "./header";
 
 /** What a file will hold: its first bytes, then the tensors' elements in this order. */

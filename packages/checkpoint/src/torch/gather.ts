@@ -1,6 +1,7 @@
+import type { TensorData } from "@tensorar/core";
 import { PIECE_BYTES } from "../checkpoint-file";
 import type { ByteSource } from "../source";
-import { bytesPerElement, elementCount, type TensorData, tensorFromBytes } from "../tensor";
+import { bytesPerElement, elementCount, tensorFromBytes } from "../tensor";
 import type { StoredTensor } from "./pickle/values";
 
 /** Whether a tensor's elements follow one another in row-major order. */

@@ -1,9 +1,9 @@
-import { quote, RECOGNIZED_BYTES, TensorARError } from "@tensorar/core";
+import { quote, RECOGNIZED_BYTES, TensorARError, type TensorData } from "@tensorar/core";
 import { type CheckpointFile, findTensor, type OpenOptions, PIECE_BYTES, type TensorInfo } from "../checkpoint-file";
 import { expectWithin, type Limits, limitsOf } from "../limits";
 import { select } from "../select";
 import { type ByteSource, memorySource } from "../source";
-import { bytesPerElement, elementCount, type TensorData, tensorFromBytes } from "../tensor";
+import { bytesPerElement, elementCount, tensorFromBytes } from "../tensor";
 import { wrongContents } from "../wrong-contents";
 import { openArchive } from "./archive";
 import { type Flattened, flatten, usualRoot } from "./flatten";

@@ -1,8 +1,8 @@
+import { MASK_VALUE } from "@tensorar/core";
 import { type Condition, joinTokens, type Params, type TensorARModel } from "@tensorar/model";
 import { PAD } from "@tensorar/noise";
 import * as tf from "@tensorflow/tfjs-core";
 import type { PerFactor } from "../generate";
-import { MASK_VALUE } from "../mask-value";
 import { type Unconditional, zipConditions } from "./conditioning";
 import { disturbDrafts, type GraphDrafts, sampleTensor } from "./drafts";
 import { type GraphGuidance, mixGuided, scalesAt } from "./guidance";

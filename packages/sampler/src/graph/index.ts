@@ -1,4 +1,3 @@
-export { type CacheTensors, updateCache } from "./device-cache";
 export type { GraphDrafts } from "./drafts";
 export type { GraphSampling } from "./generate";
 export type { GraphGuidance } from "./guidance";

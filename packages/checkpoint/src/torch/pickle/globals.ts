@@ -1,5 +1,5 @@
-import { quote, TensorARError } from "@tensorar/core";
-import { bytesPerElement, type DType, elementCount } from "../../tensor";
+import { type DType, quote, TensorARError } from "@tensorar/core";
+import { bytesPerElement, elementCount } from "../../tensor";
 import {
   Dict,
   Global,

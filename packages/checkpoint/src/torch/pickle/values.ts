@@ -1,4 +1,4 @@
-import type { DType } from "../../tensor";
+import type { DType } from "@tensorar/core";
 
 // What a pickle can hold here. Dictionaries are Maps and objects are inert: no name in a file ever becomes a property.
 

@@ -1,25 +1,25 @@
+import { MASK_VALUE } from "@tensorar/core";
 import * as tf from "@tensorflow/tfjs-core";
-import { MASK_VALUE } from "../mask-value";
 
-// R batch · H key heads · Dh head width · S positions of the cache · L positions of this step
+// B batch · H key heads · Dh head width · S positions of the cache · L positions of this step
 
-/** A cache with its mask, or the keys and values of new positions. */
+/** A cache with its mask, or the rows of new positions. */
 export interface CacheTensors {
-  /** [R, S], or of the new positions [R, L]; none there where conditions are never padded */
+  /** [B, S], or of the new positions [B, L]; none there where conditions are never padded */
   readonly mask?: tf.Tensor | undefined;
-  /** [R, H, S or L, Dh], one per layer */
+  /** [B, H, S or L, Dh], one per layer */
   readonly keys: readonly tf.Tensor[];
-  /** [R, H, S or L, Dh], one per layer */
+  /** [B, H, S or L, Dh], one per layer */
   readonly values: readonly tf.Tensor[];
 }
 
 /**
- * The cache with new positions in it, so that a step can hand the cache to the next one without leaving the device. Positions
- * that are not filled hold 0 and are masked; one past the last is not stored. Sums with products by 0 and 1 are exact.
+ * The cache with new positions in it, so that a step can hand the cache to the next one without leaving the device. Positions that
+ * are not filled hold 0 and are masked; one past the last is not stored. Sums with products by 0 and 1 are exact.
  *
- * @param positions int32 [L]: where in the cache the new ones are
+ * @param positions int32 [L]: where the new rows belong
  */
-export function updateCache(
+export function updatedCache(
   cache: CacheTensors & { readonly mask: tf.Tensor },
   rows: CacheTensors,
   positions: tf.Tensor,
@@ -28,7 +28,7 @@ export function updateCache(
   const places = tf.cast(tf.equal(tf.expandDims(positions, 1), tf.expandDims(slots, 0)), "float32"); // [L, S]
   const placed = tf.reshape(tf.transpose(places), [1, 1, ...places.shape.toReversed()]); // [1, 1, S, L]
   const added = (cached: tf.Tensor, fresh: tf.Tensor) => tf.add(cached, tf.matMul(placed, fresh));
-  const shown = tf.add(cache.mask, tf.mul(tf.sum(places, 0, true), -MASK_VALUE)); // [R, S]
+  const shown = tf.add(cache.mask, tf.mul(tf.sum(places, 0, true), -MASK_VALUE)); // [B, S]
   return {
     mask: rows.mask ? tf.add(shown, tf.matMul(rows.mask, places)) : shown,
     keys: cache.keys.map((keys, layer) => added(keys, rows.keys[layer]!)),

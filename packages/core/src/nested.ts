@@ -1,4 +1,4 @@
-import { TensorARError } from "@tensorar/core";
+import { TensorARError } from "./errors";
 
 /** A leaf, or records and arrays of leaves to any depth. Leaves are named by their key path: `params/layers.0/weight`. */
 export type Nested<T> = T | readonly Nested<T>[] | { readonly [key: string]: Nested<T> };
