@@ -4,6 +4,7 @@ import { TensorARError } from "@tensorar/core";
 import { openOutputFolder, writeFileAtomic } from "@tensorar/core/node";
 import type { ExportManifest, Target } from "@tensorar/manifest";
 import { DECODER, GENERATION, IMAGE_DECODER, RESIDENT } from "@tensorar/manifest";
+import type { OwnBackbone } from "@tensorar/model";
 import { type ComposedModel, type OnnxModel, traceProgram } from "@tensorar/onnx";
 import { saveModel, saveModels } from "@tensorar/onnx/node";
 import { checkGraphSampling, type GraphSampling } from "@tensorar/sampler/graph";
@@ -23,6 +24,8 @@ export interface ExportOptions {
   readonly target?: Target;
   /** Also writes `generation.onnx`, all of generation in one graph. */
   readonly whole?: GraphSampling;
+  /** The backbone of a model that this project does not have. */
+  readonly backbone?: OwnBackbone | undefined;
   /** Whether an export that is there is replaced; default: no, it is an error. */
   readonly overwrite?: boolean;
   /** Stops it between two graphs, and between two tensors that are written. */
@@ -44,11 +47,11 @@ export async function exportFolders(
   modelDir: string,
   tokenizerDir: string,
   out: string,
-  { weights = "float32", target, whole, overwrite = false, signal }: ExportOptions = {},
+  { weights = "float32", target, whole, backbone, overwrite = false, signal }: ExportOptions = {},
 ): Promise<ExportManifest> {
   refuseRuntimeOnly(weights, target);
   const form = graphForm(weights, target);
-  const sources = await loadSources(modelDir, tokenizerDir);
+  const sources = await loadSources(modelDir, tokenizerDir, backbone);
   const { model, tokenizer, sizes } = sources;
   if (whole) checkGraphSampling(whole, sizes.factors?.length ?? 1);
   const output = await openOutputFolder(out, { overwrite, entries: ENTRIES });

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ExportManifest } from "@tensorar/manifest";
 import { readManifest } from "@tensorar/manifest/node";
+import type { OwnBackbone } from "@tensorar/model";
 import { loadModel } from "@tensorar/model/node";
 import { createStream } from "@tensorar/noise";
 import type { NodeRuntime } from "@tensorar/onnx/node";
@@ -28,6 +29,8 @@ export interface PrecisionOptions {
   readonly seed: number;
   /** File of prompts or captions, for models of text. */
   readonly conditions?: string;
+  /** The model's, where this project does not have it. */
+  readonly backbone?: OwnBackbone | undefined;
   /** Called after every step. */
   readonly onStep?: (done: number, total: number, weights: RoundedWeights) => void;
 }
@@ -48,12 +51,17 @@ export async function comparePrecision(
   const folder = await mkdtemp(join(tmpdir(), "tensorar-precision-"));
   try {
     const reference = join(folder, "float32");
-    const manifest = await exportFolders(modelDir, tokenizerDir, reference);
-    const conditions = await realConditions(await loadModel(modelDir), manifest, options.images, options.conditions);
+    const manifest = await exportFolders(modelDir, tokenizerDir, reference, { backbone: options.backbone });
+    const conditions = await realConditions(
+      await loadModel(modelDir, options.backbone),
+      manifest,
+      options.images,
+      options.conditions,
+    );
     const gaps: PrecisionGap[] = [];
     for (const [number, weights] of options.weights.entries()) {
       const rounded = join(folder, weights);
-      await exportFolders(modelDir, tokenizerDir, rounded, { weights });
+      await exportFolders(modelDir, tokenizerDir, rounded, { weights, backbone: options.backbone });
       const onStep = (step: number) =>
         options.onStep?.(number * manifest.tokens + step, options.weights.length * manifest.tokens, weights);
       const found = await compareAlong(reference, rounded, runtime, conditions, { ...options, onStep });

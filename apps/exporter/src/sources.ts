@@ -1,7 +1,7 @@
 import { relative, resolve } from "node:path";
 import { TensorARError } from "@tensorar/core";
 import { type ExportManifest, ONLY } from "@tensorar/manifest";
-import type { ConditionSpec, JanusConfig, LoadedModel } from "@tensorar/model";
+import type { ConditionSpec, JanusConfig, LoadedModel, OwnBackbone } from "@tensorar/model";
 import { loadModel } from "@tensorar/model/node";
 import { createTokenizer, TOKENIZER_KINDS, type TokenizerKind } from "@tensorar/tokenizer";
 import { loadTokenizer, type TokenizerFolder } from "@tensorar/tokenizer/node";
@@ -18,9 +18,12 @@ export type SourceSizes = Omit<
   "kind" | "model" | "tokenizer" | "weights" | "target" | "sessions" | "generation" | "files"
 >;
 
-/** @throws TensorARError when a folder can't be read, or the two do not belong together */
-export async function loadSources(modelDir: string, tokenizerDir: string): Promise<Sources> {
-  const model = await loadModel(modelDir);
+/**
+ * @param own the backbone of a model that this project does not have
+ * @throws TensorARError when a folder can't be read, or the two do not belong together
+ */
+export async function loadSources(modelDir: string, tokenizerDir: string, own?: OwnBackbone): Promise<Sources> {
+  const model = await loadModel(modelDir, own);
   const tokenizer = await loadTokenizer(tokenizerDir, TOKENIZER_KINDS);
   const { windowSize, backbone } = model.model;
   const { tokens, vocabSize, nullCondition, conditionSlots = null, cache, factors, width: stateWidth } = backbone;

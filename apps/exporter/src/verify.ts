@@ -5,6 +5,7 @@ import { TensorARError } from "@tensorar/core";
 import type { SessionSettings, Target } from "@tensorar/manifest";
 import { DECODER, GENERATION, IMAGE_DECODER, NEXT_FACTOR, RESIDENT } from "@tensorar/manifest";
 import { readManifest } from "@tensorar/manifest/node";
+import type { OwnBackbone } from "@tensorar/model";
 import type { NodeRuntime } from "@tensorar/onnx/node";
 import type { AnyProgram } from "@tensorar/program";
 import { type Named, openGraph } from "./open-graph";
@@ -40,6 +41,8 @@ export interface VerifyOptions {
   /** Folders of the eager model; default: where the manifest says. */
   readonly model?: string;
   readonly tokenizer?: string;
+  /** The model's, where this project does not have it. */
+  readonly backbone?: OwnBackbone | undefined;
   /** Stops it between two runs of a graph. */
   readonly signal?: AbortSignal;
 }
@@ -57,6 +60,7 @@ export async function verifyExport(dir: string, runtime: NodeRuntime, options: V
   const { model, tokenizer, sizes } = await loadSources(
     modelDir,
     options.tokenizer ?? sourceDir(dir, "tokenizer", manifest.tokenizer),
+    options.backbone,
   );
   expectSameSizes(dir, manifest, modelDir, sizes);
   const { seed, batches = [1, 3], signal } = options;

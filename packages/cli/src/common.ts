@@ -27,6 +27,13 @@ export const oneOrMore = <T extends z.ZodType>(value: T) => z.union([value, z.ar
 /** A folder of weights, by path or by name (`emoji/tensorar`); commands get its path. */
 export const weights = () => z.string().transform(weightsFolder);
 
+export const backboneSetting = {
+  backbone: z
+    .string()
+    .optional()
+    .describe("JavaScript file that exports the backbone of a model of your own, which is run"),
+};
+
 export const seedSetting = {
   seed: whole(0).default(0).describe("the one source of all random numbers"),
 };

@@ -1,6 +1,7 @@
 export { TensorARError } from "@tensorar/core";
 export { type Command, type CommandBody, defineCommand, type Program } from "./command";
 export {
+  backboneSetting,
   decimal,
   LARGEST_BATCH,
   MOST,

@@ -48,7 +48,15 @@ export {
   magvit2ArConfig,
   magvit2ArShapes,
 } from "./magvit2-config";
-export { type LoadedModel, type ModelDescription, type ModelFolder, modelOf, parseModel } from "./model-description";
+export {
+  type LoadedModel,
+  type ModelDescription,
+  type ModelFolder,
+  modelOf,
+  type OwnBackbone,
+  type OwnConfig,
+  parseModel,
+} from "./model-description";
 export { type ModuleSizes, moduleShapes, moduleSizes, type OutputStructure, type TensorAROptions } from "./modules";
 export {
   countParameters,

@@ -13,10 +13,16 @@ import type { Magvit2ArConfig } from "./magvit2-config";
 import { rar } from "./rar";
 import type { RarConfig } from "./rar-config";
 
+/** What `config.json` says of a backbone of one's own, for the function that makes it. */
+export type OwnConfig = Readonly<Record<string, unknown>>;
+
+/** A backbone of one's own, or what makes it of its configuration. */
+export type OwnBackbone = Backbone<Condition> | ((config: OwnConfig) => Backbone<Condition>);
+
 const schema = z.strictObject({
-  /** The family of the base model, which says what `backbone` holds. */
-  kind: z.enum(["llamagen", "rar", "magvit2", "janus"]),
-  backbone: z.custom<LlamaGenConfig | RarConfig | Magvit2ArConfig | JanusConfig>(
+  /** The family of the base model, which says what `backbone` holds; `own` for a backbone that this package does not have. */
+  kind: z.enum(["llamagen", "rar", "magvit2", "janus", "own"]),
+  backbone: z.custom<LlamaGenConfig | RarConfig | Magvit2ArConfig | JanusConfig | OwnConfig>(
     (value) => typeof value === "object" && value !== null,
   ),
   /** windowSize 1 is the base model itself. */
@@ -49,10 +55,27 @@ export interface LoadedModel extends ModelFolder {
 
 /**
  * The functions of a described model, of a folder that was loaded or of a plain object: no file is read.
- * @throws TensorARError when the configuration describes no model
+ * @param own the backbone of a model of kind `own`
+ * @throws TensorARError when the configuration describes no model, or its kind and `own` do not belong together
  */
-export function modelOf({ kind, backbone, tensorar }: ModelDescription): TensorARModel<Condition> {
-  return attachTensorAR(BACKBONES[kind](backbone as never) as Backbone<Condition>, tensorar);
+export function modelOf(description: ModelDescription, own?: OwnBackbone): TensorARModel<Condition> {
+  return attachTensorAR<Condition>(backboneOf(description, own), description.tensorar);
+}
+
+function backboneOf({ kind, backbone }: ModelDescription, own: OwnBackbone | undefined): Backbone<Condition> {
+  if (kind !== "own") {
+    if (own !== undefined)
+      throw new TensorARError(`kind is "${kind}", which this package has; leave the backbone of your own out`);
+    return BACKBONES[kind](backbone as never) as Backbone<Condition>;
+  }
+  if (own === undefined)
+    throw new TensorARError(
+      'kind is "own", a backbone that this package does not have; give its file with --backbone',
+      {
+        code: "missing",
+      },
+    );
+  return typeof own === "function" ? own(backbone as OwnConfig) : own;
 }
 
 /** By the family's name; each checks its configuration. */
@@ -72,6 +95,7 @@ export const MODEL_FOLDER = "a model folder (config.json, model.safetensors)";
  * @param config the value that `config.json` holds
  * @param tensors of `model.safetensors`, of any floating-point type
  * @param files what errors name
+ * @param own the backbone of a model of kind `own`
  * @throws TensorARError naming the file and what is wrong with it: a configuration that is not valid, tensors that do not fit
  */
 export function parseModel(
@@ -81,8 +105,9 @@ export function parseModel(
     config: "config.json",
     tensors: "model.safetensors",
   },
+  own?: OwnBackbone,
 ): LoadedModel {
-  const { description, model } = checkDescription(config, files.config);
+  const { description, model } = checkDescription(config, files.config, own);
   const cast = Object.fromEntries(
     Object.entries(tensors).map(([name, tensor]) => [name, castTensor(tensor, "float32")]),
   );
@@ -94,12 +119,13 @@ export function parseModel(
 export function checkDescription(
   config: unknown,
   path: string,
+  own?: OwnBackbone,
 ): { readonly description: ModelDescription; readonly model: TensorARModel<Condition> } {
   const parsed = schema.safeParse(config);
   if (!parsed.success)
     throw new TensorARError(`${path}: not ${MODEL_FOLDER}: ${describeIssues(parsed.error.issues, config)}`);
   const description = parsed.data;
-  return { description, model: checkModel(path, description) };
+  return { description, model: checkModel(path, description, own) };
 }
 
 /**
@@ -107,9 +133,9 @@ export function checkDescription(
  * @returns the model
  * @throws TensorARError naming what does not fit
  */
-export function checkModel(source: string, description: ModelDescription): TensorARModel<Condition> {
+export function checkModel(source: string, description: ModelDescription, own?: OwnBackbone): TensorARModel<Condition> {
   const { kind, backbone: config, tensorar, noiseRates, grid, classes } = description;
-  const model = inFile(source, () => modelOf(description));
+  const model = inFile(source, () => modelOf(description, own));
   const { backbone } = model;
   const refuse = (what: string): never => {
     throw new TensorARError(`${source}: ${what}; correct the config`);
@@ -133,6 +159,7 @@ const CLASSES = {
   rar: (config: RarConfig) => config.condition_num_classes,
   magvit2: (config: Magvit2ArConfig) => config.class_num,
   janus: () => undefined,
+  own: () => undefined,
 };
 
 /** Errors about the configuration name the file that it is in. */

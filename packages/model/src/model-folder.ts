@@ -3,20 +3,28 @@ import { castTensor, type FloatDType, type TensorData } from "@tensorar/checkpoi
 import { openSafetensors, writeSafetensors } from "@tensorar/checkpoint/node";
 import { checkFolder, readJson, settleFolder, writeChecksums, writeFileAtomic } from "@tensorar/core/node";
 import { checkTensors } from "./check-tensors";
-import { checkDescription, checkModel, type LoadedModel, MODEL_FOLDER, type ModelFolder } from "./model-description";
+import {
+  checkDescription,
+  checkModel,
+  type LoadedModel,
+  MODEL_FOLDER,
+  type ModelFolder,
+  type OwnBackbone,
+} from "./model-description";
 
 const CONFIG = "config.json";
 const WEIGHTS = "model.safetensors";
 
 /**
  * Reads a model folder: `config.json` and `model.safetensors`, whose tensors may be of any floating-point type.
+ * @param own the backbone of a model of kind `own`, see `loadBackbone`
  * @throws TensorARError naming the file and what is wrong with it: missing, damaged (see `checkFolder`), a configuration that
  *   is not valid, tensors that do not fit it
  */
-export async function loadModel(dir: string): Promise<LoadedModel> {
+export async function loadModel(dir: string, own?: OwnBackbone): Promise<LoadedModel> {
   await settleFolder(dir);
   const path = join(dir, CONFIG);
-  const { description, model } = checkDescription(await readJson(path, MODEL_FOLDER), path);
+  const { description, model } = checkDescription(await readJson(path, MODEL_FOLDER), path, own);
   const file = await openSafetensors(join(dir, WEIGHTS));
   try {
     // The header alone says whether they fit; only then are they read.
@@ -34,14 +42,16 @@ export async function loadModel(dir: string): Promise<LoadedModel> {
  * Writes a model folder; `dir` exists already. Each of its files is replaced as a whole, and a folder of which a crash left
  * only some is refused when it is loaded.
  * @param dtype of the file's tensors; float16 halves it, and loading turns it back into float32
+ * @param own the backbone of a model of kind `own`
  * @throws TensorARError where {@link loadModel} would refuse the result; nothing is written then
  */
 export async function saveModel(
   dir: string,
   { tensors, model: _, ...description }: ModelFolder & Partial<LoadedModel>,
   dtype: FloatDType,
+  own?: OwnBackbone,
 ): Promise<void> {
-  checkTensors(checkModel("saveModel", description).shapes, tensors, "saveModel");
+  checkTensors(checkModel("saveModel", description, own).shapes, tensors, "saveModel");
   const stored = Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, castTensor(tensor, dtype)]));
   await writeFileAtomic(join(dir, CONFIG), `${JSON.stringify(description, null, 2)}\n`);
   await writeSafetensors(join(dir, WEIGHTS), stored);

@@ -1,6 +1,7 @@
 import type { CommandBody } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
 import { openOutputFolder } from "@tensorar/core/node";
+import { loadBackbone } from "@tensorar/model/node";
 import type { GraphDrafts, GraphGuidance, GraphSampling } from "@tensorar/sampler/graph";
 import type { Settings } from "../declarations/export";
 import { exportFolders } from "../export";
@@ -9,11 +10,13 @@ import { writeTriton } from "../triton";
 
 export const command: CommandBody<Settings> = {
   async run(settings, signal) {
+    const backbone = await loadBackbone(settings.backbone);
     const { model, tokenizer, out, overwrite, weights, target, triton, whole } = settings;
     const options = {
       weights,
       overwrite,
       signal,
+      backbone,
       ...(target && { target }),
       ...(whole && { whole: wholeOptions(settings) }),
     };

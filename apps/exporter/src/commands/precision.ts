@@ -1,5 +1,6 @@
 import { type CommandBody, type Progress, startProgress } from "@tensorar/cli";
 import { checkOutputFile } from "@tensorar/core/node";
+import { loadBackbone } from "@tensorar/model/node";
 import { loadRuntime } from "@tensorar/onnx/node";
 import type { Settings } from "../declarations/precision";
 import { comparePrecision } from "../precision";
@@ -8,12 +9,13 @@ import { formatTable } from "../table";
 import { saveJson } from "./save-json";
 
 export const command: CommandBody<Settings> = {
-  async run({ model, tokenizer, json, overwrite, conditions, ...options }, signal) {
+  async run({ model, tokenizer, json, overwrite, conditions, backbone, ...options }, signal) {
     if (json !== undefined) await checkOutputFile(json, { overwrite });
     await eagerBackend();
     let progress: Progress | undefined;
     const gaps = await comparePrecision(model, tokenizer, loadRuntime([import.meta.url]), {
       ...options,
+      backbone: await loadBackbone(backbone),
       ...(conditions !== undefined && { conditions }),
       onStep(done, total, weights) {
         signal.throwIfAborted();

@@ -1,6 +1,7 @@
 import { type CommandBody, MOST } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
 import { checkOutputFile } from "@tensorar/core/node";
+import { loadBackbone } from "@tensorar/model/node";
 import { loadRuntime } from "@tensorar/onnx/node";
 import type { Settings } from "../declarations/verify";
 import { eagerBackend } from "../runtimes";
@@ -14,7 +15,13 @@ export const command: CommandBody<Settings> = {
     if (json !== undefined) await checkOutputFile(json, { overwrite });
     await eagerBackend();
     const sources = { ...(provider && { provider }), ...(model && { model }), ...(tokenizer && { tokenizer }) };
-    const comparisons = await verifyExport(dir, loadRuntime([import.meta.url]), { ...sources, seed, batches, signal });
+    const comparisons = await verifyExport(dir, loadRuntime([import.meta.url]), {
+      ...sources,
+      seed,
+      batches,
+      signal,
+      backbone: await loadBackbone(given.backbone),
+    });
     const rows = comparisons.map(({ file, output, batch, largestDifference, largestValue, agreement, ...verdict }) => [
       `${file} ${output}`,
       String(batch),

@@ -1,4 +1,4 @@
-import { LARGEST_BATCH, weights, whole } from "@tensorar/cli";
+import { backboneSetting, LARGEST_BATCH, weights, whole } from "@tensorar/cli";
 import { TARGETS } from "@tensorar/manifest";
 import { z } from "zod";
 
@@ -7,6 +7,7 @@ import { z } from "zod";
 export const sourceSettings = {
   model: weights().describe("model folder (base or TensorAR)"),
   tokenizer: weights().describe("tokenizer folder"),
+  ...backboneSetting,
 };
 
 export const providerSetting = {

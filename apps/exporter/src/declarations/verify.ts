@@ -1,4 +1,4 @@
-import { defineCommand, overwriteSetting, seedSetting, weights } from "@tensorar/cli";
+import { backboneSetting, defineCommand, overwriteSetting, seedSetting, weights } from "@tensorar/cli";
 import { z } from "zod";
 import { batchSetting, providerSetting } from "./settings";
 
@@ -9,6 +9,7 @@ const schema = z.strictObject({
   ...providerSetting,
   model: weights().optional().describe("model folder; where the export was made from when left out"),
   tokenizer: weights().optional().describe("tokenizer folder; where the export was made from when left out"),
+  ...backboneSetting,
   json: z.string().optional().describe("file to write the comparisons to as well"),
   ...overwriteSetting,
 });
