@@ -8,6 +8,7 @@ import { type Named, openGraph } from "./open-graph";
 import { availableSessions } from "./providers";
 import { decoderInputs, imageInputs } from "./random-inputs";
 
+/** How long one call of a graph takes. */
 export interface Timing {
   readonly file: string;
   readonly batch: number;
@@ -15,6 +16,7 @@ export interface Timing {
   readonly milliseconds: number;
 }
 
+/** What is timed, and how often. */
 export interface BenchOptions {
   readonly threads: number;
   readonly batches: readonly number[];

@@ -14,6 +14,7 @@ import { graphForm, sessionSettings } from "./targets";
 import { wholeGeneration } from "./whole-generation";
 import { writing } from "./writing";
 
+/** What an export is written for, and how. */
 export interface ExportOptions {
   /** Number format of the decoder's matrices; default float32. */
   readonly weights?: ExportManifest["weights"];

@@ -14,14 +14,17 @@ import type { Conditions } from "./random-conditions";
 import { realConditions } from "./real-conditions";
 import { openStepwise } from "./stepwise";
 
+/** Number formats that lose something. */
 export type RoundedWeights = Exclude<ExportManifest["weights"], "float32">;
 
+/** What one number format costs, of one kind of predictions. */
 export interface PrecisionGap extends LogitGap {
   readonly weights: RoundedWeights;
   /** Predictions of the token that a step makes final, or of the drafts after it. */
   readonly of: "tokens" | "drafts";
 }
 
+/** Which number formats are compared, and on what. */
 export interface PrecisionOptions {
   readonly weights: readonly RoundedWeights[];
   /** Images that the float32 model draws; their sequences are what is compared along. */

@@ -17,6 +17,7 @@ import { runEagerly } from "./run-eagerly";
 import { loadSources, type SourceSizes } from "./sources";
 import { generateBothWays } from "./verify-generation";
 
+/** How far one output of an exported graph is from the eager model's. */
 export interface Comparison {
   readonly file: string;
   readonly output: string;
@@ -32,6 +33,7 @@ export interface Comparison {
   readonly withinTolerance: boolean;
 }
 
+/** What an export is compared with, and on which inputs. */
 export interface VerifyOptions {
   readonly seed: number;
   /** Default 1 and 3; neither is a size that the graphs were traced at. */

@@ -30,6 +30,7 @@ export interface CheckpointFile {
   close(): Promise<void>;
 }
 
+/** What may be read of a file, and which part is wanted. */
 export interface OpenOptions {
   /**
    * Where in the file the tensors are: keys joined by dots (`ema`, `optimizer.state`), or "" for everything. Default: for

@@ -23,6 +23,7 @@ export interface Match extends Part {
   readonly unreadable: readonly string[];
 }
 
+/** What a checkpoint holds, part by part. */
 export interface Parts {
   /** Those that have every wanted tensor in its shape. */
   readonly fitting: readonly Part[];

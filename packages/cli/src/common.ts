@@ -27,6 +27,7 @@ export const oneOrMore = <T extends z.ZodType>(value: T) => z.union([value, z.ar
 /** A folder of weights, by path or by name (`emoji/tensorar`); commands get its path. */
 export const weights = () => z.string().transform(weightsFolder);
 
+/** `--backbone`, of commands that load models. */
 export const backboneSetting = {
   backbone: z
     .string()
@@ -34,14 +35,17 @@ export const backboneSetting = {
     .describe("JavaScript file that exports the backbone of a model of your own, which is run"),
 };
 
+/** `--seed`, of commands that draw random numbers. */
 export const seedSetting = {
   seed: whole(0).default(0).describe("the one source of all random numbers"),
 };
 
+/** `--overwrite`, of commands that write. */
 export const overwriteSetting = {
   overwrite: z.boolean().default(false).describe("replace what an earlier run wrote there"),
 };
 
+/** `--threads`, of commands that run networks. */
 export const threadsSetting = {
   threads: whole(1, THREADS_A_PROCESSOR * processors)
     .default(processors)

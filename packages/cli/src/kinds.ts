@@ -11,6 +11,7 @@ export interface NumberKind {
   readonly multipleOf?: number | undefined;
 }
 
+/** Kinds of a single value. */
 export type ScalarKind =
   | NumberKind
   | { readonly kind: "text" }
@@ -22,6 +23,7 @@ export type Kind =
   | { readonly kind: "switch" }
   | { readonly kind: "list"; readonly of: ScalarKind; readonly single: boolean };
 
+/** A setting of a command, as its schema says it. */
 export interface Setting {
   readonly key: string;
   /** The key as a flag, without dashes: `batchSize` → `batch-size`. */

@@ -14,6 +14,7 @@ const BRAND = Symbol.for("@tensorar/error");
  */
 export type ErrorCode = "invalid" | "shape" | "missing" | "exists" | "io" | "unsupported" | "limit" | "locked";
 
+/** What an error is and what led to it. */
 export interface TensorARErrorOptions extends ErrorOptions {
   /** Default: `invalid`. */
   readonly code?: ErrorCode;

@@ -3,6 +3,7 @@ import { TensorARError } from "./errors";
 /** A leaf, or records and arrays of leaves to any depth. Leaves are named by their key path: `params/layers.0/weight`. */
 export type Nested<T> = T | readonly Nested<T>[] | { readonly [key: string]: Nested<T> };
 
+/** Leaves with their names, in order. */
 export type Entries<T> = readonly (readonly [name: string, leaf: T])[];
 
 /** All leaves in order, with their names. A single leaf at the top is named `alone`. */

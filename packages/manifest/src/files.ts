@@ -15,4 +15,5 @@ export const GENERATION = "generation.onnx";
 /** The graphs that an export may hold. */
 export const GRAPHS = [DECODER, IMAGE_DECODER, RESIDENT, NEXT_FACTOR, GENERATION] as const;
 
+/** The file of a graph. */
 export type GraphFile = (typeof GRAPHS)[number];

@@ -3,6 +3,7 @@ import { z } from "zod";
 /** Runtimes that an export is made for. */
 export const TARGETS = ["cpu", "cuda", "tensorrt", "webgpu", "directml", "coreml"] as const;
 
+/** A runtime that an export can be written for. */
 export type Target = (typeof TARGETS)[number];
 
 /** Ranges of shapes of inputs, as TensorRT's provider takes them: `mask:1x1,keys/0:1x4x1x8`. */
@@ -43,4 +44,5 @@ export const sessionSettingsSchema = z.strictObject({
   keepOnDevice: z.array(z.string()).readonly().exactOptional(),
 });
 
+/** What a graph is opened with: options of ONNX Runtime that are known to be harmless. */
 export type SessionSettings = Readonly<z.infer<typeof sessionSettingsSchema>>;

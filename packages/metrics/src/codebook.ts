@@ -1,6 +1,7 @@
 import { TensorARError } from "@tensorar/core";
 import { expectInteger } from "./checks";
 
+/** How much of a codebook is in use. */
 export interface CodebookUsage {
   /** Codes that occur at least once, 1 … vocabSize. */
   readonly used: number;

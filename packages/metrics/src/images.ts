@@ -22,6 +22,7 @@ export interface RawImages {
   readonly channels: 1 | 2 | 3 | 4;
 }
 
+/** How pixels lie in memory, and their range. */
 export interface RgbOptions {
   /**
    * What alpha does. By default it is dropped, as by Pillow's `convert("RGB")`, which pytorch-fid and others use: the color

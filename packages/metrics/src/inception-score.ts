@@ -4,6 +4,7 @@ import { countRows, expectFinite, expectInteger } from "./checks";
 // Probabilities that a network wrote in float32 or float16 sum to 1 this closely.
 const SUM_TOLERANCE = 1e-2;
 
+/** Into how many splits images are divided. */
 export interface InceptionScoreOptions {
   readonly classes: number;
   /** Images a chunk, of which the score is the mean; the last may be shorter. 5000 in the usual protocol. */
@@ -22,6 +23,7 @@ export interface InceptionScoreSums extends InceptionScoreOptions {
   readonly logs: Float64Array;
 }
 
+/** The Inception Score over splits of the images. */
 export interface InceptionScore {
   /**
    * Adds the next images, `[n, classes]`, rows that sum to 1; `softmax` makes them of logits.

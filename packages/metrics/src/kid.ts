@@ -4,6 +4,7 @@ import { checkPair, type FeatureSet } from "./feature-set";
 import { forProducts, type Operand } from "./matrix";
 import { shuffledIndices } from "./shuffle";
 
+/** How many subsets are drawn, and how large they are. */
 export interface KidOptions {
   /** Random subsets that are compared; 100 in the paper's code. */
   readonly subsets: number;
@@ -13,6 +14,7 @@ export interface KidOptions {
   readonly seed: number;
 }
 
+/** The Kernel Inception Distance over subsets. */
 export interface Kid {
   /** Mean over the subsets; often given times 1000. Unbiased, so below 0 now and then for equal distributions. */
   readonly mean: number;

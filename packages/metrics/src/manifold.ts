@@ -2,6 +2,7 @@ import { TensorARError } from "@tensorar/core";
 import { expectInteger } from "./checks";
 import { checkPair, type FeatureSet } from "./feature-set";
 
+/** Precision, recall, density and coverage. */
 export interface ManifoldScores {
   /** Share of fakes inside the manifold of the real ones. */
   readonly precision: number;
@@ -23,6 +24,7 @@ export type RowProducts = (
   shape: { readonly rowsA: number; readonly rowsB: number; readonly dims: number },
 ) => Promise<Float32Array>;
 
+/** Neighbours that are counted, and what computes products. */
 export interface ManifoldOptions {
   /** Neighbours: 3 for precision and recall in the literature, 5 for density and coverage. */
   readonly k: number;

@@ -15,6 +15,7 @@ export interface Mean {
   sums(): MeanSums;
 }
 
+/** A mean of numbers that come one after the other. */
 export function createMean(): Mean {
   let [count, sum] = [0, 0];
   return {

@@ -2,6 +2,7 @@ import { TensorARError } from "@tensorar/core";
 import { expectInteger } from "./checks";
 import { checkPair, type FeatureSet } from "./feature-set";
 
+/** Shares of images within the other set's manifold. */
 export interface PrecisionRecall {
   /** Share of fakes inside the manifold of the real ones: how many generated images look real. */
   readonly precision: number;

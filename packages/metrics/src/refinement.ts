@@ -3,12 +3,14 @@ import { expectInteger, expectLength } from "./checks";
 
 const PAD = -1;
 
+/** Sizes of a trace of refinement. */
 export interface RefinementShape {
   readonly images: number;
   readonly tokens: number;
   readonly windowSize: number;
 }
 
+/** What steps of refinement do to drafts. */
 export interface RefinementStatistics {
   /**
    * Share of positions whose final token differs from their first draft, among positions with a draft before the final

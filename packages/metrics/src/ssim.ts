@@ -1,6 +1,7 @@
 import { TensorARError } from "@tensorar/core";
 import { expectFinite, expectInteger, expectLength } from "./checks";
 
+/** Two sets of images of one size, pair by pair. */
 export interface ImagePairs {
   readonly count: number;
   readonly height: number;

@@ -9,6 +9,7 @@ export interface AdamWState {
   readonly secondMoment: Params;
 }
 
+/** The hyper-parameters of a step. */
 export interface AdamWOptions {
   /** Scalar tensor, so that a traced step can change it. */
   readonly learningRate: tf.Tensor;

@@ -22,6 +22,7 @@ import { embedWindows, expectWindow, windowStates } from "./windows";
 
 // R rows · T tokens · L slots · k window · C condition slots · D width · V codes · S cached slots
 
+/** What a model reads of whole sequences. */
 export interface ForwardInputs<C extends Condition = tf.Tensor> {
   /** As the backbone's `condition` says: int32 [R] for classes. */
   readonly condition: C;
@@ -29,6 +30,7 @@ export interface ForwardInputs<C extends Condition = tf.Tensor> {
   readonly windows: tf.Tensor;
 }
 
+/** What a model reads in training. */
 export interface TrainingInputs<C extends Condition = tf.Tensor> extends ForwardInputs<C> {
   /** int32 [R, T, k]: X[0] … X[T-1], PAD = -1 past the end. Needed by backbones with factors, and read by no others. */
   readonly targets?: tf.Tensor;

@@ -22,6 +22,7 @@ export interface TrunkSlots {
   readonly mask: tf.Tensor;
 }
 
+/** What the blocks return. */
 export interface TrunkOutput {
   /** [R, L, D], after the final norm. */
   readonly hidden: tf.Tensor;
@@ -40,6 +41,7 @@ export interface ConditionSpec {
 /** What the images of a batch are conditioned on: one tensor [R, ...], or several by name. */
 export type Condition = tf.Tensor | Readonly<Record<string, tf.Tensor>>;
 
+/** What the blocks read besides the embedded slots. */
 export interface TrunkInputs<C extends Condition = tf.Tensor> {
   /** int32 [L]: the slots of x in the whole sequence, `0 … C + T - 2`. */
   readonly positions: tf.Tensor;

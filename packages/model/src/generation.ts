@@ -14,6 +14,7 @@ export type DecodeInputs<C extends Condition = tf.Tensor> = core.DecodeInputs<tf
 /** What `decodeSlots` takes, as {@link core.DecodeSlotsInputs}. */
 export type DecodeSlotsInputs<C extends Condition = tf.Tensor> = core.DecodeSlotsInputs<tf.Tensor, C>;
 
+/** Predictions, and what the cache gains. */
 export interface DecodeOutputs {
   /** [R, k, V]: predictions of the next tensor; of its first sub-tokens, [R, k, V_0], with factors. */
   readonly logits: tf.Tensor;
@@ -25,6 +26,7 @@ export interface DecodeOutputs {
   readonly values: tf.Tensor[];
 }
 
+/** Predictions of the first token window, and what the cache gains. */
 export interface PrefillOutputs extends DecodeOutputs {
   /** [R, C]: the condition's part of the mask for {@link DecodeInputs.mask}. */
   readonly mask: tf.Tensor;
@@ -40,6 +42,7 @@ export interface EmbeddedSlots {
   readonly mask: tf.Tensor;
 }
 
+/** Embedded slots, and what their blocks read besides. */
 export interface AdvanceInputs<C extends Condition = tf.Tensor> extends Omit<EmbeddedSlots, "mask"> {
   /** For trunks whose layers read it too. */
   readonly condition: C;

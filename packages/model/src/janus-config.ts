@@ -46,6 +46,7 @@ export const JANUS_SIZES = {
   },
 } as const;
 
+/** Published sizes of Janus-Pro. */
 export type JanusSize = keyof typeof JANUS_SIZES;
 
 /** Config of a published size: 24 × 24 tokens of 16384 codes. */

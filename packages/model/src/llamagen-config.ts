@@ -46,6 +46,7 @@ export const LLAMAGEN_SIZES = {
   "GPT-3B": { n_layer: 24, n_head: 32, dim: 3200 },
 } as const;
 
+/** Published sizes of LlamaGen. */
 export type LlamaGenSize = keyof typeof LLAMAGEN_SIZES;
 
 /** Config of a published size with the original's defaults: 256 tokens, 16384 codes, 1000 classes. */

@@ -7,6 +7,7 @@ import { tidy } from "./tidy";
 
 // R rows · T tokens · k window · V codes
 
+/** Weights of the depths, and sizes of sub-tokens. */
 export interface WindowLossOptions {
   /** w_j: k non-negative numbers, not all 0; uniform when left out. */
   readonly weights?: readonly number[] | undefined;
@@ -14,6 +15,7 @@ export interface WindowLossOptions {
   readonly factors?: readonly number[] | undefined;
 }
 
+/** The loss of token windows, and what it consists of. */
 export interface WindowLoss {
   /** Scalar, in nats: the weighted mean over all targets that are not PAD. */
   readonly loss: tf.Scalar;

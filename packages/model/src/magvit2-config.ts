@@ -35,6 +35,7 @@ export const MAGVIT2_AR_SIZES = {
   "AR-XL": { spatial_n_layer: 48, n_head: 24, dim: 1536, factorized_n_layer: 4 },
 } as const;
 
+/** Published sizes of Open-MAGVIT2's models. */
 export type Magvit2ArSize = keyof typeof MAGVIT2_AR_SIZES;
 
 /** Config of a published size: 256 tokens of 2^18 codes in sub-tokens of 6 and 12 bits, 1000 classes. */

@@ -12,6 +12,7 @@ import type { Initial, ParameterShapes } from "./parameters";
  */
 export type OutputStructure = "maps" | "gated";
 
+/** The window, and the form of the modules around the backbone. */
 export interface TensorAROptions {
   /** k: tokens in one tensor, 1 … T. 1 is the base model. */
   readonly windowSize: number;

@@ -41,6 +41,7 @@ export function initialise(shapes: ParameterShapes, seed: number, initialOf: (na
   );
 }
 
+/** How fresh parameters are drawn. */
 export interface InitOptions {
   /** Standard deviation of everything that is neither a norm nor a bias; default 0.02. */
   readonly std?: number | undefined;

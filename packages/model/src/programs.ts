@@ -11,8 +11,11 @@ import { updatedCache } from "./updated-cache";
 
 /** Specs of a batch of conditions. */
 export type ConditionSpecs = TensorSpec | Readonly<Record<string, TensorSpec>>;
+/** Specs of {@link ModelPrograms.decode}. */
 export type DecodeSpecs = DecodeInputs<TensorSpec, ConditionSpecs>;
+/** Specs of {@link ModelPrograms.decodeSlots}. */
 export type DecodeSlotsSpecs = DecodeSlotsInputs<TensorSpec, ConditionSpecs>;
+/** Specs of {@link ModelPrograms.prefill}. */
 export type PrefillSpecs = { readonly condition: ConditionSpecs };
 
 /** What a step returns, as caches outside of a graph take it: see `packRows`. */

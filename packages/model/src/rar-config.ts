@@ -25,6 +25,7 @@ export const RAR_SIZES = {
   "RAR-XXL": { hidden_size: 1408, num_hidden_layers: 40, num_attention_heads: 16, intermediate_size: 6144 },
 } as const;
 
+/** Published sizes of RAR. */
 export type RarSize = keyof typeof RAR_SIZES;
 
 /** Config of a published size: 256 tokens of 1024 codes, 1000 classes. */

@@ -62,6 +62,7 @@ export function rar(config: RarConfig): Backbone {
   };
 }
 
+/** What RAR reads in training, in any order of tokens. */
 export interface RarForwardInputs {
   /** int32 [R, T]: codes in raster order. */
   readonly tokens: tf.Tensor;

@@ -26,6 +26,7 @@ export function sampleFromLogits(logits: tf.Tensor, uniforms: tf.Tensor): tf.Ten
   });
 }
 
+/** What draws of a model's own predictions are made of. */
 export interface SelfWindowsInputs<C extends Condition = tf.Tensor> extends ForwardInputs<C> {
   /** float32 [R, T, k] in [0, 1): one for every draft; with F factors [R, T, k, F]. */
   readonly uniforms: tf.Tensor;

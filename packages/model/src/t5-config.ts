@@ -36,6 +36,7 @@ export const T5_SIZES = {
   "flan-t5-xxl": { ...V1_1, d_model: 4096, num_heads: 64, num_layers: 24, d_ff: 10240 },
 } as const satisfies Readonly<Record<string, T5Config>>;
 
+/** Published sizes of T5 v1.1 and flan-T5. */
 export type T5Size = keyof typeof T5_SIZES;
 
 /** @throws TensorARError when the config describes no encoder, or one of the first version */

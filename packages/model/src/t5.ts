@@ -10,6 +10,7 @@ import { tidy } from "./tidy";
 
 // B texts · T tokens · D width · H heads · Dh head width · F feed-forward width
 
+/** A batch of tokenized texts. */
 export interface T5Inputs {
   /** int32 [B, T]: tokens of texts, padded to one length. */
   readonly ids: tf.Tensor;
@@ -17,6 +18,7 @@ export interface T5Inputs {
   readonly mask: tf.Tensor;
 }
 
+/** T5's encoder as pure functions. */
 export interface T5Encoder {
   /** D */
   readonly width: number;

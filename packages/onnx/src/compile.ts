@@ -11,6 +11,7 @@ export type Feeds<S> = S extends Spec ? Feed : { readonly [K in keyof S]: Feeds<
 export type Without<T, K> = [K] extends [never] ? T : Omit<T, K & keyof T>;
 export type Only<T, K> = { readonly [P in K & keyof T]: T[P] };
 
+/** How a function is traced, and what runs it. */
 export interface CompileOptions<K extends string> extends RuntimeOptions<K>, TraceOptions {}
 
 /** A compiled function and the model it runs. */

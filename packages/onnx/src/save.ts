@@ -6,6 +6,7 @@ import { StringStringEntryProtoSchema, type TensorProto, TensorProto_DataLocatio
 import type { ComposedModel, OnnxModel } from "./model";
 import { encodeModel, type Initializer, totalLength, type WrittenGraph, writeGraph } from "./serialize";
 
+/** How a model's weights are laid out in files. */
 export interface SaveOptions {
   /** The weights of a larger file (in bytes) go to `PATH.data` beside it. Default: 1.9 GB. */
   readonly externalDataThreshold?: number;

@@ -15,6 +15,7 @@ export interface Runtime {
   readonly env: Env;
 }
 
+/** What runs a model, and how. */
 export interface RuntimeOptions<K extends string = string> {
   readonly runtime: Runtime;
   /** Execution providers in order of preference, such as `["webgpu", "cpu"]`. Default: the runtime's. */

@@ -13,6 +13,7 @@ import { record } from "./record";
 import { flattenSpecs, isTensor, multipleOf } from "./specs";
 import { unify } from "./unify";
 
+/** How a function becomes a graph. */
 export interface TraceOptions {
   /** Names, by key path, for tensors that the function captures; others become `captured/0`, `captured/1`, …. */
   readonly weights?: Nested<tf.Tensor> | undefined;

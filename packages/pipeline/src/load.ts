@@ -7,6 +7,7 @@ import type { Folder, LoadProgress } from "./folder";
 import type { Opened, Tracing } from "./opened";
 import type { Platform } from "./platform";
 
+/** Where a model runs, and who is told how its loading goes on. */
 export interface LoadOptions {
   /** What runs the model. Default: what an export was made for; the processor for model folders. */
   readonly device?: Device | undefined;

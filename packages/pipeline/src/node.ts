@@ -113,6 +113,7 @@ async function nodeTracing(): Promise<Tracing> {
   }
 }
 
+/** A model that makes images; in Node, folders and names of packages are sources too. */
 export class TensorAR extends LoadedModel {
   /**
    * Loads a model: an export of `tensorar-exporter`, or a model folder.

@@ -25,6 +25,7 @@ export interface StepProgress {
   readonly codes: Int32Array;
 }
 
+/** What images are wanted, and how they are drawn. */
 export interface GenerateOptions extends Subject {
   /** N; default 1. */
   readonly count?: number | undefined;
@@ -47,6 +48,7 @@ export interface GenerateOptions extends Subject {
   readonly onStep?: ((progress: StepProgress) => void) | undefined;
 }
 
+/** Images, and the codes that they were decoded from. */
 export interface GeneratedImages {
   readonly images: RgbaImage[];
   /** [N, T] */

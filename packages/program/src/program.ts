@@ -55,5 +55,7 @@ export interface Program<S, O extends object> extends AnyProgram {
   run(inputs: Tensors<S>): O;
 }
 
+/** The spec of a float32 tensor. */
 export const float32 = (...shape: readonly (number | string)[]): TensorSpec => ({ dtype: "float32", shape });
+/** The spec of an int32 tensor. */
 export const int32 = (...shape: readonly (number | string)[]): TensorSpec => ({ dtype: "int32", shape });

@@ -40,6 +40,7 @@ export interface PrefillOutputs extends StepOutputs {
 /** A function of the model; it may be one whose outputs are known by name only, which are checked when they come. */
 export type Runs<Inputs, Outputs> = { run(inputs: Inputs): Promise<Outputs | NamedOutputs> }["run"];
 
+/** Sizes of a model, and what runs its steps. */
 export interface CachedDecoderOptions<C, T extends ConditionTensors = ConditionTensors> {
   readonly tokens: number;
   readonly windowSize: number;

@@ -10,6 +10,7 @@ import { checkGuidance, type Guidance, isGuided, mixGuided, scaleAt, UNGUIDED } 
 /** One for all sub-tokens of a code, or one for each. Codes of most models are one. */
 export type PerFactor<T> = T | readonly T[];
 
+/** What images are wanted, and how codes are drawn. */
 export interface GenerateOptions<C = number> {
   /** [N] */
   readonly conditions: ArrayLike<C>;
@@ -39,6 +40,7 @@ export interface GenerateOptions<C = number> {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** The codes of a batch. */
 export interface Generated {
   /** [N, T] */
   readonly codes: Int32Array;
@@ -46,6 +48,7 @@ export interface Generated {
   readonly trace?: Int32Array;
 }
 
+/** The drafts of a batch beside its codes. */
 export interface Traced extends Generated {
   readonly trace: Int32Array;
 }

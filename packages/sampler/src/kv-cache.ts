@@ -4,6 +4,7 @@ import { type OutputTensor, readFloats } from "./outputs";
 
 // R rows · H key heads · Dh head width · S slots held · L new slots
 
+/** Sizes of a KV cache. */
 export interface CacheShape {
   readonly layers: number;
   readonly heads: number;

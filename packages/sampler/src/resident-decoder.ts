@@ -23,6 +23,7 @@ export interface ResidentStep<T extends ConditionTensors = ConditionTensors> {
   readonly inputs: readonly { readonly name: string; readonly dtype: string }[];
 }
 
+/** Sizes of a model, and the step that keeps the cache. */
 export interface ResidentDecoderOptions<C, T extends ConditionTensors = ConditionTensors>
   extends Pick<
     CachedDecoderOptions<C, T>,

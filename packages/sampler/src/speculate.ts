@@ -7,6 +7,7 @@ import { checkGuidance, type Guidance, isGuided, mixGuided, scaleAt, UNGUIDED } 
 
 // R rows, 1 or 2 with guidance · L slots of a call · k window · V codes · T tokens
 
+/** What image is wanted, and how far drafts are proposed. */
 export interface SpeculateOptions<C = number> {
   readonly condition: C;
   /** Default 0. */
@@ -29,6 +30,7 @@ export interface SpeculateOptions<C = number> {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** The codes of an image, and how many steps they took. */
 export interface Speculated {
   /** [T] */
   readonly codes: Int32Array;

@@ -2,6 +2,7 @@ import { Tokenizer } from "@huggingface/tokenizers";
 import { describeIssues, TensorARError } from "@tensorar/core";
 import { z } from "zod";
 
+/** Texts to token ids, as a model was trained with. */
 export interface TextTokenizer {
   /**
    * Tokens of a text, with those that begin and end it.

@@ -23,6 +23,7 @@ export interface TokenizerConfigs {
   magvit2: Magvit2Config;
 }
 
+/** A kind of tokenizer. */
 export type TokenizerKind = keyof TokenizerConfigs;
 
 /** Every kind of tokenizer. */

@@ -11,6 +11,7 @@ import { decoderLayers, encoderLayers, postQuantLayer, quantLayer } from "./vq-l
 
 // N images · H, W pixels · [h, w] grid · Z z_channels · e dimensions of a code · V codes
 
+/** What LlamaGen's autoencoder makes of images. */
 export interface Encoded extends Encoding {
   /** What is quantized, `[N, h, w, e]`, before any scaling to length 1. */
   readonly latents: tf.Tensor4D;
@@ -72,6 +73,7 @@ export interface ReconstructionWeights {
   readonly l1?: number;
 }
 
+/** The terms of LlamaGen's autoencoder, without its discriminator. */
 export interface VqLosses {
   /** Sum of the other losses: what training minimises. */
   readonly total: tf.Scalar;

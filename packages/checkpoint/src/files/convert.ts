@@ -6,6 +6,7 @@ import { planFile } from "../safetensors/layout";
 import { bytesOf } from "../tensor";
 import { openCheckpoint } from "./checkpoint";
 
+/** What becomes of the tensors on their way to safetensors. */
 export interface ConvertOptions extends OpenOptions {
   /** Type of all floating-point tensors; integers and bool stay. Default: as they are. */
   readonly dtype?: FloatDType | undefined;
@@ -19,6 +20,7 @@ export interface ConvertOptions extends OpenOptions {
   readonly onProgress?: ((progress: ConvertProgress) => void) | undefined;
 }
 
+/** How much of a conversion is done. */
 export interface ConvertProgress {
   /** The tensor that is being written. */
   readonly name: string;

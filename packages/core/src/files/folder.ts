@@ -5,6 +5,7 @@ import { fileError } from "./errors";
 import { syncFolder, syncTree } from "./sync";
 import { isAbsent, removeLeftovers, settleFolder, temporaryFolders } from "./temporary";
 
+/** What happens to a folder that is there already. */
 export interface FolderOptions {
   /** Whether a folder of that name is replaced, with all that is in it. Default: no, it is an error. */
   readonly replace?: boolean;

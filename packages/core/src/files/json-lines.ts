@@ -5,6 +5,7 @@ import { decodeText, parseJson } from "../text";
 import type { Schema } from "./checked-json";
 import { fileError } from "./errors";
 
+/** A file of one JSON value a line. */
 export interface JsonLines<T> {
   readonly values: readonly T[];
   /** What is wrong with each line that is left out: `FILE, line N: …`. */

@@ -7,11 +7,13 @@ import { writeFolderAtomic } from "./folder";
 import { expectUnlocked } from "./lock";
 import { isAbsent, parseTemporary, removeLeftovers, settleFolder, temporaryFolders } from "./temporary";
 
+/** Whether results that are there may be replaced. */
 export interface OutputOptions {
   /** Whether what is there is replaced; where not, that is an error. */
   readonly overwrite: boolean;
 }
 
+/** What a folder of results may hold, and whether it may be replaced. */
 export interface OutputFolderOptions extends OutputOptions {
   /** Names of all that such a folder holds. A folder with anything else in it is somebody's, and never replaced. */
   readonly entries: readonly (string | RegExp)[];

@@ -15,6 +15,7 @@ export interface WorkSettings {
   readonly overwrite: boolean;
 }
 
+/** Files of a folder of work that goes on. */
 export interface WorkFiles {
   /** What such a folder holds, for messages: `a run`. */
   readonly what: string;

@@ -1,6 +1,7 @@
 import { TensorARError } from "@tensorar/core";
 import { permutation } from "@tensorar/noise";
 
+/** Which batch is meant: the seed and the number of the step. */
 export interface BatchAddress {
   /** Items to draw from. */
   readonly count: number;

@@ -40,5 +40,6 @@ export const sampleLine = z.strictObject({
   crc32: z.int().nonnegative().optional(),
 });
 
+/** What `dataset.json` of a data set says. */
 export type DatasetInfo = z.infer<typeof datasetInfo>;
 export type SampleLine = z.infer<typeof sampleLine>;

@@ -7,6 +7,7 @@ import { type DecodeOptions, decodeSource, type SkippedImage } from "../sources/
 import type { ImageSource } from "../sources/source";
 import { CHANNELS, type DatasetInfo, FILES, type SampleLine } from "./format";
 
+/** How images become a data set. */
 export interface PrepareOptions extends Pick<DecodeOptions, "size" | "onBadImage" | "maxPixels" | "signal"> {
   /** Folder to make. */
   readonly out: string;

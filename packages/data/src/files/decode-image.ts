@@ -4,6 +4,7 @@ import type { ImageLimits } from "../limits";
 import { bmpHeader, decodeBmp, isBmp } from "./bmp";
 import { createGate } from "./gate";
 
+/** A decoded image. */
 export interface RgbImage {
   /** [height, width, 3] */
   readonly data: Uint8Array;
@@ -11,6 +12,7 @@ export interface RgbImage {
   readonly height: number;
 }
 
+/** Limits of what is decoded. */
 export interface DecodeImageOptions extends Pick<ImageLimits, "maxPixels"> {
   /** Cut out the centre square and scale it to so many pixels (Lanczos-3); the image as it is when left out. */
   readonly size?: number;

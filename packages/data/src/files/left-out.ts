@@ -3,6 +3,7 @@ import { z } from "zod";
 /** Files that were not taken, for one reason, and the first of them. */
 export const leftOutSchema = z.strictObject({ reason: z.string(), count: z.int().positive(), first: z.string() });
 
+/** How many files were left out, by reason. */
 export type LeftOut = Readonly<z.infer<typeof leftOutSchema>>;
 
 /** What became of a set of images: goes into every JSON of results. */
@@ -19,6 +20,7 @@ export interface Tally {
   list(): LeftOut[];
 }
 
+/** Counts what is left out, by reason. */
 export function createTally(): Tally {
   const reasons = new Map<string, { readonly count: number; readonly first: string }>();
   const count = (reason: string, more: number, file: string) => {
@@ -38,6 +40,7 @@ export function createTally(): Tally {
 export const HIDDEN = "hidden or of the system";
 export const NOT_NAMED = "not named as an image";
 export const NO_TEXT_NAME = "name is not UTF-8";
+/** The reason of images that can't be read. */
 export const UNREADABLE = "not a readable image";
 
 /** `12 images; left out 3 files: hidden or of the system (2, first ._0.png), not a readable image (1, 7.png)` */

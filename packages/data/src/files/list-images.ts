@@ -15,6 +15,7 @@ export interface Found {
   readonly name: string;
 }
 
+/** Images of a folder, and what it holds besides. */
 export interface FolderContents {
   readonly folders: readonly Found[];
   /** Files named as images. */

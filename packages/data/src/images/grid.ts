@@ -3,6 +3,7 @@ import { writeFileAtomic } from "@tensorar/core/node";
 import sharp from "sharp";
 import { expectImages, type ImageShape, toPixels } from "./pixels";
 
+/** How images are laid out in a grid. */
 export interface GridOptions extends ImageShape {
   /** Images in a row; by default as square as possible. */
   readonly columns?: number;

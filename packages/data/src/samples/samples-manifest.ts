@@ -51,6 +51,7 @@ export const SAMPLES_ENTRIES = ["manifest.json", "shards", "images", "grid.png",
 
 export const manifestPath = (dir: string): string => join(dir, "manifest.json");
 export const imagesPath = (dir: string): string => join(dir, "images");
+/** Where the picture of all samples lies in their folder. */
 export const gridPath = (dir: string): string => join(dir, "grid.png");
 export const npzPath = (dir: string): string => join(dir, "samples.npz");
 

@@ -11,11 +11,13 @@ export interface Sample {
   readonly pixels: Uint8Array;
 }
 
+/** An image that was left out, and why. */
 export interface SkippedImage {
   readonly file: string;
   readonly reason: string;
 }
 
+/** How images of a source are decoded. */
 export interface DecodeOptions extends Partial<Omit<ImageOptions, "maxFileBytes">> {
   /** Height and width in pixels. */
   readonly size: number;

@@ -8,6 +8,7 @@ import { DEFAULT_LIMITS, type ImageLimits } from "../limits";
 import { classesOf } from "./class-names";
 import type { ImageSource, SourceEntry } from "./source";
 
+/** How a folder of images is read. */
 export interface FolderOptions extends Partial<Pick<ImageLimits, "maxFileBytes">> {
   /** Text file with the name of class i in line i; classes without a folder have no images. */
   readonly classNames?: string | undefined;

@@ -24,6 +24,7 @@ import {
 import { NO_CLASS } from "./coco";
 import { checkOutputs, type DetectorOutputs, outputNames, readDetections } from "./outputs";
 
+/** An ONNX detector, and how it takes images and returns boxes. */
 export interface DetectorOptions extends SessionOptions {
   /** As for `userExtractor`; boxes come back in pixels of the original images, however these were resized, padded or cut. */
   readonly preprocessing: Preprocessing;

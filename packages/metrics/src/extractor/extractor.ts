@@ -15,6 +15,7 @@ import {
 } from "../runtime/session";
 import { checkPreprocessing, type Preprocessing, preprocess } from "./preprocess";
 
+/** An ONNX network of features, and how it takes images. */
 export interface ExtractorOptions extends SessionOptions {
   readonly preprocessing: Preprocessing;
   /** Name of the output that holds the features. */

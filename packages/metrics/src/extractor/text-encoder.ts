@@ -14,6 +14,7 @@ import {
   type SessionOptions,
 } from "../runtime/session";
 
+/** An ONNX network of texts, and how it takes tokens. */
 export interface TextEncoderOptions extends SessionOptions {
   /** Name of the output that holds the embeddings, [N, dims], such as CLIP's "text_embeds". */
   readonly output: string;

@@ -3,6 +3,7 @@ import { parseJson, quote, splitLines, TensorARError } from "@tensorar/core";
 /** The six tasks, as prompts are tagged. */
 export const GENEVAL_TASKS = ["single_object", "two_object", "counting", "colors", "position", "color_attr"] as const;
 
+/** GenEval's six tasks. */
 export type GenEvalTask = (typeof GENEVAL_TASKS)[number];
 
 export const POSITIONS = ["left of", "right of", "above", "below"] as const;

@@ -13,6 +13,7 @@ export interface Detection {
 /** Colours of objects of one class in an image, such as those that a CLIP-like network finds likeliest; one name each. */
 export type ColorsOf = (objects: readonly Detection[], className: string) => Promise<readonly string[]>;
 
+/** Whether an image shows what its prompt asks for, and what is wrong. */
 export interface GenEvalResult {
   readonly tag: GenEvalTask;
   readonly correct: boolean;

@@ -12,6 +12,7 @@ export type GenEvalScores = Readonly<Record<GenEvalTask | "overall", number>>;
 const byTask = <T>(of: (task: GenEvalTask) => T): Readonly<Record<GenEvalTask, T>> =>
   Object.fromEntries(GENEVAL_TASKS.map((task) => [task, of(task)])) as Record<GenEvalTask, T>;
 
+/** Counts images by task, of which some are right. */
 export function countGenEval(results: readonly Pick<GenEvalResult, "tag" | "correct">[]): GenEvalCounts {
   return byTask((task) => {
     const ofTask = results.filter(({ tag }) => tag === task);

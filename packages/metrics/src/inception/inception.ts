@@ -7,6 +7,7 @@ import { BLOCKS, type Step, type Unit } from "./layout";
 /** Parameters by their names in the checkpoint. */
 export type Params = Readonly<Record<string, tf.Tensor>>;
 
+/** What FID's Inception-v3 makes of images. */
 export interface InceptionFeatures {
   /** [N, 2048]: pooled features, those of FID. */
   readonly pooled: tf.Tensor2D;

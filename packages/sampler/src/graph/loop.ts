@@ -16,6 +16,7 @@ import {
 // B images · T tokens · k window · F sub-tokens of a token · V codes · H heads · Dh head width · D width
 // L positions of a step, C of the condition at first, then 1
 
+/** How the loop draws, and the form that it has. */
 export interface GenerationLoopOptions extends GraphSampling {
   /** β(0) … β(k-1) of the model's training, for drafts of kind `renoise`. */
   readonly noiseRates: readonly number[];

@@ -70,6 +70,7 @@ export function joinCodes<T extends tf.Tensor>(parts: readonly T[], factorizedBi
   });
 }
 
+/** The terms of lookup-free quantization. */
 export interface LfqLosses {
   /** `sample_minimization_weight · per_sample_entropy − batch_maximization_weight · codebook_entropy` */
   readonly entropy_aux: tf.Scalar;
@@ -81,6 +82,7 @@ export interface LfqLosses {
   readonly commitment: tf.Scalar;
 }
 
+/** Weights of the terms of lookup-free quantization. */
 export interface LfqLossWeights {
   readonly sample_minimization_weight: number;
   readonly batch_maximization_weight: number;
