@@ -65,10 +65,7 @@ export function findParts(file: CheckpointFile, wanted: WantedShapes): Parts {
   const live = whole.filter(fits);
   const shadows = live.flatMap((part) => shadowOf(part, file, held, wanted) ?? []);
   // Of prefixes that are equally near the first in the file.
-  const [best = ""] = [...hits].reduce(
-    (most, each) => (each[1] > (most[1] ?? 0) ? each : most),
-    [] as unknown as [string, number],
-  );
+  const [best] = [...hits].reduce((most, each) => (each[1] > most[1] ? each : most), ["", 0] as const);
   return { fitting: [...live, ...shadows], nearest: matchPrefix(file, held, wanted, best) };
 }
 

@@ -162,8 +162,8 @@ class Unifier {
     if (shape.length !== 1) return undefined;
     const ranges = literals.map((literal) => {
       if (literal.kind !== "data" || literal.data.length < 2) return undefined;
-      const [start, next] = literal.data as unknown as [number, number];
-      const step = next - start;
+      const start = Number(literal.data[0]);
+      const step = Number(literal.data[1]) - start;
       return literal.data.every((x, i) => x === start + i * step) ? { start, step } : undefined;
     });
     const step = ranges[0]?.step;

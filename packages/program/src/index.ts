@@ -11,3 +11,4 @@ export {
   type TensorFunction,
   type Tensors,
 } from "./program";
+export { withGradient } from "./with-gradient";

@@ -124,8 +124,12 @@ function labelled(
   return labels.flatMap((label, i) => (label < 0 ? [] : [{ label, score: scores[i]!, box: box(i) }]));
 }
 
-const boxOf = (values: readonly number[], at: number): RawDetection["box"] =>
-  values.slice(at, at + 4) as unknown as RawDetection["box"];
+const boxOf = (values: readonly number[], at: number): RawDetection["box"] => [
+  values[at]!,
+  values[at + 1]!,
+  values[at + 2]!,
+  values[at + 3]!,
+];
 
 /** From center and size in shares of the input. */
 function fromShares(

@@ -8,14 +8,14 @@ import { BLOCKS, type Step, type Unit } from "./layout";
 export type Params = Readonly<Record<string, tf.Tensor>>;
 
 /** What FID's Inception-v3 makes of images. */
-export interface InceptionFeatures {
+export type InceptionFeatures = {
   /** [N, 2048]: pooled features, those of FID. */
   readonly pooled: tf.Tensor2D;
   /** [N, 17, 17, 7]: a part of an inner layer, that of sFID. */
   readonly spatial: tf.Tensor4D;
   /** [N, 1008]: class logits without bias, those of the Inception Score. */
   readonly logits: tf.Tensor2D;
-}
+};
 
 const SIDE = 299;
 const EPSILON = 1e-3;
@@ -71,9 +71,9 @@ export function inceptionFeatures(params: Params, images: tf.Tensor4D): Inceptio
     const last = outputs.get("Mixed_7c")!; // [N, 8, 8, 2048]
     const pooled = tf.mean(last, [1, 2]) as tf.Tensor2D;
     const spatial = tf.slice(outputs.get(SPATIAL.name)!, [0, 0, 0, 0], [-1, -1, -1, SPATIAL.channels]);
-    const logits = tf.matMul(pooled, parameter<tf.Tensor2D>(params, "fc.weight"), false, true);
-    return { pooled, spatial, logits } as unknown as tf.TensorContainer;
-  }) as unknown as InceptionFeatures;
+    const logits = tf.matMul<tf.Tensor2D>(pooled, parameter<tf.Tensor2D>(params, "fc.weight"), false, true);
+    return { pooled, spatial, logits };
+  });
 }
 
 /**

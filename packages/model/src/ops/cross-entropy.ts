@@ -1,3 +1,4 @@
+import { withGradient } from "@tensorar/program";
 import * as tf from "@tensorflow/tfjs-core";
 
 /**
@@ -12,17 +13,21 @@ import * as tf from "@tensorflow/tfjs-core";
  * @returns [N]
  */
 export function crossEntropy(logits: tf.Tensor2D, targets: tf.Tensor1D): tf.Tensor1D {
-  return tf.customGrad((...args) => {
-    const [logits, save] = args as unknown as [tf.Tensor2D, tf.GradSaveFunc];
+  const forward = (logits: tf.Tensor2D) => {
     const probabilities = tf.softmax(logits);
     const logSum = tf.sub(tf.max(logits, -1), tf.log(tf.max(probabilities, -1)));
-    save([probabilities, targets]);
-    return { value: tf.sub(logSum, atTargets(logits, targets)), gradFunc: crossEntropyGradient };
-  })(logits) as tf.Tensor1D;
+    return {
+      value: tf.sub(logSum, atTargets(logits, targets)) as tf.Tensor1D,
+      saved: [probabilities, targets] as const,
+    };
+  };
+  return withGradient([logits], forward, (dy, saved) => [crossEntropyGradient(dy, saved)]);
 }
 
-function crossEntropyGradient(dy: tf.Tensor, saved: tf.Tensor[]): tf.Tensor {
-  const [probabilities, targets] = saved as [tf.Tensor2D, tf.Tensor1D];
+function crossEntropyGradient(
+  dy: tf.Tensor1D,
+  [probabilities, targets]: readonly [tf.Tensor2D, tf.Tensor1D],
+): tf.Tensor {
   const scaled = tf.mul(probabilities, tf.expandDims(dy, 1)); // [N, V]
   // 0 … N-1 as a running count and not as a constant, so that N may be symbolic in a traced graph.
   const rows = tf.sub(tf.cumsum(tf.onesLike(targets)), tf.scalar(1, "int32"));

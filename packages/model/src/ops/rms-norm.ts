@@ -1,3 +1,4 @@
+import { withGradient } from "@tensorar/program";
 import * as tf from "@tensorflow/tfjs-core";
 
 /**
@@ -12,21 +13,19 @@ import * as tf from "@tensorflow/tfjs-core";
  * @returns [N, D]
  */
 export function rmsNorm(x: tf.Tensor2D, weight: tf.Tensor1D, epsilon: number): tf.Tensor2D {
-  return rmsNormWithGradient(epsilon)(x, weight) as tf.Tensor2D;
+  const forward = (x: tf.Tensor2D, weight: tf.Tensor1D) => {
+    const scale = tf.rsqrt(tf.add(tf.mean(tf.square(x), -1, true), epsilon)) as tf.Tensor2D; // [N, 1]
+    const normed = tf.mul(x, scale) as tf.Tensor2D; // [N, D]
+    return { value: tf.mul(normed, weight) as tf.Tensor2D, saved: [normed, scale, weight] as const };
+  };
+  return withGradient([x, weight], forward, rmsNormGradient);
 }
 
-const rmsNormWithGradient = (epsilon: number) =>
-  tf.customGrad((...args) => {
-    const [x, weight, save] = args as unknown as [tf.Tensor2D, tf.Tensor1D, tf.GradSaveFunc];
-    const scale = tf.rsqrt(tf.add(tf.mean(tf.square(x), -1, true), epsilon)); // [N, 1]
-    const normed = tf.mul(x, scale); // [N, D]
-    save([normed, scale, weight]);
-    return { value: tf.mul(normed, weight), gradFunc: rmsNormGradient };
-  });
-
 /** With n = x·s: dn = dy·w, dx = s·(dn - n·mean(dn·n)), dw = Σ_rows dy·n; the mean is a product of dy·n with w. */
-function rmsNormGradient(dy: tf.Tensor, saved: tf.Tensor[]): tf.Tensor[] {
-  const [normed, scale, weight] = saved as [tf.Tensor2D, tf.Tensor2D, tf.Tensor1D];
+function rmsNormGradient(
+  dy: tf.Tensor2D,
+  [normed, scale, weight]: readonly [tf.Tensor2D, tf.Tensor2D, tf.Tensor1D],
+): tf.Tensor[] {
   const width = weight.shape[0];
   const product = tf.mul(dy, normed) as tf.Tensor2D; // [N, D]
   const mean = tf.matMul(product, tf.reshape(tf.div(weight, width), [width, 1]) as tf.Tensor2D); // [N, 1]

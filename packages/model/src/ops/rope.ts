@@ -1,3 +1,4 @@
+import { withGradient } from "@tensorar/program";
 import * as tf from "@tensorflow/tfjs-core";
 
 // R rows · H heads · L slots of this call · Dh head width
@@ -134,15 +135,11 @@ function swapMatrix(size: number, partner: (member: number) => number): tf.Tenso
  * @returns [R, H, L, Dh]
  */
 export function rope(x: tf.Tensor, { cos, sin, swap }: RopeTables): tf.Tensor {
-  return tf.customGrad((...args) => {
-    const [x, save] = args as unknown as [tf.Tensor, tf.GradSaveFunc];
-    save([cos, sin, swap]);
-    const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]) => {
-      const [cos, sin, swap] = saved as [tf.Tensor, tf.Tensor, tf.Tensor2D];
-      return [tf.sub(tf.mul(dy, cos), tf.mul(swapPairs(dy, swap), sin))];
-    };
-    return { value: tf.add(tf.mul(x, cos), tf.mul(swapPairs(x, swap), sin)), gradFunc };
-  })(x);
+  return withGradient(
+    [x],
+    (x) => ({ value: tf.add(tf.mul(x, cos), tf.mul(swapPairs(x, swap), sin)), saved: [cos, sin, swap] as const }),
+    (dy, [cos, sin, swap]) => [tf.sub(tf.mul(dy, cos), tf.mul(swapPairs(dy, swap), sin))],
+  );
 }
 
 function swapPairs(x: tf.Tensor, swap: tf.Tensor2D): tf.Tensor {

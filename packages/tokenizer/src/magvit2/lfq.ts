@@ -1,6 +1,6 @@
 import { ShapeError } from "@tensorar/core";
+import { withGradient } from "@tensorar/program";
 import * as tf from "@tensorflow/tfjs-core";
-import { withGradient } from "../ops/with-gradient";
 
 // Source of this file: `LFQ` and `entropy_loss` of src/Open_MAGVIT2/modules/vqvae/lookup_free_quantize.py in
 // TencentARC/SEED-Voken. Bit k of a code has the weight 2^k and is channel k of its vector: 1 where the bit is set,

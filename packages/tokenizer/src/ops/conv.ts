@@ -1,6 +1,6 @@
+import { withGradient } from "@tensorar/program";
 import * as tf from "@tensorflow/tfjs-core";
 import { type Params, parameter } from "../parameters";
-import { withGradient } from "./with-gradient";
 
 const SIZE = 3;
 

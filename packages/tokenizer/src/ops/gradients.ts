@@ -1,5 +1,5 @@
+import { withGradient } from "@tensorar/program";
 import * as tf from "@tensorflow/tfjs-core";
-import { withGradient } from "./with-gradient";
 
 /** `x` itself, through which no gradient flows. */
 export function stopGradient<T extends tf.Tensor>(x: T): T {

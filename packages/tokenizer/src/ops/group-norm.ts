@@ -1,7 +1,7 @@
+import { withGradient } from "@tensorar/program";
 import * as tf from "@tensorflow/tfjs-core";
 import { NORM_GROUPS } from "../config-rules";
 import { type Params, parameter } from "../parameters";
-import { withGradient } from "./with-gradient";
 
 const EPSILON = 1e-6;
 

@@ -1,5 +1,5 @@
+import { withGradient } from "@tensorar/program";
 import * as tf from "@tensorflow/tfjs-core";
-import { withGradient } from "./with-gradient";
 
 /** `x · sigmoid(x)`, with a gradient that reads two stored tensors instead of walking the product rule. */
 export function swish<T extends tf.Tensor>(x: T): T {

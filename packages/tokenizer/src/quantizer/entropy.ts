@@ -1,5 +1,5 @@
+import { withGradient } from "@tensorar/program";
 import * as tf from "@tensorflow/tfjs-core";
-import { withGradient } from "../ops/with-gradient";
 
 const LOG_FLOOR = 1e-5;
 
