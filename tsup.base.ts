@@ -1,5 +1,5 @@
 import { defineConfig } from "tsup";
 
-/** How every package is built: ESM for Node 20 and bundlers, with types; `require()` of it works from Node 20.19. */
+/** How every package is built: ESM for Node 20 and bundlers, with types; scripts/commonjs.mjs adds what `require()` takes. */
 export const library = (entry: string[] | Record<string, string>) =>
   defineConfig({ entry, format: "esm", target: "es2022", dts: true, sourcemap: true, clean: true, treeshake: true });

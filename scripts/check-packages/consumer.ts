@@ -1,5 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { readmeExample } from "../lib/readme";
 import { root } from "../lib/workspace";
@@ -8,23 +7,22 @@ import { exampleVersion, importedPackages, toCommonJs } from "./example";
 import { runNode } from "./run-command";
 import type { Tarball } from "./tarball";
 
-const require = createRequire(import.meta.url);
 const pnpm = join(root, "node_modules/pnpm/bin/pnpm.cjs");
 
 /**
- * Makes the project of a user of all packages in `folder`, outside the workspace: tarballs, what examples need, TypeScript.
+ * Makes the project of a user of all packages in `folder`, outside the workspace: tarballs, their peers, what examples need.
  * pnpm installs it, since its node_modules hides what a package did not declare, and since it has most of it in its store;
  * `overrides` makes the packages find each other's tarballs and not the registry. Install scripts stay off.
  */
 export async function createProject(folder: string, tarballs: readonly Tarball[]): Promise<void> {
   const local = Object.fromEntries(tarballs.map(({ workspace, path }) => [workspace.manifest.name, `file:${path}`]));
-  const { devDependencies } = require(join(root, "package.json"));
-  const tools = ["typescript", "tsx", "@types/node"].map((name) => [name, devDependencies[name]]);
-  const beside = tarballs.flatMap(({ workspace }) =>
-    importedPackages(readmeExample(workspace) ?? "").map((name) => [name, exampleVersion(name, workspace.manifest)]),
-  );
+  const beside = tarballs.flatMap(({ workspace }) => {
+    const peers = Object.keys(workspace.manifest.peerDependencies ?? {});
+    const names = [...peers, ...importedPackages(readmeExample(workspace) ?? "")];
+    return names.map((name) => [name, exampleVersion(name, workspace.manifest)]);
+  });
   const dependencies = {
-    ...Object.fromEntries([...beside.filter(([, version]) => version !== null), ...tools]),
+    ...Object.fromEntries(beside.filter(([, version]) => version !== null)),
     ...local,
   };
   const settings = { packages: [], overrides: local, ignoreScripts: true, confirmModulesPurge: false };
@@ -33,7 +31,7 @@ export async function createProject(folder: string, tarballs: readonly Tarball[]
   await runNode(folder, [pnpm, "install", "--prefer-offline", "--no-frozen-lockfile", "--reporter=append-only"]);
 }
 
-/** The README's example from an ES module, from CommonJS and as TypeScript that must pass the strict type check. */
+/** The README's example from an ES module and from CommonJS. */
 export const WAYS = {
   "as an ES module": async (folder, name, program) => {
     writeFileSync(join(folder, `${name}.mjs`), program);
@@ -42,18 +40,6 @@ export const WAYS = {
   "from CommonJS": async (folder, name, program) => {
     writeFileSync(join(folder, `${name}.cjs`), toCommonJs(program));
     return printed(await runNode(folder, [`${name}.cjs`]));
-  },
-  "as TypeScript": async (folder, name, program) => {
-    const typed = join(folder, name);
-    mkdirSync(typed);
-    writeFileSync(join(typed, "example.ts"), program);
-    const strict = { strict: true, noUncheckedIndexedAccess: true, exactOptionalPropertyTypes: true, noEmit: true };
-    const target = { target: "es2022", module: "nodenext", moduleResolution: "nodenext", lib: ["es2023", "dom"] };
-    // skipLibCheck: tfjs-core 4.22's own declarations need WebGPU types that it does not depend on.
-    const compilerOptions = { ...strict, ...target, types: ["node"], skipLibCheck: true };
-    writeJson(join(typed, "tsconfig.json"), { compilerOptions, include: ["example.ts"] });
-    await runNode(folder, [require.resolve("typescript/bin/tsc"), "--project", typed]);
-    return printed(await runNode(folder, ["--import", "tsx", join(typed, "example.ts")]));
   },
 } satisfies Record<string, (folder: string, name: string, program: string) => Promise<Problems>>;
 

@@ -17,17 +17,21 @@ export function exampleVersion(name: string, { devDependencies, peerDependencies
 }
 
 /**
- * The same program in CommonJS: each `import` becomes a `require()`; the rest goes into an async function, since top-level
- * `await` is for ES modules.
+ * The same program for CommonJS, in TypeScript: what is not an import goes into an async function, since top-level `await` is
+ * for ES modules.
  */
-export function toCommonJs(program: string): string {
+export function withoutTopLevelAwait(program: string): string {
   const source = ts.createSourceFile("example.ts", program, ts.ScriptTarget.Latest, true);
   const [imports, rest] = [true, false].map((wanted) =>
     source.statements
       .filter((statement) => ts.isImportDeclaration(statement) === wanted)
       .map((statement) => statement.getText()),
   );
-  const script = `${imports?.join("\n")}\nconst main = async () => {\n${rest?.join("\n")}\n};\nvoid main();\n`;
+  return `${imports?.join("\n")}\nconst main = async () => {\n${rest?.join("\n")}\n};\nvoid main();\n`;
+}
+
+/** The same program in CommonJS: each `import` becomes a `require()`. */
+export function toCommonJs(program: string): string {
   const compilerOptions = { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022, esModuleInterop: true };
-  return ts.transpileModule(script, { compilerOptions }).outputText;
+  return ts.transpileModule(withoutTopLevelAwait(program), { compilerOptions }).outputText;
 }

@@ -5,11 +5,13 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { readmeExample } from "../lib/readme";
 import { hasSources } from "../lib/workspace";
+import { browserEntries, bundledSizes, bundles } from "./bundles";
 import { check, type Tally } from "./checks";
 import { createProject, exampleImports, help, WAYS } from "./consumer";
 import { links } from "./links";
 import { packAll } from "./pack-all";
 import { contents, lint, type Tarball, types } from "./tarball";
+import { typeCheck } from "./type-check";
 
 const tally: Tally = { passed: 0, failed: 0 };
 const folder = mkdtempSync(join(tmpdir(), "tensorar-packages-"));
@@ -38,12 +40,34 @@ async function checkInstalled(project: string, tarballs: readonly Tarball[]): Pr
     return [];
   });
   if (!installed) return;
-  for (const tarball of tarballs.filter(({ workspace }) => hasSources(workspace))) {
+  await checkBundles(project, tarballs);
+  const written = tarballs.filter(({ workspace }) => hasSources(workspace));
+  const examples = written.map(({ workspace }) => [basename(workspace.folder), readmeExample(workspace)] as const);
+  await check(tally, "all examples as strict TypeScript, for ES modules and CommonJS", () =>
+    typeCheck(project, Object.fromEntries(examples.flatMap(([name, program]) => (program ? [[name, program]] : [])))),
+  );
+  for (const tarball of written) {
     await checkExample(project, tarball);
     for (const bin of Object.keys(tarball.workspace.manifest.bin ?? {})) {
       await check(tally, `${tarball.workspace.folder}: ${bin} --help`, () => help(project, tarball, bin));
     }
   }
+}
+
+async function checkBundles(project: string, tarballs: readonly Tarball[]): Promise<void> {
+  const entries = browserEntries(tarballs);
+  for (const [name, run] of bundles(project, entries))
+    await check(tally, `${name} bundles all ${entries.length} entries for browsers`, run);
+  const peers = tarballs.flatMap(({ workspace }) => Object.keys(workspace.manifest.peerDependencies ?? {}));
+  await check(tally, "sizes of all entries in a page, compressed, without peers", async () => {
+    for (const [entry, size] of await bundledSizes(
+      project,
+      entries,
+      peers.filter((name) => !name.startsWith("@tensorar/")),
+    ))
+      console.log(`    ${entry}: ${(size / 1000).toFixed(1)} KB`);
+    return [];
+  });
 }
 
 async function checkExample(project: string, tarball: Tarball): Promise<void> {

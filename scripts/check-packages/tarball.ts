@@ -41,26 +41,14 @@ export async function lint({ path }: Tarball): Promise<Problems> {
 }
 
 /**
- * Are the types right? ("Are the types wrong?" says no.) Packages are ES modules only. Profile node16 is every resolution
- * but the one of Node 10, which knows no `exports`. The one rule ignored says that CommonJS finds an ES module: Node 20.19
- * and later `require()` it, which the examples prove.
+ * Are the types right? ("Are the types wrong?" says no.) Profile node16 is every resolution but the one of Node 10, which knows
+ * no `exports`.
  */
 export async function types({ path }: Tarball): Promise<Problems> {
   const manifest = require.resolve("@arethetypeswrong/cli/package.json");
   const { bin } = require(manifest) as { bin: Record<string, string> };
   const attw = join(manifest, "..", bin.attw ?? "");
-  const args = [
-    attw,
-    path,
-    "--profile",
-    "node16",
-    "--ignore-rules",
-    "cjs-resolves-to-esm",
-    "--format",
-    "ascii",
-    "--no-emoji",
-  ];
-  await runNode(root, args);
+  await runNode(root, [attw, path, "--profile", "node16", "--format", "ascii", "--no-emoji"]);
   return [];
 }
 
