@@ -3,5 +3,5 @@ export { type ErrorCode, quote, ShapeError, TensorARError, type TensorARErrorOpt
 export { describeIssues, type Issue } from "./issues";
 export { type Entries, flatten, mapLeaves, mapNested, type Nested, unflatten, visitTogether } from "./nested";
 export { RECOGNIZED_BYTES, type Recognized, recognize } from "./recognize";
-export type { DType, TensorData, TensorSpec, TypedArray } from "./tensors";
+export type { Arrays, DType, TensorData, TensorSpec, TypedArray } from "./tensors";
 export { decodeText, parseJson, splitLines } from "./text";

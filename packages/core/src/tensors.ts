@@ -1,5 +1,5 @@
 /** The array that holds elements of each type. float16 and bfloat16 are held as their bits, bool as 0 and 1. */
-interface Arrays {
+export interface Arrays {
   readonly float64: Float64Array;
   readonly float32: Float32Array;
   readonly float16: Uint16Array;
