@@ -69,8 +69,11 @@ async function runMany(): Promise<number> {
     }
     worker.end();
   };
-  await Promise.all(Array.from({ length: flags.jobs }, work));
-  print(tally);
+  try {
+    await Promise.all(Array.from({ length: flags.jobs }, work));
+  } finally {
+    print(tally);
+  }
   return tally.faults.length > 0 ? 1 : 0;
 }
 

@@ -22,8 +22,9 @@ const attempt = <T>(read: () => T): T | undefined => {
 const zip: Change = (bytes, random, mutatePart) => {
   if (bytes.length < 4 || bytes.readUInt32LE(0) !== 0x04034b50) return undefined;
   const files = attempt(() => unzipSync(bytes));
-  const name = files && random.pick(Object.keys(files));
-  if (!files || name === undefined) return undefined;
+  const names = Object.keys(files ?? {});
+  if (!files || names.length === 0) return undefined;
+  const name = random.pick(names);
   const contents = files[name]!;
   switch (random.below(8)) {
     case 0:

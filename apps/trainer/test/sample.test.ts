@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { temporaryFolder } from "../../../packages/data/test/data-helpers";
 import { command } from "../src/commands/sample";
 import { sampleCommand } from "../src/declarations/sample";
-import { runCli } from "./run-cli";
+import { KILLS, KILLS_MS, killAndResume, timed } from "./kills";
 import { writeTinyModel, writeTinyTokenizer } from "./tiny-models";
 
 const root = temporaryFolder();
@@ -128,16 +128,23 @@ describe("a run that ended early", () => {
     expect(await contents("stopped")).toEqual(await contents("whole"));
   });
 
-  test("SIGKILL", { timeout: 60_000 }, async () => {
-    const args = ["sample", "--out", path("shot"), "--npz", "--resume"];
-    for (const [key, value] of Object.entries({ ...base, batchSize: 8 }))
-      args.push(`--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`, String(value));
-    const first = args.filter((arg) => arg !== "--resume");
-    expect((await runCli(first, { when: /sample: \d+\/150/, signal: "SIGKILL" })).status).toBeNull();
-    const begun = existsSync(join(path("shot"), "manifest.json"));
-    const { status, output } = await runCli(begun ? args : first);
-    expect(status, output).toBe(0);
-    expect(await contents("shot")).toEqual(await contents("whole"));
+  test(`continues byte for byte after ${KILLS} SIGKILL at any time`, { timeout: KILLS_MS }, async () => {
+    const args = (name: string) => [
+      ...["sample", "--out", path(name), "--npz"],
+      ...Object.entries({ ...base, count: 128 * KILLS + 22, batchSize: 8 }).flatMap(([key, value]) => [
+        `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
+        String(value),
+      ]),
+    ];
+    const duration = await timed(args("not shot"));
+    const startMs = await timed([...args("not shot"), "--resume"]); // of a run that has nothing left to do
+    const whole = await contents("not shot");
+    await killAndResume({
+      next: () => [...args("shot"), ...(existsSync(join(path("shot"), "manifest.json")) ? ["--resume"] : [])],
+      ...{ startMs, workMs: Math.max(0, duration - startMs) },
+      expectSame: async () => expect(await contents("shot")).toEqual(whole),
+      remove: () => rm(path("shot"), { recursive: true }),
+    });
   });
 });
 
