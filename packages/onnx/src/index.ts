@@ -13,3 +13,4 @@ export { serializeModel } from "./serialize";
 export { type CompiledFunction, openModel, type RuntimeOptions } from "./session";
 export type { Feed } from "./tensordata";
 export { type TraceOptions, trace } from "./trace";
+export { roundWeight, type WeightFormat, weightFormats, withFloatActivations } from "./weight-formats";

@@ -2,7 +2,18 @@ import "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs-core";
 import * as ort from "onnxruntime-node";
 import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
-import { compile, TensorARError, trace } from "../src";
+import {
+  compile,
+  openModel,
+  type Quantization,
+  roundWeight,
+  serializeModel,
+  TensorARError,
+  type TensorData,
+  trace,
+  weightFormats,
+  withFloatActivations,
+} from "../src";
 
 beforeAll(async () => {
   await tf.setBackend("cpu");
@@ -151,4 +162,50 @@ test("16 bits: the nearest half-precision numbers, ties to even, as the runtime 
   expect(() => trace(product(large), { x: { dtype: "float32", shape: ["b", 1] } }, { quantize: { bits: 16 } })).toThrow(
     /holds 70000, which 16 bits can't/,
   );
+});
+
+/** A model of these weights, as bytes. */
+const bytesOf = (
+  fn: (inputs: { x: tf.Tensor }) => { y: tf.Tensor },
+  weights: Record<string, tf.Tensor>,
+  quantize: Quantization,
+) => serializeModel(trace(fn, { x: rows }, { weights, quantize }));
+
+test.each([{ bits: 4, blockSize: 32 }, { bits: 8, blockSize: 32 }, { bits: 16 }] as const)(
+  "a file says how its weights are stored, and a weight can be rounded alike: %j",
+  async (format) => {
+    const [N, K] = [5, 70];
+    const values = wave(N * K, 0.37);
+    const weights = { "a.weight": tf.tensor(values, [N, K]), kept: tf.tensor(wave(N * K, 0.2), [N, K]) };
+    const both = ({ x }: { x: tf.Tensor }) => ({
+      y: tf.add(product(weights["a.weight"])({ x }).y, product(weights.kept)({ x }).y),
+    });
+    const quantize = { bits: format.bits, keep: (name: string) => name === "kept" };
+    const bytes = bytesOf(both, weights, quantize);
+    expect(weightFormats(bytes)).toEqual(new Map([["a.weight", format]]));
+
+    const rounded = roundWeight("a.weight", values, [N, K], format);
+    const largest = Math.max(...values.map((value, i) => Math.abs(value - rounded[i]!)));
+    expect(largest).toBeGreaterThan(0);
+    // Half of 2^-11 of a number below 1; a whole step at the end that has no opposite, of blocks whose largest weight is 1.
+    expect(largest).toBeLessThanOrEqual(format.bits === 16 ? 2 ** -12 : 1.0001 / 2 ** (format.bits - 1));
+
+    // The runtime computes with those, once products leave activations as they are.
+    const run = await openModel(withFloatActivations(bytes), { runtime: ort });
+    const x = wave(2 * K, 0.11);
+    const { y } = (await run({ x: { dtype: "float32", shape: [2, K], data: x } })) as { y: TensorData };
+    await run.dispose();
+    const sum = (weight: ArrayLike<number>, row: number, column: number) =>
+      Array.from({ length: K }, (_, k) => x[row * K + k]! * weight[column * K + k]!).reduce((a, b) => a + b);
+    const kept = weights.kept.dataSync();
+    for (let at = 0; at < 2 * N; at++) {
+      const [row, column] = [Math.floor(at / N), at % N];
+      // float32 sums of 70 terms of size 1; activations of 8 bits differ by some 1e-2
+      expect(Math.abs(Number(y.data[at]) - sum(rounded, row, column) - sum(kept, row, column))).toBeLessThan(5e-5);
+    }
+  },
+);
+
+test("bytes that are no model are refused", () => {
+  expect(() => weightFormats(Uint8Array.of(255, 255, 255))).toThrow("these bytes are no ONNX model");
 });

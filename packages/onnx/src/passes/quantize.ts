@@ -28,7 +28,7 @@ export interface Quantization {
 }
 
 /** Attribute `accuracy_level` of `MatMulNBits`. */
-const ACCURACY = { float32: 1, int8: 4 } as const;
+export const ACCURACY = { float32: 1, int8: 4 } as const;
 
 /**
  * Stores the weights of matrix products in fewer bits. In 16 they are half-precision numbers, which every runtime turns into
@@ -70,40 +70,24 @@ const usualBlock = (bits: 4 | 8, K: number): number =>
   (bits === 8 ? [128, 64].find((size) => K % size === 0) : undefined) ?? 32;
 
 /**
- * Weight `[N, K]` as codes `[N, blocks, blockSize · bits / 8]` and factors `[N · blocks]`: weight = (code - zero) · factor
- * with zero = 2^(bits-1). The number of largest magnitude in a block takes the one code that has no opposite.
+ * Weight `[N, K]` as codes `[N, blocks, blockSize · bits / 8]` and factors `[N · blocks]`, which lie as MatMulNBits reads them.
  */
 function quantized({ source, shape }: Value, bits: 4 | 8, blockSize: number): { codes: Value; scales: Value } {
   const { name, data } = source as Extract<Value["source"], { kind: "weight" }>;
   const [N, K] = shape as [number, number];
   const blocks = Math.ceil(K / blockSize);
-  const zero = 2 ** (bits - 1);
   const bytes = (blockSize * bits) / 8;
-  const codes = new Uint8Array(N * blocks * bytes);
+  const zero = 2 ** (bits - 1);
+  const codes = new Uint8Array(N * blocks * bytes).fill(bits === 8 ? zero : zero * 17); // past the end of a row as well
   const scales = new Float32Array(N * blocks);
-  for (let row = 0; row < N; row++) {
-    for (let block = 0; block < blocks; block++) {
-      const start = row * K + block * blockSize;
-      const end = Math.min(start + blockSize, (row + 1) * K);
-      let extreme = 0;
-      for (let i = start; i < end; i++) {
-        const value = data[i]!;
-        if (!Number.isFinite(value))
-          throw new TensorARError(`quantize: weight "${name}" holds ${value} at row ${row}; correct it first`);
-        if (Math.abs(value) > Math.abs(extreme)) extreme = value;
-      }
-      const scale = extreme / -zero;
-      scales[row * blocks + block] = scale;
-      const inverse = scale === 0 ? 0 : 1 / scale;
-      for (let i = 0; i < blockSize; i++) {
-        const value = start + i < end ? data[start + i]! : 0;
-        const code = Math.min(2 * zero - 1, Math.max(0, Math.round(value * inverse) + zero));
-        const at = (row * blocks + block) * bytes;
-        if (bits === 8) codes[at + i] = code;
-        else codes[at + (i >> 1)]! |= code << (4 * (i & 1)); // the earlier one in the low half
-      }
+  quantizeBlocks(name, data, K, bits, blockSize, (block, scale, _start, ofBlock) => {
+    scales[block] = scale;
+    for (const [i, code] of ofBlock.entries()) {
+      const at = block * bytes + (bits === 8 ? i : i >> 1);
+      if (bits === 8) codes[at] = code;
+      else codes[at] = i & 1 ? (codes[at]! & 15) | (code << 4) : (codes[at]! & 240) | code; // the earlier one in the low half
     }
-  }
+  });
   return {
     codes: {
       dtype: "uint8",
@@ -112,4 +96,42 @@ function quantized({ source, shape }: Value, bits: 4 | 8, blockSize: number): { 
     },
     scales: { dtype: "float32", shape: [N * blocks], source: { kind: "weight", name: `${name}.scales`, data: scales } },
   };
+}
+
+/**
+ * Rounds rows of K numbers to codes, block by block: number = (code - zero) · scale with zero = 2^(bits-1). The number of largest
+ * magnitude in a block takes the one code that has no opposite.
+ *
+ * @param visit called with each block's number, its scale, where it starts in `data`, and the codes of its numbers, of which
+ *   there are fewer at the end of a row; they are valid until the next call
+ * @throws TensorARError where a number is not finite
+ */
+export function quantizeBlocks(
+  name: string,
+  data: ArrayLike<number>,
+  K: number,
+  bits: 4 | 8,
+  blockSize: number,
+  visit: (block: number, scale: number, start: number, codes: Uint8Array) => void,
+): void {
+  const zero = 2 ** (bits - 1);
+  const blocks = Math.ceil(K / blockSize);
+  const codes = new Uint8Array(blockSize);
+  for (let block = 0; block < (data.length / K) * blocks; block++) {
+    const row = Math.floor(block / blocks);
+    const start = row * K + (block % blocks) * blockSize;
+    const end = Math.min(start + blockSize, (row + 1) * K);
+    let extreme = 0;
+    for (let i = start; i < end; i++) {
+      const value = data[i]!;
+      if (!Number.isFinite(value))
+        throw new TensorARError(`quantize: weight "${name}" holds ${value} at row ${row}; correct it first`);
+      if (Math.abs(value) > Math.abs(extreme)) extreme = value;
+    }
+    const scale = Math.fround(extreme / -zero);
+    const inverse = scale === 0 ? 0 : 1 / scale;
+    for (let i = start; i < end; i++)
+      codes[i - start] = Math.min(2 * zero - 1, Math.max(0, Math.round(data[i]! * inverse) + zero));
+    visit(block, scale, start, codes.subarray(0, end - start));
+  }
 }
