@@ -4,7 +4,7 @@ import { type ComposedModel, type OnnxModel, outputPaths } from "./model";
 import { serializeModel } from "./serialize";
 import { type CompiledFunction, createSession, type RuntimeOptions } from "./session";
 import type { Feed } from "./tensordata";
-import { type TraceOptions, trace } from "./trace";
+import { type TraceOptions, traceKeepingInputs } from "./trace";
 
 /** What a call takes for specs nested like `S`. */
 export type Feeds<S> = S extends Spec ? Feed : { readonly [K in keyof S]: Feeds<S[K]> };
@@ -36,7 +36,7 @@ export async function compile<const S extends Nested<Spec>, O extends object, co
   options: CompileOptions<K>,
 ): Promise<Compiled<S, O, K>> {
   const { weights, name, fuse, quantize, ...runtime } = options ?? {};
-  const model = trace(fn, inputs, {
+  const model = traceKeepingInputs(fn, inputs, {
     ...(weights && { weights }),
     ...(name !== undefined && { name }),
     ...(fuse && { fuse }),

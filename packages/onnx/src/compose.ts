@@ -58,7 +58,9 @@ export function expectSameNames(
   wanted: readonly string[],
 ): void {
   if ([...given].sort().join() === [...wanted].sort().join()) return;
-  throw new TensorARError(`${where}: ${what} is ${given.join(", ") || "empty"}; ${wanted.join(", ")} is needed`);
+  throw new TensorARError(
+    `${where}: ${what} is ${given.join(", ") || "empty"}; ${wanted.join(", ") || "nothing"} is needed`,
+  );
 }
 
 /**

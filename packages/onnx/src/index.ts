@@ -1,10 +1,10 @@
 export { type Nested, TensorARError, type TensorData, type TensorSpec } from "@tensorar/core";
 export type { AnyProgram, HostTensors, Program, Spec, Tensors } from "@tensorar/program";
-export { type ChoiceParts, composeChoice } from "./choice";
 export { type Compiled, type CompileOptions, compile, type Feeds } from "./compile";
+export { type CondParts, cond } from "./cond";
 export { fromFloat16, toFloat16 } from "./float16";
 export { ignoreUnread } from "./ignore-unread";
-export { composeLoop, type LoopParts, type Settle } from "./loop";
+export { type Flush, type LoopOptions, loop } from "./loop";
 export type { ComposedModel, OnnxModel, Port } from "./model";
 export type { FusionTarget } from "./passes/fuse";
 export type { Quantization } from "./passes/quantize";

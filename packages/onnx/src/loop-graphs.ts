@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { controlNode, plainNode, suffixes } from "./compose";
-import { type GraphProto, GraphProtoSchema } from "./generated/onnx_pb";
+import { type GraphProto, GraphProtoSchema, type ValueInfoProto } from "./generated/onnx_pb";
 import { ONNX_TYPES } from "./graph";
 import type { OnnxModel, Port } from "./model";
 import { valueInfo, type WrittenGraph } from "./serialize";
@@ -11,19 +11,28 @@ export const STEP = "step";
 export const [INITIAL, STATE, NEXT, FINAL, FIXED] = ["initial/", "state/", "state.next/", "final/", "fixed/"] as const;
 export const [EMPTY, HELD, NEXT_HELD, ENDED, BEGIN] = ["empty/", "held/", "held.next/", "ended/", "begin/"] as const;
 
+/** What the parts of a loop take from each other; all else are inputs of the whole. */
+export const INSIDE = [STEP, STATE, FINAL, FIXED, HELD, ENDED] as const;
+
+/** The leaves of what goes from step to step, and of what flushes grow; names in the graphs have the prefixes above. */
+export interface LoopNames {
+  readonly carry: readonly Port[];
+  readonly committed: readonly Port[];
+}
+
 const scalar = (name: string, dtype: Port["dtype"]): Port => ({ name, dtype, shape: [] });
+
+const under =
+  (prefix: string) =>
+  (port: Port): ValueInfoProto =>
+    valueInfo({ ...port, name: prefix + port.name });
 
 /**
  * The body with the counter and the condition that a loop has; what else it reads lies outside of it.
  * @param start name of the step that the counter's 0 stands for
  */
-export function bodyGraph(
-  body: OnnxModel,
-  { proto }: WrittenGraph,
-  state: readonly string[],
-  start?: string,
-): GraphProto {
-  const ports = new Map([...body.inputs, ...body.outputs].map((port) => [port.name, port]));
+export function bodyGraph(body: OnnxModel, { proto }: WrittenGraph, { carry }: LoopNames, start?: string): GraphProto {
+  const results = new Map(body.outputs.map((port) => [port.name, port]));
   const counting = [
     ...(start === undefined ? [] : [plainNode("Add", [start, "iteration"], ["body/count"])]),
     plainNode("Cast", [start === undefined ? "iteration" : "body/count"], ["body/step"], ["to", ONNX_TYPES.int32]),
@@ -33,35 +42,27 @@ export function bodyGraph(
   return create(GraphProtoSchema, {
     name: "body",
     node: [...counting, ...proto.node],
-    input: [
-      valueInfo(scalar("iteration", "int64")),
-      valueInfo(scalar("again", "bool")),
-      ...state.map((each) => valueInfo(ports.get(STATE + each)!)),
-    ],
-    output: [valueInfo(scalar("again.next", "bool")), ...state.map((each) => valueInfo(ports.get(NEXT + each)!))],
+    input: [valueInfo(scalar("iteration", "int64")), valueInfo(scalar("again", "bool")), ...carry.map(under(STATE))],
+    output: [valueInfo(scalar("again.next", "bool")), ...carry.map(({ name }) => valueInfo(results.get(NEXT + name)!))],
   });
 }
 
-/** Some steps, and what is done after them. What is held lies outside of the inner loop, which copies none of it. */
+/** Some steps, and the flush after them. What is committed lies outside of the inner loop, which copies none of it. */
 export function roundGraph(
   steps: GraphProto,
-  body: OnnxModel,
-  settle: OnnxModel,
+  flush: OnnxModel,
   { proto }: WrittenGraph,
-  state: readonly string[],
-  held: readonly string[],
+  { carry, committed }: LoopNames,
 ): GraphProto {
-  const ports = new Map([...body.inputs, ...settle.inputs, ...settle.outputs].map((port) => [port.name, port]));
-  const named = (name: string, like: string) => valueInfo({ ...ports.get(like)!, name });
-  const anew = new Set(suffixes(settle.outputs, BEGIN));
+  const anew = new Set(suffixes(flush.outputs, BEGIN));
   const nodes = [
     plainNode("Mul", ["round", "every"], ["round/start"]),
     plainNode("Sub", ["trips", "round/start"], ["round/left"]),
     plainNode("Min", ["round/left", "every"], ["round/steps"]),
     controlNode(
       "Loop",
-      ["round/steps", "", ...state.map((each) => `round/${each}`)],
-      state.map((each) => ENDED + each),
+      ["round/steps", "", ...carry.map(({ name }) => `round/${name}`)],
+      carry.map(({ name }) => ENDED + name),
       { body: steps },
     ),
     ...proto.node,
@@ -73,13 +74,13 @@ export function roundGraph(
     input: [
       valueInfo(scalar("round", "int64")),
       valueInfo(scalar("round/again", "bool")),
-      ...state.map((each) => named(`round/${each}`, STATE + each)),
-      ...held.map((each) => valueInfo(ports.get(HELD + each)!)),
+      ...carry.map(under("round/")),
+      ...committed.map(under(HELD)),
     ],
     output: [
       valueInfo(scalar("round/again.next", "bool")),
-      ...state.map((each) => named((anew.has(each) ? BEGIN : ENDED) + each, STATE + each)),
-      ...held.map((each) => named(NEXT_HELD + each, HELD + each)),
+      ...carry.map((port) => under(anew.has(port.name) ? BEGIN : ENDED)(port)),
+      ...committed.map(under(NEXT_HELD)),
     ],
   });
 }

@@ -1,52 +1,41 @@
 import { create } from "@bufbuild/protobuf";
-import { TensorARError } from "@tensorar/core";
+import { type Nested, TensorARError } from "@tensorar/core";
+import type { Spec, Tensors } from "@tensorar/program";
+import type * as tf from "@tensorflow/tfjs-core";
 import { controlNode, expectSameNames, sharedInitializers, suffixes, wholeInputs } from "./compose";
 import { GraphProtoSchema } from "./generated/onnx_pb";
 import {
   BEGIN,
   bodyGraph,
   EMPTY,
-  ENDED,
   FINAL,
   FIXED,
-  HELD,
   INITIAL,
+  INSIDE,
+  type LoopNames,
   NEXT,
   NEXT_HELD,
   roundGraph,
-  STATE,
-  STEP,
 } from "./loop-graphs";
-import type { ComposedModel, OnnxModel, Port } from "./model";
+import { type ComposedModel, composedModel, type OnnxModel, type Port } from "./model";
 import { type Initializer, tensor, valueInfo, type WrittenGraph, writeScope } from "./serialize";
+import { flattenSpecs } from "./specs";
+import { type TraceOptions, traceModel } from "./trace";
 
-/**
- * The parts of a loop, as `trace` made them. They refer to each other by names:
- * - `before` returns `{ initial: { … } }`, the first state, and may return `{ fixed: { … } }`, which stays as it is;
- * - `body` takes `{ state: { … }, step }` and returns the next `{ state: { … } }`; `step` is int32 [1], 0, 1, …;
- * - `after` takes `{ final: { … } }`, as much of the last state as it needs, and returns the results.
- *
- * `body` and `after` may take as much of `fixed` as they need, and each part inputs of the whole, which have the same names
- * in all.
- */
-export interface LoopParts {
-  readonly before: OnnxModel;
-  readonly body: OnnxModel;
-  readonly after: OnnxModel;
-  /** How often the body runs. */
-  readonly trips: number;
-  /** Moves what is large out of the state now and then, since a runtime copies the state at every step. */
-  readonly settle?: Settle;
-}
+type Specs = Nested<Spec>;
+/** Tensors nested like specifications, which are given elsewhere. */
+type Given<S> = Tensors<NoInfer<S>>;
+/** What is nested like `S`, or less. */
+type Some<S> = { readonly [K in keyof S]?: Tensors<S[K]> };
 
-/**
- * What is done after every so many steps, and after the last: `part` takes `{ held: { … }, ended: { … } }`, as much of the state
- * as it needs, and returns the next `{ held: { … } }` and `{ begin: { … } }`, the state to go on with where that is another. Then
- * `before` also returns `{ empty: { … } }`, the first `held`, and `body` may read as much of `{ held: { … } }` as it needs.
- */
-export interface Settle {
+/** What is done after every so many steps, and after the last: it moves what is large out of the carry. */
+export interface Flush<Carry, Committed> {
   readonly every: number;
-  readonly part: OnnxModel;
+  /** What was committed with what the steps carried; `carry` is what of it goes on as another. */
+  run(given: { readonly carry: Given<Carry>; readonly committed: Given<Committed> }): {
+    readonly committed: Given<Committed>;
+    readonly carry: Some<NoInfer<Carry>>;
+  };
   /**
    * Puts what only `body` reads into its own graph. ONNX Runtime on CPU prepares the weights of products when it loads them, but
    * looks for them no further out than the next graph, and such a product takes half the time. Files of weights must not be links
@@ -55,59 +44,194 @@ export interface Settle {
   readonly ownWeights?: boolean;
 }
 
-/**
- * One model that runs a traced function over and over: nothing leaves the runtime between the steps. Sizes of the state may
- * change from step to step.
- *
- * @throws TensorARError when the parts do not fit one another
- */
-export function composeLoop(name: string, loopParts: LoopParts): ComposedModel {
-  const { before, body, after, trips, settle } = loopParts;
-  if (!(Number.isInteger(trips) && trips > 0)) throw new TensorARError(`composeLoop: ${trips} trips; use 1 or more`);
-  const { state, held } = namesOf(loopParts);
-  const parts = {
-    before: writeScope(before, "before/"),
-    body: writeScope(body, "body/"),
-    ...(settle && { settle: writeScope(settle.part, "settle/") }),
-    after: writeScope(after, "after/"),
+/** A loop as functions to trace. What each takes is nested like the specifications that it is named after. */
+export interface LoopOptions<Inputs, Carry, Invariants, Committed, StepInputs, Outputs> {
+  /** How often the body runs. */
+  readonly tripCount: number;
+  /** What `before` takes: inputs of the whole. */
+  readonly inputs: Inputs;
+  /** What goes from step to step; sizes may change on the way. A runtime copies it at every step. */
+  readonly carry: Carry;
+  /** What `before` computes once, and steps read. */
+  readonly invariants: Invariants;
+  /** With `flush`: what it grows, and steps read without a copy. */
+  readonly committed?: Committed;
+  /** What `body` takes besides: inputs of the whole. */
+  readonly stepInputs: StepInputs;
+  before(inputs: Given<Inputs>): {
+    readonly carry: Given<Carry>;
+    readonly invariants: Given<Invariants>;
+    readonly committed?: Given<Committed>;
   };
-  const whole = (value: string, number: number): Initializer => ({
-    ...{ tensor: tensor(value, "int64", []), bytes: new Uint8Array(BigInt64Array.of(BigInt(number)).buffer) },
-  });
-  const constants: Initializer[] = [
-    whole("trips", trips),
-    { tensor: tensor("one", "int64", [1]), bytes: new Uint8Array(BigInt64Array.of(1n).buffer) },
-    ...(settle ? [whole("every", settle.every), whole("rounds", Math.ceil(trips / settle.every))] : []),
+  /** One step. @param given.step int32 [1]: 0, 1, … */
+  body(given: {
+    readonly carry: Given<Carry>;
+    readonly invariants: Given<Invariants>;
+    readonly committed?: Given<Committed>;
+    readonly inputs: Given<StepInputs>;
+    readonly step: tf.Tensor1D;
+  }): Given<Carry>;
+  readonly flush?: Flush<Carry, Committed> | undefined;
+  /** The results, of what the last step carries. */
+  after(given: {
+    readonly carry: Given<Carry>;
+    readonly invariants: Given<Invariants>;
+    readonly inputs: Given<StepInputs>;
+  }): Outputs;
+  /** Of all parts. */
+  readonly trace?: Omit<TraceOptions, "name">;
+  /** Of `after`; default: that of all. */
+  readonly traceAfter?: Omit<TraceOptions, "name">;
+}
+
+/**
+ * One model that runs a function over and over: nothing leaves the runtime between the steps.
+ *
+ * @throws TensorARError when the parts do not fit one another, and as `trace` does
+ */
+export function loop<
+  const Inputs extends object,
+  const Carry extends object,
+  const Invariants extends object,
+  const StepInputs extends object,
+  Outputs extends object,
+  const Committed extends object = Readonly<Record<never, Spec>>,
+>(name: string, options: LoopOptions<Inputs, Carry, Invariants, Committed, StepInputs, Outputs>): ComposedModel {
+  const { tripCount, flush } = options;
+  expectCount("trips", tripCount);
+  if (flush) expectCount("steps between flushes", flush.every);
+  const untyped = { traceAfter: options.trace ?? {}, ...options } as unknown as UntypedLoop;
+  const parts = traceParts(untyped);
+  const names = namesOf(untyped, parts);
+  const written = {
+    before: writeScope(parts.before, "before/"),
+    body: writeScope(parts.body, "body/"),
+    ...(parts.flush && { flush: writeScope(parts.flush, "settle/") }),
+    after: writeScope(parts.after, "after/"),
+  };
+  const steps = bodyGraph(parts.body, written.body, names, flush && "round/start");
+  const first = [...names.carry.map(({ name }) => INITIAL + name), ...names.committed.map(({ name }) => EMPTY + name)];
+  const last = [
+    ...names.carry.map(({ name }) => FINAL + name),
+    ...names.committed.map(({ name }) => `settled/${name}`),
   ];
-  const first = [...state.map((each) => INITIAL + each), ...held.map((each) => EMPTY + each)];
-  const last = [...state.map((each) => FINAL + each), ...held.map((each) => `settled/${each}`)];
-  const steps = bodyGraph(body, parts.body, state, settle && "round/start");
-  const loop = settle
-    ? controlNode("Loop", ["rounds", "", ...first], last, {
-        body: roundGraph(steps, body, settle.part, parts.settle!, state, held),
-      })
-    : controlNode("Loop", ["trips", "", ...first], last, { body: steps });
-  const inputs = wholeInputs(
-    [before, body, ...(settle ? [settle.part] : []), after],
-    [STEP, STATE, FINAL, FIXED, HELD, ENDED],
-  );
+  const node =
+    parts.flush && written.flush
+      ? controlNode("Loop", ["rounds", "", ...first], last, {
+          body: roundGraph(steps, parts.flush, written.flush, names),
+        })
+      : controlNode("Loop", ["trips", "", ...first], last, { body: steps });
+  const inputs = wholeInputs(Object.values(parts), INSIDE);
   const proto = create(GraphProtoSchema, {
     name,
-    node: [...parts.before.proto.node, loop, ...parts.after.proto.node],
+    node: [...written.before.proto.node, node, ...written.after.proto.node],
     input: inputs.map(valueInfo),
-    output: after.outputs.map(valueInfo),
+    output: parts.after.outputs.map(valueInfo),
   });
-  const initializers = sharedInitializers([constants, ...Object.values(parts).map((part) => part.initializers)]);
-  const owned = settle?.ownWeights
-    ? ownedBy(parts.body, [parts.before, parts.settle!, parts.after])
-    : new Set<string>();
+  const all = sharedInitializers([
+    constants(tripCount, flush?.every),
+    ...Object.values(written).map((part) => part.initializers),
+  ]);
+  const { body, ...others } = written;
+  const owned = flush?.ownWeights ? ownedBy(body, Object.values(others)) : new Set<string>();
+  const initializers = all.map((each) => (owned.has(each.tensor.name) ? { ...each, owner: steps } : each));
+  return composedModel({ name, inputs, outputs: parts.after.outputs }, { proto, initializers });
+}
+
+function expectCount(what: string, count: number): void {
+  if (!(Number.isInteger(count) && count > 0)) throw new TensorARError(`loop: ${count} ${what}; use 1 or more`);
+}
+
+/** {@link LoopOptions} without its types, which are for those who write a loop. */
+interface UntypedLoop {
+  readonly inputs: Specs;
+  readonly carry: Specs;
+  readonly invariants: Specs;
+  readonly committed?: Specs;
+  readonly stepInputs: object;
+  before(inputs: object): { readonly carry: object; readonly invariants: object; readonly committed?: object };
+  body(given: object): object;
+  readonly flush?: { run(given: object): { readonly committed: object; readonly carry: object } } | undefined;
+  after(given: object): object;
+  readonly trace?: TraceOptions;
+  readonly traceAfter?: TraceOptions;
+}
+
+interface Parts {
+  readonly before: OnnxModel;
+  readonly body: OnnxModel;
+  readonly flush?: OnnxModel;
+  readonly after: OnnxModel;
+}
+
+type Named<Key extends string> = Readonly<Record<Key, object>>;
+
+/** Traces the parts under the names by which their graphs refer to each other. */
+function traceParts({ before, body, after, flush, ...options }: UntypedLoop): Parts {
+  const { inputs, carry, invariants, committed, stepInputs } = options;
+  const held = committed !== undefined && { held: committed };
+  const part = (run: (given: never) => object, specs: object, form = options.trace): OnnxModel =>
+    traceModel(run, specs as Specs, form);
   return {
-    ...{ name, inputs, outputs: after.outputs },
-    written: {
-      proto,
-      initializers: initializers.map((each) => (owned.has(each.tensor.name) ? { ...each, owner: steps } : each)),
-    },
+    before: part((given: object) => {
+      const begun = before(given);
+      return { initial: begun.carry, ...(begun.committed && { empty: begun.committed }), fixed: begun.invariants };
+    }, inputs),
+    body: part(
+      ({ state, held: committed, fixed, step, ...inputs }: Named<"state" | "fixed" | "step"> & { held?: object }) => ({
+        state: body({ carry: state, invariants: fixed, ...(committed && { committed }), step, inputs }),
+      }),
+      { state: carry, ...held, fixed: invariants, step: { dtype: "int32", shape: [1] }, ...stepInputs },
+    ),
+    ...(flush && {
+      flush: part(
+        ({ ended, held: committed }: Named<"ended" | "held">) => {
+          const flushed = flush.run({ carry: ended, committed });
+          return { held: flushed.committed, begin: flushed.carry };
+        },
+        { ...held, ended: carry },
+      ),
+    }),
+    after: part(
+      ({ final, fixed, ...inputs }: Named<"final" | "fixed">) => after({ carry: final, invariants: fixed, inputs }),
+      { final: carry, fixed: invariants, ...stepInputs },
+      options.traceAfter,
+    ),
   };
+}
+
+/** The leaves of the carry and of what is committed. @throws TensorARError where a part returns others */
+function namesOf({ carry, committed = {}, invariants }: UntypedLoop, { before, body, flush }: Parts): LoopNames {
+  const namesIn = (specs: Specs) => flattenSpecs(specs).map(([name]) => name);
+  const same = (what: string, model: OnnxModel, prefix: string, specs: Specs) =>
+    expectSameNames("loop", what, suffixes(model.outputs, prefix), namesIn(specs));
+  same('what before returns as "carry"', before, INITIAL, carry);
+  same("what body returns", body, NEXT, carry);
+  same('what before returns as "invariants"', before, FIXED, invariants);
+  if (!flush) return { carry: ports(carry, body, NEXT), committed: [] };
+  same('what before returns as "committed"', before, EMPTY, committed);
+  same('what flush returns as "committed"', flush, NEXT_HELD, committed);
+  const unknown = suffixes(flush.outputs, BEGIN).find((name) => !namesIn(carry).includes(name));
+  if (unknown !== undefined) throw new TensorARError(`loop: flush returns "${unknown}", which is no part of the carry`);
+  return { carry: ports(carry, body, NEXT), committed: ports(committed, flush, NEXT_HELD) };
+}
+
+/** Specifications as ports, in the types that the part has which returns them: those of float16 are float32 where they are traced. */
+function ports(specs: Specs, model: OnnxModel, prefix: string): Port[] {
+  const types = new Map(model.outputs.map(({ name, dtype }) => [name, dtype]));
+  return flattenSpecs(specs).map(([name, spec]) => ({ name, ...spec, dtype: types.get(prefix + name) ?? spec.dtype }));
+}
+
+function constants(tripCount: number, every: number | undefined): Initializer[] {
+  const scalar = (value: string, number: number): Initializer => ({
+    tensor: tensor(value, "int64", []),
+    bytes: new Uint8Array(BigInt64Array.of(BigInt(number)).buffer),
+  });
+  return [
+    scalar("trips", tripCount),
+    { tensor: tensor("one", "int64", [1]), bytes: new Uint8Array(BigInt64Array.of(1n).buffer) },
+    ...(every ? [scalar("every", every), scalar("rounds", Math.ceil(tripCount / every))] : []),
+  ];
 }
 
 /** Names of tensors that only this part reads. */
@@ -115,40 +239,4 @@ function ownedBy(part: WrittenGraph, others: readonly WrittenGraph[]): ReadonlyS
   const weights = ({ initializers }: WrittenGraph) => initializers.map(({ tensor }) => tensor.name);
   const elsewhere = new Set(others.flatMap(weights));
   return new Set(weights(part).filter((name) => !elsewhere.has(name)));
-}
-
-/** What the state consists of, and what is held. @throws TensorARError when the parts do not fit one another */
-function namesOf({ before, body, after, settle }: LoopParts): { readonly state: string[]; readonly held: string[] } {
-  const state = suffixes(body.inputs, STATE);
-  expectSameNames("composeLoop", "the first state of before", suffixes(before.outputs, INITIAL), state);
-  expectSameNames("composeLoop", "the next state of body", suffixes(body.outputs, NEXT), state);
-  expectKnown("after takes", FINAL, after.inputs, state, "body has no state for");
-  const fixed = suffixes(before.outputs, FIXED);
-  for (const [part, { inputs }] of Object.entries({ body, after, ...(settle && { settle: settle.part }) }))
-    expectKnown(`${part} takes`, FIXED, inputs, fixed, "before does not return");
-  return { state, held: settle ? heldNames(settle, before, body, state) : [] };
-}
-
-function heldNames({ every, part }: Settle, before: OnnxModel, body: OnnxModel, state: readonly string[]): string[] {
-  if (!(Number.isInteger(every) && every > 0))
-    throw new TensorARError(`composeLoop: settle every ${every} steps; use 1 or more`);
-  const held = suffixes(part.inputs, HELD);
-  expectSameNames("composeLoop", 'what before returns as "empty"', suffixes(before.outputs, EMPTY), held);
-  expectSameNames("composeLoop", 'what settle returns as "held"', suffixes(part.outputs, NEXT_HELD), held);
-  expectKnown("body takes", HELD, body.inputs, held, "settle does not hold");
-  expectKnown("settle takes", ENDED, part.inputs, state, "body has no state for");
-  expectKnown("settle returns", BEGIN, part.outputs, state, "body has no state for");
-  return held;
-}
-
-/** @throws TensorARError where one of the ports with this prefix is not known by what follows it */
-function expectKnown(
-  what: string,
-  prefix: string,
-  ports: readonly Port[],
-  known: readonly string[],
-  lack: string,
-): void {
-  const unknown = suffixes(ports, prefix).find((suffix) => !known.includes(suffix));
-  if (unknown !== undefined) throw new TensorARError(`composeLoop: ${what} ${prefix}${unknown}, which ${lack}`);
 }

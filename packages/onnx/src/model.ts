@@ -17,13 +17,22 @@ export interface OnnxModel {
   readonly graph: Graph;
 }
 
-/** Several graphs that were put together. Write it as a traced one. */
+/** Several graphs that were put together, by `loop` or `cond`. Write it as a traced one. */
 export interface ComposedModel {
   readonly name: string;
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
-  readonly written: WrittenGraph;
 }
+
+/** The key of what a composed model is written from, which is nobody's business outside of this package. */
+const WRITTEN = Symbol("written");
+
+export const composedModel = (model: ComposedModel, written: WrittenGraph): ComposedModel =>
+  Object.assign(model, { [WRITTEN]: written });
+
+/** What a composed model is written from; undefined for what is none. */
+export const writtenOf = (model: unknown): WrittenGraph | undefined =>
+  (Object(model) as { readonly [WRITTEN]?: WrittenGraph })[WRITTEN];
 
 /** How the names of a model map to the key paths of a function's inputs and outputs. */
 export interface Signature {

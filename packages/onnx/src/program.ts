@@ -1,6 +1,6 @@
 import type { AnyProgram, HostTensors, Program, ProgramPart } from "@tensorar/program";
-import { composeChoice } from "./choice";
 import { type Feeds, type Only, openTraced, type Without } from "./compile";
+import { cond } from "./cond";
 import { ignoreUnread } from "./ignore-unread";
 import type { ComposedModel, OnnxModel } from "./model";
 import type { CompiledFunction, RuntimeOptions } from "./session";
@@ -17,29 +17,16 @@ export type CompiledProgram<S, O, K extends string = never> = CompiledFunction<
   Only<HostTensors<O>, K>
 >;
 
-/** Models whose condition is read at the first step alone do not ask for it at every step. */
-function withoutUnusedInputs(model: OnnxModel): OnnxModel {
-  const { graph } = model;
-  const used = new Set([...graph.nodes.flatMap(({ inputs }) => inputs), ...graph.outputs.map(({ value }) => value)]);
-  const keeps = graph.inputs.map((value) => used.has(value));
-  return {
-    ...model,
-    inputs: model.inputs.filter((_, i) => keeps[i]),
-    graph: { ...graph, inputs: graph.inputs.filter((_, i) => keeps[i]) },
-  };
-}
-
 /** The graph of a program, without the inputs that nothing reads: its function traced (see `trace`), or its branches, of which only one runs. */
 export function traceProgram(program: AnyProgram, form: GraphForm = {}): OnnxModel | ComposedModel {
   const { name, inputs, weights, branches, run } = program;
-  if (!branches) return withoutUnusedInputs(traceModel(run, inputs, { ...form, weights, name }));
+  if (!branches) return traceModel(run, inputs, { ...form, weights, name });
   const traced = (part: ProgramPart) => traceModel(part.run, part.inputs, { ...form, weights });
-  const { when } = branches;
-  return composeChoice(name, {
-    when,
-    zero: traced(branches.whenZero),
-    other: traced(branches.otherwise),
-    after: withoutUnusedInputs(traced(branches.after)),
+  return cond(name, {
+    zero: branches.when,
+    thenBranch: traced(branches.whenZero),
+    elseBranch: traced(branches.otherwise),
+    after: traced(branches.after),
   });
 }
 

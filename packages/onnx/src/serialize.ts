@@ -17,7 +17,7 @@ import {
   ValueInfoProtoSchema,
 } from "./generated/onnx_pb";
 import { type Attributes, type ElementType, type Literal, ONNX_TYPES, type Value } from "./graph";
-import type { ComposedModel, OnnxModel, Port } from "./model";
+import { type ComposedModel, type OnnxModel, type Port, writtenOf } from "./model";
 import { contentKey } from "./passes/cse";
 
 /** ONNX operator set 21 and IR 10: ONNX 1.16, read by ONNX Runtime from 1.18 on. */
@@ -70,13 +70,14 @@ export interface WrittenGraph {
   readonly initializers: readonly Initializer[];
 }
 
+const isTraced = (model: object): model is OnnxModel => "graph" in Object(model);
+
 /** What a model was composed of, if it was, or its traced graph. @throws TensorARError when it is neither */
 export function writeGraph(model: OnnxModel | ComposedModel): WrittenGraph {
-  const { written, graph } = Object(model) as Partial<OnnxModel & ComposedModel>;
+  const written = writtenOf(model);
   if (written) return written;
-  if (!graph)
-    throw new TensorARError("there is no model to write; pass what trace, composeLoop or composeChoice returns");
-  return writeScope(model as OnnxModel, "");
+  if (!isTraced(model)) throw new TensorARError("there is no model to write; pass what trace, loop or cond returns");
+  return writeScope(model, "");
 }
 
 /**

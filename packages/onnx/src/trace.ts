@@ -7,6 +7,7 @@ import { unifiedError } from "./failure";
 import type { Graph } from "./graph";
 import { makeModel, type OnnxModel } from "./model";
 import { optimize } from "./passes";
+import { dropUnusedInputs } from "./passes/dead";
 import type { FusionTarget } from "./passes/fuse";
 import { type Quantization, quantizeWeights } from "./passes/quantize";
 import { record } from "./record";
@@ -30,7 +31,8 @@ export interface TraceOptions {
 
 /**
  * Records `fn`, gradients included, as an ONNX model. The function runs on symbolic tensors: once, or with n symbolic
- * dimensions 2ⁿ + 1 times at different sizes, and must do the same every time. Tensors it captures become initializers.
+ * dimensions 2ⁿ + 1 times at different sizes, and must do the same every time. Tensors it captures become initializers; inputs
+ * that nothing depends on are left out of the model.
  *
  * The current tfjs backend, its tensors and `tf.memory()` are as before afterwards.
  *
@@ -45,10 +47,19 @@ export function trace<const S extends Nested<Spec>, O extends object>(
   return traceModel(fn, inputs, options);
 }
 
+/** As {@link trace}, with all inputs there are: what feeds a function by its specs gives them all. */
+export const traceKeepingInputs: typeof trace = (fn, inputs, options = {}) =>
+  traceModel(fn, inputs, options, (graph) => graph);
+
 /** As {@link trace}, of a function whose types are not known, such as a program's. */
-export function traceModel(fn: (inputs: never) => unknown, inputs: Nested<Spec>, options: TraceOptions): OnnxModel {
-  const graph = optimize(traceGraph(fn, inputs, options), options.fuse);
-  return makeModel(options.quantize ? quantizeWeights(graph, options.quantize) : graph, options.name ?? "graph");
+export function traceModel(
+  fn: (inputs: never) => unknown,
+  inputs: Nested<Spec>,
+  { fuse, quantize, name = "graph", ...options }: TraceOptions = {},
+  finish: (graph: Graph) => Graph = dropUnusedInputs,
+): OnnxModel {
+  const graph = optimize(traceGraph(fn, inputs, options), fuse);
+  return makeModel(finish(quantize ? quantizeWeights(graph, quantize) : graph), name);
 }
 
 /** The graph as recorded, before any optimization. */

@@ -2,7 +2,8 @@ import "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs-core";
 import * as ort from "onnxruntime-node";
 import { beforeAll, expect, test } from "vitest";
-import { composeLoop, openModel, serializeModel, trace } from "../src";
+import { loop, openModel, serializeModel, type TensorData } from "../src";
+import { writtenOf } from "../src/model";
 
 beforeAll(async () => {
   await tf.setBackend("cpu");
@@ -10,32 +11,26 @@ beforeAll(async () => {
 
 const float = (...shape: (number | string)[]) => ({ dtype: "float32", shape }) as const;
 
-/** x₀ = input, xᵢ₊₁ = tanh(W · xᵢ) + i, all of them kept; a state of fixed and one of growing size. */
-function build(weight: tf.Tensor2D, trips: number) {
-  const before = trace(({ x }: { x: tf.Tensor }) => ({ initial: { x: tf.mul(x, 1), all: tf.expandDims(x, 1) } }), {
-    x: float("batch", 3),
-  });
-  const body = trace(
-    ({ state, step, scale }: { state: { x: tf.Tensor; all: tf.Tensor }; step: tf.Tensor; scale: tf.Tensor }) => {
-      const x = tf.add(tf.tanh(tf.mul(tf.matMul(state.x as tf.Tensor2D, weight), scale)), tf.cast(step, "float32"));
-      return { state: { x, all: tf.concat([state.all, tf.expandDims(x, 1)], 1) } };
+/** x₀ = input, xᵢ₊₁ = tanh(W · xᵢ) + i, all of them kept; a carry of fixed and one of growing size. */
+const build = (weight: tf.Tensor2D, tripCount: number) =>
+  loop("repeat", {
+    tripCount,
+    inputs: { x: float("batch", 3) },
+    carry: { x: float("batch", 3), all: float("batch", "done", 3) },
+    invariants: {},
+    stepInputs: { scale: float() },
+    trace: { weights: { weight } },
+    before({ x }) {
+      const all: tf.Tensor = tf.expandDims(x, 1);
+      return { carry: { x, all }, invariants: {} };
     },
-    {
-      state: { x: float("batch", 3), all: float("batch", "done", 3) },
-      step: { dtype: "int32", shape: [1] },
-      scale: float(),
-    } as const,
-    { weights: { weight } },
-  );
-  const after = trace(
-    ({ final, scale }: { final: { all: tf.Tensor }; scale: tf.Tensor }) => ({ y: tf.mul(final.all, scale) }),
-    {
-      final: { all: float("batch", "done", 3) },
-      scale: float(),
-    } as const,
-  );
-  return composeLoop("repeat", { before, body, after, trips });
-}
+    body({ carry, step, inputs }) {
+      const product = tf.mul(tf.matMul(carry.x as tf.Tensor2D, weight), inputs.scale);
+      const x = tf.add(tf.tanh(product), tf.cast(step, "float32"));
+      return { x, all: tf.concat([carry.all, tf.expandDims(x, 1)], 1) };
+    },
+    after: ({ carry, inputs }) => ({ y: tf.mul(carry.all, inputs.scale) }),
+  });
 
 test.each([1, 2, 5])("a loop of %i steps runs inside the runtime, for any batch", async (trips) => {
   const weight = tf.tensor2d([0.5, -1, 0.25, 1, 0.1, -0.3, 0.7, 0.2, -0.6], [3, 3]);
@@ -64,75 +59,75 @@ test.each([1, 2, 5])("a loop of %i steps runs inside the runtime, for any batch"
   weight.dispose();
 });
 
-test("what before fixes is there at every step and after the last", async () => {
-  const before = trace(
-    ({ x }: { x: tf.Tensor }) => ({ initial: { sum: tf.mul(x, 0) }, fixed: { double: tf.mul(x, 2) } }),
-    {
-      x: float("batch"),
-    },
-  );
-  const body = trace(
-    ({ state, fixed }: { state: { sum: tf.Tensor }; fixed: { double: tf.Tensor } }) => ({
-      state: { sum: tf.add(state.sum, fixed.double) },
-    }),
-    { state: { sum: float("batch") }, fixed: { double: float("batch") } } as const,
-  );
-  const after = trace(
-    ({ final, fixed }: { final: { sum: tf.Tensor }; fixed: { double: tf.Tensor } }) => ({
-      y: tf.sub(final.sum, fixed.double),
-    }),
-    { final: { sum: float("batch") }, fixed: { double: float("batch") } } as const,
-  );
-  const run = await openModel(serializeModel(composeLoop("fixed", { before, body, after, trips: 4 })), {
-    runtime: ort,
+test("invariants are there at every step and after the last", async () => {
+  const model = loop("invariants", {
+    tripCount: 4,
+    inputs: { x: float("batch") },
+    carry: { sum: float("batch") },
+    invariants: { double: float("batch") },
+    stepInputs: {},
+    before: ({ x }) => ({ carry: { sum: tf.mul(x, 0) }, invariants: { double: tf.mul(x, 2) } }),
+    body: ({ carry, invariants }) => ({ sum: tf.add(carry.sum, invariants.double) }),
+    after: ({ carry, invariants }) => ({ y: tf.sub(carry.sum, invariants.double) }),
   });
-  const x = { dtype: "float32" as const, shape: [3], data: Float32Array.of(1, -2, 0.5) };
-  const { y } = (await run({ x })) as unknown as { y: { data: Float32Array } };
+  const run = await openModel(serializeModel(model), { runtime: ort });
+  const { y } = (await run({ x: { dtype: "float32", shape: [3], data: Float32Array.of(1, -2, 0.5) } })) as {
+    y: TensorData;
+  };
   expect([...y.data]).toEqual([6, -12, 3]); // 4 · 2x - 2x, exact
   await run.dispose();
-  const without = {
-    before: trace(({ x }: { x: tf.Tensor }) => ({ initial: { sum: tf.neg(x) } }), { x: float("batch") }),
-  };
-  expect(() => composeLoop("bad", { ...without, body, after, trips: 1 })).toThrow(
-    /body takes fixed\/double, which before/,
-  );
 });
 
-/** xᵢ₊₁ = w · cos(sum of all x so far) + i, all of them kept: a few in the state, the others held. */
-function settling(weight: tf.Tensor2D, trips: number, every: number, ownWeights: boolean) {
-  type Named<K extends string> = Readonly<Record<K, tf.Tensor>>;
-  const [one, few, many] = [float("batch", 1), float("batch", "recent"), float("batch", "held")];
-  const before = trace(
-    ({ x }: Named<"x">) => ({ initial: { x: tf.mul(x, 1), recent: tf.mul(x, 1) }, empty: { all: tf.mul(x, 0) } }),
-    { x: one },
-  );
-  const body = trace(
-    ({ state, held, step }: { state: Named<"x" | "recent">; held: Named<"all"> } & Named<"step">) => {
-      const sum = tf.add(tf.sum(held.all, 1, true), tf.sum(state.recent, 1, true));
-      const x = tf.add(tf.matMul(tf.cos(sum), weight), tf.cast(step, "float32"));
-      return { state: { x, recent: tf.concat([state.recent, x], 1) } };
+test("a carry that no step reads is carried all the same, and inputs that nothing reads are none", async () => {
+  const model = loop("unread", {
+    tripCount: 3,
+    inputs: { x: float(2), unread: float(2) },
+    carry: { count: float(1), x: float(2) },
+    invariants: {},
+    stepInputs: { unused: float(2) },
+    before: ({ x }) => ({ carry: { count: tf.zeros([1]), x: tf.mul(x, 1) }, invariants: {} }),
+    body: ({ carry, step }) => ({ count: tf.add(carry.count, 1), x: tf.fill([2], 7).mul(tf.cast(step, "float32")) }),
+    after: ({ carry }) => ({ y: tf.add(carry.x, carry.count) }),
+  });
+  expect(model.inputs.map(({ name }) => name)).toEqual(["x"]);
+  const run = await openModel(serializeModel(model), { runtime: ort });
+  const { y } = (await run({ x: { dtype: "float32", shape: [2], data: Float32Array.of(1, 2) } })) as { y: TensorData };
+  expect([...y.data]).toEqual([17, 17]); // 7 · 2 + 3
+  await run.dispose();
+});
+
+/** xᵢ₊₁ = w · cos(sum of all x so far) + i, all of them kept: a few in the carry, the others committed. */
+const flushing = (weight: tf.Tensor2D, tripCount: number, every: number, ownWeights: boolean) =>
+  loop("flush", {
+    tripCount,
+    inputs: { x: float("batch", 1) },
+    carry: { x: float("batch", 1), recent: float("batch", "recent") },
+    invariants: {},
+    committed: { all: float("batch", "held") },
+    stepInputs: {},
+    trace: { weights: { weight } },
+    before: ({ x }) => ({
+      carry: { x: tf.mul(x, 1), recent: tf.mul(x, 1) },
+      invariants: {},
+      committed: { all: tf.mul(x, 0) },
+    }),
+    body({ carry, committed, step }) {
+      const sum = tf.add(tf.sum(committed!.all, 1, true), tf.sum(carry.recent, 1, true));
+      const x = tf.add(tf.matMul(tf.cos(sum) as tf.Tensor2D, weight), tf.cast(step, "float32"));
+      return { x, recent: tf.concat([carry.recent, x], 1) };
     },
-    { state: { x: one, recent: few }, held: { all: many }, step: { dtype: "int32", shape: [1] } } as const,
-    { weights: { weight } },
-  );
-  const part = trace(
-    ({ ended, held }: { ended: Named<"x" | "recent">; held: Named<"all"> }) => {
-      const length = ended.recent.shape[1]!;
-      return {
-        held: { all: tf.concat([held.all, tf.slice(ended.recent, [0, 0], [-1, length - 1])], 1) },
-        begin: { recent: tf.mul(ended.x, 1) },
-      };
+    flush: {
+      ...{ every, ownWeights },
+      run({ carry, committed }) {
+        const length = carry.recent.shape[1]!;
+        return {
+          committed: { all: tf.concat([committed.all, tf.slice(carry.recent, [0, 0], [-1, length - 1])], 1) },
+          carry: { recent: tf.mul(carry.x, 1) },
+        };
+      },
     },
-    { ended: { x: one, recent: few }, held: { all: many } } as const,
-  );
-  const after = trace(
-    ({ final }: { final: Named<"x" | "recent"> }) => ({ y: tf.add(final.x, 0), last: final.recent }),
-    {
-      final: { x: one, recent: few },
-    },
-  );
-  return composeLoop("settle", { before, body, after, trips, settle: { every, part, ownWeights } });
-}
+    after: ({ carry }) => ({ y: tf.add(carry.x, 0), last: carry.recent }),
+  });
 
 test.each([
   [1, 3, false],
@@ -140,10 +135,10 @@ test.each([
   [7, 3, true],
   [8, 2, false],
   [5, 1, true],
-])("%i steps, the state settled after every %i, own weights %s, read what is held", async (trips, every, own) => {
+])("%i steps, flushed after every %i, own weights %s, read what is committed", async (trips, every, own) => {
   const weight = tf.tensor2d([0.5], [1, 1]);
-  const model = settling(weight, trips, every, own);
-  const owner = model.written.initializers.find(({ tensor }) => tensor.name === "weight")!.owner;
+  const model = flushing(weight, trips, every, own);
+  const owner = writtenOf(model)!.initializers.find(({ tensor }) => tensor.name === "weight")!.owner;
   expect(owner?.name).toBe(own ? "body" : undefined);
   weight.dispose();
   const run = await openModel(serializeModel(model), { runtime: ort });
@@ -161,47 +156,44 @@ test.each([
     return newest;
   });
   for (const [row, value] of expected.entries()) expect(Math.abs(y.data[row]! - value)).toBeLessThan(1e-5);
-  expect(last.shape).toEqual([2, 1]); // settled after the last step too
+  expect(last.shape).toEqual([2, 1]); // flushed after the last step too
   await run.dispose();
 });
 
-test("what is held is refused where it does not fit", () => {
-  const plain = trace(({ x }: { x: tf.Tensor }) => ({ initial: { x: tf.neg(x) }, empty: { a: tf.neg(x) } }), {
-    x: float(2),
-  } as const);
-  const body = trace(
-    ({ state, held }: { state: { x: tf.Tensor }; held: { b: tf.Tensor } }) => ({
-      state: { x: tf.add(state.x, held.b) },
-    }),
-    { state: { x: float(2) }, held: { b: float(2) } } as const,
-  );
-  const after = trace(({ final }: { final: { x: tf.Tensor } }) => ({ y: tf.neg(final.x) }), {
-    final: { x: float(2) },
-  } as const);
-  const holding = (name: string, every = 2) => ({
-    every,
-    part: trace(({ held }: { held: Record<string, tf.Tensor> }) => ({ held: { [name]: tf.neg(held[name]!) } }), {
-      held: { [name]: float(2) },
-    } as const),
-  });
-  const compose = (settle: Parameters<typeof composeLoop>[1]["settle"]) =>
-    composeLoop("bad", { before: plain, body, after, trips: 4, ...(settle && { settle }) });
-  expect(() => compose(holding("c"))).toThrow(/what before returns as "empty" is a; c is needed/);
-  expect(() => compose(holding("a"))).toThrow(/body takes held\/b, which settle does not hold/);
-  expect(() => compose(holding("a", 0))).toThrow(/settle every 0 steps/);
-});
-
-test("parts that do not fit are refused by the names that differ", () => {
-  const input = { x: float(2) } as const;
-  const before = trace(({ x }: { x: tf.Tensor }) => ({ initial: { x: tf.neg(x) } }), input);
-  const body = trace(({ state }: { state: { y: tf.Tensor } }) => ({ state: { y: tf.neg(state.y) } }), {
-    state: { y: float(2) },
-  } as const);
-  const after = trace(({ final }: { final: { y: tf.Tensor } }) => ({ y: tf.neg(final.y) }), {
-    final: { y: float(2) },
-  } as const);
-  expect(() => composeLoop("bad", { before, body, after, trips: 2 })).toThrow(
-    /first state of before is x; y is needed/,
-  );
-  expect(() => build(tf.eye(3), 0)).toThrow(/0 trips/);
+test("parts that do not fit are refused by the names that differ, and counts by their value", () => {
+  const parts = {
+    tripCount: 2,
+    inputs: { x: float(2) },
+    carry: { x: float(2) },
+    invariants: {},
+    committed: { all: float(2) },
+    stepInputs: {},
+    before: ({ x }: { x: tf.Tensor }) => ({ carry: { x: tf.neg(x) }, invariants: {}, committed: { all: tf.neg(x) } }),
+    body: ({ carry }: { carry: { x: tf.Tensor } }) => ({ x: tf.neg(carry.x) }),
+    after: ({ carry }: { carry: { x: tf.Tensor } }) => ({ y: tf.neg(carry.x) }),
+  };
+  type Committed = { committed: { all: tf.Tensor } };
+  const flush = {
+    every: 2,
+    run: ({ committed: { all } }: Committed) => ({ committed: { all: tf.neg(all) }, carry: {} }),
+  };
+  /** As from JavaScript, where types are no help. */
+  const build = (changes: object) => () => loop("bad", { ...parts, flush, ...changes } as never);
+  expect(build({})).not.toThrow();
+  const other = ({ carry }: { carry: { x: tf.Tensor } }) => ({ z: tf.neg(carry.x) });
+  expect(build({ body: other })).toThrow("loop: what body returns is z; x is needed");
+  const before = (given: { x: tf.Tensor }) => ({ ...parts.before(given), invariants: { f: tf.neg(given.x) } });
+  expect(build({ before })).toThrow('what before returns as "invariants" is f; nothing is needed');
+  const wrong = {
+    every: 2,
+    run: ({ committed: { all } }: Committed) => ({ committed: { b: tf.neg(all) }, carry: {} }),
+  };
+  expect(build({ flush: wrong })).toThrow('what flush returns as "committed" is b; all is needed');
+  const unknown = {
+    every: 2,
+    run: ({ committed }: Committed) => ({ ...flush.run({ committed }), carry: { z: tf.neg(committed.all) } }),
+  };
+  expect(build({ flush: unknown })).toThrow('flush returns "z", which is no part of the carry');
+  expect(build({ flush: { ...flush, every: 0 } })).toThrow("loop: 0 steps between flushes; use 1 or more");
+  expect(build({ tripCount: 0 })).toThrow("loop: 0 trips; use 1 or more");
 });

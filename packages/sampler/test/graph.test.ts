@@ -8,7 +8,7 @@ import {
   type TensorARModel,
 } from "@tensorar/model";
 import { noiseRates } from "@tensorar/noise";
-import { composeLoop, openModel, serializeModel, type TensorData, trace } from "@tensorar/onnx";
+import { loop, openModel, serializeModel, type TensorData } from "@tensorar/onnx";
 import * as tf from "@tensorflow/tfjs-core";
 import * as ort from "onnxruntime-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -38,7 +38,7 @@ const config = llamaGenConfig("GPT-B", {
   ...{ dim: 16, n_layer: 2, n_head: 2, multiple_of: 8, block_size: 9, vocab_size: 11, num_classes: 3 },
 });
 const model = attachTensorAR(llamaGen(config), { windowSize }) as unknown as TensorARModel<Condition>;
-const { nullCondition, tokens } = model.backbone;
+const { nullCondition } = model.backbone;
 let params: Record<string, tf.Tensor>;
 beforeAll(async () => {
   await tf.setBackend("cpu");
@@ -54,15 +54,10 @@ const scales = [1, 2.5, 4]; // the first is not guided
 const TEMPERATURE = 0.9;
 
 async function inOneGraph(sampling: GraphSampling, flushes: boolean): Promise<number[]> {
-  const { specs, before, body, flush } = generationLoop(model, params, { ...sampling, noiseRates: rates, flushes });
-  const part = (fn: unknown, inputs: unknown) => trace(fn as never, inputs as never, { weights: params });
-  const copy = ({ final }: { final: { codes: tf.Tensor } }) => ({ codes: tf.add(final.codes, tf.scalar(0, "int32")) });
-  const graph = composeLoop("generation", {
-    before: part(before, specs.before),
-    body: part(body, specs.body),
-    after: part(copy, { final: { codes: specs.body.state.codes } }),
-    trips: tokens,
-    ...(flushes && { settle: { every: 2, part: part(flush, specs.flush) } }),
+  const graph = loop("generation", {
+    ...generationLoop(model, params, { ...sampling, noiseRates: rates, flushes }),
+    after: ({ carry }) => ({ codes: tf.add(carry.codes, tf.scalar(0, "int32")) }),
+    trace: { weights: params },
   });
   const run = await openModel(serializeModel(graph), { runtime: ort });
   const int = (data: readonly number[]) =>
@@ -79,9 +74,9 @@ async function inOneGraph(sampling: GraphSampling, flushes: boolean): Promise<nu
 
 async function stepByStep(options: Pick<GenerateOptions, "topK" | "topP" | "guidance" | "drafts">): Promise<number[]> {
   const decoder = eagerDecoder(model, params, classLabels(nullCondition));
-  const loop = generate(decoder, { ...options, conditions: classes, seed: seeds, scales, temperature: TEMPERATURE });
-  let event = await loop.next();
-  while (!event.done) event = await loop.next();
+  const steps = generate(decoder, { ...options, conditions: classes, seed: seeds, scales, temperature: TEMPERATURE });
+  let event = await steps.next();
+  while (!event.done) event = await steps.next();
   return [...event.value.codes];
 }
 

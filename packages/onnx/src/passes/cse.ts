@@ -2,7 +2,7 @@ import type { Graph, Literal, Value } from "../graph";
 import { rewrite } from "./rewrite";
 
 /** Computes equal things once: a node with the same operator, operands and attributes as an earlier one is replaced by it. */
-export function shareEqual(graph: Graph): Graph {
+export function eliminateCommonSubexpressions(graph: Graph): Graph {
   const ids = new Identities();
   const seen = new Map<string, readonly Value[]>();
   return rewrite(graph, (node) => {

@@ -1,7 +1,7 @@
 import type { Graph, Node } from "../graph";
 
 /** Drops nodes whose results nobody uses. */
-export function removeDead(graph: Graph): Graph {
+export function eliminateDeadCode(graph: Graph): Graph {
   const alive = new Set<Node>();
   const pending = graph.outputs.map(({ value }) => value);
   for (let value = pending.pop(); value; value = pending.pop()) {
@@ -11,4 +11,10 @@ export function removeDead(graph: Graph): Graph {
   }
   if (alive.size === graph.nodes.length) return graph;
   return { ...graph, nodes: graph.nodes.filter((node) => alive.has(node)) };
+}
+
+/** Drops inputs that no node reads and no output is. */
+export function dropUnusedInputs(graph: Graph): Graph {
+  const used = new Set([...graph.nodes.flatMap(({ inputs }) => inputs), ...graph.outputs.map(({ value }) => value)]);
+  return { ...graph, inputs: graph.inputs.filter((input) => used.has(input)) };
 }

@@ -24,37 +24,42 @@ export interface GraphSampling {
   readonly drafts?: GraphDrafts;
 }
 
-/** Slots of the cache. */
-export interface CachedSlots {
-  /** [rows, slots], or [1, slots] where conditions are never padded */
-  readonly mask: tf.Tensor;
-  /** [rows, H, slots, Dh], one per layer */
-  readonly keys: readonly tf.Tensor[];
-  readonly values: readonly tf.Tensor[];
-}
+/** Positions of the cache: tensors, or what stands for them. */
+export type Cached<T> = {
+  /** [rows, positions], or [1, positions] where conditions are never padded */
+  readonly mask: T;
+  /** [rows, H, positions, Dh], one per layer */
+  readonly keys: readonly T[];
+  readonly values: readonly T[];
+};
 
-/** Its slots are all of the cache, or the recent ones. */
-export interface State extends CachedSlots {
-  readonly codes: tf.Tensor;
-  /** [rows, L, D]: slots to run next */
-  readonly x: tf.Tensor;
+/** What goes from step to step. Its positions are all of the cache, or the recent ones. */
+export type Carry<T> = Cached<T> & {
+  /** int32 [B, T]; 0 where none is drawn yet */
+  readonly codes: T;
+  /** [rows, L, D]: positions to run next */
+  readonly x: T;
   /** [L] */
-  readonly positions: tf.Tensor;
-  /** [rows, L], where conditions may be padded */
-  readonly own?: tf.Tensor;
-}
+  readonly positions: T;
+  /** The mask of these, [rows, L], where conditions may be padded */
+  readonly own?: T;
+};
 
-export interface BodyInputs extends Readonly<Record<"step" | "scale" | "temperature", tf.Tensor>> {
-  readonly state: State;
-  /** Slots before those of the state, where it holds but the recent ones. */
-  readonly held?: CachedSlots;
-  readonly fixed: {
-    readonly uniforms: tf.Tensor;
-    /** [B, T, k-1] each, where drafts are replaced */
-    readonly noise?: ReturnType<typeof draftNoise>;
-    /** Left out where it is a prompt of any length, which no layer reads. */
-    readonly condition?: Condition;
-  };
+/** What stays as it is. @typeParam C a condition */
+export type Invariants<T, C> = {
+  /** [B, T, F · k] */
+  readonly uniforms: T;
+  /** [B, T, k-1] each, where drafts are replaced */
+  readonly noise?: { readonly chances: T; readonly codes: T };
+  /** Left out where it is a prompt of any length, which no layer reads. */
+  readonly condition?: C;
+};
+
+export interface StepInputs extends Readonly<Record<"step" | "scale" | "temperature", tf.Tensor>> {
+  readonly carry: Carry<tf.Tensor>;
+  /** Positions before those of the carry, where it holds but the recent ones. */
+  readonly committed?: Cached<tf.Tensor>;
+  readonly invariants: Invariants<tf.Tensor, Condition>;
 }
 
 /** Two of [B, …] → [rows, …]: an image's two rows lie side by side. */
@@ -63,14 +68,8 @@ const rowsOf = (first: tf.Tensor, second: tf.Tensor): tf.Tensor =>
 /** [B, …] → [rows, …]: both rows are the same. */
 const twice = (x: tf.Tensor): tf.Tensor => rowsOf(x, x);
 
-export interface FirstInputs {
-  readonly condition: Condition;
-  readonly seed: tf.Tensor;
-  readonly index: tf.Tensor;
-}
-
-/** The condition's slots, and an empty cache. */
-export function firstState(
+/** The condition's positions, and an empty cache. */
+export function begin(
   { backbone, windowSize, embedPrefix }: TensorARModel<Condition>,
   params: Params,
   loop: {
@@ -78,8 +77,8 @@ export function firstState(
     readonly rates: readonly number[] | undefined;
     readonly flushes: boolean;
   },
-  { condition, seed, index }: FirstInputs,
-): { initial: State; empty?: CachedSlots; fixed: BodyInputs["fixed"] } {
+  { condition, seed, index }: { readonly condition: Condition } & Readonly<Record<"seed" | "index", tf.Tensor>>,
+): { carry: Carry<tf.Tensor>; committed?: Cached<tf.Tensor>; invariants: Invariants<tf.Tensor, Condition> } {
   const { layers, heads: H, headDim: Dh } = backbone.cache;
   const both = zipConditions(condition, loop.unconditional(condition), rowsOf);
   const { x, positions, mask } = embedPrefix(params, both);
@@ -89,45 +88,45 @@ export function firstState(
   const perLayer = () => Array.from({ length: layers }, () => noRows(H, 1, Dh));
   const padded = backbone.conditionMask !== undefined;
   const { tokens, vocabSize, factors } = backbone;
-  const dummy = (): CachedSlots => ({
+  const dummy = (): Cached<tf.Tensor> => ({
     mask: padded ? tf.add(noRows(1), MASK_VALUE) : tf.fill([1, 1], MASK_VALUE),
     ...{ keys: perLayer(), values: perLayer() },
   });
   return {
-    initial: {
+    carry: {
       codes: tf.cast(zeros(tokens), "int32"),
       ...{ x, positions, ...(padded && { own: mask }) },
       ...dummy(),
     },
-    ...(loop.flushes && { empty: dummy() }),
-    fixed: {
+    ...(loop.flushes && { committed: dummy() }),
+    invariants: {
       uniforms: generationUniforms(seed, index, { tokens, windowSize, factors: factors?.sizes.length ?? 1 }),
       ...(loop.rates && { noise: draftNoise(seed, index, { tokens, windowSize, vocabSize }) }),
-      condition: both,
+      ...(backbone.conditionSlots !== undefined && { condition: both }),
     },
   };
 }
 
-/** Runs the slots, draws the next token and its drafts, and embeds them. */
-export function nextState(
+/** Runs the positions, draws the next token and its drafts, and embeds them. */
+export function step(
   model: TensorARModel<Condition>,
   params: Params,
   options: GraphSampling,
   rates: readonly number[] | undefined,
-  { state, held, fixed, ...inputs }: BodyInputs,
-): State {
+  { carry, committed, invariants, ...inputs }: StepInputs,
+): Carry<tf.Tensor> {
   const { backbone, windowSize: k } = model;
-  const { own } = state;
-  const [T, length] = [backbone.tokens, state.positions.shape[0]!];
+  const { own } = carry;
+  const [T, length] = [backbone.tokens, carry.positions.shape[0]!];
   const outputs = model.advance(params, {
-    ...{ x: state.x, positions: state.positions, mask: own },
-    condition: fixed.condition as Condition,
-    cache: held ? { ...held, recent: state } : state,
+    ...{ x: carry.x, positions: carry.positions, mask: own },
+    condition: invariants.condition as Condition,
+    cache: committed ? { ...committed, recent: carry } : carry,
   });
   const ofStep = (x: tf.Tensor) => tf.squeeze(tf.gather(x, inputs.step as tf.Tensor1D, 1), [1]); // [B, T, …] → [B, …]
-  const uniforms = ofStep(fixed.uniforms); // [B, F · k]
+  const uniforms = ofStep(invariants.uniforms); // [B, F · k]
   const drawn = drawTokens(model, params, options, outputs, { ...inputs, uniforms }); // [B, k]
-  const { noise } = fixed;
+  const { noise } = invariants;
   const fed =
     rates && noise
       ? disturbDrafts(drawn, { chances: ofStep(noise.chances), codes: ofStep(noise.codes) }, rates)
@@ -140,19 +139,24 @@ export function nextState(
   const final = tf.slice(drawn, [0, 0], [-1, 1]); // [B, 1]
   const added = own ?? tf.zeros([1, length]);
   return {
-    codes: tf.add(state.codes, tf.mul(final, here)),
+    codes: tf.add(carry.codes, tf.mul(final, here)),
     x: twice(model.embedWindows(params, tf.expandDims(window, 1))), // [rows, 1, D]
-    positions: tf.add(tf.slice(state.positions, [length - 1], [1]), tf.scalar(1, "int32")),
+    positions: tf.add(tf.slice(carry.positions, [length - 1], [1]), tf.scalar(1, "int32")),
     ...(own && { own: tf.mul(tf.slice(own, [0, 0], [-1, 1]), 0) }),
-    mask: tf.concat([state.mask, added], 1),
+    mask: tf.concat([carry.mask, added], 1),
     // Joined as attention has joined them, so that a graph does it once.
-    keys: state.keys.map((keys, layer) => tf.concat([keys, outputs.keys[layer]!], 2)),
-    values: state.values.map((values, layer) => tf.concat([values, outputs.values[layer]!], 2)),
+    keys: carry.keys.map((keys, layer) => tf.concat([keys, outputs.keys[layer]!], 2)),
+    values: carry.values.map((values, layer) => tf.concat([values, outputs.values[layer]!], 2)),
   };
 }
 
-/** Recent slots join the others; the last remains, since no tensor is to be empty. */
-export function flush(ended: CachedSlots, held: CachedSlots): { held: CachedSlots; begin: CachedSlots } {
+/** Recent positions join the others; the last remains, since no tensor is to be empty. */
+export function flush({
+  carry,
+  committed,
+}: Readonly<Record<"carry" | "committed", Cached<tf.Tensor>>>): Readonly<
+  Record<"carry" | "committed", Cached<tf.Tensor>>
+> {
   const axes = { mask: 1, keys: 2, values: 2 } as const;
   const part = (x: tf.Tensor, axis: number, start: number, size: number): tf.Tensor =>
     tf.slice(x, x.shape.map((_, i) => (i === axis ? start : 0)), x.shape.map((_, i) => (i === axis ? size : -1))); // biome-ignore format: one line
@@ -160,15 +164,15 @@ export function flush(ended: CachedSlots, held: CachedSlots): { held: CachedSlot
   const newest = (x: tf.Tensor, axis: number) => part(x, axis, x.shape[axis]! - 1, 1);
   const { mask, keys, values } = axes;
   return {
-    held: {
-      mask: tf.concat([held.mask, older(ended.mask, mask)], mask),
-      keys: held.keys.map((each, layer) => tf.concat([each, older(ended.keys[layer]!, keys)], keys)),
-      values: held.values.map((each, layer) => tf.concat([each, older(ended.values[layer]!, values)], values)),
+    committed: {
+      mask: tf.concat([committed.mask, older(carry.mask, mask)], mask),
+      keys: committed.keys.map((each, layer) => tf.concat([each, older(carry.keys[layer]!, keys)], keys)),
+      values: committed.values.map((each, layer) => tf.concat([each, older(carry.values[layer]!, values)], values)),
     },
-    begin: {
-      mask: newest(ended.mask, mask),
-      keys: ended.keys.map((each) => newest(each, keys)),
-      values: ended.values.map((each) => newest(each, values)),
+    carry: {
+      mask: newest(carry.mask, mask),
+      keys: carry.keys.map((each) => newest(each, keys)),
+      values: carry.values.map((each) => newest(each, values)),
     },
   };
 }

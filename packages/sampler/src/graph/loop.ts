@@ -1,17 +1,9 @@
 import { TensorARError } from "@tensorar/core";
-import type { Backbone, Condition, Params, TensorARModel } from "@tensorar/model";
-import type { TensorSpec } from "@tensorar/onnx";
+import type { Backbone, Condition, ConditionSpec, Params, TensorARModel } from "@tensorar/model";
+import type { LoopOptions, TensorSpec } from "@tensorar/onnx";
 import { unconditionalOf } from "./conditioning";
 import { replacementRates } from "./drafts";
-import {
-  type BodyInputs,
-  type CachedSlots,
-  type FirstInputs,
-  firstState,
-  flush,
-  type GraphSampling,
-  nextState,
-} from "./generate";
+import { begin, type Cached, type Carry, flush, type GraphSampling, type Invariants, step } from "./generate";
 
 // B images · T tokens · k window · F sub-tokens of a token · V codes · H heads · Dh head width · D width
 // L positions of a step, C of the condition at first, then 1
@@ -26,15 +18,31 @@ export interface GenerationLoopOptions extends GraphSampling {
   readonly flushes: boolean;
 }
 
+type Spec = TensorSpec;
+type ConditionSpecs = Spec | Readonly<Record<string, Spec>>;
+
+/** The parts of a loop that `loop` of `@tensorar/onnx` takes; `after` is for whoever makes something of the codes. */
+export type GenerationLoop = Omit<
+  LoopOptions<
+    { readonly condition: ConditionSpecs; readonly seed: Spec; readonly index: Spec },
+    Carry<Spec>,
+    Invariants<Spec, ConditionSpecs>,
+    Cached<Spec>,
+    { readonly scale: Spec; readonly temperature: Spec },
+    object
+  >,
+  "after" | "trace" | "traceAfter"
+>;
+
 /**
- * `generate` of `@tensorar/sampler` as the parts of a loop that `composeLoop` of `@tensorar/onnx` takes once they are traced,
- * and the specifications of what each takes. Inputs: the model's `condition`, `seed` and `index` int32 [B] (image `index` of the
- * run of a seed), `scale` and `temperature` float32 [B], or [B, F] with F sub-tokens. The last state holds `codes`, int32
- * [B, T]: those of `generate` with these settings, up to float32.
+ * `generate` of `@tensorar/sampler` as a loop inside a graph. Inputs: the model's `condition`, `seed` and `index` int32 [B] (image
+ * `index` of the run of a seed), `scale` and `temperature` float32 [B], or [B, F] with F sub-tokens. It carries `codes`, int32
+ * [B, T]: after the last step those of `generate` with these settings, up to float32.
  *
- * The first step runs the condition's positions, every other one that of the token before it, with the same nodes and weights.
- * The cache grows, so a step reads only what is filled; its first position is a dummy that the mask hides. A loop copies its state
- * at every step: with `flushes` that holds the recent positions only, which `flush` moves to the others now and then.
+ * The first step runs the condition's positions, every other one that of the token before it, with the same operators and weights.
+ * The cache grows, so a step reads only what is filled; its first position is a dummy that the mask hides. A loop copies what it
+ * carries at every step: with `flushes` that holds the recent positions only, which join those that are committed after every √T
+ * steps, when least is copied in all.
  *
  * @param params of the model, which the caller disposes of
  * @throws TensorARError for models that can't be guided, and lists that do not fit
@@ -43,15 +51,17 @@ export function generationLoop(
   model: TensorARModel<Condition>,
   params: Params,
   { noiseRates, padId, flushes, ...sampling }: GenerationLoopOptions,
-) {
+): GenerationLoop {
   checkGraphSampling(sampling, model.backbone.factors?.sizes.length ?? 1);
   const unconditional = unconditionalOf(model.backbone, padId);
   const rates = replacementRates(sampling.drafts ?? { kind: "raw" }, model.windowSize, noiseRates);
+  const { tokens } = model.backbone;
   return {
-    specs: loopSpecs(model, rates, flushes),
-    before: (inputs: FirstInputs) => firstState(model, params, { unconditional, rates, flushes }, inputs),
-    body: (inputs: BodyInputs) => ({ state: nextState(model, params, sampling, rates, inputs) }),
-    flush: ({ ended, held }: { readonly ended: CachedSlots; readonly held: CachedSlots }) => flush(ended, held),
+    tripCount: tokens,
+    ...loopSpecs(model, rates, flushes),
+    before: (inputs) => begin(model, params, { unconditional, rates, flushes }, inputs),
+    body: ({ inputs, ...given }) => step(model, params, sampling, rates, { ...given, ...inputs }),
+    ...(flushes && { flush: { every: Math.ceil(Math.sqrt(tokens)), run: flush } }),
   };
 }
 
@@ -75,55 +85,46 @@ function loopSpecs(
   { backbone, windowSize: k }: TensorARModel<Condition>,
   rates: readonly number[] | undefined,
   flushes: boolean,
-) {
+): Pick<GenerationLoop, "inputs" | "carry" | "invariants" | "committed" | "stepInputs"> {
   const { tokens: T, width, conditionSlots, factors } = backbone;
   const { layers, heads: H, headDim: Dh } = backbone.cache;
-  const int = (...shape: (number | string)[]): TensorSpec => ({ dtype: "int32", shape });
-  const float = (...shape: (number | string)[]): TensorSpec => ({ dtype: "float32", shape });
-  const each = (spec: TensorSpec): TensorSpec[] => Array.from({ length: layers }, () => spec);
+  const int = (...shape: (number | string)[]): Spec => ({ dtype: "int32", shape });
+  const float = (...shape: (number | string)[]): Spec => ({ dtype: "float32", shape });
+  const each = (spec: Spec): Spec[] => Array.from({ length: layers }, () => spec);
   const L = conditionSlots === 1 ? 1 : "new"; // the usual case needs no free dimension
   const padded = backbone.conditionMask !== undefined;
-  const slots = (rows: string, count: string) => ({
-    mask: float(padded ? rows : 1, count),
-    keys: each(float(rows, H, count, Dh)),
-    values: each(float(rows, H, count, Dh)),
+  const cached = (count: string): Cached<Spec> => ({
+    mask: float(padded ? ROWS : 1, count),
+    keys: each(float(ROWS, H, count, Dh)),
+    values: each(float(ROWS, H, count, Dh)),
   });
   const F = factors?.sizes.length ?? 1;
   const perFactor = factors ? [F] : [];
   return {
-    before: { condition: conditionSpecs(backbone, "batch"), seed: int("batch"), index: int("batch") },
-    body: {
-      state: {
-        codes: int("batch", T),
-        x: float(ROWS, L, width),
-        positions: int(L),
-        ...(padded && { own: float(ROWS, L) }),
-        ...slots(ROWS, "recent"),
-      },
-      ...(flushes && { held: slots(ROWS, "held") }),
-      fixed: {
-        uniforms: float("batch", T, F * k),
-        ...(rates && { noise: { chances: float("batch", T, k - 1), codes: int("batch", T, k - 1) } }),
-        ...(conditionSlots !== undefined && { condition: conditionSpecs(backbone, ROWS) }),
-      },
-      step: int(1),
-      scale: float("batch", ...perFactor),
-      temperature: float("batch", ...perFactor),
+    inputs: { condition: conditionSpecs(backbone, "batch"), seed: int("batch"), index: int("batch") },
+    carry: {
+      codes: int("batch", T),
+      x: float(ROWS, L, width),
+      positions: int(L),
+      ...(padded && { own: float(ROWS, L) }),
+      ...cached("recent"),
     },
-    flush: { held: slots("rows", "held"), ended: slots("rows", "recent") },
+    ...(flushes && { committed: cached("held") }),
+    invariants: {
+      uniforms: float("batch", T, F * k),
+      ...(rates && { noise: { chances: float("batch", T, k - 1), codes: int("batch", T, k - 1) } }),
+      ...(conditionSlots !== undefined && { condition: conditionSpecs(backbone, ROWS) }),
+    },
+    stepInputs: { scale: float("batch", ...perFactor), temperature: float("batch", ...perFactor) },
   };
 }
 
 /** The condition of so many rows. */
-function conditionSpecs(
-  { condition }: Pick<Backbone<Condition>, "condition">,
-  rows: string,
-): TensorSpec | Record<string, TensorSpec> {
-  const batched = ({ dtype, shape }: { readonly dtype: "float32" | "int32"; readonly shape: TensorSpec["shape"] }) => ({
-    ...{ dtype, shape: [rows, ...shape] },
-  });
+function conditionSpecs({ condition }: Pick<Backbone<Condition>, "condition">, rows: string): ConditionSpecs {
+  const batched = ({ dtype, shape }: ConditionSpec): Spec => ({ dtype, shape: [rows, ...shape] });
   if (isSpec(condition)) return batched(condition);
   return Object.fromEntries(Object.entries(condition).map(([name, part]) => [name, batched(part)]));
 }
 
-const isSpec = (condition: object): condition is TensorSpec => "dtype" in condition && "shape" in condition;
+/** A condition's parts have any names, so "dtype" may be one, too. */
+const isSpec = (condition: Backbone["condition"]): condition is ConditionSpec => typeof condition.dtype === "string";

@@ -1,6 +1,6 @@
 import { TensorARError } from "@tensorar/core";
 import type { Graph } from "../../graph";
-import { shareEqual } from "../cse";
+import { eliminateCommonSubexpressions } from "../cse";
 import { activations } from "./activations";
 import { norms, skipNorms } from "./norms";
 import { type Pattern, replaceAll } from "./replace";
@@ -34,5 +34,5 @@ export function fuseOperators(graph: Graph, target: FusionTarget): Graph {
   if (!TARGETS.includes(target))
     throw new TensorARError(`fuse: "${target}"; use ${TARGETS.join(", ")}, or leave it out`);
   const patterns = PATTERNS.filter((pattern) => !EXCEPTIONS[target]?.includes(pattern));
-  return patterns.reduce((fused, pattern) => shareEqual(replaceAll(fused, pattern)), graph);
+  return patterns.reduce((fused, pattern) => eliminateCommonSubexpressions(replaceAll(fused, pattern)), graph);
 }

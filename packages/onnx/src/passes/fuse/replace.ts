@@ -1,5 +1,5 @@
 import { Builder, type Graph, makeNode, type Node, type Value } from "../../graph";
-import { removeDead } from "../dead";
+import { eliminateDeadCode } from "../dead";
 
 /** What some nodes of a graph are replaced by. */
 export interface Replacement {
@@ -38,7 +38,7 @@ export function replaceAll(graph: Graph, pattern: Pattern): Graph {
     }
   }
   const outputs = graph.outputs.map(({ name, value }) => ({ name, value: current(value) }));
-  return removeDead({ ...graph, nodes: g.nodes, outputs });
+  return eliminateDeadCode({ ...graph, nodes: g.nodes, outputs });
 }
 
 /** Who reads a value. What an occurrence of a pattern makes on its way must be read by nobody else. */

@@ -2,21 +2,21 @@ import { create } from "@bufbuild/protobuf";
 import { TensorARError } from "@tensorar/core";
 import { controlNode, expectSameNames, plainNode, sharedInitializers, suffixes, wholeInputs } from "./compose";
 import { type GraphProto, GraphProtoSchema } from "./generated/onnx_pb";
-import type { ComposedModel, OnnxModel } from "./model";
+import { type ComposedModel, composedModel, type OnnxModel } from "./model";
 import { type Initializer, tensor, valueInfo, type WrittenGraph, writeScope } from "./serialize";
 
 /**
- * The parts of a choice, as `trace` made them:
- * - `zero` and `other` return `{ chosen: { … } }`, the same names and types; sizes may differ;
- * - `after` takes `{ chosen: { … } }` and returns the results.
+ * The parts of a conditional, as `trace` made them:
+ * - `thenBranch` and `elseBranch` return `{ chosen: { … } }`, the same names and types; sizes may differ;
+ * - `after` takes as much of `{ chosen: { … } }` as it needs and returns the results.
  *
  * Each may also take inputs of the whole, which have the same names in all.
  */
-export interface ChoiceParts {
-  /** Name of an input int32 [1]: `zero` runs where it is 0, `other` elsewhere. */
-  readonly when: string;
-  readonly zero: OnnxModel;
-  readonly other: OnnxModel;
+export interface CondParts {
+  /** Name of an input int32 [1]: `thenBranch` runs where it is 0, `elseBranch` elsewhere. */
+  readonly zero: string;
+  readonly thenBranch: OnnxModel;
+  readonly elseBranch: OnnxModel;
   readonly after: OnnxModel;
 }
 
@@ -27,17 +27,20 @@ const CHOSEN = "chosen/";
  *
  * @throws TensorARError when the parts do not fit one another
  */
-export function composeChoice(name: string, { when, zero, other, after }: ChoiceParts): ComposedModel {
-  const chosen = suffixes(after.inputs, CHOSEN);
-  for (const [part, { outputs }] of Object.entries({ zero, other }))
-    expectSameNames("composeChoice", `what ${part} returns as "chosen"`, suffixes(outputs, CHOSEN), chosen);
-  const inputs = wholeInputs([other, zero, after], [CHOSEN]);
-  const switching = inputs.find((port) => port.name === when);
-  if (switching?.dtype !== "int32" || switching.shape.join() !== "1")
-    throw new TensorARError(`composeChoice: "${when}" is no input int32 [1] of a part; take one, by that name`);
+export function cond(name: string, { zero, thenBranch, elseBranch, after }: CondParts): ComposedModel {
+  const chosen = suffixes(thenBranch.outputs, CHOSEN);
+  expectSameNames("cond", 'what elseBranch returns as "chosen"', suffixes(elseBranch.outputs, CHOSEN), chosen);
+  const unknown = suffixes(after.inputs, CHOSEN).find((each) => !chosen.includes(each));
+  if (unknown !== undefined)
+    throw new TensorARError(`cond: after takes "chosen/${unknown}", which the branches do not return`);
+  const inputs = wholeInputs([elseBranch, thenBranch, after], [CHOSEN]);
+  const predicate = inputs.find((port) => port.name === zero);
+  if (predicate === undefined) inputs.push({ name: zero, dtype: "int32", shape: [1] });
+  else if (predicate.dtype !== "int32" || predicate.shape.join() !== "1")
+    throw new TensorARError(`cond: "${zero}" is ${predicate.dtype} [${predicate.shape}]; use an input int32 [1]`);
   const names = chosen.map((each) => CHOSEN + each);
   // Results of the two branches need names of their own.
-  const branches = { zero: writeScope(zero, "zero/"), other: writeScope(other, "other/") };
+  const branches = { thenBranch: writeScope(thenBranch, "zero/"), elseBranch: writeScope(elseBranch, "other/") };
   const rest = writeScope(after, "after/");
   const constants: Initializer[] = [
     { tensor: tensor("zero", "int32", [1]), bytes: new Uint8Array(Int32Array.of(0).buffer) },
@@ -45,10 +48,10 @@ export function composeChoice(name: string, { when, zero, other, after }: Choice
   const proto = create(GraphProtoSchema, {
     name,
     node: [
-      plainNode("Equal", [when, "zero"], ["is-zero"]),
+      plainNode("Equal", [zero, "zero"], ["is-zero"]),
       controlNode("If", ["is-zero"], names, {
-        then_branch: branchGraph("zero", zero, branches.zero, names),
-        else_branch: branchGraph("other", other, branches.other, names),
+        then_branch: branchGraph("zero", thenBranch, branches.thenBranch, names),
+        else_branch: branchGraph("other", elseBranch, branches.elseBranch, names),
       }),
       ...rest.proto.node,
     ],
@@ -57,9 +60,9 @@ export function composeChoice(name: string, { when, zero, other, after }: Choice
   });
   const initializers = sharedInitializers([
     constants,
-    ...[branches.zero, branches.other, rest].map((part) => part.initializers),
+    ...[branches.thenBranch, branches.elseBranch, rest].map((part) => part.initializers),
   ]);
-  return { name, inputs, outputs: after.outputs, written: { proto, initializers } };
+  return composedModel({ name, inputs, outputs: after.outputs }, { proto, initializers });
 }
 
 /** A branch takes nothing and reads what it needs from outside; its results are told apart from what they become. */

@@ -3,7 +3,8 @@ import * as tf from "@tensorflow/tfjs-core";
 import * as ort from "onnxruntime-node";
 import { beforeAll, expect, test } from "vitest";
 import type { TensorData } from "../src";
-import { composeChoice, openModel, serializeModel, trace } from "../src";
+import { cond, openModel, serializeModel, trace } from "../src";
+import { writtenOf } from "../src/model";
 
 beforeAll(async () => {
   await tf.setBackend("cpu");
@@ -14,10 +15,10 @@ const which = { dtype: "int32", shape: [1] } as const;
 
 /** Rows of a long or of a short input, by `which`, then one product with a weight that both ways end in. */
 function build(weight: tf.Tensor2D) {
-  const zero = trace(({ long }: { long: tf.Tensor }) => ({ chosen: { scale: tf.mean(long), x: tf.neg(long) } }), {
+  const thenBranch = trace(({ long }: { long: tf.Tensor }) => ({ chosen: { scale: tf.mean(long), x: tf.neg(long) } }), {
     long: float("batch", 5, 3),
   });
-  const other = trace(
+  const elseBranch = trace(
     ({ short, which }: { short: tf.Tensor; which: tf.Tensor }) => ({
       chosen: { x: tf.matMul(short as tf.Tensor3D, weight), scale: tf.mean(tf.cast(which, "float32")) },
     }),
@@ -32,7 +33,7 @@ function build(weight: tf.Tensor2D) {
     { chosen: { x: float("batch", "slots", 3), scale: float() }, offset: float() } as const,
     { weights: { weight } },
   );
-  return composeChoice("choose", { when: "which", zero, other, after });
+  return cond("choose", { zero: "which", thenBranch, elseBranch, after });
 }
 
 const values = (shape: number[], from: number): TensorData => ({
@@ -43,7 +44,7 @@ const values = (shape: number[], from: number): TensorData => ({
 test.each([0, 1, 7, -1])("which = %i runs one of the two ways, and what follows", async (chosen) => {
   const weight = tf.tensor2d([0.5, -1, 0.25, 1, 0.1, -0.3, 0.7, 0.2, -0.6], [3, 3]);
   const model = build(weight);
-  expect(model.written.initializers.filter(({ tensor }) => tensor.name === "weight")).toHaveLength(1);
+  expect(writtenOf(model)!.initializers.filter(({ tensor }) => tensor.name === "weight")).toHaveLength(1);
   const run = await openModel(serializeModel(model), { runtime: ort });
   for (const batch of [1, 4]) {
     const [long, short] = [values([batch, 5, 3], 1), values([batch, 1, 3], 2)];
@@ -76,11 +77,14 @@ test("parts that do not fit are refused by the names that differ", () => {
   const after = trace(({ chosen }: { chosen: { a: tf.Tensor } }) => ({ y: tf.neg(chosen.a) }), {
     chosen: { a: float(2) },
   } as const);
-  const parts = { when: "which", zero: part("a"), other: part("a"), after };
-  expect(() => composeChoice("bad", { ...parts, other: part("b") })).toThrow(
-    /other returns as "chosen" is b; a is needed/,
+  const parts = { zero: "which", thenBranch: part("a"), elseBranch: part("a"), after };
+  expect(cond("good", parts).inputs.map(({ name }) => name)).toEqual(["x", "which"]);
+  expect(() => cond("bad", { ...parts, elseBranch: part("b") })).toThrow(
+    'what elseBranch returns as "chosen" is b; a is needed',
   );
-  expect(() => composeChoice("bad", { ...parts, when: "x" })).toThrow(/"x" is no input int32 \[1\]/);
+  const both = { thenBranch: part("b"), elseBranch: part("b") };
+  expect(() => cond("bad", { ...parts, ...both })).toThrow('after takes "chosen/a", which the branches do not return');
+  expect(() => cond("bad", { ...parts, zero: "x" })).toThrow('cond: "x" is float32 [2]; use an input int32 [1]');
 });
 
 test("weights of one name that differ are refused", () => {
@@ -97,7 +101,7 @@ test("weights of one name that differ are refused", () => {
     chosen: { a: float(2) },
   } as const);
   const compose = (other: tf.Tensor) =>
-    composeChoice("same", { when: "which", zero: part(one), other: part(other), after });
+    cond("same", { zero: "which", thenBranch: part(one), elseBranch: part(other), after });
   expect(() => compose(two)).toThrow(/weight "weight".*differ/);
   compose(one);
   tf.dispose([one, two]);
