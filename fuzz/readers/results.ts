@@ -3,7 +3,6 @@ import { join } from "node:path";
 import { writeSafetensors } from "@tensorar/checkpoint/node";
 import { createMoments, GENEVAL_TASKS } from "@tensorar/metrics";
 import { realConditions } from "../../apps/exporter/src/real-conditions";
-import { loadCaptions } from "../../apps/trainer/src/conditions/captions";
 import { measuresOf, mergeSums, writeSums } from "../../apps/trainer/src/evaluation/reconstruction";
 import { mergeStatistics, readStatistics, writeStatistics } from "../../apps/trainer/src/evaluation/statistics-file";
 import { readColorsFile } from "../../apps/trainer/src/geneval/colors-file";
@@ -19,6 +18,7 @@ import {
 import { genEvalPage } from "../../apps/trainer/src/report/geneval-page";
 import { openRunFolder } from "../../apps/trainer/src/report/run-folder";
 import { readLines } from "../../packages/data/src/files/read-lines";
+import { loadCaptions } from "../../packages/training/src/conditions/captions";
 import { expectRight, type Reader } from "../lib/reader";
 import { writeTinySamples } from "./samples";
 

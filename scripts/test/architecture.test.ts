@@ -8,10 +8,14 @@ import { hasSources, root, type Workspace, workspaces } from "../lib/workspace";
 
 /**
  * Who may import whom: arrows point only downwards in this table, and nothing imports an app. `own` lists packages of this
- * repository; `libraries` says which others: none at all, or those that package.json declares, with or without tfjs-core.
+ * repository; `libraries` says which others: none at all, or those that package.json declares, with or without tfjs-core, or with
+ * the backends of tfjs too.
  */
 const ALLOWED: Readonly<
-  Record<string, { own: readonly string[]; libraries: "none" | "declared" | "declared, no tfjs" }>
+  Record<
+    string,
+    { own: readonly string[]; libraries: "none" | "declared" | "declared, no tfjs" | "declared, all of tfjs" }
+  >
 > = {
   "packages/core": { own: [], libraries: "none" },
   "packages/cli": { own: ["core"], libraries: "declared, no tfjs" },
@@ -28,6 +32,10 @@ const ALLOWED: Readonly<
   "packages/pipeline": {
     own: ["core", "noise", "manifest", "sampler", "onnx", "checkpoint", "program", "model", "tokenizer", "text"],
     libraries: "declared", // tfjs only for model folders, as tested below
+  },
+  "packages/training": {
+    own: ["core", "noise", "checkpoint", "data", "text", "tokenizer", "program", "model", "sampler", "onnx"],
+    libraries: "declared, all of tfjs", // its engines are the backends
   },
   "packages/metrics": { own: ["core", "checkpoint"], libraries: "declared" }, // tfjs only for its networks, as tested below
 };
@@ -103,5 +111,7 @@ function objection({ folder, manifest }: Workspace, specifier: string): string |
   if (allowed.libraries === "none") return "this package has no dependencies";
   if (!name.startsWith("@tensorflow/")) return null;
   if (allowed.libraries === "declared, no tfjs") return "this package works on typed arrays";
-  return name === "@tensorflow/tfjs-core" ? null : "packages import tfjs-core; which tfjs to load is the user's choice";
+  return name === "@tensorflow/tfjs-core" || allowed.libraries === "declared, all of tfjs"
+    ? null
+    : "packages import tfjs-core; which tfjs to load is the user's choice";
 }

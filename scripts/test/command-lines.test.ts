@@ -12,6 +12,7 @@ const LIGHT = [
   "@tensorar/data/limits",
   "@tensorar/manifest",
   "@tensorar/sampler",
+  "@tensorar/training/settings",
   "zod",
 ];
 

@@ -1,6 +1,7 @@
-import type { TensorData } from "@tensorar/checkpoint";
-import { type ConditionSpec, packRows, toParams } from "@tensorar/model";
+import type { TensorData, TensorSpec } from "@tensorar/core";
+import { type ConditionSpec, type ConditionSpecs, packRows, toParams } from "@tensorar/model";
 import { type ModelFolder, modelOf } from "@tensorar/model/node";
+import type { Feeds } from "@tensorar/onnx";
 import {
   type Conditioning,
   cachedDecoder,
@@ -11,8 +12,10 @@ import {
   type StepInputs,
   type StepOutputs,
 } from "@tensorar/sampler";
+import type { Engine } from "@tensorar/training";
 import * as tf from "@tensorflow/tfjs-core";
-import type { Engine, InputSpec, Nested, TensorFunction } from "./engine/engine";
+
+type StepSpecs = Readonly<Record<string, ConditionSpecs | readonly TensorSpec[]>>;
 
 /**
  * A model made ready for generation on an engine; any number of images at once. With `ahead` a step may take several slots,
@@ -32,15 +35,15 @@ export async function openDecoder<C>(
   const condition = conditionSpecs(model.backbone.condition);
   const prepared: { dispose(): Promise<void> }[] = [];
   const prepare = async <Inputs, Outputs>(
-    fn: (inputs: never) => unknown,
-    specs: Record<string, Nested<InputSpec>>,
+    fn: (inputs: never) => object,
+    specs: StepSpecs,
   ): Promise<(inputs: Inputs) => Promise<Outputs>> => {
-    const runnable = await engine.prepare(fn as TensorFunction, specs);
+    const runnable = await engine.prepare(fn, specs);
     prepared.push(runnable);
-    return (inputs) => runnable(inputs as Record<string, Nested<TensorData>>) as Promise<Outputs>;
+    return (inputs) => runnable(inputs as Feeds<StepSpecs>) as Promise<Outputs>;
   };
 
-  const past: Record<string, Nested<InputSpec>> = {
+  const past: StepSpecs = {
     condition,
     mask: { dtype: "float32", shape: ["batch", "slots"] },
     keys: layers({ dtype: "float32", shape: ["batch", cache.heads, "slots", cache.headDim] }),
@@ -103,9 +106,10 @@ export async function openDecoder<C>(
 }
 
 /** Conditions of a batch of any size. */
-function conditionSpecs(condition: ConditionSpec | Readonly<Record<string, ConditionSpec>>): Nested<InputSpec> {
-  if (isSpec(condition)) return { dtype: condition.dtype, shape: ["batch", ...condition.shape] };
-  return Object.fromEntries(Object.entries(condition).map(([name, each]) => [name, conditionSpecs(each)]));
+function conditionSpecs(condition: ConditionSpec | Readonly<Record<string, ConditionSpec>>): ConditionSpecs {
+  const ofBatch = ({ dtype, shape }: ConditionSpec): TensorSpec => ({ dtype, shape: ["batch", ...shape] });
+  if (isSpec(condition)) return ofBatch(condition);
+  return Object.fromEntries(Object.entries(condition).map(([name, each]) => [name, ofBatch(each)]));
 }
 
 const isSpec = (condition: object): condition is ConditionSpec => "dtype" in condition;

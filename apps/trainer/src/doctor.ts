@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { describeMachine } from "@tensorar/cli";
 import { checkPackage, findOptional, type PackageCheck, type Places } from "@tensorar/core/node";
 import { checkRuntimes } from "@tensorar/onnx/node";
-import { TENSORFLOW_PACKAGES } from "./engine/engine";
+import { TENSORFLOW_PACKAGES } from "@tensorar/training/settings";
 import { program } from "./program";
 
 // tfjs-node 4.22 loads on Node 23 and newer, and fails at the first operation.

@@ -1,10 +1,11 @@
 import type { TensorData } from "@tensorar/checkpoint";
 import { resizeBicubic, toFloatImages, toPixels } from "@tensorar/data";
 import { toParams } from "@tensorar/model";
+import type { TensorFunction } from "@tensorar/program";
 import { createTokenizer, type TokenizerKind } from "@tensorar/tokenizer";
 import type { TokenizerFolder } from "@tensorar/tokenizer/node";
+import type { Engine, InputSpecs, Runnable } from "@tensorar/training";
 import * as tf from "@tensorflow/tfjs-core";
-import type { Engine, InputSpec, Runnable } from "./engine/engine";
 
 /** A tokenizer made ready on an engine: pixels to codes, codes to pixels, and pooled features of images. */
 export interface TokenizerRunner {
@@ -50,13 +51,13 @@ export async function openTokenizer(folder: TokenizerFolder<TokenizerKind>, engi
   const grid = tokenizer.gridOf(imageSize);
   const T = grid[0] * grid[1];
   const images = { dtype: "float32", shape: ["batch", imageSize, imageSize, 3] } as const;
-  const prepared: Promise<Runnable>[] = [];
+  const prepared: Promise<{ dispose(): Promise<void> }>[] = [];
   /** Prepared when it is first used: sampling only decodes. */
-  const lazily = (fn: unknown, inputs: Record<string, InputSpec>): (() => Promise<Runnable>) => {
-    let runnable: Promise<Runnable> | undefined;
+  const lazily = <const S extends InputSpecs, O extends object>(fn: TensorFunction<S, O>, inputs: S) => {
+    let runnable: Promise<Runnable<S, O>> | undefined;
     return () => {
       if (runnable === undefined) {
-        runnable = engine.prepare(fn as never, inputs);
+        runnable = engine.prepare(fn, inputs);
         prepared.push(runnable);
       }
       return runnable;
@@ -74,13 +75,17 @@ export async function openTokenizer(folder: TokenizerFolder<TokenizerKind>, engi
   });
   const bytes = imageSize * imageSize * 3;
   /** What a network of images makes of all of them, [N, ...] part by part. */
-  const overImages = async (network: () => Promise<Runnable>, output: string, pixels: Uint8Array) => {
+  const overImages = async <Name extends string>(
+    network: () => Promise<(inputs: { images: TensorData }) => Promise<Readonly<Record<Name, TensorData>>>>,
+    output: Name,
+    pixels: Uint8Array,
+  ) => {
     const run = await network();
     const made: TensorData[] = [];
     for (const { first, end } of parts(pixels.length / bytes, imageSize)) {
       const data = toFloatImages(pixels.subarray(first * bytes, end * bytes));
       const shape = [end - first, imageSize, imageSize, 3];
-      made.push((await run({ images: { dtype: "float32", shape, data } }))[output] as TensorData);
+      made.push((await run({ images: { dtype: "float32", shape, data } }))[output]);
     }
     return made;
   };
@@ -99,7 +104,7 @@ export async function openTokenizer(folder: TokenizerFolder<TokenizerKind>, engi
         signal?.throwIfAborted();
         const data = codes.subarray(first * T, end * T);
         const outputs = await run({ codes: { dtype: "int32", shape: [end - first, T], data } });
-        const decoded = (outputs.images as TensorData).data as Float32Array;
+        const decoded = outputs.images.data as Float32Array;
         const shape = { count: end - first, height: imageSize, width: imageSize };
         const sized = size === imageSize ? decoded : resizeBicubic(decoded, shape, size);
         pixels.set(toPixels(sized), first * size * size * 3);

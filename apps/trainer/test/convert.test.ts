@@ -10,9 +10,9 @@ import { referenceFolder, requireCases } from "@tensorar/testing";
 import { initTokenizer, MASKGIT_VQGAN_16, type MaskgitConfig } from "@tensorar/tokenizer";
 import { loadTokenizer } from "@tensorar/tokenizer/node";
 import "@tensorflow/tfjs";
+import { hostParams } from "@tensorar/training";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { hostParams } from "../src/folders/host-params";
 import { runCli } from "./run-cli";
 
 // Checkpoints that PyTorch wrote, of models with the configurations that stand beside them.

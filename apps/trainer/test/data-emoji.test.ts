@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { type Dataset, openDataset, prepareDataset } from "@tensorar/data";
 import { beforeAll, describe, expect, test } from "vitest";
 import { decodeAll, temporaryFolder } from "../../../packages/data/test/data-helpers";
-import { emojiSource } from "../src/data/emoji";
+import { emojiSource } from "../src/emoji";
 
 const SIZE = 32;
 const STYLES = ["noto", "fluent", "twemoji"];

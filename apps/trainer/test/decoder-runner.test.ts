@@ -12,11 +12,10 @@ import {
 } from "@tensorar/sampler";
 import "@tensorflow/tfjs";
 import { type ReferenceCase, referenceCases, requireCases } from "@tensorar/testing";
+import { chooseEngine, hostParams } from "@tensorar/training";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, expect, test } from "vitest";
 import { openDecoder } from "../src/decoder-runner";
-import { chooseEngine } from "../src/engine/choose-engine";
-import { hostParams } from "../src/folders/host-params";
 
 // Prefill, steps and sub-tokens compiled for any batch and any prompt: the tokens of the originals' greedy runs, exact.
 
@@ -48,7 +47,7 @@ function rowsOf(fixture: ReferenceCase, name: string): Float32Array[] {
 const constant = (scale: number): Guidance => ({ kind: "constant", scale: Math.max(1, scale) });
 
 interface Family {
-  readonly kind: ModelDescription["kind"];
+  readonly kind: Exclude<ModelDescription["kind"], "own">;
   readonly source: string;
   /** Conditions of a fixture, and the backbone's null class where there is one. */
   conditions(fixture: ReferenceCase): {
@@ -132,7 +131,7 @@ test.each(cases)("$name, compiled", async ({ family, fixture }) => {
     tensorar: { windowSize: 1, depth: 1, structure: "maps" },
   } as unknown as ModelFolder;
   const { conditioning, conditions } = family.conditions(fixture);
-  const { decoder, dispose } = await openDecoder(folder, conditioning, await chooseEngine("onnx", 2));
+  const { decoder, dispose } = await openDecoder(folder, conditioning, await chooseEngine("onnx", { threads: 2 }));
   try {
     const runs = (fixture.json.generate as unknown as (Run & { emb_masks?: boolean })[]).filter(
       ({ emb_masks }) => emb_masks !== false, // masks of ones are another condition; tested with the sampler

@@ -55,7 +55,7 @@ describe("a package of the current folder", () => {
       await writeFile(join(home, "package.json"), JSON.stringify({ name, version: "1.0.0", main: "index.js" }));
       await writeFile(join(home, "index.js"), `console.error("${name} ${MARK}"); throw new Error("hostile");`);
     }
-    const module = new URL("../src/engine/choose-engine.ts", import.meta.url).href;
+    const module = new URL("../../../packages/training/src/engine/choose-engine.ts", import.meta.url).href;
     // Without a binding of ONNX Runtime, auto goes on to TensorFlow.
     const program = `
       const { Module } = await import("node:module");
@@ -67,7 +67,7 @@ describe("a package of the current folder", () => {
         return resolve(name, parent, ...rest);
       };
       const { chooseEngine } = await import(${JSON.stringify(module)});
-      try { console.error((await chooseEngine("${engine}", 1)).description); } catch (error) { console.error(error.message); }`;
+      try { console.error((await chooseEngine("${engine}", { threads: 1, note: console.error })).description); } catch (error) { console.error(error.message); }`;
     return runProgram(program, folder);
   }
 

@@ -1,4 +1,4 @@
-export { TensorARError } from "@tensorar/core";
+export { type Progress, TensorARError } from "@tensorar/core";
 export { type Command, type CommandBody, defineCommand, type Program } from "./command";
 export {
   backboneSetting,
@@ -16,7 +16,7 @@ export {
 export { describeMachine, doctorCommand, type Part } from "./doctor";
 export { expected, type Kind, type NumberKind, type ScalarKind, type Setting, settingsOf } from "./kinds";
 export { programManifest } from "./manifest";
-export { endProgress, type Progress, startProgress } from "./progress";
+export { endProgress, startProgress } from "./progress";
 export { type Request, readRequest } from "./request";
 export { runProgram } from "./run-program";
 export { readSettings } from "./settings";

@@ -1,13 +1,6 @@
+import type { Progress } from "@tensorar/core";
 import { Presets, SingleBar } from "cli-progress";
 import { createMeter, formatRate, formatSeconds } from "./meter";
-
-/** Progress of one long piece of work on stderr: a bar on a terminal, a plain line now and then elsewhere. */
-export interface Progress {
-  /** `done` of the total, whose fraction counts for the rate; `note` is shown beside it (a loss, a file name). */
-  update(done: number, note?: string): void;
-  /** Ends the line; later updates show nothing. */
-  stop(): void;
-}
 
 /** How progress is shown. */
 interface Display {
@@ -22,7 +15,8 @@ const shown = new Set<Progress>();
 const seconds = (): number => performance.now() / 1000;
 
 /**
- * Shows `title 120/480 images · 31 images/s · ETA 12 s · note`.
+ * Shows progress on stderr: `title 120/480 images · 31 images/s · ETA 12 s · note`; a bar on a terminal, a plain line now and then
+ * elsewhere. `update` takes fractions, which count for the rate; `stop` ends the line.
  *
  * @param total undefined or 0: nobody knows
  * @param unit what is counted, in the plural: `images`

@@ -8,18 +8,27 @@ import { type TraceOptions, traceKeepingInputs } from "./trace";
 
 /** What a call takes for specs nested like `S`. */
 export type Feeds<S> = S extends Spec ? Feed : { readonly [K in keyof S]: Feeds<S[K]> };
-export type Without<T, K> = [K] extends [never] ? T : Omit<T, K & keyof T>;
-export type Only<T, K> = { readonly [P in K & keyof T]: T[P] };
+type Without<T, K> = [K] extends [never] ? T : Omit<T, K & keyof T>;
+type Only<T, K> = { readonly [P in K & keyof T]: T[P] };
+
+/** What a call takes for specs `S`, with state `K`. */
+export type CallInputs<S, K> = Without<Feeds<S>, K>;
+/** What a call of a function that returns `O` returns, with state `K`. */
+export type CallOutputs<O, K> = Without<HostTensors<O>, K>;
+/** What state `K` is set to. */
+export type StateInputs<S, K> = Only<Feeds<S>, K>;
+/** What state `K` is read as. */
+export type StateOutputs<O, K> = Only<HostTensors<O>, K>;
 
 /** How a function is traced, and what runs it. */
 export interface CompileOptions<K extends string> extends RuntimeOptions<K>, TraceOptions {}
 
 /** A compiled function and the model it runs. */
 export type Compiled<S, O, K extends string> = CompiledFunction<
-  Without<Feeds<S>, K>,
-  Without<HostTensors<O>, K>,
-  Only<Feeds<S>, K>,
-  Only<HostTensors<O>, K>
+  CallInputs<S, K>,
+  CallOutputs<O, K>,
+  StateInputs<S, K>,
+  StateOutputs<O, K>
 > & {
   readonly model: OnnxModel;
 };

@@ -1,6 +1,15 @@
 export { type Nested, TensorARError, type TensorData, type TensorSpec } from "@tensorar/core";
 export type { AnyProgram, HostTensors, Program, Spec, Tensors } from "@tensorar/program";
-export { type Compiled, type CompileOptions, compile, type Feeds } from "./compile";
+export {
+  type CallInputs,
+  type CallOutputs,
+  type Compiled,
+  type CompileOptions,
+  compile,
+  type Feeds,
+  type StateInputs,
+  type StateOutputs,
+} from "./compile";
 export { type CondParts, cond } from "./cond";
 export { fromFloat16, toFloat16 } from "./float16";
 export { ignoreUnread } from "./ignore-unread";
@@ -11,6 +20,6 @@ export type { Quantization } from "./passes/quantize";
 export { type CompiledProgram, compileProgram, traceProgram } from "./program";
 export { serializeModel } from "./serialize";
 export { type CompiledFunction, openModel, type RuntimeOptions } from "./session";
-export type { Feed } from "./tensordata";
+export { type Feed, hostTensor, isBackendTensor, isFeed } from "./tensordata";
 export { type TraceOptions, trace } from "./trace";
 export { roundWeight, type WeightFormat, weightFormats, withFloatActivations } from "./weight-formats";

@@ -1,5 +1,5 @@
-import type { AnyProgram, HostTensors, Program, ProgramPart } from "@tensorar/program";
-import { type Feeds, type Only, openTraced, type Without } from "./compile";
+import type { AnyProgram, Program, ProgramPart } from "@tensorar/program";
+import { type CallInputs, type CallOutputs, openTraced, type StateInputs, type StateOutputs } from "./compile";
 import { cond } from "./cond";
 import { ignoreUnread } from "./ignore-unread";
 import type { ComposedModel, OnnxModel } from "./model";
@@ -11,10 +11,10 @@ export type GraphForm = Pick<TraceOptions, "fuse" | "quantize">;
 
 /** A program on ONNX Runtime; its `state` stays there between calls. */
 export type CompiledProgram<S, O, K extends string = never> = CompiledFunction<
-  Without<Feeds<S>, K>,
-  Without<HostTensors<O>, K>,
-  Only<Feeds<S>, K>,
-  Only<HostTensors<O>, K>
+  CallInputs<S, K>,
+  CallOutputs<O, K>,
+  StateInputs<S, K>,
+  StateOutputs<O, K>
 >;
 
 /** The graph of a program, without the inputs that nothing reads: its function traced (see `trace`), or its branches, of which only one runs. */

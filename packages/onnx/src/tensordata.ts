@@ -12,6 +12,7 @@ export interface BackendTensor {
 /** What an input may be given as. A tensor on a backend is borrowed, not disposed. */
 export type Feed = TensorData | BackendTensor;
 
+/** Whether a value is a tensor on the host, or on a backend. */
 export const isFeed = (value: unknown): value is Feed =>
   typeof value === "object" &&
   value !== null &&
@@ -23,6 +24,7 @@ export const isFeed = (value: unknown): value is Feed =>
 /** Told by its method and not by its class, so that this needs no TensorFlow.js, and takes tensors of any copy of it. */
 export const isBackendTensor = (feed: Feed): feed is BackendTensor => typeof feed.data === "function";
 
+/** A copy, on the host, of a tensor on a backend. */
 export const hostTensor = async (tensor: BackendTensor): Promise<TensorData> => ({
   dtype: tensor.dtype as DType,
   shape: tensor.shape,

@@ -7,7 +7,7 @@ import { codebookUsage } from "@tensorar/metrics";
 import { TOKENIZER_KINDS } from "@tensorar/tokenizer";
 import { loadTokenizer } from "@tensorar/tokenizer/node";
 import type { Settings } from "../declarations/codes";
-import { chooseEngine } from "../engine/choose-engine";
+import { openEngine } from "../open-engine";
 import { openTokenizer } from "../tokenizer-runner";
 
 export const command: CommandBody<Settings> = {
@@ -20,7 +20,7 @@ export const command: CommandBody<Settings> = {
       );
     }
     const output = await openOutputFolder(settings.out, { ...settings, entries: CODES_FILES });
-    const tokenizer = await openTokenizer(folder, await chooseEngine(settings.engine, settings.threads));
+    const tokenizer = await openTokenizer(folder, await openEngine(settings));
     const { grid, codebookSize } = tokenizer;
     const tokens = grid[0] * grid[1];
     const codes = new Int32Array(dataset.count * tokens);

@@ -3,8 +3,8 @@ import { startProgress } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
 import type { ImageSource } from "@tensorar/data";
 import { csvSource, describeLeftOut, folderSource, prepareDataset, webDatasetSource } from "@tensorar/data";
-import { emojiSource } from "../data/emoji";
 import type { Settings } from "../declarations/data";
+import { emojiSource } from "../emoji";
 import { imageOptions } from "../image-options";
 
 function onePath({ source, path }: Settings): string {

@@ -15,11 +15,9 @@ import { createRefinement } from "@tensorar/metrics";
 import { loadModel } from "@tensorar/model/node";
 import { TOKENIZER_KINDS } from "@tensorar/tokenizer";
 import { loadTokenizer } from "@tensorar/tokenizer/node";
-import { fitCodes } from "../conditions/fit-codes";
-import { trainingConditions } from "../conditions/training-conditions";
+import type { Engine } from "@tensorar/training";
+import { fitCodes, trainingConditions } from "@tensorar/training";
 import type { Settings } from "../declarations/evaluate";
-import { chooseEngine } from "../engine/choose-engine";
-import type { Engine } from "../engine/engine";
 import { calibrate } from "../evaluation/calibration";
 import { compareStatistics, type InceptionMeasures } from "../evaluation/compare";
 import { compareFeatures, type Distances, featuresOf } from "../evaluation/features";
@@ -27,6 +25,7 @@ import { openInception } from "../evaluation/inception-runner";
 import { gatherStatistics } from "../evaluation/inception-statistics";
 import { mergeStatistics, readStatistics, writeStatistics } from "../evaluation/statistics-file";
 import { imageOptions } from "../image-options";
+import { openEngine } from "../open-engine";
 import { type EvaluationResults, evaluationPage, measureRows, type Shown } from "../report/evaluation-page";
 import { openTokenizer } from "../tokenizer-runner";
 
@@ -144,7 +143,7 @@ export const command: CommandBody<Settings> = {
       throw new TensorARError("nothing makes features; give --inception (for FID), --tokenizer, or both");
     for (const path of [settings.out, settings.report, settings.saveStatistics])
       if (path !== undefined) await checkOutputFile(path, settings);
-    const engine = await chooseEngine(settings.engine, settings.threads);
+    const engine = await openEngine(settings);
     const sets = await openSets(settings);
     const distances =
       tokenizer === undefined ? undefined : await byTokenizer(tokenizer, settings, sets, engine, signal);

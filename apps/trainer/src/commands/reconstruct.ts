@@ -21,13 +21,13 @@ import { loadLpips } from "@tensorar/metrics/node";
 import { toParams } from "@tensorar/model";
 import { TOKENIZER_KINDS } from "@tensorar/tokenizer";
 import { loadTokenizer } from "@tensorar/tokenizer/node";
+import type { Engine } from "@tensorar/training";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Settings } from "../declarations/reconstruct";
-import { chooseEngine } from "../engine/choose-engine";
-import type { Engine } from "../engine/engine";
 import { type InceptionRunner, openInception } from "../evaluation/inception-runner";
 import { measuresOf, mergeSums, type ReconstructionSums, writeSums } from "../evaluation/reconstruction";
 import { imageOptions } from "../image-options";
+import { openEngine } from "../open-engine";
 import { openTokenizer, type TokenizerRunner } from "../tokenizer-runner";
 
 const BYTES = 255;
@@ -73,7 +73,7 @@ async function reconstruct(
   const source = await openImages(settings.images, imageOptions(settings));
   const most = settings.count ?? Number.POSITIVE_INFINITY;
   const total = Math.min(source.count ?? (await countImages(source, most, signal)), most);
-  const engine = await chooseEngine(settings.engine, settings.threads);
+  const engine = await openEngine(settings);
   const { imageSize: size } = folder;
   const networks = {
     tokenizer: await openTokenizer(folder, engine),
@@ -182,7 +182,7 @@ async function openLpips({ lpips: path, vgg }: Settings, size: number, engine: E
   const params = toParams(await loadLpips(path!, vgg));
   const images = { dtype: "float32", shape: ["batch", size, size, 3] } as const;
   const graph = await engine.prepare(
-    (({ a, b }: { a: tf.Tensor4D; b: tf.Tensor4D }) => ({ distances: lpips(params, a, b) })) as never,
+    ({ a, b }: { a: tf.Tensor4D; b: tf.Tensor4D }) => ({ distances: lpips(params, a, b) }),
     { a: images, b: images },
   );
   return {
@@ -190,7 +190,7 @@ async function openLpips({ lpips: path, vgg }: Settings, size: number, engine: E
       const feed = (pixels: Uint8Array): TensorData => ({
         ...{ dtype: "float32", shape: [count, size, size, 3], data: toFloatImages(pixels) },
       });
-      return ((await graph({ a: feed(a), b: feed(b) })).distances as TensorData).data as Float32Array;
+      return (await graph({ a: feed(a), b: feed(b) })).distances.data as Float32Array;
     },
     async dispose() {
       await graph.dispose();

@@ -2,14 +2,14 @@ import { join } from "node:path";
 import type { CommandBody } from "@tensorar/cli";
 import { checkOutputFile, writeFileAtomic } from "@tensorar/core/node";
 import type { Settings } from "../declarations/report";
-import { chooseEngine } from "../engine/choose-engine";
+import { openEngine } from "../open-engine";
 import { buildReport } from "../report/build-report";
 
 export const command: CommandBody<Settings> = {
   async run(settings) {
     const out = settings.out ?? join(settings.run, "report.html");
     await checkOutputFile(out, settings);
-    const engine = await chooseEngine(settings.engine, settings.threads);
+    const engine = await openEngine(settings);
     await writeFileAtomic(out, await buildReport(settings.run, settings.tokenizer, engine));
     console.log(`report written to ${out}`);
   },

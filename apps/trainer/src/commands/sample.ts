@@ -18,12 +18,12 @@ import {
 import { loadModel, type ModelFolder, modelOf } from "@tensorar/model/node";
 import { createTokenizer, TOKENIZER_KINDS, type TokenizerKind } from "@tensorar/tokenizer";
 import { loadTokenizer, type TokenizerFolder } from "@tensorar/tokenizer/node";
-import { type SamplingConditions, samplingConditions } from "../conditions/sampling-conditions";
 import type { Settings } from "../declarations/sample";
 import { openDecoder } from "../decoder-runner";
-import { chooseEngine } from "../engine/choose-engine";
 import { hashFile, hashTensors } from "../fingerprints";
+import { openEngine } from "../open-engine";
 import { sampleAhead, sampleBatch } from "../sampling";
+import { type SamplingConditions, samplingConditions } from "../sampling-conditions";
 import { type Sampling, samplingOf } from "../sampling-options";
 import { openTokenizer } from "../tokenizer-runner";
 
@@ -127,7 +127,7 @@ async function describe({ settings, model, tokenizer, conditions, imageSize }: W
 async function draw(work: Work, samples: SamplesWriter, signal: AbortSignal): Promise<void> {
   const { settings, model, conditions, sampling, imageSize } = work;
   const { count } = settings;
-  const engine = await chooseEngine(settings.engine, settings.threads);
+  const engine = await openEngine(settings);
   const tokenizer = await openTokenizer(work.tokenizer, engine);
   const { decoder, dispose } = await openDecoder(model, conditions.conditioning, engine, {
     ahead: sampling.kind === "ahead",

@@ -1,14 +1,9 @@
-import type { CommandBody } from "@tensorar/cli";
+import { type CommandBody, startProgress } from "@tensorar/cli";
 import { openDataset } from "@tensorar/data";
-import { gridOf, initVq, type VqConfig } from "@tensorar/tokenizer";
-import { saveTokenizer } from "@tensorar/tokenizer/node";
+import { gridOf, type VqConfig } from "@tensorar/tokenizer";
+import { tokenizerTask, train } from "@tensorar/training";
 import type { Settings } from "../declarations/tokenizer";
-import { chooseEngine } from "../engine/choose-engine";
-import { hostParams } from "../folders/host-params";
-import { recipeOf } from "../training/recipe";
-import { inRunFolder } from "../training/run-folder";
-import { tokenizerTask } from "../training/tokenizer-task";
-import { train } from "../training/train";
+import { recipeOf } from "../recipe";
 
 export const command: CommandBody<Settings> = {
   async run(settings, signal) {
@@ -27,15 +22,12 @@ export const command: CommandBody<Settings> = {
       num_res_blocks: settings.resBlocks,
     };
     gridOf(config, dataset.info.size);
-    await inRunFolder(settings, recipeOf(settings), async () => {
-      const engine = await chooseEngine(settings.engine, settings.threads);
-      const task = tokenizerTask(config, hostParams(initVq(config, settings.seed)), dataset, settings);
-      const state = await train(task, settings, engine, signal);
-      await saveTokenizer(
-        settings.out,
-        { kind: "vq", imageSize: dataset.info.size, config, training: recipeOf(settings), tensors: state.ema! },
-        settings.precision,
-      );
+    await train(tokenizerTask(dataset, config, settings), {
+      ...settings,
+      recipe: recipeOf(settings),
+      signal,
+      progress: startProgress,
+      note: console.error,
     });
     console.log(`tokenizer written to ${settings.out}`);
   },

@@ -1,4 +1,5 @@
 import { decimal, defineCommand, positive, weights, whole } from "@tensorar/cli";
+import { TRAINING_DEFAULTS } from "@tensorar/training/settings";
 import { z } from "zod";
 import { LARGEST_DEPTH, LARGEST_WIDTH, trainingSettings } from "./settings";
 
@@ -21,7 +22,7 @@ const schema = z.strictObject({
     .default("noise")
     .describe("training windows: noised truth (the paper), or mixed with the model's own drafts"),
   selfShare: decimal(1).default(0.5).describe("with --inputs self: share of entries taken from own drafts"),
-  classDropout: decimal(1).default(0.1).describe("share of conditions replaced by none"),
+  classDropout: decimal(1).default(TRAINING_DEFAULTS.classDropout).describe("share of conditions replaced by none"),
   captions: z
     .string()
     .optional()

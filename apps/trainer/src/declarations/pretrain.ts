@@ -1,4 +1,5 @@
 import { decimal, defineCommand, whole } from "@tensorar/cli";
+import { TRAINING_DEFAULTS } from "@tensorar/training/settings";
 import { z } from "zod";
 import { LARGEST_DEPTH, LARGEST_WIDTH, trainingSettings } from "./settings";
 
@@ -8,7 +9,9 @@ const schema = z.strictObject({
   width: whole(1, LARGEST_WIDTH).default(256).describe("D"),
   layers: whole(1, LARGEST_DEPTH).default(3).describe("decoder blocks"),
   heads: whole(1, LARGEST_WIDTH).default(4).describe("attention heads"),
-  classDropout: decimal(1).default(0.1).describe("share of labels replaced by the null class"),
+  classDropout: decimal(1)
+    .default(TRAINING_DEFAULTS.classDropout)
+    .describe("share of labels replaced by the null class"),
   ...trainingSettings,
 });
 

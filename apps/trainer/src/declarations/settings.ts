@@ -1,7 +1,7 @@
 import { decimal, LARGEST_BATCH, overwriteSetting, positive, seedSetting, threadsSetting, whole } from "@tensorar/cli";
 import { MAX_FILE_MIB, MAX_PIXELS } from "@tensorar/data/limits";
+import { ENGINE_NAMES, TRAINING_DEFAULTS } from "@tensorar/training/settings";
 import { z } from "zod";
-import { ENGINE_NAMES } from "../engine/engine";
 
 /** Side of an image, in pixels. */
 export const LARGEST_SIDE = 2 ** 14;
@@ -29,23 +29,23 @@ export const imageSettings = {
 
 export const trainingSettings = {
   steps: whole(1).describe("optimizer steps in all"),
-  batchSize: whole(1, LARGEST_BATCH).default(64).describe("images a step"),
-  learningRate: positive(1000).default(1e-3).describe("constant after the warm-up"),
-  warmupSteps: whole(0).default(100).describe("steps of linear warm-up"),
-  weightDecay: decimal(1000).default(0.05).describe("AdamW decay of matrices"),
-  clip: positive(1e9).default(1).describe("largest gradient norm"),
+  batchSize: whole(1, LARGEST_BATCH).default(TRAINING_DEFAULTS.batchSize).describe("images a step"),
+  learningRate: positive(1000).default(TRAINING_DEFAULTS.learningRate).describe("constant after the warm-up"),
+  warmupSteps: whole(0).default(TRAINING_DEFAULTS.warmupSteps).describe("steps of linear warm-up"),
+  weightDecay: decimal(1000).default(TRAINING_DEFAULTS.weightDecay).describe("AdamW decay of matrices"),
+  clip: positive(1e9).default(TRAINING_DEFAULTS.clip).describe("largest gradient norm"),
   emaDecay: z
     .number()
     .min(0)
     .lt(1)
-    .default(0.999)
+    .default(TRAINING_DEFAULTS.emaDecay)
     .describe("moving average of the weights, which is what is saved as the model"),
-  checkpointEvery: whole(1).default(250).describe("steps between checkpoints"),
+  checkpointEvery: whole(1).default(TRAINING_DEFAULTS.checkpointEvery).describe("steps between checkpoints"),
   precision: z
     .enum(["float32", "float16"])
     .default("float32")
     .describe("number format of the saved model; checkpoints are always float32"),
-  logEvery: whole(1).default(10).describe("steps between lines of log.jsonl"),
+  logEvery: whole(1).default(TRAINING_DEFAULTS.logEvery).describe("steps between lines of log.jsonl"),
   resume: z.boolean().default(false).describe("continue from the newest checkpoint in --out"),
   ...overwriteSetting,
   ...seedSetting,

@@ -3,9 +3,8 @@ import type { Codes } from "@tensorar/data";
 import { type Condition, selfWindows, toParams, windowLoss } from "@tensorar/model";
 import { type ModelFolder, modelOf } from "@tensorar/model/node";
 import { corruptWindows, fillUniform, slideWindows } from "@tensorar/noise";
+import type { Engine, TrainingConditions } from "@tensorar/training";
 import * as tf from "@tensorflow/tfjs-core";
-import type { TrainingConditions } from "../conditions/training-conditions";
-import type { Engine } from "../engine/engine";
 
 /** How well each depth is predicted, in nats and as a share; index 0 is the final token. */
 export interface DepthScores {
@@ -47,11 +46,11 @@ export async function calibrate(
   const uniformShape = [T, k, ...(factors ? [factors.sizes.length] : [])];
   const perImage = uniformShape.reduce((a, b) => a * b);
   const score = await engine.prepare(
-    ((inputs: { condition: Condition; windows: tf.Tensor3D; targets: tf.Tensor3D; uniforms: tf.Tensor3D }) => {
+    (inputs: { condition: Condition; windows: tf.Tensor3D; targets: tf.Tensor3D; uniforms: tf.Tensor3D }) => {
       const logits = model.forward(params, inputs); // [B, T, k, V]
       const { crossEntropy, accuracy } = windowLoss(logits, inputs.targets, { factors: factors?.sizes });
       return { crossEntropy, accuracy, drafts: selfWindows(model, params, inputs) };
-    }) as never,
+    },
     {
       condition: conditions.spec("batch"),
       windows: { dtype: "int32", shape: ["batch", T - 1, k] },
@@ -86,8 +85,8 @@ export async function calibrate(
     };
     const blanked = await run(corrupted(Float64Array.from({ length: k }, (_, j) => (j === 0 ? 0 : 1))), 0);
     // Drafts of a first pass without drafts, then of a second with those: close to what the loop of inference feeds back.
-    const second = await run((blanked.drafts as TensorData).data as Int32Array, 1);
-    const own = await run((second.drafts as TensorData).data as Int32Array, 2);
+    const second = await run(blanked.drafts.data as Int32Array, 1);
+    const own = await run(second.drafts.data as Int32Array, 2);
     addScores(sums.noisedTruth, await run(corrupted(Float64Array.from(folder.noiseRates)), 3), B);
     addScores(sums.ownDrafts, own, B);
     addScores(sums.blanked, blanked, B);
@@ -108,9 +107,9 @@ const emptyScores = (k: number): DepthScores => ({
   accuracy: new Array<number>(k).fill(0),
 });
 
-function addScores(sums: DepthScores, outputs: Record<string, unknown>, weight: number): void {
+function addScores(sums: DepthScores, outputs: Readonly<Record<keyof DepthScores, TensorData>>, weight: number): void {
   for (const name of ["crossEntropy", "accuracy"] as const) {
-    const values = (outputs[name] as TensorData).data as Float32Array;
+    const values = outputs[name].data as Float32Array;
     values.forEach((value, j) => {
       sums[name][j]! += value * weight;
     });

@@ -8,8 +8,8 @@ import {
   manifoldScores,
   type RowProducts,
 } from "@tensorar/metrics";
+import type { Engine } from "@tensorar/training";
 import * as tf from "@tensorflow/tfjs-core";
-import type { Engine } from "../engine/engine";
 import type { InceptionStatistics } from "./inception-statistics";
 
 /** Measures of generated images against real ones, in features of FID's Inception-v3. */
@@ -99,14 +99,14 @@ export async function rowProducts(
   signal: AbortSignal,
 ): Promise<{ run: RowProducts; dispose(): Promise<void> }> {
   const graph = await engine.prepare(
-    (({ a, b }: { a: tf.Tensor2D; b: tf.Tensor2D }) => ({ products: tf.matMul(a, b, false, true) })) as never,
+    ({ a, b }: { a: tf.Tensor2D; b: tf.Tensor2D }) => ({ products: tf.matMul(a, b, false, true) }),
     { a: { dtype: "float32", shape: ["rowsA", dims] }, b: { dtype: "float32", shape: ["rowsB", dims] } },
   );
   return {
     run: async (a, b, { rowsA, rowsB }) => {
       signal.throwIfAborted();
       const feed = (data: Float32Array, rows: number): TensorData => ({ dtype: "float32", shape: [rows, dims], data });
-      return ((await graph({ a: feed(a, rowsA), b: feed(b, rowsB) })).products as TensorData).data as Float32Array;
+      return (await graph({ a: feed(a, rowsA), b: feed(b, rowsB) })).products.data as Float32Array;
     },
     dispose: () => graph.dispose(),
   };

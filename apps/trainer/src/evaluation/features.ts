@@ -1,7 +1,7 @@
 import { TensorARError } from "@tensorar/core";
 import type { ImageStream } from "@tensorar/data";
 import { createMoments, frechetDistance, manifoldScores } from "@tensorar/metrics";
-import type { Engine } from "../engine/engine";
+import type { Engine } from "@tensorar/training";
 import type { TokenizerRunner } from "../tokenizer-runner";
 import { rowProducts } from "./compare";
 

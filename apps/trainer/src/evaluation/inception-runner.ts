@@ -1,11 +1,11 @@
-import type { TensorData } from "@tensorar/checkpoint";
 import { TensorARError } from "@tensorar/core";
 import type { ImageBatch } from "@tensorar/data";
-import { inceptionFeatures } from "@tensorar/metrics/features";
+import { type InceptionFeatures, inceptionFeatures } from "@tensorar/metrics/features";
 import { loadInception } from "@tensorar/metrics/node";
 import { toParams } from "@tensorar/model";
+import type { TensorSpec } from "@tensorar/onnx";
+import type { Engine, Runnable } from "@tensorar/training";
 import * as tf from "@tensorflow/tfjs-core";
-import type { Engine, Runnable } from "../engine/engine";
 
 export interface InceptionBatch {
   /** [count, 2048] */
@@ -21,14 +21,16 @@ export interface InceptionRunner {
   dispose(): Promise<void>;
 }
 
+type Graph = Runnable<{ images: TensorSpec }, InceptionFeatures>;
+
 /** Every size of images needs a graph of its own. */
 const MOST_SIZES = 16;
 
 /** FID's Inception-v3 made ready on an engine, for images of any size. @param weights file of its weights */
 export async function openInception(weights: string, engine: Engine): Promise<InceptionRunner> {
   const params = toParams(await loadInception(weights));
-  const graphs = new Map<string, Runnable>();
-  const graphOf = async ({ height, width }: ImageBatch): Promise<Runnable> => {
+  const graphs = new Map<string, Graph>();
+  const graphOf = async ({ height, width }: ImageBatch): Promise<Graph> => {
     const size = `${height} x ${width}`;
     const known = graphs.get(size);
     if (known) return known;
@@ -39,7 +41,7 @@ export async function openInception(weights: string, engine: Engine): Promise<In
       );
     }
     const graph = await engine.prepare(
-      (({ images }: { images: tf.Tensor4D }) => ({ ...inceptionFeatures(params, images) })) as never,
+      ({ images }: { images: tf.Tensor4D }) => ({ ...inceptionFeatures(params, images) }),
       { images: { dtype: "float32", shape: ["batch", height, width, 3] } },
     );
     graphs.set(size, graph);
@@ -51,7 +53,7 @@ export async function openInception(weights: string, engine: Engine): Promise<In
       const graph = await graphOf(images);
       const data = Float32Array.from(pixels);
       const outputs = await graph({ images: { dtype: "float32", shape: [count, height, width, 3], data } });
-      const of = (name: string) => (outputs[name] as TensorData).data as Float32Array;
+      const of = (name: keyof InceptionFeatures) => outputs[name].data as Float32Array;
       return { pooled: of("pooled"), spatial: of("spatial"), logits: of("logits") };
     },
     async dispose() {

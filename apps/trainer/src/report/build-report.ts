@@ -5,7 +5,7 @@ import type { Samples } from "@tensorar/data";
 import { imageGrid, openDataset, toDataUri } from "@tensorar/data";
 import { TOKENIZER_KINDS } from "@tensorar/tokenizer";
 import { loadTokenizer } from "@tensorar/tokenizer/node";
-import type { Engine } from "../engine/engine";
+import type { Engine } from "@tensorar/training";
 import { openTokenizer, type TokenizerRunner } from "../tokenizer-runner";
 import { barChart, lineChart, smooth } from "./charts";
 import { page, paragraph, picture, type Section, table } from "./page";

@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { TensorARError } from "@tensorar/core";
 import { fileError, readChecked } from "@tensorar/core/node";
 import { openSamples, type Samples } from "@tensorar/data";
+import { type LogEntry, readLog } from "@tensorar/training";
 import { z } from "zod";
-import { type LogEntry, readLog } from "../training/run-log";
 
 /** What JSON makes of NaN is null: a depth that no position has a draft for. */
 const shares = z.array(z.number().nullable());

@@ -1,6 +1,5 @@
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { TensorData } from "@tensorar/checkpoint";
 import { readSafetensors, writeSafetensors } from "@tensorar/checkpoint/node";
 import { TensorARError } from "@tensorar/core";
 import {
@@ -12,9 +11,7 @@ import {
   writeFolderAtomic,
 } from "@tensorar/core/node";
 import { z } from "zod";
-
-/** Training state: records of tensors by purpose (`params`, `firstMoment`, …), each keyed by parameter name. */
-export type TrainingState = Record<string, Record<string, TensorData>>;
+import type { TrainingState } from "../tasks/task";
 
 export interface TrainingCheckpoint {
   /** Steps done. */

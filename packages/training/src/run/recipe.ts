@@ -3,23 +3,6 @@ import { TensorARError } from "@tensorar/core";
 import { readChecked, writeFileAtomic } from "@tensorar/core/node";
 import { z } from "zod";
 
-/** Settings that do not change what is trained: a resumed run may differ in these. */
-const RUN_ONLY = [
-  "resume",
-  "overwrite",
-  "steps",
-  "engine",
-  "threads",
-  "checkpointEvery",
-  "logEvery",
-  "precision",
-  "out",
-];
-
-/** The part of the settings that decides what is trained. */
-export const recipeOf = (settings: Record<string, unknown>): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(settings).filter(([key]) => !RUN_ONLY.includes(key)));
-
 /** The file that makes a folder a run's. */
 export const RECIPE = "recipe.json";
 
@@ -27,7 +10,11 @@ export const RECIPE = "recipe.json";
  * Writes the run's recipe, or checks that a resumed run has the one that it began with.
  * @throws TensorARError naming each setting that differs, or when the recipe is damaged
  */
-export async function pinRecipe(out: string, recipe: Record<string, unknown>, resume: boolean): Promise<void> {
+export async function pinRecipe(
+  out: string,
+  recipe: Readonly<Record<string, unknown>>,
+  resume: boolean,
+): Promise<void> {
   const path = join(out, RECIPE);
   if (!resume) return writeFileAtomic(path, `${JSON.stringify(recipe, null, 2)}\n`);
   const saved = await readChecked(path, z.record(z.string(), z.unknown()), "the settings that a run began with");

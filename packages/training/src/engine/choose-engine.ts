@@ -1,10 +1,12 @@
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { TensorARError } from "@tensorar/core";
 import { loadOptional, type Places } from "@tensorar/core/node";
 import { loadRuntime } from "@tensorar/onnx/node";
 import * as tf from "@tensorflow/tfjs-core";
+import { ENGINE_NAMES, type EngineName, TENSORFLOW_PACKAGES } from "../settings";
 import { eagerEngine } from "./eager-engine";
-import { ENGINE_NAMES, type Engine, type EngineName, TENSORFLOW_PACKAGES } from "./engine";
+import type { Engine } from "./engine";
 import { onnxEngine } from "./onnx-engine";
 
 /** Loading a package runs its code, so none is loaded from the current folder, which may be anyone's, unless it was asked for. */
@@ -66,13 +68,24 @@ const attempts: Record<Exclude<EngineName, "auto">, (threads: number, places: Pl
 // `wasm` lacks kernels that gradients need, so it is only used when asked for.
 const AUTO_ORDER = ["onnx", "tensorflow", "cpu"] as const;
 
+/** How an engine runs, and whom it tells. */
+export interface EngineOptions {
+  /** Of ONNX Runtime; default: one for each processor. */
+  readonly threads?: number;
+  /** Is told which engine it is, and why not another. */
+  readonly note?: (line: string) => void;
+}
+
 /**
  * The engine of that name, or with `auto` the first that this machine can run: ONNX Runtime, then TensorFlow, then plain JavaScript.
  * Packages come from where this one is installed; those of a named engine may also be in the current folder's `node_modules`.
  *
  * @throws TensorARError when the named engine can't be loaded, saying why
  */
-export async function chooseEngine(name: EngineName, threads: number): Promise<Engine> {
+export async function chooseEngine(
+  name: EngineName = "auto",
+  { threads = availableParallelism(), note = () => {} }: EngineOptions = {},
+): Promise<Engine> {
   await import("@tensorflow/tfjs"); // registers every gradient and the cpu backend
   tf.enableProdMode(); // only silences tfjs' advice to install another backend
   const missing: string[] = [];
@@ -80,7 +93,7 @@ export async function chooseEngine(name: EngineName, threads: number): Promise<E
   for (const candidate of name === "auto" ? AUTO_ORDER : [name]) {
     const { engine, reason } = await attempts[candidate](threads, places);
     if (engine) {
-      console.error(`engine: ${engine.description}${missing.length ? ` (not available: ${missing.join("; ")})` : ""}`);
+      note(`engine: ${engine.description}${missing.length ? ` (not available: ${missing.join("; ")})` : ""}`);
       return engine;
     }
     missing.push(reason ?? candidate);

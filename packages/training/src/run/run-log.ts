@@ -16,7 +16,7 @@ export const LOG = "log.jsonl";
 const logPath = (run: string): string => join(run, LOG);
 
 /** All entries; a last line cut off by a crash is left out, and so are damaged ones, which `warn` is told. */
-export async function readLog(run: string, warn: (message: string) => void): Promise<readonly LogEntry[]> {
+export async function readLog(run: string, warn: (message: string) => void = () => {}): Promise<readonly LogEntry[]> {
   const { values, damaged } = await readJsonLines(logPath(run), schema);
   for (const message of damaged) warn(`left out ${message}`);
   return values;

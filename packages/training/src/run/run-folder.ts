@@ -18,7 +18,7 @@ const FILES: WorkFiles = {
  */
 export const inRunFolder = <T>(
   settings: WorkSettings,
-  recipe: Record<string, unknown>,
+  recipe: Readonly<Record<string, unknown>>,
   work: () => Promise<T>,
 ): Promise<T> =>
   inWorkFolder(settings, FILES, async () => {

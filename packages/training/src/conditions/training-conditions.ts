@@ -1,22 +1,26 @@
-import type { TensorData } from "@tensorar/checkpoint";
-import { TensorARError } from "@tensorar/core";
+import { TensorARError, type TensorData, type TensorSpec } from "@tensorar/core";
 import type { Codes } from "@tensorar/data";
-import type { ConditionSpec } from "@tensorar/model";
+import type { ConditionSpec, ConditionSpecs } from "@tensorar/model";
 import { type ModelFolder, modelOf } from "@tensorar/model/node";
-import { type Conditioning, captionFeatures, classLabels, promptTokens } from "@tensorar/sampler";
-import type { InputSpec, Nested } from "../engine/engine";
+import {
+  type Conditioning,
+  type ConditionTensors,
+  captionFeatures,
+  classLabels,
+  promptTokens,
+} from "@tensorar/sampler";
 import { loadCaptions } from "./captions";
 import { openPromptTokenizer } from "./prompts";
 
 /** What the images of a data set are conditioned on, as a model takes it. */
 export interface TrainingConditions {
   /** @param batch images of a batch; a name where that may change */
-  spec(batch: number | string): Nested<InputSpec>;
+  spec(batch: number | string): ConditionSpecs;
   /**
    * @param images of the data set
    * @param dropped [images.length]: 1 where none takes the condition's place
    */
-  batch(images: ArrayLike<number>, dropped: Uint8Array): Nested<TensorData>;
+  batch(images: ArrayLike<number>, dropped: Uint8Array): ConditionTensors;
 }
 
 /** Classes by label. @param nullClass the class that stands for none */
@@ -67,7 +71,7 @@ function conditionsOf<C extends number | ArrayLike<number> | object>(
   // A training step has one size: that of the longest condition, for which the others are padded.
   const lengths = conditions.map((condition) => (Array.isArray(condition) ? condition.length : 0));
   const longest = conditions[lengths.indexOf(Math.max(...lengths))]!;
-  const ofBatch = (batch: number | string, { dtype, shape }: ConditionSpec): InputSpec => ({
+  const ofBatch = (batch: number | string, { dtype, shape }: ConditionSpec): TensorSpec => ({
     dtype,
     shape: [batch, ...shape.map((size) => (typeof size === "string" ? Math.max(...lengths) : size))],
   });
@@ -80,25 +84,21 @@ function conditionsOf<C extends number | ArrayLike<number> | object>(
       const chosen = Array.from(images, (image, i) =>
         dropped[i] ? conditioning.unconditional(conditions[image]!) : conditions[image]!,
       );
-      const padded = conditioning.tensors([...chosen, longest]) as Nested<TensorData>;
-      return withoutLast(padded);
+      const padded = conditioning.tensors([...chosen, longest]);
+      if (isTensor(padded)) return withoutLast(padded);
+      return Object.fromEntries(Object.entries(padded).map(([name, each]) => [name, withoutLast(each)]));
     },
   };
 }
 
 const isSpec = (spec: object): spec is ConditionSpec => "dtype" in spec;
 
-/** All rows but the last one, of each tensor. */
-function withoutLast(tensors: Nested<TensorData>): Nested<TensorData> {
-  if (!("data" in tensors)) {
-    const named = tensors as Readonly<Record<string, Nested<TensorData>>>;
-    return Object.fromEntries(Object.entries(named).map(([name, each]) => [name, withoutLast(each)]));
-  }
-  const { dtype, shape, data } = tensors as TensorData;
+type ConditionTensor = Extract<ConditionTensors, TensorData>;
+
+const isTensor = (tensors: ConditionTensors): tensors is ConditionTensor => "dtype" in tensors && "data" in tensors;
+
+/** All rows but the last one. */
+function withoutLast<D extends ConditionTensor["dtype"]>({ dtype, shape, data }: TensorData<D>) {
   const rows = shape[0]! - 1;
-  return {
-    dtype,
-    shape: [rows, ...shape.slice(1)],
-    data: data.slice(0, (data.length / shape[0]!) * rows),
-  } as TensorData;
+  return { dtype, shape: [rows, ...shape.slice(1)], data: data.slice(0, (data.length / shape[0]!) * rows) };
 }

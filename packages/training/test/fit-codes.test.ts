@@ -2,7 +2,7 @@ import { type Codes, loadCodes, saveCodes } from "@tensorar/data";
 import { llamaGenConfig } from "@tensorar/model";
 import type { ModelFolder } from "@tensorar/model/node";
 import { expect, test } from "vitest";
-import { temporaryFolder } from "../../../packages/data/test/data-helpers";
+import { temporaryFolder } from "../../data/test/data-helpers";
 import { fitCodes, matchClasses } from "../src/conditions/fit-codes";
 
 const indices = (count: number) => Array.from({ length: count }, (_, i) => String(i));

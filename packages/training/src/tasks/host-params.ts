@@ -1,4 +1,4 @@
-import type { TensorData } from "@tensorar/checkpoint";
+import type { TensorData } from "@tensorar/core";
 import * as tf from "@tensorflow/tfjs-core";
 
 /** Moves freshly initialised tfjs parameters to host tensors and frees them. */

@@ -2,9 +2,7 @@ import { quote, TensorARError } from "@tensorar/core";
 import { readLines } from "@tensorar/data";
 import { type ModelFolder, modelOf } from "@tensorar/model/node";
 import { type Caption, type Conditioning, captionFeatures, classLabels, promptTokens } from "@tensorar/sampler";
-import { loadCaptions } from "./captions";
-import { openPromptTokenizer } from "./prompts";
-import { padIdOf } from "./training-conditions";
+import { loadCaptions, openPromptTokenizer, padIdOf } from "@tensorar/training";
 
 /** What the command line says about conditions. */
 export interface ConditionSettings {

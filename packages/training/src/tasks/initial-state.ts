@@ -1,5 +1,5 @@
-import type { TensorData } from "@tensorar/checkpoint";
-import type { TrainingState } from "./checkpoint";
+import type { TensorData } from "@tensorar/core";
+import type { TrainingState } from "./task";
 
 /** AdamW's and the moving average's state before the first step: no moments, the average at the parameters. */
 export function initialTrainingState(params: Record<string, TensorData>): TrainingState {

@@ -1,0 +1,22 @@
+export { TensorARError } from "@tensorar/core";
+export { loadCaptions } from "./conditions/captions";
+export { type FittedCodes, fitCodes, matchClasses } from "./conditions/fit-codes";
+export { copyPromptTokenizer, openPromptTokenizer, type PromptTokenizer, takesPrompts } from "./conditions/prompts";
+export {
+  classConditions,
+  padIdOf,
+  type TrainingConditions,
+  trainingConditions,
+} from "./conditions/training-conditions";
+export { chooseEngine, type EngineOptions } from "./engine/choose-engine";
+export type { Engine, InputSpecs, PrepareOptions, Runnable } from "./engine/engine";
+export { type LogEntry, readLog } from "./run/run-log";
+export { type TrainOptions, train } from "./run/train";
+export type { EngineName } from "./settings";
+export { type ArSpecs, type ArTraining, type ArTrainingOptions, arTask } from "./tasks/ar-task";
+export { hostParams } from "./tasks/host-params";
+export { initialTrainingState } from "./tasks/initial-state";
+export { finetuneTask, pretrainTask, type TensorAROptions } from "./tasks/model-tasks";
+export { type OptimizerOptions, optimize } from "./tasks/optimize";
+export type { SaveOptions, StepInputs, StepOutputs, StepState, TrainingState, TrainingTask } from "./tasks/task";
+export { type TokenizerTrainingOptions, tokenizerTask } from "./tasks/tokenizer-task";

@@ -1,0 +1,128 @@
+import { type StartProgress, TensorARError, type TensorData, type TensorSpec } from "@tensorar/core";
+import type { Engine } from "../engine/engine";
+import type { BatchSpecs, TrainingState, TrainingTask } from "../tasks/task";
+import { loadNewestCheckpoint, saveCheckpoint, shapesOf } from "./checkpoint";
+import { appendLog, type LogEntry, rewindLog } from "./run-log";
+
+export interface LoopOptions {
+  /** Run folder, which is there already: `log.jsonl` and `checkpoints/` live here. */
+  readonly out: string;
+  readonly steps: number;
+  readonly learningRate: number;
+  readonly warmupSteps: number;
+  readonly checkpointEvery: number;
+  readonly logEvery: number;
+  readonly resume: boolean;
+  readonly signal: AbortSignal | undefined;
+  readonly progress: StartProgress;
+  /** Is told what happens besides. */
+  readonly note: (line: string) => void;
+}
+
+const SCALAR: TensorSpec = { dtype: "float32", shape: [] };
+
+const scalar = (value: number): TensorData => ({ dtype: "float32", shape: [], data: Float32Array.of(value) });
+
+const measuresOf = (measures: Readonly<Record<string, TensorData>>): Record<string, number> =>
+  Object.fromEntries(
+    Object.entries(measures).flatMap(([name, { shape, data }]) =>
+      shape.length === 0
+        ? [[name, Number(data[0])]]
+        : Array.from(data as Float32Array, (value, i) => [`${name}${i}`, value]),
+    ),
+  );
+
+/** A state in its one order, that of the names: sums over it are the same whether it was made or loaded. */
+const inOrder = (state: TrainingState): TrainingState => sorted(state, (record) => sorted(record, (tensor) => tensor));
+
+const sorted = <In, Out>(record: Readonly<Record<string, In>>, each: (value: In) => Out): Record<string, Out> =>
+  Object.fromEntries(
+    Object.keys(record)
+      .sort()
+      .map((name) => [name, each(record[name]!)]),
+  );
+
+const specsOf = (state: TrainingState): Record<string, Record<string, TensorSpec>> =>
+  sorted(state, (record) => sorted(record, ({ shape }) => ({ dtype: "float32", shape })));
+
+/**
+ * Trains from the newest checkpoint (with `resume`) or from the start, and returns the final state.
+ * Every step is a function of the state and its number alone, so an interrupted run continues bit for bit.
+ *
+ * @throws TensorARError when a measure is not finite, and the reason of `signal` after it aborted (a checkpoint is written
+ *   first)
+ */
+export async function runSteps<B extends BatchSpecs>(
+  task: TrainingTask<B>,
+  options: LoopOptions,
+  engine: Engine,
+): Promise<TrainingState> {
+  const { out, steps, warmupSteps, checkpointEvery, logEvery, signal } = options;
+  const { state, done: start } = await begin(task, options);
+  const specs = { state: specsOf(state), batch: task.batchSpec, learningRate: SCALAR, step: SCALAR };
+  const step = await engine.prepare((inputs) => task.step(inputs), specs, { state: ["state"] });
+  await step.setState({ state });
+  let saved = start === 0 ? undefined : start;
+  const checkpoint = async (done: number) => {
+    await saveCheckpoint(out, { step: done, state: (await step.getState()).state }, saved);
+    saved = done;
+  };
+
+  const progress = options.progress(task.title, steps, "steps", start);
+  try {
+    signal?.throwIfAborted();
+    for (let done = start; done < steps; ) {
+      const begun = performance.now();
+      const learningRate = options.learningRate * Math.min(1, (done + 1) / Math.max(1, warmupSteps));
+      const outputs = await step({
+        batch: await task.batch(done),
+        learningRate: scalar(learningRate),
+        step: scalar(done + 1),
+      });
+      done++;
+      const measures = { loss: Number.NaN, ...measuresOf(outputs.measures) }; // a loss is needed
+      expectFinite(measures, `${task.title}: step ${done}`, saved, options);
+      const ms = Math.round(performance.now() - begun);
+      const entry: LogEntry = { step: done, ...measures, learningRate, ms };
+      progress.update(done, `loss ${entry.loss.toFixed(4)}`);
+      const stopped = signal?.aborted ?? false;
+      if (done % logEvery === 0 || done === steps) await appendLog(out, entry);
+      if (stopped || done % checkpointEvery === 0 || done === steps) await checkpoint(done);
+      if (stopped && done < steps) {
+        options.note(`stopped at step ${done}; continue with --resume`);
+        signal?.throwIfAborted();
+      }
+    }
+    return (await step.getState()).state;
+  } finally {
+    progress.stop();
+    await step.dispose();
+  }
+}
+
+/** The state that training goes on from, and the steps that led to it. */
+async function begin<B extends BatchSpecs>(task: TrainingTask<B>, { out, steps, resume, note }: LoopOptions) {
+  const initial = task.initialState();
+  const saved = resume ? await loadNewestCheckpoint(out, shapesOf(initial), note) : undefined;
+  const done = saved?.step ?? 0;
+  if (done > steps)
+    throw new TensorARError(`${out} has done ${done} steps already, more than --steps ${steps}; give as many at least`);
+  await rewindLog(out, done, note);
+  return { state: inOrder(saved?.state ?? initial), done };
+}
+
+/** A state that gave such measures is never saved: it would be resumed from for ever. */
+function expectFinite(
+  measures: Record<string, number>,
+  where: string,
+  saved: number | undefined,
+  { out, learningRate }: LoopOptions,
+): void {
+  const bad = Object.entries(measures).filter(([, value]) => !Number.isFinite(value));
+  if (bad.length === 0) return;
+  const terms = bad.map(([name, value]) => `${name} is ${value}`).join(", ");
+  const kept = saved === undefined ? "nothing was saved before" : `the checkpoint of step ${saved} in ${out} is good`;
+  throw new TensorARError(
+    `${where}: ${terms}; ${kept}; start anew with a lower --learning-rate (it is ${learningRate}) or --clip`,
+  );
+}

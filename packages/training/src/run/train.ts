@@ -1,0 +1,68 @@
+import type { FloatDType } from "@tensorar/checkpoint";
+import { noProgress, type StartProgress, type TensorData } from "@tensorar/core";
+import { chooseEngine } from "../engine/choose-engine";
+import { type EngineName, TRAINING_DEFAULTS } from "../settings";
+import type { BatchSpecs, TrainingTask } from "../tasks/task";
+import { runSteps } from "./loop";
+import { inRunFolder } from "./run-folder";
+
+/** Where and how long to train. */
+export interface TrainOptions {
+  /** Run folder: results, `recipe.json`, `log.jsonl` and `checkpoints/`. */
+  readonly out: string;
+  /** Optimizer steps in all. */
+  readonly steps: number;
+  /** Constant after the warm-up; default 0.001. */
+  readonly learningRate?: number;
+  /** Steps over which the learning rate rises linearly from 0; default 100. */
+  readonly warmupSteps?: number;
+  /** Steps between checkpoints; default 250. */
+  readonly checkpointEvery?: number;
+  /** Steps between lines of `log.jsonl`; default 10. */
+  readonly logEvery?: number;
+  /** Goes on from the newest checkpoint in `out`; default: no. */
+  readonly resume?: boolean;
+  /** Removes a run that is in `out`; default: no, it is an error. */
+  readonly overwrite?: boolean;
+  /** Number format of the result; default float32. Checkpoints always are. */
+  readonly precision?: FloatDType;
+  /** What computes; default `auto`. */
+  readonly engine?: EngineName;
+  /** Threads of ONNX Runtime; default: one for each processor. */
+  readonly threads?: number;
+  /** What decides what is trained: a run is resumed with the same. Default: the task's recipe and the learning rate. */
+  readonly recipe?: Readonly<Record<string, unknown>>;
+  /** Stops after the step, with a checkpoint. */
+  readonly signal?: AbortSignal;
+  /** Shows how far it is; default: nothing is shown. */
+  readonly progress?: StartProgress;
+  /** Is told which engine runs, and of damaged checkpoints that are passed over. */
+  readonly note?: (line: string) => void;
+}
+
+/**
+ * Trains in a run folder, from the start or from its newest checkpoint, and writes the result there. A run that was stopped or
+ * killed continues to the bit as if it had not been, on the same engine and kind of machine. No other process can train in the
+ * folder meanwhile.
+ *
+ * @returns the moving average of the weights, which is the result
+ * @throws TensorARError where a run is in the way (code `exists`), none is to be resumed (`missing`) or another process trains
+ *   (`locked`), when a measure is not finite, and for an engine that can't be used; the reason of `signal` when it aborts
+ */
+export async function train<B extends BatchSpecs>(
+  task: TrainingTask<B>,
+  options: TrainOptions,
+): Promise<Record<string, TensorData>> {
+  const settings = { ...TRAINING_DEFAULTS, resume: false, overwrite: false, progress: noProgress, note, ...options };
+  const { out, learningRate, warmupSteps, engine, threads, precision = "float32" } = settings;
+  const recipe = settings.recipe ?? { ...task.recipe, learningRate, warmupSteps };
+  return inRunFolder(settings, recipe, async () => {
+    const chosen = await chooseEngine(engine, { note: settings.note, ...(threads !== undefined && { threads }) });
+    const state = await runSteps(task, { ...settings, signal: settings.signal }, chosen);
+    const weights = state.ema!;
+    await task.save(out, weights, { precision, recipe });
+    return weights;
+  });
+}
+
+const note = (): void => {};

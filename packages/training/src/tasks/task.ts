@@ -1,0 +1,62 @@
+import type { FloatDType } from "@tensorar/checkpoint";
+import type { TensorData } from "@tensorar/core";
+import type { ConditionSpecs, Params } from "@tensorar/model";
+import type { Feeds } from "@tensorar/onnx";
+import type { Tensors } from "@tensorar/program";
+import type * as tf from "@tensorflow/tfjs-core";
+
+/** Training state: records of tensors by purpose (`params`, `firstMoment`, …), each keyed by parameter name. */
+export type TrainingState = Record<string, Record<string, TensorData>>;
+
+/** Types and shapes of a batch, by name. */
+export type BatchSpecs = Readonly<Record<string, ConditionSpecs>>;
+
+/** What a training step sees of it: `params`, their moments and their moving average. */
+export type StepState = Readonly<Record<string, Params>>;
+
+/** What a training step sees: state by purpose, one batch, and the two scalars that change with the step. */
+export interface StepInputs<B extends BatchSpecs = BatchSpecs> {
+  readonly state: StepState;
+  readonly batch: Tensors<B>;
+  /** [] */
+  readonly learningRate: tf.Tensor;
+  /** []: 1 at the first step, which Adam's bias correction needs. */
+  readonly step: tf.Tensor;
+}
+
+/** What a training step returns. */
+export interface StepOutputs {
+  readonly state: StepState;
+  /** Scalars or short vectors to log; `loss` is one of them, and all are watched for NaN. */
+  readonly measures: Params;
+}
+
+/** How a result is written. */
+export interface SaveOptions {
+  /** Number format of the file. */
+  readonly precision: FloatDType;
+  /** What the result says of its training. */
+  readonly recipe: Readonly<Record<string, unknown>>;
+}
+
+/** Something to train: a pure step, its first state, its batches, which depend on nothing but the step's number, and its result. */
+export interface TrainingTask<B extends BatchSpecs = BatchSpecs> {
+  /** For progress and messages: `tokenizer`. */
+  readonly title: string;
+  /** Everything, but for the options of the loop, that decides what is trained, as JSON. */
+  readonly recipe: Readonly<Record<string, unknown>>;
+  /** Types and shapes of a batch. */
+  readonly batchSpec: B;
+  /** Called when an engine is there, so it may make tensors. */
+  initialState(): TrainingState;
+  /** Traced once, or called for every step, depending on the engine. */
+  step(inputs: StepInputs<B>): StepOutputs;
+  /** @param step 0 for the first */
+  batch(step: number): Promise<Feeds<B>>;
+  /**
+   * Writes what was trained.
+   * @param dir the run's folder
+   * @param weights the moving average
+   */
+  save(dir: string, weights: Record<string, TensorData>, options: SaveOptions): Promise<void>;
+}
