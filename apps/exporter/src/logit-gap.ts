@@ -36,6 +36,12 @@ export function logitGap() {
       }
       sum.predictions++;
     },
+    /** Counts a row that is no distribution, such as one of NaN: the mean is none then either. */
+    addNothing(): void {
+      sum.largestDifference = Number.NaN;
+      sum.divergence = Number.NaN;
+      sum.predictions++;
+    },
     result(): LogitGap {
       const { predictions, largestDifference } = sum;
       const share = (count: number) => count / predictions;

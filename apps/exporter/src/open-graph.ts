@@ -1,7 +1,16 @@
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { mapLeaves, type Nested, TensorARError, type TensorData } from "@tensorar/core";
+import { fileError } from "@tensorar/core/node";
 import type { SessionSettings } from "@tensorar/manifest";
-import { fromFloat16, ignoreUnread, openModel, type RuntimeOptions, toFloat16 } from "@tensorar/onnx";
+import {
+  fromFloat16,
+  ignoreUnread,
+  openModel,
+  type RuntimeOptions,
+  toFloat16,
+  withFloatActivations,
+} from "@tensorar/onnx";
 import type { NodeRuntime } from "@tensorar/onnx/node";
 
 /** Inputs or outputs by name: one tensor, one for each layer, or several by name. */
@@ -18,11 +27,18 @@ export interface OpenGraph {
   dispose(): Promise<void>;
 }
 
+export interface OpenOptions {
+  readonly threads?: number;
+  /** Inputs that are outputs too, and stay in the runtime from call to call. */
+  readonly state?: readonly string[];
+  /** Leaves the activations of products with weights of 4 and 8 bits in float32, which the file has rounded to 8 bits. */
+  readonly floatActivations?: boolean;
+}
+
 /**
  * Opens a graph with the settings of `sessions`, if it has any for this file; its outputs are returned to the host whatever
  * they say.
  *
- * @param options.state inputs that are outputs too, and stay in the runtime from call to call
  * @throws TensorARError when ONNX Runtime refuses the file; calls throw it when the graph refuses its inputs
  */
 export async function openGraph(
@@ -30,7 +46,7 @@ export async function openGraph(
   file: string,
   runtime: NodeRuntime,
   sessions: Readonly<Record<string, SessionSettings>>,
-  { threads, state = [] }: { readonly threads?: number; readonly state?: readonly string[] } = {},
+  { threads, state = [], floatActivations = false }: OpenOptions = {},
 ): Promise<OpenGraph> {
   const path = join(dir, file);
   const refuse =
@@ -43,10 +59,12 @@ export async function openGraph(
   const options = {
     ...(threads !== undefined && { threads }),
     ...(executionProviders && { providers: executionProviders as NonNullable<RuntimeOptions["providers"]> }),
-    ...{ session, state },
+    session: { ...session, ...(floatActivations && { externalData: await externalData(dir) }) },
+    state,
   };
+  const model = floatActivations ? withFloatActivations(await readBytes(path)) : path;
   const graph = ignoreUnread(
-    await openModel(path, { runtime, ...options }).catch(
+    await openModel(model, { runtime, ...options }).catch(
       refuse("export it again, with a --target and --weights that this machine runs"),
     ),
   );
@@ -63,6 +81,21 @@ export async function openGraph(
     dispose: () => graph.dispose(),
   };
 }
+
+/** Files of weights, which a model that is given as bytes does not find by itself. */
+async function externalData(dir: string): Promise<{ readonly path: string; readonly data: Uint8Array }[]> {
+  const names = await readdir(dir).catch((cause) => {
+    throw fileError("read the folder", dir, cause);
+  });
+  const files = names.filter((name) => /\.onnx\.data(_\d+)?$/.test(name));
+  return Promise.all(files.map(async (path) => ({ path, data: await readBytes(join(dir, path)) })));
+}
+
+/** @throws TensorARError (`io`) when the file can't be read */
+export const readBytes = (path: string): Promise<Uint8Array> =>
+  readFile(path).catch((cause) => {
+    throw fileError("read", path, cause);
+  });
 
 const isData = (value: unknown): value is TensorData => ArrayBuffer.isView(Object(value).data);
 

@@ -7,25 +7,34 @@ import { listOf } from "./run-eagerly";
 export interface Gap {
   largestDifference: number;
   largestValue: number;
-  /** Rows of logits, and those whose likeliest code is the same. */
+  /** Rows of logits, and those whose most likely code is the same. */
   predictions: number;
   agreeing: number;
 }
 
+/** What a graph computes in. */
+export type Arithmetic = "float32" | "float16";
+
 /**
- * float32 sums in another order differ by a few units in the last place of the largest term, and layers add up: 1e-4 of
- * the largest value is an order of magnitude above what correct exports showed and far below any mistake. Where an output
- * is near 0 throughout, the terms that cancelled were of size 1.
+ * How far right outputs may lie apart, as a part of the largest value, and absolutely where an output is near 0 throughout, since the
+ * terms that cancelled were of size 1.
+ * - float32 sums in another order differ by a few units in the last place of the largest term (6·10⁻⁸ each), and layers add up: 10⁻⁴
+ *   is an order of magnitude above what right exports showed and far below any mistake.
+ * - float16 rounds every result to 11 bits (5·10⁻⁴ each), and layers add up: right exports showed 10⁻³, so 10⁻² in the same way.
  */
-const RELATIVE_TOLERANCE = 1e-4;
-const ABSOLUTE_TOLERANCE = 1e-5;
+const TOLERANCE = {
+  float32: { relative: 1e-4, absolute: 1e-5 },
+  float16: { relative: 1e-2, absolute: 2e-3 },
+} as const;
 
-export const isWithinTolerance = ({ largestDifference, largestValue }: Gap): boolean =>
-  largestDifference <= ABSOLUTE_TOLERANCE + RELATIVE_TOLERANCE * largestValue;
+export function isWithinTolerance({ largestDifference, largestValue }: Gap, arithmetic: Arithmetic): boolean {
+  const { relative, absolute } = TOLERANCE[arithmetic];
+  return largestDifference <= absolute + relative * largestValue; // never where it is NaN
+}
 
-const LOGITS = "logits";
+export const LOGITS = "logits";
 
-const likeliest = (logits: Float32Array, row: number, codes: number): number => {
+const argmax = (logits: Float32Array, row: number, codes: number): number => {
   let best = 0;
   for (let code = 1; code < codes; code++) if (logits[row + code]! > logits[row + best]!) best = code;
   return best;
@@ -66,7 +75,7 @@ export function addGaps(
         const codes = actual[part]!.shape.at(-1)!;
         for (let row = 0; row < values.length; row += codes) {
           gap.predictions++;
-          if (likeliest(values, row, codes) === likeliest(found, row, codes)) gap.agreeing++;
+          if (argmax(values, row, codes) === argmax(found, row, codes)) gap.agreeing++;
         }
       }
     }

@@ -98,3 +98,76 @@ describe("verify tells", () => {
     await expect(verify(exported)).rejects.toThrow(`${graph}: ONNX Runtime can't open the model`);
   });
 });
+
+describe.each([
+  ["float16", undefined],
+  ["float16", "webgpu"],
+  ["int8", undefined],
+  ["int4", "cpu"],
+] as const)("weights in %s for target %s", (weights, target) => {
+  const name = `${weights} ${target}`;
+  const options = { weights, ...(target && { target }) };
+  const provider = { provider: "cpu" } as const; // computes in half precision as well, with casts between its operators
+
+  beforeAll(async () => {
+    await exportFolders(at("model"), at("tokenizer"), at(name), options);
+  });
+
+  test("verify finds them equal to the model's own rounded alike, and says what they cost", async () => {
+    const comparisons = await verify(at(name), provider);
+    expect(different(comparisons)).toEqual([]);
+    const ofLogits = comparisons.filter(({ output }) => output === "logits");
+    expect(ofLogits.length).toBeGreaterThan(0);
+    for (const { rounded, loss } of ofLogits) {
+      expect(rounded).toBe(true);
+      expect(loss!.divergence).toBeGreaterThan(0);
+      expect(loss!.withinThreshold).toBe(true);
+    }
+    for (const { output, loss } of comparisons) if (output !== "logits") expect(loss).toBeNull();
+  });
+
+  test("verify tells that bytes of weights are flipped", async () => {
+    // Where a weight lies is where the export of a model differs that has others in its place.
+    cpSync(at("model"), at(`${name} other`), { recursive: true });
+    rmSync(at(`${name} other`, "checksums.txt"));
+    const { data } = (await readSafetensors(at("model", "model.safetensors")))["output.weight"]!;
+    const own = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+    const changed = Float32Array.from(data as Float32Array, (value) => 0.7 - value);
+    const weightsFile = at(`${name} other`, "model.safetensors");
+    const bytes = readFileSync(weightsFile);
+    Buffer.from(changed.buffer).copy(bytes, bytes.indexOf(own));
+    writeFileSync(weightsFile, bytes);
+    await exportFolders(at(`${name} other`), at("tokenizer"), at(`${name} of other`), options);
+    const file = "decoder.onnx"; // small weights lie in the graph itself, even beside a file of weights
+    const [right, other] = [readFileSync(at(name, file)), readFileSync(at(`${name} of other`, file))];
+    expect(other.length).toBe(right.length);
+    const places = [...right.keys()].filter((i) => right[i] !== other[i]);
+    expect(places.length).toBeGreaterThan(10);
+    cpSync(at(name), at(`${name} damaged`), { recursive: true });
+    // The high byte of a float16, or some code; never that of a scale, which a few codes share.
+    for (const place of places.slice(0, 8)) right[place] = right[place]! ^ 0x0f;
+    writeFileSync(at(`${name} damaged`, file), right);
+    expect(different(await verify(at(`${name} damaged`), provider))).toContain("decoder.onnx logits");
+  });
+});
+
+test("garbage in place of weights in fewer bits ends with status 1; a loss that is too large does, too", async () => {
+  await exportFolders(at("model"), at("tokenizer"), at("garbage"), { weights: "int4" });
+  const run = (...more: string[]) => runCli("verify", at("garbage"), "--seed", "1", ...more);
+  const strict = await run("--max-kl", "0.0000001");
+  expect(strict.status).toBe(1);
+  expect(strict.stderr).toMatch(/loses more than 1e-7 nats against full precision in decoder\.onnx logits .*--max-kl/);
+  const right = await run();
+  expect(right.status, right.stderr).toBe(0);
+  expect(right.stdout).toMatch(/^decoder\.onnx logits +1 +.* equal$/m);
+  expect(right.stdout).toMatch(/^decoder\.onnx logits +1 +.* accepted$/m);
+  expect(right.stdout).toMatch(/equals the eager model with its weights rounded alike/);
+  const file = readFileSync(at("garbage", "decoder.onnx"));
+  const name = file.lastIndexOf("feed_forward.w2.weight.codes"); // of the tensor itself, whose bytes follow it
+  expect(name).toBeGreaterThan(0);
+  file.fill(0x5a, name + 64, name + 400);
+  writeFileSync(at("garbage", "decoder.onnx"), file);
+  const garbage = await run();
+  expect(garbage.status).toBe(1);
+  expect(garbage.stderr).toMatch(/differs from the eager model with its weights rounded alike in decoder\.onnx/);
+});

@@ -19,32 +19,49 @@ export const command: CommandBody<Settings> = {
       ...sources,
       seed,
       batches,
+      maxKl: given.maxKl,
       signal,
       backbone: await loadBackbone(given.backbone),
     });
+    const percent = (part: number | null) => (part === null ? "" : `${(100 * part).toFixed(1)} %`);
     const rows = comparisons.map(({ file, output, batch, largestDifference, largestValue, agreement, ...verdict }) => [
       `${file} ${output}`,
       String(batch),
       largestDifference.toExponential(1),
       largestValue.toPrecision(3),
-      agreement === null ? "" : `${(100 * agreement).toFixed(1)} %`,
-      verdict.withinTolerance ? (verdict.rounded ? "rounded" : "equal") : "DIFFERENT",
+      percent(agreement),
+      verdict.withinTolerance ? "equal" : "DIFFERENT",
     ]);
-    const columns = ["output", "batch", "largest difference", "largest value", "same likeliest code", ""];
-    console.log(formatTable(columns, rows));
-    await saveJson(json, comparisons);
-    const bad = comparisons
-      .filter(({ withinTolerance }) => !withinTolerance)
-      .map(({ file, output }) => `${file} ${output}`);
-    if (bad.length > 0) {
-      throw new TensorARError(
-        `${dir} differs from the eager model in ${[...new Set(bad)].join(", ")} (seed ${seed}); export it again`,
-      );
-    }
-    const largest = Math.max(...comparisons.map(({ largestDifference }) => largestDifference));
-    const relation = comparisons.some(({ rounded }) => rounded) ? "rounds the weights of" : "equals";
-    console.log(
-      `the export ${relation} the eager model: largest difference ${largest.toExponential(1)} (seed ${seed})`,
+    console.log(formatTable(["output", "batch", "max abs error", "largest value", "same top-1 code", ""], rows));
+    const losses = comparisons.flatMap(({ file, output, batch, loss }) =>
+      loss ? [{ file, output, batch, loss }] : [],
     );
+    if (losses.length > 0) {
+      const lost = losses.map(({ file, output, batch, loss }) => [
+        `${file} ${output}`,
+        String(batch),
+        loss.largestDifference.toExponential(1),
+        loss.divergence.toExponential(1),
+        percent(loss.sameLikeliest),
+        loss.withinThreshold ? "accepted" : "TOO FAR",
+      ]);
+      console.log("\nwhat fewer bits cost, against full precision:");
+      console.log(formatTable(["output", "batch", "max abs error", "mean KL", "same top-1 code", ""], lost));
+    }
+    await saveJson(json, comparisons);
+    const namesOf = (found: readonly { readonly file: string; readonly output: string }[]) =>
+      [...new Set(found.map(({ file, output }) => `${file} ${output}`))].join(", ");
+    const rounded = comparisons.some((each) => each.rounded);
+    const reference = rounded ? "the eager model with its weights rounded alike" : "the eager model";
+    const bad = comparisons.filter(({ withinTolerance }) => !withinTolerance);
+    if (bad.length > 0)
+      throw new TensorARError(`${dir} differs from ${reference} in ${namesOf(bad)} (seed ${seed}); export it again`);
+    const far = losses.filter(({ loss }) => !loss.withinThreshold);
+    if (far.length > 0)
+      throw new TensorARError(
+        `${dir} loses more than ${given.maxKl} nats against full precision in ${namesOf(far)} (seed ${seed}); export it with more bits, or accept it with --max-kl`,
+      );
+    const largest = Math.max(...comparisons.map(({ largestDifference }) => largestDifference));
+    console.log(`the export equals ${reference}: max abs error ${largest.toExponential(1)} (seed ${seed})`);
   },
 };

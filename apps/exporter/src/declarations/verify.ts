@@ -1,4 +1,4 @@
-import { backboneSetting, defineCommand, overwriteSetting, seedSetting, weights } from "@tensorar/cli";
+import { backboneSetting, defineCommand, overwriteSetting, positive, seedSetting, weights } from "@tensorar/cli";
 import { z } from "zod";
 import { batchSetting, providerSetting } from "./settings";
 
@@ -7,6 +7,9 @@ const schema = z.strictObject({
   seed: seedSetting.seed.unwrap().optional().describe("seed of the inputs; another one at every call when left out"),
   ...batchSetting(1, 3),
   ...providerSetting,
+  maxKl: positive(1000)
+    .default(1)
+    .describe("mean KL divergence from full precision, in nats, that weights in fewer bits may cost"),
   model: weights().optional().describe("model folder; where the export was made from when left out"),
   tokenizer: weights().optional().describe("tokenizer folder; where the export was made from when left out"),
   ...backboneSetting,
