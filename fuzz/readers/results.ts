@@ -3,21 +3,25 @@ import { join } from "node:path";
 import { writeSafetensors } from "@tensorar/checkpoint/node";
 import { createMoments, GENEVAL_TASKS } from "@tensorar/metrics";
 import { realConditions } from "../../apps/exporter/src/real-conditions";
-import { measuresOf, mergeSums, writeSums } from "../../apps/trainer/src/evaluation/reconstruction";
-import { mergeStatistics, readStatistics, writeStatistics } from "../../apps/trainer/src/evaluation/statistics-file";
-import { readColorsFile } from "../../apps/trainer/src/geneval/colors-file";
-import { classesOf, readDetectorFile } from "../../apps/trainer/src/geneval/detector-file";
-import { readPrompts } from "../../apps/trainer/src/geneval/images";
+import { readLines } from "../../packages/data/src/files/read-lines";
+import { readColorsFile } from "../../packages/evaluation/src/geneval/colors-file";
+import { classesOf, readDetectorFile } from "../../packages/evaluation/src/geneval/detector-file";
+import { readPrompts } from "../../packages/evaluation/src/geneval/images";
 import {
   type GenEvalReport,
   mergeResults,
   openResults,
   reportOf,
   writeResults,
-} from "../../apps/trainer/src/geneval/results";
-import { genEvalPage } from "../../apps/trainer/src/report/geneval-page";
-import { openRunFolder } from "../../apps/trainer/src/report/run-folder";
-import { readLines } from "../../packages/data/src/files/read-lines";
+} from "../../packages/evaluation/src/geneval/results";
+import { genEvalPage } from "../../packages/evaluation/src/report/geneval-page";
+import { openRunFolder } from "../../packages/evaluation/src/report/run-folder";
+import { measuresOf, mergeSums, writeSums } from "../../packages/evaluation/src/statistics/reconstruction";
+import {
+  mergeStatistics,
+  readStatistics,
+  writeStatistics,
+} from "../../packages/evaluation/src/statistics/statistics-file";
 import { loadCaptions } from "../../packages/training/src/conditions/captions";
 import { expectRight, type Reader } from "../lib/reader";
 import { writeTinySamples } from "./samples";

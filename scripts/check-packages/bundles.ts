@@ -9,7 +9,14 @@ import type { Problems } from "./checks";
 import type { Tarball } from "./tarball";
 
 /** Packages for Node alone; of the others every entry but `./node` is for browsers too. */
-const NODE_ONLY = ["@tensorar/cli", "@tensorar/data", "@tensorar/exporter", "@tensorar/trainer", "@tensorar/training"];
+const NODE_ONLY = [
+  "@tensorar/cli",
+  "@tensorar/data",
+  "@tensorar/evaluation",
+  "@tensorar/exporter",
+  "@tensorar/trainer",
+  "@tensorar/training",
+];
 
 /** What a browser's program imports of these packages: `@tensorar/onnx/run`. */
 export const browserEntries = (tarballs: readonly Tarball[]): string[] =>

@@ -37,6 +37,10 @@ const ALLOWED: Readonly<
     own: ["core", "noise", "checkpoint", "data", "text", "tokenizer", "program", "model", "sampler", "onnx"],
     libraries: "declared, all of tfjs", // its engines are the backends
   },
+  "packages/evaluation": {
+    own: ["core", "noise", "checkpoint", "data", "text", "model", "onnx", "metrics", "training"],
+    libraries: "declared",
+  },
   "packages/metrics": { own: ["core", "checkpoint"], libraries: "declared" }, // tfjs only for its networks, as tested below
 };
 

@@ -3,13 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openNpz, writeNpz, writeSafetensors } from "@tensorar/checkpoint/node";
 import { type ImageBatch, openImages } from "@tensorar/data";
+import { measuresOf, mergeSums, type ReconstructionSums, writeSums } from "@tensorar/evaluation";
 import { inceptionShapes, lpipsShapes } from "@tensorar/metrics/features";
 import { createStream } from "@tensorar/noise";
 import { type VqConfig, vqShapes } from "@tensorar/tokenizer";
 import { saveTokenizer } from "@tensorar/tokenizer/node";
 import sharp from "sharp";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { measuresOf, mergeSums, type ReconstructionSums, writeSums } from "../src/evaluation/reconstruction";
 import { runCli } from "./run-cli";
 
 // With random weights the numbers mean nothing, but what must be equal is equal. That the network is FID's is tested in

@@ -3,14 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TensorData } from "@tensorar/checkpoint";
 import { writeNpz } from "@tensorar/checkpoint/node";
+import type { InceptionStatistics } from "@tensorar/evaluation";
+import { compareFeatures, compareStatistics } from "@tensorar/evaluation";
 import { createMoments } from "@tensorar/metrics";
 import { type VqConfig, vqShapes } from "@tensorar/tokenizer";
 import { saveTokenizer } from "@tensorar/tokenizer/node";
 import type { Engine } from "@tensorar/training";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { compareStatistics } from "../src/evaluation/compare";
-import { compareFeatures } from "../src/evaluation/features";
-import type { InceptionStatistics } from "../src/evaluation/inception-statistics";
 import { runCli } from "./run-cli";
 
 let dir: string;

@@ -1,4 +1,4 @@
-import type { CommandBody } from "@tensorar/cli";
+import { type CommandBody, startProgress } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
 import { checkOutputFile, writeFileAtomic } from "@tensorar/core/node";
 import {
@@ -11,6 +11,20 @@ import {
   openSamples,
   SHARD_SIZE,
 } from "@tensorar/data";
+import {
+  calibrate,
+  compareFeatures,
+  compareStatistics,
+  type Distances,
+  featuresOf,
+  gatherStatistics,
+  type InceptionMeasures,
+  mergeStatistics,
+  openInception,
+  readStatistics,
+  writeStatistics,
+} from "@tensorar/evaluation";
+import { type EvaluationResults, evaluationPage, measureRows, type Shown } from "@tensorar/evaluation/report";
 import { createRefinement } from "@tensorar/metrics";
 import { loadModel } from "@tensorar/model/node";
 import { TOKENIZER_KINDS } from "@tensorar/tokenizer";
@@ -18,15 +32,8 @@ import { loadTokenizer } from "@tensorar/tokenizer/node";
 import type { Engine } from "@tensorar/training";
 import { fitCodes, trainingConditions } from "@tensorar/training";
 import type { Settings } from "../declarations/evaluate";
-import { calibrate } from "../evaluation/calibration";
-import { compareStatistics, type InceptionMeasures } from "../evaluation/compare";
-import { compareFeatures, type Distances, featuresOf } from "../evaluation/features";
-import { openInception } from "../evaluation/inception-runner";
-import { gatherStatistics } from "../evaluation/inception-statistics";
-import { mergeStatistics, readStatistics, writeStatistics } from "../evaluation/statistics-file";
 import { imageOptions } from "../image-options";
 import { openEngine } from "../open-engine";
-import { type EvaluationResults, evaluationPage, measureRows, type Shown } from "../report/evaluation-page";
 import { openTokenizer } from "../tokenizer-runner";
 
 /** The two sets; undefined where statistics are given in place of images. */
@@ -89,7 +96,7 @@ async function byInception(
   }
   const inception = await openInception(weights, engine);
   try {
-    const options = { batchSize, kept, first: 0, signal };
+    const options = { batchSize, kept, first: 0, signal, progress: startProgress };
     const fake = await gatherStatistics("samples", sets.samples, inception, { ...options, first: firstImage });
     if (saveStatistics !== undefined) await writeStatistics(saveStatistics, fake);
     const real = known ?? (await gatherStatistics("reference", sets.reference!, inception, options));

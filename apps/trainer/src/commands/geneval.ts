@@ -1,24 +1,30 @@
 import { join } from "node:path";
-import type { CommandBody } from "@tensorar/cli";
+import { type CommandBody, startProgress } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
 import { inWorkFolder, writeFileAtomic } from "@tensorar/core/node";
 import { createTally, describeCounts, UNREADABLE } from "@tensorar/data";
-import { GENEVAL_COLORS, type GenEvalPrompt } from "@tensorar/metrics";
-import type { Settings } from "../declarations/geneval";
-import { openColors, readColorsFile } from "../geneval/colors-file";
-import { classesOf, openDetector, readDetectorFile } from "../geneval/detector-file";
-import { type PromptedImage, promptedImages, readPrompts } from "../geneval/images";
 import {
+  classesOf,
   GENEVAL_FILES,
   type GenEvalReport,
   mergeResults,
+  openColors,
+  openDetector,
   openResults,
+  type PromptedImage,
+  promptedImages,
+  readColorsFile,
+  readDetectorFile,
+  readPrompts,
   reportOf,
+  scoreImages,
   writeResults,
-} from "../geneval/results";
-import { scoreImages } from "../geneval/score-images";
+} from "@tensorar/evaluation";
+import { genEvalPage, genEvalTable } from "@tensorar/evaluation/report";
+import { GENEVAL_COLORS, type GenEvalPrompt } from "@tensorar/metrics";
+import { loadRuntime } from "@tensorar/onnx/node";
+import type { Settings } from "../declarations/geneval";
 import { imageOptions } from "../image-options";
-import { genEvalPage, genEvalTable } from "../report/geneval-page";
 
 export const command: CommandBody<Settings> = {
   async run(settings, signal) {
@@ -59,18 +65,26 @@ async function score(settings: Settings, signal: AbortSignal) {
   const colored = checkPrompts(images, await classesOf(detector, files.detector), detector);
   if (colored.length > 0 && !files.colors)
     throw new TensorARError(`prompts name colours of ${colored.length} classes (${colored[0]}, …); give --colors`);
+  const runtime = loadRuntime([import.meta.url]);
   const networks = {
-    detector: await openDetector(detector, files.detector, threads),
-    colors: files.colors && colored.length > 0 ? await openColors(colors!, files.colors, colored, threads) : undefined,
+    detector: await openDetector(detector, files.detector, runtime, threads),
+    colors:
+      files.colors && colored.length > 0
+        ? await openColors(colors!, files.colors, colored, runtime, threads)
+        : undefined,
   };
   try {
     const recipe = { images: settings.images, ...files };
-    const done = await openResults(out, recipe, resume);
+    const done = await openResults(out, recipe, resume, console.error);
     const onBad = ({ name }: PromptedImage, error: Error) => {
       if (settings.onBadImage === "error") throw error;
       tally.add(UNREADABLE, name);
     };
-    const results = await scoreImages(images, done, networks, out, onBad, signal);
+    const results = await scoreImages(images, done, networks, out, onBad, {
+      signal,
+      progress: startProgress,
+      note: console.error,
+    });
     return { report: reportOf(recipe, results, tally.list()), images };
   } finally {
     await Promise.all([networks.detector.dispose(), networks.colors?.dispose()]);

@@ -15,6 +15,14 @@ import {
   savePng,
   toFloatImages,
 } from "@tensorar/data";
+import {
+  type InceptionRunner,
+  measuresOf,
+  mergeSums,
+  openInception,
+  type ReconstructionSums,
+  writeSums,
+} from "@tensorar/evaluation";
 import { createCodebookCounts, createMean, createMoments, psnr, ssim } from "@tensorar/metrics";
 import { lpips } from "@tensorar/metrics/features";
 import { loadLpips } from "@tensorar/metrics/node";
@@ -24,8 +32,6 @@ import { loadTokenizer } from "@tensorar/tokenizer/node";
 import type { Engine } from "@tensorar/training";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Settings } from "../declarations/reconstruct";
-import { type InceptionRunner, openInception } from "../evaluation/inception-runner";
-import { measuresOf, mergeSums, type ReconstructionSums, writeSums } from "../evaluation/reconstruction";
 import { imageOptions } from "../image-options";
 import { openEngine } from "../open-engine";
 import { openTokenizer, type TokenizerRunner } from "../tokenizer-runner";

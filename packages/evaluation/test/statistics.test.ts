@@ -6,9 +6,9 @@ import { openNpz, writeNpz } from "@tensorar/checkpoint/node";
 import type { ImageStream } from "@tensorar/data";
 import { frechetDistance, inceptionScoreOf, kernelDistance } from "@tensorar/metrics";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import type { InceptionRunner } from "../src/evaluation/inception-runner";
-import { gatherStatistics, type InceptionStatistics } from "../src/evaluation/inception-statistics";
-import { mergeStatistics, readStatistics, writeStatistics } from "../src/evaluation/statistics-file";
+import type { InceptionRunner } from "../src/statistics/inception-runner";
+import { gatherStatistics, type InceptionStatistics } from "../src/statistics/inception-statistics";
+import { mergeStatistics, readStatistics, writeStatistics } from "../src/statistics/statistics-file";
 
 // Images of one pixel, and a network whose outputs follow from it: what is tested is how parts are put together, so that
 // outputs are the same to the bit whatever the batch.

@@ -38,6 +38,7 @@ type MeanName = (typeof MEANS)[number];
 const MOMENTS = ["originals", "reconstructions"] as const;
 type MomentsName = (typeof MOMENTS)[number];
 
+/** The measures that sums give. */
 export function measuresOf({ means, codes, moments }: ReconstructionSums): Measures {
   const { psnr, ssim, lpips } = means;
   return {

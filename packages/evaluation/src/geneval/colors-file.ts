@@ -5,7 +5,7 @@ import { TensorARError } from "@tensorar/core";
 import { readChecked } from "@tensorar/core/node";
 import { type ColorEmbeddings, embedColors, type FeatureSet, GENEVAL_COLORS } from "@tensorar/metrics";
 import { type Extractor, userExtractor, userTextEncoder } from "@tensorar/metrics/features";
-import { loadRuntime } from "@tensorar/onnx/node";
+import type { NodeRuntime } from "@tensorar/onnx/node";
 import { openTextTokenizer } from "@tensorar/text/node";
 import { z } from "zod";
 import { preprocessingSchema } from "./detector-file";
@@ -32,6 +32,7 @@ const schema = z.strictObject({
   ]),
 });
 
+/** What a file says of a network like CLIP. */
 export type ColorsFile = z.infer<typeof schema>;
 
 /** Finds colours by a network like CLIP. */
@@ -41,6 +42,7 @@ export interface ColorNetwork {
   dispose(): Promise<void>;
 }
 
+/** @throws TensorARError naming the file, and what does not fit */
 export const readColorsFile = (path: string): Promise<ColorsFile> =>
   readChecked(path, schema, "the description of a network for colours (image, text)");
 
@@ -52,6 +54,7 @@ export async function openColors(
   path: string,
   { image, text }: ColorsFile,
   classes: readonly string[],
+  runtime: NodeRuntime,
   threads: number,
 ): Promise<ColorNetwork> {
   const place = (file: string) => resolve(dirname(path), file);
@@ -59,11 +62,11 @@ export async function openColors(
   const texts =
     "embeddings" in text
       ? { colors: await storedColors(place(text.embeddings), classes), dispose: async () => {} }
-      : await encodedColors(path, text, place, threads);
+      : await encodedColors(path, text, place, runtime, threads);
   const extractor = await within(path, () =>
     userExtractor({
       ...{
-        runtime: loadRuntime([import.meta.url]),
+        runtime,
         threads,
         ...rest,
         model: place(image.model),
@@ -85,13 +88,14 @@ async function encodedColors(
   path: string,
   text: Extract<ColorsFile["text"], { model: string }>,
   place: (file: string) => string,
+  runtime: NodeRuntime,
   threads: number,
 ) {
   const tokenizer = await openTextTokenizer(place(text.tokenizer));
   const { output, length } = text;
   const encoder = await within(path, () =>
     userTextEncoder({
-      ...{ runtime: loadRuntime([import.meta.url]), threads, model: place(text.model), output, length },
+      ...{ runtime, threads, model: place(text.model), output, length },
       ...{ tokenize: tokenizer.encode, pad: tokenizer.pad ?? 0 },
     }),
   );

@@ -1,5 +1,4 @@
-import { startProgress } from "@tensorar/cli";
-import { TensorARError } from "@tensorar/core";
+import { noProgress, type StartProgress, TensorARError } from "@tensorar/core";
 import { appendJsonLine } from "@tensorar/core/node";
 import { type ColorsOf, colorClassifier, genEvalConfidence, scoreGenEval } from "@tensorar/metrics";
 import type { Detector, RgbImages } from "@tensorar/metrics/features";
@@ -8,10 +7,19 @@ import type { PromptedImage } from "./images";
 import { type FoundObject, type ImageResult, linesFile } from "./results";
 import { within } from "./within";
 
+/** What scores images. */
 export interface GenEvalNetworks {
   readonly detector: Detector;
   /** Undefined where no prompt names a colour. */
   readonly colors: ColorNetwork | undefined;
+}
+
+/** How images are scored. */
+export interface ScoreOptions {
+  readonly signal: AbortSignal;
+  readonly progress?: StartProgress;
+  /** Is told how far it is where it is stopped. */
+  readonly note?: (line: string) => void;
 }
 
 /**
@@ -26,16 +34,16 @@ export async function scoreImages(
   networks: GenEvalNetworks,
   out: string,
   onBad: (image: PromptedImage, error: Error) => void,
-  signal: AbortSignal,
+  { signal, progress: start = noProgress, note = () => {} }: ScoreOptions,
 ): Promise<ImageResult[]> {
   const known = new Map(done.map((result) => [result.image, result]));
   const left = images.length - images.filter(({ name }) => known.has(name)).length;
-  const progress = startProgress("geneval", images.length, "images", images.length - left);
+  const progress = start("geneval", images.length, "images", images.length - left);
   const results: ImageResult[] = [];
   let correct = 0;
   try {
     for (const image of images) {
-      if (signal.aborted) console.error(`${results.length} of ${images.length} images are scored; --resume continues`);
+      if (signal.aborted) note(`${results.length} of ${images.length} images are scored; --resume continues`);
       signal.throwIfAborted();
       const pixels = known.has(image.name) ? undefined : await image.load().catch((error) => onBad(image, error));
       const result = pixels

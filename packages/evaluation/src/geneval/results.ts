@@ -100,6 +100,7 @@ export async function openResults(
   out: string,
   recipe: GenEvalRecipe,
   resume: boolean,
+  note: (line: string) => void = () => {},
 ): Promise<readonly ImageResult[]> {
   const file = join(out, RECIPE);
   if (!resume) {
@@ -108,7 +109,7 @@ export async function openResults(
   }
   const known: Record<string, unknown> = await readChecked(file, z.looseObject({}), "the settings of these results");
   const { values: done, damaged } = await readJsonLines(linesFile(out), imageSchema);
-  for (const line of damaged) console.error(`scored again: ${line}`);
+  for (const line of damaged) note(`scored again: ${line}`);
   const changed = Object.entries(recipe).find(([key, value]) => JSON.stringify(known[key]) !== JSON.stringify(value));
   if (changed)
     throw new TensorARError(`${file}: "${changed[0]}" was another; resume with the same, or choose another --out`);
@@ -136,6 +137,7 @@ export function reportOf(
   };
 }
 
+/** Writes `results.json`. */
 export async function writeResults(out: string, report: GenEvalReport): Promise<void> {
   await writeFileAtomic(join(out, RESULTS), `${JSON.stringify(report, null, 1)}\n`);
   await writeChecksums(out, [RECIPE, RESULTS]);

@@ -2,7 +2,7 @@ import { dirname, resolve } from "node:path";
 import { splitLines, TensorARError } from "@tensorar/core";
 import { readChecked, readText } from "@tensorar/core/node";
 import { cocoClasses, type Detector, userDetector } from "@tensorar/metrics/features";
-import { loadRuntime } from "@tensorar/onnx/node";
+import type { NodeRuntime } from "@tensorar/onnx/node";
 import { z } from "zod";
 import { within } from "./within";
 
@@ -42,8 +42,10 @@ const schema = z.strictObject({
   mask: z.string().optional(),
 });
 
+/** What a file says of a detector. */
 export type DetectorFile = z.infer<typeof schema>;
 
+/** @throws TensorARError naming the file, and what does not fit */
 export const readDetectorFile = (path: string): Promise<DetectorFile> =>
   readChecked(path, schema, "the description of a detector (model, preprocessing, outputs, classes)");
 
@@ -61,14 +63,19 @@ export async function classesOf(path: string, { classes }: DetectorFile): Promis
 }
 
 /** @throws TensorARError naming the file, and what does not fit */
-export async function openDetector(path: string, file: DetectorFile, threads: number): Promise<Detector> {
+export async function openDetector(
+  path: string,
+  file: DetectorFile,
+  runtime: NodeRuntime,
+  threads: number,
+): Promise<Detector> {
   const { model, preprocessing, outputs, input, mask } = file;
   const classes = await classesOf(path, file);
   const named = { ...(input !== undefined && { input }), ...(mask !== undefined && { mask }) };
   const detector = await within(path, () =>
     userDetector({
       ...{
-        runtime: loadRuntime([import.meta.url]),
+        runtime,
         model: resolve(dirname(path), model),
         preprocessing: preprocessing as never,
         outputs,

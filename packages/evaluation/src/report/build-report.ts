@@ -3,14 +3,11 @@ import { join } from "node:path";
 import { TensorARError } from "@tensorar/core";
 import type { Samples } from "@tensorar/data";
 import { imageGrid, openDataset, toDataUri } from "@tensorar/data";
-import { TOKENIZER_KINDS } from "@tensorar/tokenizer";
-import { loadTokenizer } from "@tensorar/tokenizer/node";
-import type { Engine } from "@tensorar/training";
-import { openTokenizer, type TokenizerRunner } from "../tokenizer-runner";
+import type { ImageTokenizer } from "../image-tokenizer";
 import { barChart, lineChart, smooth } from "./charts";
 import { page, paragraph, picture, type Section, table } from "./page";
 import { codesByDepth } from "./refinement-picture";
-import { type Evaluation, openRunFolder, type RunFolder, type SampleSet } from "./run-folder";
+import type { Evaluation, RunFolder, SampleSet } from "./run-folder";
 import { verdict } from "./verdict";
 
 const SHOWN = 32;
@@ -119,7 +116,7 @@ async function sampleSections(run: RunFolder): Promise<Section[]> {
   return [{ title: "Samples, the same classes and seed", body: figures.join("") }];
 }
 
-async function refinementSections(run: RunFolder, tokenizer: TokenizerRunner): Promise<Section[]> {
+async function refinementSections(run: RunFolder, tokenizer: ImageTokenizer): Promise<Section[]> {
   const figures: string[] = [];
   for (const { name, samples } of run.sets) {
     const { windowSize: k, imageSize: size, tokens: T } = samples;
@@ -135,7 +132,7 @@ async function refinementSections(run: RunFolder, tokenizer: TokenizerRunner): P
 }
 
 /** @throws TensorARError where the tokenizer is not the one of these samples */
-function expectCodes(name: string, samples: Samples, trace: Int32Array, tokenizer: TokenizerRunner): void {
+function expectCodes(name: string, samples: Samples, trace: Int32Array, tokenizer: ImageTokenizer): void {
   const { grid, codebookSize } = tokenizer;
   const vocabSize = samples.vocabSize ?? trace.reduce((most, code) => Math.max(most, code), 0) + 1;
   const fits = samples.vocabSize === undefined ? vocabSize <= codebookSize : vocabSize === codebookSize;
@@ -145,7 +142,7 @@ function expectCodes(name: string, samples: Samples, trace: Int32Array, tokenize
   );
 }
 
-async function roundTripSection(runDir: string, tokenizer: TokenizerRunner): Promise<Section[]> {
+async function roundTripSection(runDir: string, tokenizer: ImageTokenizer): Promise<Section[]> {
   const dir = join(runDir, "data");
   if (!existsSync(dir)) return [];
   const dataset = await openDataset(dir);
@@ -229,27 +226,21 @@ function commandsSection({ commands }: RunFolder): Section[] {
   ];
 }
 
-/** One page about a run, from what its commands wrote. */
-export async function buildReport(runDir: string, tokenizerDir: string, engine: Engine): Promise<string> {
-  const run = await openRunFolder(runDir);
-  const tokenizer = await openTokenizer(await loadTokenizer(tokenizerDir, TOKENIZER_KINDS), engine);
-  try {
-    return page(
-      "TensorAR: a base model and its refining twin",
-      "Images generated one token at a time, and by overlapping windows whose later steps revise earlier drafts.",
-      [
-        ...verdictSection(run),
-        ...(await sampleSections(run)),
-        ...(await refinementSections(run, tokenizer)),
-        ...metricsSection(run),
-        ...calibrationSection(run),
-        ...trainingSection(run),
-        ...(await roundTripSection(runDir, tokenizer)),
-        ...exportSection(run),
-        ...commandsSection(run),
-      ],
-    );
-  } finally {
-    await tokenizer.dispose();
-  }
+/** One page about a run, from what its commands wrote. @param tokenizer that its samples were drawn with */
+export async function buildReport(run: RunFolder, tokenizer: ImageTokenizer): Promise<string> {
+  return page(
+    "TensorAR: a base model and its refining twin",
+    "Images generated one token at a time, and by overlapping windows whose later steps revise earlier drafts.",
+    [
+      ...verdictSection(run),
+      ...(await sampleSections(run)),
+      ...(await refinementSections(run, tokenizer)),
+      ...metricsSection(run),
+      ...calibrationSection(run),
+      ...trainingSection(run),
+      ...(await roundTripSection(run.dir, tokenizer)),
+      ...exportSection(run),
+      ...commandsSection(run),
+    ],
+  );
 }

@@ -35,6 +35,7 @@ const commandsSchema = z.array(z.object({ command: z.string(), seconds: z.number
 
 export type Evaluation = Readonly<z.infer<typeof evaluationSchema>>;
 
+/** Samples of a run, and what evaluating them gave. */
 export interface SampleSet {
   readonly name: string;
   readonly samples: Samples;
@@ -43,6 +44,7 @@ export interface SampleSet {
 
 /** Everything that a run left behind, by what it is; absent parts are empty. */
 export interface RunFolder {
+  readonly dir: string;
   readonly sets: readonly SampleSet[];
   readonly logs: readonly { name: string; entries: readonly LogEntry[] }[];
   readonly verification: Readonly<z.infer<typeof verificationSchema>>;
@@ -66,7 +68,12 @@ async function foldersIn(dir: string): Promise<string[]> {
 const readOptional = async <Schema extends z.ZodType>(path: string, schema: Schema, what: string) =>
   existsSync(path) ? readChecked(path, schema, what) : undefined;
 
-export async function openRunFolder(run: string): Promise<RunFolder> {
+/**
+ * Reads what the commands of a run wrote.
+ * @param note is told of damaged lines of logs
+ * @throws TensorARError naming the file that is damaged, and where there are no samples
+ */
+export async function openRunFolder(run: string, note: (line: string) => void = () => {}): Promise<RunFolder> {
   const sets: SampleSet[] = [];
   for (const name of await foldersIn(join(run, "samples"))) {
     const file = join(run, "evaluations", `${name}.json`);
@@ -80,9 +87,10 @@ export async function openRunFolder(run: string): Promise<RunFolder> {
     );
   const logs = [];
   for (const name of await foldersIn(join(run, "training")))
-    logs.push({ name, entries: await readLog(join(run, "training", name), console.error) });
+    logs.push({ name, entries: await readLog(join(run, "training", name), note) });
   const [exported, exporter] = [join(run, "export"), "what `tensorar-exporter --json` writes"];
   return {
+    dir: run,
     sets,
     logs: logs.filter(({ entries }) => entries.length > 0),
     verification: (await readOptional(join(exported, "verification.json"), verificationSchema, exporter)) ?? [],

@@ -1,6 +1,6 @@
 import { imageGrid } from "@tensorar/data";
 import type { RefinementStatistics } from "@tensorar/metrics";
-import type { InceptionMeasures } from "../evaluation/compare";
+import type { InceptionMeasures } from "../statistics/compare";
 import { barChart } from "./charts";
 import { page, paragraph, picture, type Section, table } from "./page";
 import { revisionMap } from "./revision-map";
@@ -13,6 +13,7 @@ export interface Shown {
   readonly pixels: Uint8Array;
 }
 
+/** What a page of an evaluation shows. */
 export interface EvaluationResults {
   readonly inception?: InceptionMeasures;
   readonly tokenizerFeatures?: Readonly<Record<string, number>>;

@@ -2,9 +2,10 @@ import { TensorARError } from "@tensorar/core";
 import type { ImageStream } from "@tensorar/data";
 import { createMoments, frechetDistance, manifoldScores } from "@tensorar/metrics";
 import type { Engine } from "@tensorar/training";
-import type { TokenizerRunner } from "../tokenizer-runner";
+import type { ImageTokenizer } from "../image-tokenizer";
 import { rowProducts } from "./compare";
 
+/** How far generated images are from real ones, by features of a tokenizer. */
 export interface Distances {
   /** Fréchet distance in the tokenizer's encoder features. Not FID, which uses Inception's. */
   readonly frechet: number;
@@ -22,7 +23,7 @@ const BATCH = 64;
 export async function featuresOf(
   name: string,
   images: ImageStream,
-  tokenizer: TokenizerRunner,
+  tokenizer: Pick<ImageTokenizer, "features">,
   size: number,
   signal: AbortSignal,
 ): Promise<{ data: Float32Array; count: number; dims: number }> {
@@ -49,6 +50,7 @@ export async function featuresOf(
   return { data, count, dims };
 }
 
+/** Features of a set of images. */
 export type Features = Awaited<ReturnType<typeof featuresOf>>;
 
 /** How far generated images are from real ones, by features of both. @throws the reason of `signal` where it stops it */

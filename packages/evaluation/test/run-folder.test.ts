@@ -1,8 +1,8 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { temporaryFolder } from "../../../packages/data/test/data-helpers";
-import { writeSamples } from "../../../packages/data/test/tiny-samples";
+import { temporaryFolder } from "../../data/test/data-helpers";
+import { writeSamples } from "../../data/test/tiny-samples";
 import { openRunFolder } from "../src/report/run-folder";
 
 const root = temporaryFolder();

@@ -1,5 +1,4 @@
-import { startProgress } from "@tensorar/cli";
-import { TensorARError } from "@tensorar/core";
+import { noProgress, type StartProgress, TensorARError } from "@tensorar/core";
 import type { ImageStream } from "@tensorar/data";
 import {
   createInceptionScore,
@@ -30,13 +29,15 @@ const CLASSES = 1008;
 /** Images a chunk of the Inception Score, as in openai/guided-diffusion. */
 const SPLIT = 5000;
 
-interface GatherOptions {
+/** How statistics are gathered. */
+export interface GatherOptions {
   readonly batchSize: number;
   /** Features of at most this many images are kept, for measures that compare neighbours. */
   readonly kept: number;
   /** Which image of the whole the first one is, where these are a part. */
   readonly first: number;
   readonly signal: AbortSignal;
+  readonly progress?: StartProgress;
 }
 
 /**
@@ -47,13 +48,13 @@ export async function gatherStatistics(
   title: string,
   images: ImageStream,
   inception: InceptionRunner,
-  { batchSize, kept, first, signal }: GatherOptions,
+  { batchSize, kept, first, signal, progress: start = noProgress }: GatherOptions,
 ): Promise<InceptionStatistics> {
   let [pooled, spatial]: [Moments | undefined, Moments | undefined] = [undefined, undefined];
   const features: Float32Array[] = [];
   const score = createInceptionScore({ classes: CLASSES, splitSize: SPLIT, first });
   let count = 0;
-  const progress = startProgress(title, images.count, "images");
+  const progress = start(title, images.count, "images");
   for await (const batch of images.batches(batchSize)) {
     signal.throwIfAborted();
     const outputs = await inception.run(batch);

@@ -7,6 +7,7 @@ import type { TensorSpec } from "@tensorar/onnx";
 import type { Engine, Runnable } from "@tensorar/training";
 import * as tf from "@tensorflow/tfjs-core";
 
+/** What Inception makes of a batch of images. */
 export interface InceptionBatch {
   /** [count, 2048] */
   readonly pooled: Float32Array;
@@ -16,6 +17,7 @@ export interface InceptionBatch {
   readonly logits: Float32Array;
 }
 
+/** FID's Inception-v3, ready to run. */
 export interface InceptionRunner {
   run(images: ImageBatch): Promise<InceptionBatch>;
   dispose(): Promise<void>;

@@ -1,0 +1,23 @@
+export { TensorARError } from "@tensorar/core";
+export { type ColorNetwork, type ColorsFile, openColors, readColorsFile } from "./geneval/colors-file";
+export { classesOf, type DetectorFile, openDetector, readDetectorFile } from "./geneval/detector-file";
+export { type PromptedImage, promptedImages, readPrompts } from "./geneval/images";
+export {
+  GENEVAL_FILES,
+  type GenEvalRecipe,
+  type GenEvalReport,
+  type ImageResult,
+  mergeResults,
+  openResults,
+  reportOf,
+  writeResults,
+} from "./geneval/results";
+export { type GenEvalNetworks, type ScoreOptions, scoreImages } from "./geneval/score-images";
+export type { ImageTokenizer } from "./image-tokenizer";
+export { type Calibration, calibrate, type DepthScores } from "./statistics/calibration";
+export { compareStatistics, type InceptionMeasures } from "./statistics/compare";
+export { compareFeatures, type Distances, type Features, featuresOf } from "./statistics/features";
+export { type InceptionBatch, type InceptionRunner, openInception } from "./statistics/inception-runner";
+export { type GatherOptions, gatherStatistics, type InceptionStatistics } from "./statistics/inception-statistics";
+export { type Measures, measuresOf, mergeSums, type ReconstructionSums, writeSums } from "./statistics/reconstruction";
+export { mergeStatistics, readStatistics, writeStatistics } from "./statistics/statistics-file";
