@@ -138,6 +138,17 @@ test.each([
   },
 );
 
+test("a stop ends exporting and verifying with the signal's reason, and nothing is left", async () => {
+  const reason = new DOMException("stopped", "AbortError");
+  const signal = AbortSignal.abort(reason);
+  const before = tf.memory().numTensors;
+  const [model, tokenizer, exported] = [at("window 4"), at("tokenizer"), at("export of window 4")];
+  await expect(exportFolders(model, tokenizer, at("stopped"), { signal })).rejects.toBe(reason);
+  await expect(verifyExport(exported, ort, { seed: 1, signal })).rejects.toBe(reason);
+  expect(readdirSync(dir).filter((name) => name.startsWith("stopped"))).toEqual([]);
+  expect(tf.memory().numTensors).toBe(before);
+});
+
 test("exporting and verifying leave no tensors behind", async () => {
   const before = tf.memory().numTensors;
   await exportFolders(at("window 4"), at("tokenizer"), at("again"));

@@ -13,6 +13,8 @@ import "@tensorflow/tfjs";
 import { hostParams } from "@tensorar/training";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { command } from "../src/commands/convert";
+import { convertCommand } from "../src/declarations/convert";
 import { runCli } from "./run-cli";
 
 // Checkpoints that PyTorch wrote, of models with the configurations that stand beside them.
@@ -99,6 +101,20 @@ describe.runIf(described)("checkpoints of LlamaGen", () => {
       expect([...(data as Float32Array)]).toEqual([...(rounded.data as Float32Array)]);
     }
     await source.close();
+  });
+
+  test("a stop ends it with the signal's reason, and nothing is left", async () => {
+    const [file] = await complete(llamaGen(described.gpt_config).shapes as Record<string, number[]>);
+    const config = join(dir, "stopped.json");
+    await writeFile(config, JSON.stringify(described.gpt_config));
+    const settings = { from: "llamagen", model: config, checkpoint: join(folder, file!), imageSize: 256 };
+    const reason = new DOMException("stopped", "AbortError");
+    const work = command.run(
+      convertCommand.schema.parse({ ...settings, out: join(dir, "stopped") }),
+      AbortSignal.abort(reason),
+    );
+    await expect(work).rejects.toBe(reason);
+    expect((await readdir(dir)).filter((name) => name.startsWith("stopped"))).toEqual(["stopped.json"]);
   });
 
   test("what is missing, unexpected or of another shape is listed, and nothing is written", async () => {

@@ -82,6 +82,7 @@ describe("files that are refused", () => {
     ["an unknown dtype", entry({ dtype: "F8_E4M3" }), 8, /tensor "a" can't be read \("F8_E4M3"\); convert it/],
     ["a dtype from Object.prototype", entry({ dtype: "constructor" }), 8, /tensor "a" can't be read \("constructor"\)/],
     ["a dtype that is a list", entry({ dtype: ["F32"] }), 8, /dtype \["F32"\] is not a text/],
+    ["a dtype without end", entry({ dtype: "F".repeat(1e5) }), 8, /dtype "F{76}\.\.\. is none/],
     ["a negative size", entry({ shape: [-2] }), 8, /shape \[-2\] is not a list of non-negative integers/],
     ["a fractional size", entry({ shape: [0.5, 4] }), 8, /shape \[0.5,4\]/],
     ["a size that is text", entry({ shape: ["2"] }), 8, /shape \["2"\]/],

@@ -149,6 +149,8 @@ function parseMetadata(value: unknown, source: string): Readonly<Record<string, 
   return metadata;
 }
 
+/** Those that there are have at most 8 letters; messages show them. */
+const LONGEST_DTYPE = 32;
 const ENTRY_FIELDS: readonly string[] = ["dtype", "shape", "data_offsets"];
 
 function parseEntry(name: string, value: unknown, dataBegin: number, source: string): HeaderEntry {
@@ -160,6 +162,7 @@ function parseEntry(name: string, value: unknown, dataBegin: number, source: str
   }
   const { dtype: stored, shape, data_offsets: offsets } = value;
   if (typeof stored !== "string") throw new TensorARError(`${found}: dtype ${quote(stored)} is not a text`);
+  if (stored.length > LONGEST_DTYPE) throw new TensorARError(`${found}: dtype ${quote(stored)} is none`);
   const dtype = DTYPES.get(stored);
   const count = elementCount(shape);
   if (count === undefined) {

@@ -31,13 +31,20 @@ export class Dict {
   readonly entries = new Map<Value, Value>();
 }
 
+const LONGEST_NAME = 200;
+
 /** What is not made: an object of a class, or the result of a function, of which only the name is known. Nothing is called. */
 export class Placeholder {
+  /** For messages: a pickle can hold a name of any length. */
+  readonly name: string;
+
   constructor(
-    readonly name: string,
+    name: string,
     /** Whether a tensor would stand here: of a type, or made in a way, that is not read. */
     readonly isTensor = false,
-  ) {}
+  ) {
+    this.name = name.slice(0, LONGEST_NAME);
+  }
 }
 
 /** One array of elements in the file, which tensors are views of. */
