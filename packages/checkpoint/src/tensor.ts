@@ -25,9 +25,12 @@ const ARRAYS: Readonly<Record<DType, ArrayKind>> = {
 /** Bytes of one element. */
 export const bytesPerElement = (dtype: DType): number => ARRAYS[dtype].BYTES_PER_ELEMENT;
 
-/** Number of elements of a shape, or undefined where it is no list of non-negative integers or is beyond 2^53. */
+/** As many as NumPy and PyTorch have. */
+const MOST_DIMENSIONS = 64;
+
+/** Number of elements of a shape, or undefined where it is no list of at most 64 non-negative integers or is beyond 2^53. */
 export function elementCount(shape: unknown): number | undefined {
-  if (!Array.isArray(shape)) return undefined;
+  if (!Array.isArray(shape) || shape.length > MOST_DIMENSIONS) return undefined;
   let count = 1;
   for (const size of shape as unknown[]) {
     if (!Number.isSafeInteger(size) || (size as number) < 0) return undefined;

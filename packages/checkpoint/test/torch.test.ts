@@ -236,6 +236,7 @@ describe("checkpoints in several files", () => {
   });
 
   test.each<[string, unknown, RegExp]>([
+    ["a name without end", { a: "x".repeat(256) }, /"x{76}\.\.\. of "a" is not a name in the same folder/],
     ["a file outside", { a: "../2.bin" }, /"..\/2.bin" of "a" is not a name in the same folder/],
     ["no map", [], /weight_map must map/],
     ["a missing file", { a: "3.bin" }, /cannot open .*3.bin.*ENOENT/],

@@ -2,6 +2,8 @@ import { quote, TensorARError } from "@tensorar/core";
 
 /** Far beyond any model that there is; a config with more is damaged or hostile, and would be looped over for hours. */
 export const MOST_LAYERS = 1024;
+/** Heads have 64 or 128; tables of rotary embeddings grow with it. */
+export const MOST_HEAD_WIDTH = 4096;
 /** An image of 256 x 256 tokens. */
 export const MOST_TOKENS = 2 ** 16;
 

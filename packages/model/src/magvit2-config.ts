@@ -1,5 +1,5 @@
 import { quote, TensorARError } from "@tensorar/core";
-import { expectBelow, MOST_LAYERS, MOST_TOKENS } from "./limits";
+import { expectBelow, MOST_HEAD_WIDTH, MOST_LAYERS, MOST_TOKENS } from "./limits";
 import { initialise, type ParameterShapes, type Params } from "./parameters";
 
 /**
@@ -80,6 +80,7 @@ export function magvit2ArSizes(config: Magvit2ArConfig): Magvit2ArSizes {
   if (n_head % keyHeads !== 0)
     refuse(`n_head ${n_head} is not a multiple of n_kv_head ${keyHeads}; change one of them`);
   const headDim = dim / n_head;
+  expectBelow("magvit2Ar", { "dim / n_head": headDim }, MOST_HEAD_WIDTH);
   if (headDim % 4 !== 0) refuse(`head width ${headDim} (dim / n_head) is not a multiple of 4, which 2-D RoPE needs`);
   const grid = Math.round(Math.sqrt(block_size));
   if (grid * grid !== block_size) refuse(`block_size ${block_size} is not a square; use 64, 256, 576, …`);

@@ -82,6 +82,7 @@ test.each([
   [{ cls_token_num: 120 }, /cls_token_num 120/],
   [{ dim: 24, n_head: 4, n_kv_head: 4 }, /head width 6/],
   [{ n_layer: 0 }, /n_layer = 0/],
+  [{ dim: 4e15, n_head: 1, n_kv_head: 1 }, /dim \/ n_head = 4000000000000000; at most 4096 is supported/],
   [{ model_type: "i2i" as "c2i" }, /model_type "i2i" is unknown/],
   [{ dim: { a: 1 } as never }, /dim = \{"a":1\}; use a positive integer/],
   [{ num_classes: "x".repeat(1e5) as never }, /num_classes = "x{76}\.\.\.; use a positive integer/],

@@ -109,6 +109,12 @@ async function openIndex(source: ByteSource, first: Uint8Array, { limits }: Open
   };
 }
 
+/** The longest that file systems take. */
+const LONGEST_NAME = 255;
+
+const isFileName = (name: string): boolean =>
+  name !== "" && name !== ".." && name.length <= LONGEST_NAME && basename(name) === name && !name.includes("\\");
+
 async function readIndex(source: ByteSource, first: Uint8Array, limits: Limits): Promise<ReadonlyMap<string, string>> {
   const { name: path, size } = source;
   expectWithin(limits, "headerBytes", size, `${path}: this index`);
@@ -121,8 +127,7 @@ async function readIndex(source: ByteSource, first: Uint8Array, limits: Limits):
     );
   }
   for (const [tensor, file] of Object.entries(map)) {
-    if (typeof file === "string" && file !== "" && file !== ".." && basename(file) === file && !file.includes("\\"))
-      continue;
+    if (typeof file === "string" && isFileName(file)) continue;
     throw new TensorARError(`${path}: the file ${quote(file)} of ${quote(tensor)} is not a name in the same folder`);
   }
   return new Map(Object.entries(map as Record<string, string>));

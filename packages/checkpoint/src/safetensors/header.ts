@@ -166,7 +166,9 @@ function parseEntry(name: string, value: unknown, dataBegin: number, source: str
   const dtype = DTYPES.get(stored);
   const count = elementCount(shape);
   if (count === undefined) {
-    throw new TensorARError(`${found}: shape ${quote(shape)} is not a list of non-negative integers below 2^53 in all`);
+    throw new TensorARError(
+      `${found}: shape ${quote(shape)} is not a list of at most 64 non-negative integers, below 2^53 in all`,
+    );
   }
   if (!isRange(offsets)) {
     throw new TensorARError(`${found}: data_offsets ${quote(offsets)} are not two integers, ascending from 0`);
