@@ -1,6 +1,6 @@
 import { quote, TensorARError } from "@tensorar/core";
 import { readLines } from "@tensorar/data";
-import { type ModelFolder, modelOf } from "@tensorar/model/node";
+import type { LoadedModel } from "@tensorar/model";
 import { type Caption, type Conditioning, captionFeatures, classLabels, promptTokens } from "@tensorar/sampler";
 import { loadCaptions, openPromptTokenizer, padIdOf } from "@tensorar/training";
 
@@ -32,11 +32,11 @@ export interface SamplingConditions {
  * @throws TensorARError when the settings are for another kind of model, or name what there is not
  */
 export async function samplingConditions(
-  model: ModelFolder,
+  model: LoadedModel,
   modelDir: string,
   settings: ConditionSettings,
 ): Promise<SamplingConditions> {
-  const { condition, nullCondition } = modelOf(model).backbone;
+  const { condition, nullCondition } = model.model.backbone;
   const { count, classes, prompt, prompts, captions } = settings;
   const given = { "--classes": classes.length > 0, "--prompt": prompt, "--prompts": prompts, "--captions": captions };
   const only = (kind: string, flags: readonly string[]) => {

@@ -1,5 +1,5 @@
 import { TensorARError } from "@tensorar/core";
-import { type ModelFolder, modelOf } from "@tensorar/model/node";
+import type { LoadedModel } from "@tensorar/model";
 import type { DraftPolicy, Guidance, PerFactor } from "@tensorar/sampler";
 import type { Settings } from "./declarations/sample";
 import type { AheadOptions, SamplingOptions } from "./sampling";
@@ -15,7 +15,7 @@ const BATCH_SIZE = 64;
  * The settings of `tensorar sample` as the sampler takes them.
  * @throws TensorARError naming a flag that does not fit another one, or the model
  */
-export function samplingOf(settings: Settings, model: ModelFolder): Sampling {
+export function samplingOf(settings: Settings, model: LoadedModel): Sampling {
   const { seed, temperature, topK, topP, batchSize, lookahead } = settings;
   expectValues(settings, model);
   const guidance = guidanceOf(settings);
@@ -38,8 +38,8 @@ export function samplingOf(settings: Settings, model: ModelFolder): Sampling {
 const one = <V>(value: PerFactor<V>): V => (Array.isArray(value) ? value[0] : value) as V;
 
 /** One value for each sub-token, where there are several. */
-function expectValues({ model: dir, ...settings }: Settings, model: ModelFolder): void {
-  const sizes = modelOf(model).backbone.factors?.sizes.length ?? 1;
+function expectValues({ model: dir, ...settings }: Settings, model: LoadedModel): void {
+  const sizes = model.model.backbone.factors?.sizes.length ?? 1;
   const flags = { "--scale": settings.scale, "--temperature": settings.temperature } as const;
   for (const [flag, value] of Object.entries({ ...flags, "--top-k": settings.topK, "--top-p": settings.topP })) {
     if (!Array.isArray(value) || value.length === sizes) continue;
@@ -50,8 +50,8 @@ function expectValues({ model: dir, ...settings }: Settings, model: ModelFolder)
   }
 }
 
-function expectAhead({ drafts, batchSize, model: dir }: Settings, lookahead: number, model: ModelFolder): void {
-  const { factors } = modelOf(model).backbone;
+function expectAhead({ drafts, batchSize, model: dir }: Settings, lookahead: number, model: LoadedModel): void {
+  const { factors } = model.model.backbone;
   const { windowSize } = model.tensorar;
   if (drafts !== "raw")
     throw new TensorARError(

@@ -1,6 +1,5 @@
 import type { TensorData } from "@tensorar/checkpoint";
-import { janus, llamaGen, magvit2Ar, rar } from "@tensorar/model";
-import type { ModelDescription, ModelFolder } from "@tensorar/model/node";
+import { janus, llamaGen, type ModelDescription, magvit2Ar, modelOf, rar } from "@tensorar/model";
 import {
   type Caption,
   type Conditioning,
@@ -126,10 +125,11 @@ test.each(cases)("$name, compiled", async ({ family, fixture }) => {
   const tensors: Record<string, TensorData> = hostParams(
     Object.fromEntries(Object.entries(fixture.params()).filter(([name]) => Object.hasOwn(wanted, name))),
   );
-  const folder = {
-    ...{ kind: family.kind, backbone, tensors, noiseRates: [0], grid: [1, 1], classes: [] },
+  const description = {
+    ...{ kind: family.kind, backbone, noiseRates: [0], grid: [1, 1], classes: [] },
     tensorar: { windowSize: 1, depth: 1, structure: "maps" },
-  } as unknown as ModelFolder;
+  } as unknown as ModelDescription;
+  const folder = { ...description, tensors, model: modelOf(description) };
   const { conditioning, conditions } = family.conditions(fixture);
   const { decoder, dispose } = await openDecoder(folder, conditioning, await chooseEngine("onnx", { threads: 2 }));
   try {

@@ -16,7 +16,7 @@ export type { EngineName } from "./settings";
 export { type ArSpecs, type ArTraining, type ArTrainingOptions, arTask } from "./tasks/ar-task";
 export { hostParams } from "./tasks/host-params";
 export { initialTrainingState } from "./tasks/initial-state";
-export { finetuneTask, pretrainTask, type TensorAROptions } from "./tasks/model-tasks";
+export { finetuneTask, pretrainOwnTask, pretrainTask, type TensorAROptions } from "./tasks/model-tasks";
 export { type OptimizerOptions, optimize } from "./tasks/optimize";
 export type { SaveOptions, StepInputs, StepOutputs, StepState, TrainingState, TrainingTask } from "./tasks/task";
 export { type TokenizerTrainingOptions, tokenizerTask } from "./tasks/tokenizer-task";

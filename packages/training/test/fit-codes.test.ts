@@ -1,6 +1,5 @@
 import { type Codes, loadCodes, saveCodes } from "@tensorar/data";
-import { llamaGenConfig } from "@tensorar/model";
-import type { ModelFolder } from "@tensorar/model/node";
+import { type LoadedModel, llamaGenConfig, type ModelDescription, modelOf } from "@tensorar/model";
 import { expect, test } from "vitest";
 import { temporaryFolder } from "../../data/test/data-helpers";
 import { fitCodes, matchClasses } from "../src/conditions/fit-codes";
@@ -8,13 +7,17 @@ import { fitCodes, matchClasses } from "../src/conditions/fit-codes";
 const indices = (count: number) => Array.from({ length: count }, (_, i) => String(i));
 
 /** A model of one block with these classes; nothing here looks at its weights. */
-const modelOf = (classes: readonly string[], count = classes.length): ModelFolder =>
-  ({
+function modelWith(classes: readonly string[], count = classes.length): LoadedModel {
+  const description: ModelDescription = {
     kind: "llamagen",
     backbone: llamaGenConfig("GPT-B", { block_size: 4, vocab_size: 11, num_classes: count }),
     tensorar: { windowSize: 1, depth: 1, structure: "maps" },
-    ...{ noiseRates: [0], grid: [2, 2], classes, training: {}, tensors: {} },
-  }) as unknown as ModelFolder;
+    noiseRates: [0],
+    grid: [2, 2],
+    classes: [...classes],
+  };
+  return { ...description, tensors: {}, model: modelOf(description) };
+}
 
 const codesOf = (classes: readonly string[], labels: readonly number[], more: Partial<Codes> = {}): Codes => ({
   ...{ count: labels.length, grid: [2, 2], vocabSize: 11, classes: [...classes], dataset: "d", tokenizer: "t" },
@@ -23,7 +26,7 @@ const codesOf = (classes: readonly string[], labels: readonly number[], more: Pa
   ...more,
 });
 
-const fit = (model: readonly string[], codes: Codes) => fitCodes(modelOf(model), "base", codes, "codes");
+const fit = (model: readonly string[], codes: Codes) => fitCodes(modelWith(model), "base", codes, "codes");
 
 test("labels of folders in text order become the model's", () => {
   const order = ["0", "1", "10", "11", "2", "3", "4", "5", "6", "7", "8", "9"];
@@ -43,7 +46,7 @@ test("labels that fit stay as they are, without a word", () => {
 });
 
 test("a model without names has indices", () => {
-  expect(fitCodes(modelOf([], 2), "base", codesOf(["1", "0"], [0, 0, 1]), "codes").codes.labels).toEqual(
+  expect(fitCodes(modelWith([], 2), "base", codesOf(["1", "0"], [0, 0, 1]), "codes").codes.labels).toEqual(
     Int32Array.of(1, 1, 0),
   );
 });
@@ -69,7 +72,7 @@ test("names that come twice are refused, on either side", () => {
 test("codes of another codebook or grid, and names that are not as many as classes, are refused", () => {
   expect(() => fit(["a"], codesOf(["a"], [0], { vocabSize: 12 }))).toThrow(/made for 11 codes .* codes has 12/);
   expect(() => fit(["a"], codesOf(["a"], [0], { grid: [3, 3] }))).toThrow(/made for 4 tokens an image, codes has 9/);
-  expect(() => fitCodes(modelOf(["a"], 2), "base", codesOf(["a"], [0]), "codes")).toThrow(
+  expect(() => fitCodes(modelWith(["a"], 2), "base", codesOf(["a"], [0]), "codes")).toThrow(
     /base\/config\.json names 1 classes, the model has 2/,
   );
 });

@@ -26,7 +26,7 @@ import {
 } from "@tensorar/evaluation";
 import { type EvaluationResults, evaluationPage, measureRows, type Shown } from "@tensorar/evaluation/report";
 import { createRefinement } from "@tensorar/metrics";
-import { loadModel } from "@tensorar/model/node";
+import { loadBackbone, loadModel } from "@tensorar/model/node";
 import { TOKENIZER_KINDS } from "@tensorar/tokenizer";
 import { loadTokenizer } from "@tensorar/tokenizer/node";
 import type { Engine } from "@tensorar/training";
@@ -134,7 +134,7 @@ async function calibration(
   settings: Settings,
   signal: AbortSignal,
 ) {
-  const model = await loadModel(modelDir);
+  const model = await loadModel(modelDir, await loadBackbone(settings.backbone));
   const { codes, note } = fitCodes(model, modelDir, await loadCodes(codesDir), codesDir);
   if (note !== undefined) console.log(note);
   const conditions = await trainingConditions(model, modelDir, codes, settings.captions);

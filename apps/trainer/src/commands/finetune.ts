@@ -1,7 +1,7 @@
 import { type CommandBody, startProgress } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
 import { loadCodes } from "@tensorar/data";
-import { loadModel } from "@tensorar/model/node";
+import { loadBackbone, loadModel } from "@tensorar/model/node";
 import type { NoiseSchedule } from "@tensorar/noise";
 import { finetuneTask, fitCodes, train, trainingConditions } from "@tensorar/training";
 import type { Settings } from "../declarations/finetune";
@@ -19,14 +19,15 @@ function scheduleOf(noise: Settings["noise"], rate: number | undefined): NoiseSc
 export const command: CommandBody<Settings> = {
   async run(settings, signal) {
     const { base: dir, windowSize, depth, structure } = settings;
-    const model = await loadModel(dir);
+    const own = await loadBackbone(settings.backbone);
+    const model = await loadModel(dir, own);
     const { codes, note } = fitCodes(model, dir, await loadCodes(settings.codes), settings.codes);
     const noise = scheduleOf(settings.noise, settings.noiseRate);
     if (note !== undefined) console.log(note);
     const conditions = await trainingConditions(model, dir, codes, settings.captions);
     const selfShare = settings.inputs === "self" ? settings.selfShare : 0;
     const task = finetuneTask(
-      { model, dir },
+      { model, dir, own },
       codes,
       conditions,
       { windowSize, depth, structure, noise },

@@ -1,6 +1,7 @@
 import { type CommandBody, startProgress } from "@tensorar/cli";
 import { loadCodes } from "@tensorar/data";
-import { pretrainTask, train } from "@tensorar/training";
+import { loadBackbone } from "@tensorar/model/node";
+import { pretrainOwnTask, pretrainTask, train } from "@tensorar/training";
 import type { Settings } from "../declarations/pretrain";
 import { recipeOf } from "../recipe";
 
@@ -8,7 +9,9 @@ export const command: CommandBody<Settings> = {
   async run(settings, signal) {
     const { width, layers, heads } = settings;
     const sizes = { dim: width, n_layer: layers, n_head: heads, multiple_of: 64 };
-    await train(pretrainTask(await loadCodes(settings.codes), sizes, settings), {
+    const codes = await loadCodes(settings.codes);
+    const own = await loadBackbone(settings.backbone);
+    await train(own ? pretrainOwnTask(codes, own, settings) : pretrainTask(codes, sizes, settings), {
       ...settings,
       recipe: recipeOf(settings),
       signal,

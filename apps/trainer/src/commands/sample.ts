@@ -15,7 +15,8 @@ import {
   type SamplesWriter,
   writePngs,
 } from "@tensorar/data";
-import { loadModel, type ModelFolder, modelOf } from "@tensorar/model/node";
+import type { LoadedModel } from "@tensorar/model";
+import { loadBackbone, loadModel } from "@tensorar/model/node";
 import { createTokenizer, TOKENIZER_KINDS, type TokenizerKind } from "@tensorar/tokenizer";
 import { loadTokenizer, type TokenizerFolder } from "@tensorar/tokenizer/node";
 import type { Settings } from "../declarations/sample";
@@ -35,7 +36,7 @@ const RUN_ONLY = ["out", "resume", "overwrite", "png", "npz", "batchSize", "thre
 
 interface Work {
   readonly settings: Settings;
-  readonly model: ModelFolder;
+  readonly model: LoadedModel;
   readonly tokenizer: TokenizerFolder<TokenizerKind>;
   readonly conditions: SamplingConditions;
   readonly sampling: Sampling;
@@ -78,7 +79,7 @@ async function fill(work: Work, forms: Forms, signal: AbortSignal): Promise<void
 
 /** Everything that can be wrong with the settings is found here. */
 async function openWork(settings: Settings): Promise<Work> {
-  const model = await loadModel(settings.model);
+  const model = await loadModel(settings.model, await loadBackbone(settings.backbone));
   const tokenizer = await loadTokenizer(settings.tokenizer, TOKENIZER_KINDS);
   checkTokenizer(model, settings.model, tokenizer, settings.tokenizer);
   const sampling = samplingOf(settings, model);
@@ -112,7 +113,7 @@ async function describe({ settings, model, tokenizer, conditions, imageSize }: W
     imageSize,
     windowSize: model.tensorar.windowSize,
     grid: model.grid,
-    vocabSize: modelOf(model).backbone.vocabSize,
+    vocabSize: model.model.backbone.vocabSize,
     classes: [...conditions.names],
     settings: Object.fromEntries(Object.entries(settings).filter(([key]) => !RUN_ONLY.includes(key))),
     inputs: {
@@ -185,12 +186,12 @@ function startImages(count: number, stored: number) {
 
 /** @throws TensorARError when codes of the model are not codes of the tokenizer, or its images other than RGB */
 export function checkTokenizer(
-  model: ModelFolder,
+  model: LoadedModel,
   modelDir: string,
   tokenizer: TokenizerFolder<TokenizerKind>,
   tokenizerDir: string,
 ): void {
-  const { vocabSize, factors } = modelOf(model).backbone;
+  const { vocabSize, factors } = model.model.backbone;
   const { codebookSize, channels, gridOf } = createTokenizer(tokenizer);
   const remedy = "use the tokenizer that it was trained with";
   if (vocabSize !== codebookSize) {

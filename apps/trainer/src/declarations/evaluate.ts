@@ -1,4 +1,12 @@
-import { defineCommand, LARGEST_BATCH, overwriteSetting, seedSetting, weights, whole } from "@tensorar/cli";
+import {
+  backboneSetting,
+  defineCommand,
+  LARGEST_BATCH,
+  overwriteSetting,
+  seedSetting,
+  weights,
+  whole,
+} from "@tensorar/cli";
 import { z } from "zod";
 import { engineSettings, imageSettings } from "./settings";
 
@@ -27,6 +35,7 @@ const schema = z.strictObject({
     .default(0)
     .describe("with --save-statistics: where the samples are a part, the number of images in the parts before it"),
   model: weights().optional().describe("with --codes: the model, to score its predictions on held-out images"),
+  ...backboneSetting,
   codes: z.string().optional().describe("with --model: the folder of codes"),
   captions: z.string().optional().describe("with --codes: features of their captions, as in `finetune`"),
   images: whole(1).default(512).describe("held-out images scored with --model and --codes"),

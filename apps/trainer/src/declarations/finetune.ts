@@ -1,9 +1,10 @@
-import { decimal, defineCommand, positive, weights, whole } from "@tensorar/cli";
+import { backboneSetting, decimal, defineCommand, positive, weights, whole } from "@tensorar/cli";
 import { TRAINING_DEFAULTS } from "@tensorar/training/settings";
 import { z } from "zod";
 import { LARGEST_DEPTH, LARGEST_WIDTH, trainingSettings } from "./settings";
 
 const schema = z.strictObject({
+  ...backboneSetting,
   base: weights().describe("folder of the base model"),
   codes: z.string().describe("folder of codes"),
   out: z.string().describe("run folder"),

@@ -1,10 +1,11 @@
-import { decimal, defineCommand, whole } from "@tensorar/cli";
+import { backboneSetting, decimal, defineCommand, whole } from "@tensorar/cli";
 import { TRAINING_DEFAULTS } from "@tensorar/training/settings";
 import { z } from "zod";
 import { LARGEST_DEPTH, LARGEST_WIDTH, trainingSettings } from "./settings";
 
 const schema = z.strictObject({
   codes: z.string().describe("folder of codes (written by `tensorar codes`)"),
+  ...backboneSetting,
   out: z.string().describe("run folder"),
   width: whole(1, LARGEST_WIDTH).default(256).describe("D"),
   layers: whole(1, LARGEST_DEPTH).default(3).describe("decoder blocks"),

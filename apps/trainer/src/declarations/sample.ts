@@ -1,4 +1,13 @@
-import { defineCommand, LARGEST_BATCH, oneOrMore, positive, seedSetting, weights, whole } from "@tensorar/cli";
+import {
+  backboneSetting,
+  defineCommand,
+  LARGEST_BATCH,
+  oneOrMore,
+  positive,
+  seedSetting,
+  weights,
+  whole,
+} from "@tensorar/cli";
 import { type Guidance, PRESETS } from "@tensorar/sampler";
 import { z } from "zod";
 import { engineSettings, LARGEST_SIDE } from "./settings";
@@ -8,6 +17,7 @@ const EACH = "; several, with commas, for the sub-tokens of a token";
 const MOST_IMAGES = 10_000_000;
 
 const schema = z.strictObject({
+  ...backboneSetting,
   model: weights().describe("model folder (base or TensorAR)"),
   tokenizer: weights().describe("tokenizer folder"),
   out: z.string().describe("folder to write images, codes, trace and manifest to"),

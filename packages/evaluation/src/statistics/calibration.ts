@@ -1,7 +1,6 @@
 import type { TensorData } from "@tensorar/checkpoint";
 import type { Codes } from "@tensorar/data";
-import { type Condition, selfWindows, toParams, windowLoss } from "@tensorar/model";
-import { type ModelFolder, modelOf } from "@tensorar/model/node";
+import { type Condition, type LoadedModel, selfWindows, toParams, windowLoss } from "@tensorar/model";
 import { corruptWindows, fillUniform, slideWindows } from "@tensorar/noise";
 import type { Engine, TrainingConditions } from "@tensorar/training";
 import * as tf from "@tensorflow/tfjs-core";
@@ -30,7 +29,7 @@ const BATCH = 32;
  * @throws the reason of `signal` where it stops it
  */
 export async function calibrate(
-  folder: ModelFolder,
+  folder: LoadedModel,
   codes: Codes,
   conditions: TrainingConditions,
   engine: Engine,
@@ -38,7 +37,7 @@ export async function calibrate(
   seed: number,
   signal: AbortSignal,
 ): Promise<Calibration> {
-  const model = modelOf(folder);
+  const model = folder.model;
   const params = toParams(folder.tensors);
   const { tokens: T, vocabSize: V } = model.backbone;
   const k = model.windowSize;

@@ -1,6 +1,6 @@
 import { quote, TensorARError } from "@tensorar/core";
 import type { Codes } from "@tensorar/data";
-import { type ModelFolder, modelOf } from "@tensorar/model/node";
+import type { LoadedModel } from "@tensorar/model";
 
 /** Codes with the labels of a model. */
 export interface FittedCodes {
@@ -15,8 +15,8 @@ export interface FittedCodes {
  *
  * @throws TensorARError when a model can't be trained or scored on these codes; where classes differ, with the first on each side
  */
-export function fitCodes(model: ModelFolder, modelDir: string, codes: Codes, codesDir: string): FittedCodes {
-  const { vocabSize, tokens, condition, nullCondition } = modelOf(model).backbone;
+export function fitCodes(model: LoadedModel, modelDir: string, codes: Codes, codesDir: string): FittedCodes {
+  const { vocabSize, tokens, condition, nullCondition } = model.model.backbone;
   const rows: [string, number, number][] = [
     ["codes in the codebook", vocabSize, codes.vocabSize],
     ["tokens an image", tokens, codes.grid[0] * codes.grid[1]],

@@ -1,7 +1,6 @@
 import { TensorARError, type TensorData, type TensorSpec } from "@tensorar/core";
 import type { Codes } from "@tensorar/data";
-import type { ConditionSpec, ConditionSpecs } from "@tensorar/model";
-import { type ModelFolder, modelOf } from "@tensorar/model/node";
+import type { ConditionSpec, ConditionSpecs, LoadedModel } from "@tensorar/model";
 import {
   type Conditioning,
   type ConditionTensors,
@@ -33,12 +32,12 @@ export const classConditions = (labels: Int32Array, nullClass: number): Training
  * @throws TensorARError when the captions are missing, superfluous or not those of the data set
  */
 export async function trainingConditions(
-  model: ModelFolder,
+  model: LoadedModel,
   modelDir: string,
   codes: Codes,
   captionsFile?: string,
 ): Promise<TrainingConditions> {
-  const { condition, nullCondition } = modelOf(model).backbone;
+  const { condition, nullCondition } = model.model.backbone;
   const isCaptioned = "caption" in condition;
   if (captionsFile !== undefined && !isCaptioned)
     throw new TensorARError(`--captions ${captionsFile}: ${modelDir} takes no features of captions; leave it out`);
@@ -61,7 +60,7 @@ export async function trainingConditions(
 }
 
 /** The text token of padding that a model of prompts was made with. */
-export const padIdOf = ({ backbone }: ModelFolder): number => (backbone as { readonly pad_id: number }).pad_id;
+export const padIdOf = ({ backbone }: LoadedModel): number => (backbone as { readonly pad_id: number }).pad_id;
 
 function conditionsOf<C extends number | ArrayLike<number> | object>(
   spec: ConditionSpec | Readonly<Record<string, ConditionSpec>>,

@@ -1,6 +1,6 @@
 import type { TensorData, TensorSpec } from "@tensorar/core";
 import type { Codes } from "@tensorar/data";
-import { type ConditionSpecs, selfWindows, windowLoss } from "@tensorar/model";
+import { type ConditionSpecs, type OwnBackbone, selfWindows, windowLoss } from "@tensorar/model";
 import { type ModelDescription, modelOf, saveModel } from "@tensorar/model/node";
 import * as tf from "@tensorflow/tfjs-core";
 import type { TrainingConditions } from "../conditions/training-conditions";
@@ -46,6 +46,8 @@ export interface ArTraining {
   readonly recipe: Readonly<Record<string, unknown>>;
   /** β(j) of its noise rates corrupts the windows, see TENSORAR "discrete tensor noising". */
   readonly description: ModelDescription;
+  /** The backbone of a description of kind `own`. */
+  readonly own?: OwnBackbone | undefined;
   /** The first weights, made when they are needed. */
   readonly initial: () => Record<string, TensorData>;
   readonly codes: Codes;
@@ -59,8 +61,8 @@ export interface ArTraining {
  * a model folder. All randomness (order, dropout, noise) is drawn outside the step, addressed by seed and step.
  */
 export function arTask(training: ArTraining, options: ArTrainingOptions = {}): TrainingTask<ArSpecs> {
-  const { title, recipe, description, initial, codes, conditions, afterSave } = training;
-  const model = modelOf(description);
+  const { title, recipe, description, own, initial, codes, conditions, afterSave } = training;
+  const model = modelOf(description, own);
   const { backbone, windowSize } = model;
   const factors = backbone.factors?.sizes;
   const { selfShare = 0, lossWeights: weights } = options;
@@ -93,7 +95,7 @@ export function arTask(training: ArTraining, options: ArTrainingOptions = {}): T
       });
     },
     async save(dir, tensors, { precision, recipe }) {
-      await saveModel(dir, { ...description, training: { ...recipe }, tensors }, precision);
+      await saveModel(dir, { ...description, training: { ...recipe }, tensors }, precision, own);
       await afterSave?.(dir);
     },
   };

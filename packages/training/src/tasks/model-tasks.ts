@@ -1,7 +1,16 @@
+import { TensorARError } from "@tensorar/core";
 import { writeChecksums } from "@tensorar/core/node";
 import type { Codes } from "@tensorar/data";
-import { initLlamaGen, type LlamaGenConfig, type OutputStructure } from "@tensorar/model";
-import { type ModelDescription, type ModelFolder, modelOf } from "@tensorar/model/node";
+import {
+  initLlamaGen,
+  initParameters,
+  type LlamaGenConfig,
+  type LoadedModel,
+  type ModelDescription,
+  modelOf,
+  type OutputStructure,
+  type OwnBackbone,
+} from "@tensorar/model";
 import { type NoiseSchedule, noiseRates } from "@tensorar/noise";
 import { TOKENIZER_FILES } from "@tensorar/text/node";
 import { copyPromptTokenizer, takesPrompts } from "../conditions/prompts";
@@ -54,6 +63,46 @@ export function pretrainTask(
   );
 }
 
+/**
+ * Trains a base model of classes with a backbone of one's own on codes, from fresh parameters (see `initParameters`).
+ * @throws TensorARError where the backbone takes no classes, or others than the codes have
+ */
+export function pretrainOwnTask(
+  codes: Codes,
+  own: OwnBackbone,
+  options: ArTrainingOptions = {},
+): TrainingTask<ArSpecs> {
+  const { seed = TRAINING_DEFAULTS.seed } = options;
+  const description: ModelDescription = {
+    kind: "own",
+    backbone: {},
+    tensorar: { windowSize: 1, depth: 1, structure: "maps" },
+    noiseRates: [0],
+    grid: codes.grid,
+    classes: codes.classes,
+  };
+  const { backbone, shapes } = modelOf(description, own);
+  const [V, T, classes] = [codes.vocabSize, codes.grid[0] * codes.grid[1], codes.classes.length];
+  const { condition, nullCondition, tokens, vocabSize } = backbone;
+  if (!("dtype" in condition) || nullCondition !== classes || tokens !== T || vocabSize !== V)
+    throw new TensorARError(
+      `the backbone has vocabSize ${vocabSize}, tokens ${tokens} and nullCondition ${nullCondition}; these codes need ` +
+        `${V}, ${T} and ${classes}, the number of their classes`,
+    );
+  return arTask(
+    {
+      title: "base model",
+      recipe: { ...options },
+      description,
+      own,
+      initial: () => hostParams(initParameters(shapes, seed)),
+      codes,
+      conditions: classConditions(codes.labels, classes),
+    },
+    options,
+  );
+}
+
 /** How TensorAR is attached to a base model. */
 export interface TensorAROptions {
   /** k, tokens in one tensor; 1 goes on training the base model, which is the control. */
@@ -75,25 +124,26 @@ export interface TensorAROptions {
  * @throws TensorARError when the options do not fit the model
  */
 export function finetuneTask(
-  base: { readonly model: ModelFolder; readonly dir: string },
+  base: { readonly model: LoadedModel; readonly dir: string; readonly own?: OwnBackbone | undefined },
   codes: Codes,
   conditions: TrainingConditions,
   { windowSize, depth, structure, noise }: TensorAROptions,
   options: ArTrainingOptions = {},
 ): TrainingTask<ArSpecs> {
   const { seed = TRAINING_DEFAULTS.seed } = options;
-  const { tensors, training: _, ...description } = base.model;
+  const { tensors, model: _, training: __, ...description } = base.model;
   const attached: ModelDescription = {
     ...description,
     tensorar: { windowSize, depth, structure },
     noiseRates: [...noiseRates(noise, windowSize)],
   };
-  const model = modelOf(attached);
+  const model = modelOf(attached, base.own);
   return arTask(
     {
       title: windowSize === 1 ? "control" : "TensorAR",
       recipe: { ...options, base: base.dir, tensorar: attached.tensorar, noise },
       description: attached,
+      own: base.own,
       initial: () => ({ ...tensors, ...hostParams(model.initModules(seed)) }),
       codes,
       conditions,
