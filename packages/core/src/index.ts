@@ -2,6 +2,7 @@ export { type DecodeInputs, type DecodeSlotsInputs, type FactorInputs, MASK_VALU
 export { type ErrorCode, quote, ShapeError, TensorARError, type TensorARErrorOptions } from "./errors";
 export { describeIssues, type Issue } from "./issues";
 export { type Entries, flatten, mapLeaves, mapNested, type Nested, unflatten, visitTogether } from "./nested";
+export { requireOptions } from "./options";
 export { noProgress, type Progress, type StartProgress } from "./progress";
 export { RECOGNIZED_BYTES, type Recognized, recognize } from "./recognize";
 export type { Arrays, DType, TensorData, TensorSpec, TypedArray } from "./tensors";

@@ -1,4 +1,4 @@
-import { TensorARError } from "@tensorar/core";
+import { requireOptions, TensorARError } from "@tensorar/core";
 import { expectFinite, expectInteger, expectLength } from "./checks";
 
 /** A set of features, one row an image. */
@@ -11,7 +11,9 @@ export interface FeatureSet {
 
 /** @throws TensorARError where the sets have other widths, fewer than `fewest` rows, or values that are not finite */
 export function checkPair(where: string, real: FeatureSet, fake: FeatureSet, fewest = 2): void {
-  for (const [name, { data, count, dims }] of Object.entries({ real, fake })) {
+  for (const [name, set] of Object.entries({ real, fake })) {
+    requireOptions(where, set, ["data", "count", "dims"]);
+    const { data, count, dims } = set;
     expectInteger(where, `${name}.dims`, dims, 1, 2 ** 31);
     expectInteger(where, `${name}.count`, count, fewest, 2 ** 31);
     expectLength(where, `${name}.data`, data.length, { count, dims });

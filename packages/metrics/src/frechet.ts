@@ -1,4 +1,4 @@
-import { TensorARError } from "@tensorar/core";
+import { requireOptions, TensorARError } from "@tensorar/core";
 import { expectFinite, expectLength } from "./checks";
 import { pivotedCholesky } from "./cholesky";
 import { symmetricEigenvalues } from "./eigen";
@@ -27,6 +27,7 @@ export interface Gaussian {
  *   1e-4 of its largest variance
  */
 export function frechetDistance(a: Gaussian, b: Gaussian): number {
+  for (const each of [a, b]) requireOptions("frechetDistance", each, ["mean", "covariance"]);
   const dims = a.mean.length;
   if (dims !== b.mean.length) {
     const remedy = "compare features of one network";

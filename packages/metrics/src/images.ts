@@ -1,4 +1,4 @@
-import { TensorARError } from "@tensorar/core";
+import { requireOptions, TensorARError } from "@tensorar/core";
 import { expectInteger, expectLength } from "./checks";
 
 /** 8-bit RGB images, what every feature network of this package takes. */
@@ -37,7 +37,10 @@ export interface RgbOptions {
  *
  * @throws TensorARError where lengths do not fit
  */
-export function toRgbImages(images: RawImages, { background }: RgbOptions = {}): RgbImages {
+export function toRgbImages(images: RawImages, options: RgbOptions = {}): RgbImages {
+  requireOptions("toRgbImages", images, ["data", "height", "width", "channels"]);
+  requireOptions("toRgbImages", options, []);
+  const { background } = options;
   const { data, count = 1, height, width, channels } = images;
   for (const [name, value] of Object.entries({ count, height, width }))
     expectInteger("toRgbImages", name, value, 1, 2 ** 31);

@@ -1,4 +1,4 @@
-import { TensorARError } from "@tensorar/core";
+import { requireOptions, TensorARError } from "@tensorar/core";
 import { countRows, expectFinite, expectInteger } from "./checks";
 
 // Probabilities that a network wrote in float32 or float16 sum to 1 this closely.
@@ -57,6 +57,7 @@ export function inceptionScore(probabilities: Float32Array | Float64Array, optio
  * @throws TensorARError where sizes are out of range
  */
 export function createInceptionScore(options: InceptionScoreOptions & { readonly first?: number }): InceptionScore {
+  requireOptions("inceptionScore", options, ["classes", "splitSize"]);
   const { classes, splitSize, first = 0 } = options;
   expectInteger("inceptionScore", "classes", classes, 1, 2 ** 31);
   expectInteger("inceptionScore", "splitSize", splitSize, 1, 2 ** 31);
@@ -98,7 +99,9 @@ function sumsOf(
 }
 
 /** The score that sums determine. @throws TensorARError where they are of no image */
-export function inceptionScoreOf({ classes, counts, marginals, logs }: InceptionScoreSums): number {
+export function inceptionScoreOf(sums: InceptionScoreSums): number {
+  requireOptions("inceptionScoreOf", sums, ["classes", "counts", "marginals", "logs"]);
+  const { classes, counts, marginals, logs } = sums;
   if (counts.length === 0) throw new TensorARError("inceptionScore: there are no images; add at least one");
   let total = 0;
   for (const [chunk, count] of counts.entries()) {

@@ -1,4 +1,4 @@
-import { TensorARError } from "@tensorar/core";
+import { requireOptions, TensorARError } from "@tensorar/core";
 import { expectInteger } from "./checks";
 import { checkPair, type FeatureSet } from "./feature-set";
 import { forProducts, type Operand } from "./matrix";
@@ -39,11 +39,9 @@ export function kernelDistance(real: FeatureSet, fake: FeatureSet, options: KidO
 }
 
 /** {@link kernelDistance} subset by subset, so that callers can do something else, or stop, in between. */
-export function* kernelDistanceSteps(
-  real: FeatureSet,
-  fake: FeatureSet,
-  { subsets, subsetSize, seed }: KidOptions,
-): Generator<void, Kid> {
+export function* kernelDistanceSteps(real: FeatureSet, fake: FeatureSet, options: KidOptions): Generator<void, Kid> {
+  requireOptions("kernelDistance", options, ["subsets", "subsetSize", "seed"]);
+  const { subsets, subsetSize, seed } = options;
   checkPair("kernelDistance", real, fake);
   expectInteger("kernelDistance", "subsets", subsets, 1, 2 ** 31);
   expectInteger("kernelDistance", "subsetSize", subsetSize, 2, 2 ** 31);

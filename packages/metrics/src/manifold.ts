@@ -1,4 +1,4 @@
-import { TensorARError } from "@tensorar/core";
+import { requireOptions, TensorARError } from "@tensorar/core";
 import { expectInteger } from "./checks";
 import { checkPair, type FeatureSet } from "./feature-set";
 
@@ -48,8 +48,10 @@ const BLOCK = 512;
 export async function manifoldScores(
   real: FeatureSet,
   fake: FeatureSet,
-  { k, products }: ManifoldOptions,
+  options: ManifoldOptions,
 ): Promise<ManifoldScores> {
+  requireOptions("manifoldScores", options, ["k", "products"]);
+  const { k, products } = options;
   checkPair("manifoldScores", real, fake);
   expectInteger("manifoldScores", "k", k, 1, Number.MAX_SAFE_INTEGER);
   const rows = Math.min(real.count, fake.count);

@@ -1,4 +1,4 @@
-import { TensorARError } from "@tensorar/core";
+import { requireOptions, TensorARError } from "@tensorar/core";
 import { expectInteger } from "./checks";
 import { checkPair, type FeatureSet } from "./feature-set";
 
@@ -22,7 +22,9 @@ const TILE = 64;
  *
  * @throws TensorARError where widths differ, a set has no more than k rows, or values are NaN or infinite
  */
-export function precisionRecall(real: FeatureSet, fake: FeatureSet, { k }: { readonly k: number }): PrecisionRecall {
+export function precisionRecall(real: FeatureSet, fake: FeatureSet, options: { readonly k: number }): PrecisionRecall {
+  requireOptions("precisionRecall", options, ["k"]);
+  const { k } = options;
   checkPair("precisionRecall", real, fake);
   expectInteger("precisionRecall", "k", k, 1, Number.MAX_SAFE_INTEGER);
   const rows = Math.min(real.count, fake.count);

@@ -1,4 +1,4 @@
-import { TensorARError } from "@tensorar/core";
+import { requireOptions, TensorARError } from "@tensorar/core";
 import { expectLength } from "./checks";
 
 /**
@@ -7,7 +7,9 @@ import { expectLength } from "./checks";
  *
  * @throws TensorARError where lengths differ, are 0, or `peak` is not positive
  */
-export function psnr(a: Uint8Array, b: Uint8Array, { peak = 255 }: { readonly peak?: number } = {}): number {
+export function psnr(a: Uint8Array, b: Uint8Array, options: { readonly peak?: number } = {}): number {
+  requireOptions("psnr", options, []);
+  const { peak = 255 } = options;
   if (a.length === 0) throw new TensorARError("psnr: a holds 0 values; pass at least one pixel");
   expectLength("psnr", "b", b.length, { "a.length": a.length });
   if (!(peak > 0 && Number.isFinite(peak))) {

@@ -1,4 +1,4 @@
-import { TensorARError } from "@tensorar/core";
+import { requireOptions, TensorARError } from "@tensorar/core";
 import { expectInteger, expectLength } from "./checks";
 
 const PAD = -1;
@@ -46,7 +46,9 @@ export interface Refinement {
  * What refinement changed, from the drafts of every position, image after image.
  * Source: ours, after the definition of a window in TensorAR (Cheng et al. 2026): a position is drafted up to k times.
  */
-export function createRefinement({ tokens, windowSize }: Omit<RefinementShape, "images">): Refinement {
+export function createRefinement(shape: Omit<RefinementShape, "images">): Refinement {
+  requireOptions("createRefinement", shape, ["tokens", "windowSize"]);
+  const { tokens, windowSize } = shape;
   expectInteger("createRefinement", "tokens", tokens, 1, 2 ** 31);
   expectInteger("createRefinement", "windowSize", windowSize, 1, tokens);
   const drafts = new Float64Array(windowSize);
@@ -102,10 +104,9 @@ export function createRefinement({ tokens, windowSize }: Omit<RefinementShape, "
  * @param trace `[images, tokens, windowSize]`, codes from the earliest draft to the final token; -1 where there was none
  * @throws TensorARError where sizes do not fit, a final token is missing, or a code is below -1
  */
-export function refinementStatistics(
-  trace: Int32Array,
-  { images, tokens, windowSize }: RefinementShape,
-): RefinementStatistics {
+export function refinementStatistics(trace: Int32Array, shape: RefinementShape): RefinementStatistics {
+  requireOptions("refinementStatistics", shape, ["images", "tokens", "windowSize"]);
+  const { images, tokens, windowSize } = shape;
   expectInteger("refinementStatistics", "images", images, 1, 2 ** 31);
   const refinement = createRefinement({ tokens, windowSize });
   expectLength("refinementStatistics", "trace", trace.length, { images, tokens, windowSize });

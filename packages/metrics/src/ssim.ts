@@ -1,4 +1,4 @@
-import { TensorARError } from "@tensorar/core";
+import { requireOptions, TensorARError } from "@tensorar/core";
 import { expectFinite, expectInteger, expectLength } from "./checks";
 
 /** Two sets of images of one size, pair by pair. */
@@ -27,6 +27,7 @@ const [K1, K2] = [0.01, 0.03];
  * @throws TensorARError for images smaller than the window, and lengths that do not fit
  */
 export function ssim(a: ArrayLike<number>, b: ArrayLike<number>, pairs: ImagePairs): Float64Array {
+  requireOptions("ssim", pairs, ["count", "height", "width", "channels", "range"]);
   const { count, height, width, channels, range } = pairs;
   for (const [name, value] of Object.entries({ count, height, width, channels }))
     expectInteger("ssim", name, value, 1, 2 ** 31);

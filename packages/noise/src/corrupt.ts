@@ -1,4 +1,4 @@
-import { TensorARError } from "@tensorar/core";
+import { requireOptions, TensorARError } from "@tensorar/core";
 import { MAX_UINT32, streamAddress } from "./address";
 import { expectInteger, expectLength } from "./checks";
 import { philoxInto } from "./philox";
@@ -41,6 +41,8 @@ export interface CorruptOptions {
  * @throws TensorARError when sizes, rates, codes or the random address are out of range
  */
 export function corruptWindows(windows: Int32Array, options: CorruptOptions): Int32Array {
+  const needed = ["batch", "count", "windowSize", "vocabSize", "rates", "seed", "step"] as const;
+  requireOptions("corruptWindows", options, needed);
   const { batch, count, windowSize, vocabSize, seed, step, sampleOffset = 0 } = options;
   checkOptions(windows, options);
   const thresholds = Float64Array.from(options.rates, (rate) => rate * 2 ** 32);

@@ -1,4 +1,4 @@
-import { TensorARError } from "@tensorar/core";
+import { requireOptions, TensorARError } from "@tensorar/core";
 import { expectInteger } from "./checks";
 
 /**
@@ -67,6 +67,7 @@ export function checkRates(where: string, rates: ArrayLike<number>, windowSize: 
 
 function unchecked(schedule: NoiseSchedule, k: number): ArrayLike<number> {
   const ofProgress = (rate: (u: number) => number) => Array.from({ length: k }, (_, j) => rate(j / k));
+  requireOptions("noiseRates", schedule, ["kind"]);
   switch (schedule.kind) {
     case "linear":
       return ofProgress((u) => u);
@@ -84,6 +85,7 @@ function unchecked(schedule: NoiseSchedule, k: number): ArrayLike<number> {
     case "none":
       return new Float64Array(k);
     case "custom": {
+      requireOptions("noiseRates", schedule, ["kind", "rates"]);
       const { rates } = schedule;
       return typeof rates === "function" ? Array.from({ length: k }, (_, j) => rates(j, k)) : rates;
     }

@@ -1,4 +1,4 @@
-import { TensorARError } from "@tensorar/core";
+import { requireOptions, TensorARError } from "@tensorar/core";
 import { expectInteger, expectLength } from "./checks";
 
 /** Marks the entries of a window that lie past the last token. */
@@ -23,10 +23,9 @@ export interface SlideOptions {
  * @returns `[B, count, k]`
  * @throws TensorARError when the sizes do not fit `codes`, `windowSize` exceeds `tokens`, or a code is negative
  */
-export function slideWindows(
-  codes: Int32Array,
-  { batch, tokens, windowSize, count = tokens }: SlideOptions,
-): Int32Array {
+export function slideWindows(codes: Int32Array, options: SlideOptions): Int32Array {
+  requireOptions("slideWindows", options, ["batch", "tokens", "windowSize"]);
+  const { batch, tokens, windowSize, count = tokens } = options;
   expectInteger("slideWindows", "batch", batch, 0, 2 ** 31 - 1);
   expectInteger("slideWindows", "tokens", tokens, 1, 2 ** 31 - 1);
   expectInteger("slideWindows", "count", count, 0, tokens);

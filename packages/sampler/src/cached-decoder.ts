@@ -2,6 +2,7 @@ import {
   type DecodeInputs,
   type DecodeSlotsInputs,
   type FactorInputs,
+  requireOptions,
   TensorARError,
   type TensorData,
 } from "@tensorar/core";
@@ -66,6 +67,7 @@ export interface CachedDecoderOptions<C, T extends ConditionTensors = ConditionT
 export function cachedDecoder<C = number, T extends ConditionTensors = ConditionTensors>(
   options: CachedDecoderOptions<C, T>,
 ): Decoder<C> {
+  requireOptions(WHERE, options, ["tokens", "windowSize", "vocabSize", "cache", "conditioning"]);
   const { tokens, windowSize, vocabSize, factors, conditioning, prefill, nextFactor, runSlots } = options;
   const run = options.run ?? oneSlot(runSlots);
   return {

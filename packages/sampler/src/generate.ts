@@ -1,4 +1,4 @@
-import { TensorARError } from "@tensorar/core";
+import { requireOptions, TensorARError } from "@tensorar/core";
 import { createStream, PAD } from "@tensorar/noise";
 import { type Categorical, checkSampling, createCategorical, type SamplingOptions, UNFILTERED } from "./categorical";
 import type { Decoder } from "./decoder";
@@ -83,7 +83,8 @@ export async function* generate<C = number>(
 ): AsyncGenerator<GenerateStep, Generated> {
   check(decoder, options);
   const { tokens: T, windowSize: k, vocabSize: V } = decoder;
-  const { conditions, drafts = RAW, signal } = options;
+  const { conditions, signal } = options;
+  const drafts = options.drafts ?? RAW;
   const N = conditions.length;
   const factors = factorsOf(decoder, options);
   const requests = requestsOf(options);
@@ -210,8 +211,10 @@ function recordDrafts(trace: Int32Array, entries: Int32Array, at: number, k: num
 }
 
 function check<C>(decoder: Decoder<C>, options: GenerateOptions<C>): void {
+  requireOptions("generate", decoder, ["windowSize", "tokens", "vocabSize", "start"]);
+  requireOptions("generate", options, []);
   const { windowSize, tokens } = decoder;
-  const { conditions, firstIndex = 0, seed, scales } = options ?? {};
+  const { conditions, firstIndex = 0, seed, scales } = options;
   if (!conditions?.length) throw new TensorARError("generate: no conditions; pass one for each image");
   for (const [name, list] of Object.entries({ seed, scales }))
     if (typeof list === "object" && list?.length !== conditions.length)

@@ -1,4 +1,4 @@
-import { MASK_VALUE, TensorARError } from "@tensorar/core";
+import { MASK_VALUE, requireOptions, TensorARError } from "@tensorar/core";
 import type { CachedDecoderOptions, StepInputs, StepOutputs, StepTensor } from "./cached-decoder";
 import type { ConditionTensors } from "./conditioning";
 import type { Decoder, DecodeSession } from "./decoder";
@@ -43,6 +43,7 @@ const WHERE = "residentDecoder";
 export function residentDecoder<C = number, T extends ConditionTensors = ConditionTensors>(
   options: ResidentDecoderOptions<C, T>,
 ): Decoder<C> {
+  requireOptions("residentDecoder", options, ["tokens", "windowSize", "vocabSize", "conditioning", "run"]);
   const { tokens, windowSize, vocabSize, factors, conditioning, conditionSlots, run, nextFactor } = options;
   const int = (shape: number[], data: Int32Array) => ({ dtype: "int32", shape, data }) as const;
   let newest = 0;

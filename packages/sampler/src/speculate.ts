@@ -1,4 +1,4 @@
-import { TensorARError } from "@tensorar/core";
+import { requireOptions, TensorARError } from "@tensorar/core";
 import { createStream, PAD } from "@tensorar/noise";
 import { type Categorical, checkSampling, createCategorical, type SamplingOptions, UNFILTERED } from "./categorical";
 import type { Decoder } from "./decoder";
@@ -180,6 +180,7 @@ function pick(weights: Float64Array, uniform: number): number {
 
 /** The options with their defaults, checked. `target` is how final tokens are drawn. */
 function settingsOf<C>({ windowSize, tokens, factors }: Decoder<C>, options: SpeculateOptions<C>) {
+  requireOptions("speculate", options, ["condition"]);
   const { condition, seed = 0, index: image = 0, guidance = UNGUIDED, signal } = options;
   const { lookahead = windowSize, draftTemperature = 1 } = options;
   const { temperature = UNFILTERED.temperature, topK = UNFILTERED.topK, topP = UNFILTERED.topP } = options;

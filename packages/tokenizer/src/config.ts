@@ -1,3 +1,4 @@
+import { requireOptions } from "@tensorar/core";
 import { baseWidth, blocks, checkKeys, flag, multipliers, nonNegative, only, positiveInteger } from "./config-rules";
 import { dividedBy, type ImageSize } from "./grid";
 
@@ -43,6 +44,7 @@ export type FullVqConfig = Required<Omit<VqConfig, "dropout_p">>;
  * @throws TensorARError naming the key, its value and what would be right
  */
 export function resolveConfig(config: VqConfig): FullVqConfig {
+  requireOptions("VQ config", config, []);
   const { dropout_p = 0, ...rest } = config;
   const full = { ch: 128, num_res_blocks: 2, in_channels: 3, ...rest };
   checkKeys<Required<VqConfig>>(

@@ -1,3 +1,4 @@
+import { quote, requireOptions, TensorARError } from "@tensorar/core";
 import * as tf from "@tensorflow/tfjs-core";
 import { downsampleOf, resolveConfig, type VqConfig } from "./config";
 import type { Encoding } from "./encoding";
@@ -68,6 +69,7 @@ export interface Tokenizer {
 
 /** @throws TensorARError for a configuration that is not valid, naming the key */
 export function createTokenizer(spec: TokenizerSpec): Tokenizer {
+  requireOptions("createTokenizer", spec, ["kind", "config"]);
   switch (spec.kind) {
     case "vq":
       return vqTokenizer(spec.config);
@@ -75,6 +77,10 @@ export function createTokenizer(spec: TokenizerSpec): Tokenizer {
       return maskgitTokenizer(spec.config);
     case "magvit2":
       return magvit2Tokenizer(spec.config);
+    default: {
+      const { kind } = spec as { kind: unknown };
+      throw new TensorARError(`createTokenizer: kind ${quote(kind)} is unknown; use ${TOKENIZER_KINDS.join(", ")}`);
+    }
   }
 }
 

@@ -1,3 +1,4 @@
+import { requireOptions } from "@tensorar/core";
 import {
   baseWidth,
   blocks,
@@ -57,6 +58,7 @@ const MOST_BITS = 24;
  * @throws TensorARError naming the key, its value and what would be right
  */
 export function resolveMagvit2Config(config: Magvit2Config): Required<Magvit2Config> {
+  requireOptions("Open-MAGVIT2 config", config, []);
   const full = { sample_minimization_weight: 1, batch_maximization_weight: 1, ...config };
   checkKeys<Required<Magvit2Config>>("Open-MAGVIT2", full, {
     double_z: only(false, "use false"),

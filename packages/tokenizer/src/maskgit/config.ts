@@ -1,4 +1,4 @@
-import { TensorARError } from "@tensorar/core";
+import { requireOptions, TensorARError } from "@tensorar/core";
 import { baseWidth, blocks, checkKeys, multipliers, nonNegative, only, positiveInteger } from "../config-rules";
 
 /**
@@ -48,6 +48,7 @@ export const MASKGIT_VQGAN_16: MaskgitConfig = {
 
 /** @throws TensorARError naming the key, its value and what would be right */
 export function checkMaskgitConfig(config: MaskgitConfig): void {
+  requireOptions("MaskGIT-VQGAN config", config, []);
   checkKeys("MaskGIT-VQGAN", config, {
     channel_mult: multipliers,
     num_resolutions: positiveInteger,
