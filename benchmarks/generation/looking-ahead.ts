@@ -55,7 +55,11 @@ export async function* speculating(): AsyncGenerator<Row> {
   tf.dispose(params);
   const { windowSize } = model;
   const decoder = cachedDecoder({
-    ...{ tokens, windowSize, vocabSize, cache, conditioning: classLabels(nullCondition) },
+    tokens,
+    windowSize,
+    vocabSize,
+    cache,
+    conditioning: classLabels(nullCondition),
     runSlots: run,
   });
   const sampling = { temperature: 1, topK: 0, topP: 1, guidance: { kind: "constant", scale: 2 } } as const;

@@ -36,7 +36,8 @@ export async function wholeGraph(): Promise<Row> {
     const pixels = hostWeights(vqShapes(VQ16));
     await saveTokenizer(tokenizerDir, { kind: "vq", imageSize: 256, config: VQ16, tensors: pixels }, "float32");
     const { cache, tokens, vocabSize, nullCondition } = await exportFolders(modelDir, tokenizerDir, out, {
-      ...{ target: "cpu", whole: { topK: 0, topP: 1 } },
+      target: "cpu",
+      whole: { topK: 0, topP: 1 },
     });
     const [whole, step, images] = await Promise.all(
       ["generation.onnx", "decoder.onnx", "image-decoder.onnx"].map((file) =>
@@ -44,7 +45,11 @@ export async function wholeGraph(): Promise<Row> {
       ),
     );
     const decoder = cachedDecoder({
-      ...{ tokens, windowSize: 1, vocabSize, cache, conditioning: classLabels(nullCondition) },
+      tokens,
+      windowSize: 1,
+      vocabSize,
+      cache,
+      conditioning: classLabels(nullCondition),
       run: async (inputs) => (await step!(inputs as never)) as unknown as StepOutputs,
     });
     const int = (...data: number[]) => ({ dtype: "int32", shape: [data.length], data: Int32Array.from(data) }) as const;

@@ -38,8 +38,12 @@ function momentsOf(dims: number, rows: number) {
 
 const RECIPE = { images: "images", detector: { model: "a.onnx" }, colors: null };
 const RESULTS = GENEVAL_TASKS.map((tag, i) => ({
-  ...{ image: `0000${i}/samples/0000.png`, prompt: `a photo, ${tag}`, tag, correct: i % 2 === 0 },
-  ...{ reasons: i % 2 === 0 ? [] : ["expected 1, found 0"], size: [8, 8] as const },
+  image: `0000${i}/samples/0000.png`,
+  prompt: `a photo, ${tag}`,
+  tag,
+  correct: i % 2 === 0,
+  reasons: i % 2 === 0 ? [] : ["expected 1, found 0"],
+  size: [8, 8] as const,
   objects: [{ class: "dog", box: [0, 0, 4, 4] as const, score: 0.9, color: "red" }],
 }));
 const scores = { crossEntropy: [1.5, 2], accuracy: [0.5, null] };
@@ -51,10 +55,17 @@ export const resultReaders: readonly Reader[] = [
     async seeds(dir) {
       const pooled = momentsOf(3, 8);
       await writeStatistics(join(dir, "statistics.npz"), {
-        ...{ count: 8, pooled, spatial: momentsOf(2, 8), notes: [] },
+        count: 8,
+        pooled,
+        spatial: momentsOf(2, 8),
+        notes: [],
         score: {
-          ...{ classes: 2, splitSize: 5000, first: 0, counts: Float64Array.of(8) },
-          ...{ marginals: Float64Array.of(3, 5), logs: Float64Array.of(-2) },
+          classes: 2,
+          splitSize: 5000,
+          first: 0,
+          counts: Float64Array.of(8),
+          marginals: Float64Array.of(3, 5),
+          logs: Float64Array.of(-2),
         },
         features: { data: new Float32Array(8 * 3).fill(1), count: 8, dims: 3 },
       });
@@ -119,7 +130,11 @@ export const resultReaders: readonly Reader[] = [
       await mkdir(folder);
       const outputs = { kind: "boxes", boxes: "boxes", labels: "labels", scores: "scores" };
       await json(join(folder, "detector.json"), {
-        ...{ model: "a.onnx", preprocessing: PREPROCESSING, outputs, classes: "names.txt", input: "image" },
+        model: "a.onnx",
+        preprocessing: PREPROCESSING,
+        outputs,
+        classes: "names.txt",
+        input: "image",
       });
       await writeFile(join(folder, "names.txt"), "dog\ncat\n\nbench\n");
     },
@@ -147,7 +162,10 @@ export const resultReaders: readonly Reader[] = [
         await mkdir(join(run, folder), { recursive: true });
       await writeTinySamples(join(run, "samples", "base"));
       await json(join(run, "evaluations", "base.json"), {
-        ...{ settings: {}, frechet: 3.5, precision: 0.5, recall: 0.25 },
+        settings: {},
+        frechet: 3.5,
+        precision: 0.5,
+        recall: 0.25,
         refinement: { flipRate: 0.1, draftAccuracy: [0.5, null], grid: [2, 2] },
         calibration: { noisedTruth: scores, ownDrafts: scores, blanked: scores },
       });

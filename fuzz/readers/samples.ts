@@ -7,8 +7,13 @@ import { writeSamples } from "../../packages/data/test/tiny-samples";
 import { expectRight, type Reader } from "../lib/reader";
 
 const DESCRIPTION = {
-  ...{ count: 3, imageSize: 4, windowSize: 2, grid: [2, 2] as [number, number], vocabSize: 9 },
-  ...{ classes: ["a", "b"], settings: { seed: 1 } },
+  count: 3,
+  imageSize: 4,
+  windowSize: 2,
+  grid: [2, 2] as [number, number],
+  vocabSize: 9,
+  classes: ["a", "b"],
+  settings: { seed: 1 },
 };
 const ROWS = {
   images: new Uint8Array(3 * 4 * 4 * 3).fill(100),

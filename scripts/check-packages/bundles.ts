@@ -89,7 +89,13 @@ export async function bundledSizes(
 ): Promise<Map<string, number>> {
   const entryPoints = writePrograms(join(project, "sizes"), entries);
   const { metafile, outputFiles } = await esbuild({
-    ...{ ...BROWSER, absWorkingDir: project, entryPoints, outdir: project, minify: true, write: false, metafile: true },
+    ...BROWSER,
+    absWorkingDir: project,
+    entryPoints,
+    outdir: project,
+    minify: true,
+    write: false,
+    metafile: true,
     external: peers.flatMap((peer) => [peer, `${peer}/*`]),
   });
   const contents = new Map(outputFiles.map(({ path, contents }) => [relative(project, path), contents]));

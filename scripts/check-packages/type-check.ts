@@ -7,15 +7,17 @@ import { withoutTopLevelAwait } from "./example";
 
 // Node 16's rules are the strictest: CommonJS must find CommonJS there.
 const OPTIONS: ts.CompilerOptions = {
-  ...{
-    strict: true,
-    noUncheckedIndexedAccess: true,
-    exactOptionalPropertyTypes: true,
-    skipLibCheck: false,
-    noEmit: true,
-  },
-  ...{ target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.Node16, moduleResolution: ts.ModuleResolutionKind.Node16 },
-  ...{ lib: ["lib.es2023.d.ts", "lib.dom.d.ts"], types: ["node"], typeRoots: [join(root, "node_modules/@types")] },
+  strict: true,
+  noUncheckedIndexedAccess: true,
+  exactOptionalPropertyTypes: true,
+  skipLibCheck: false,
+  noEmit: true,
+  target: ts.ScriptTarget.ES2022,
+  module: ts.ModuleKind.Node16,
+  moduleResolution: ts.ModuleResolutionKind.Node16,
+  lib: ["lib.es2023.d.ts", "lib.dom.d.ts"],
+  types: ["node"],
+  typeRoots: [join(root, "node_modules/@types")],
 };
 
 /** Declarations that are wrong in themselves: tfjs 4.22 lacks a type and brings WebGPU's of old, which contradict TypeScript's. */

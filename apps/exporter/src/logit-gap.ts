@@ -46,8 +46,11 @@ export function logitGap() {
       const { predictions, largestDifference } = sum;
       const share = (count: number) => count / predictions;
       return {
-        ...{ predictions, largestDifference, divergence: Math.max(0, share(sum.divergence)) },
-        ...{ sameLikeliest: share(sum.likeliest), sameDrawn: share(sum.drawn) },
+        predictions,
+        largestDifference,
+        divergence: Math.max(0, share(sum.divergence)),
+        sameLikeliest: share(sum.likeliest),
+        sameDrawn: share(sum.drawn),
       };
     },
   };

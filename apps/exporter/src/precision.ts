@@ -91,8 +91,13 @@ async function compareAlong(
   const compared = compareDecoders(expected.decoder, actual.decoder, seed);
   try {
     const loop = generate(compared.decoder, {
-      ...{ conditions, seed, temperature: 1, topK: 0, topP: 1 },
-      ...{ guidance: { kind: "constant", scale: 1 }, drafts: { kind: "raw" } },
+      conditions,
+      seed,
+      temperature: 1,
+      topK: 0,
+      topP: 1,
+      guidance: { kind: "constant", scale: 1 },
+      drafts: { kind: "raw" },
     });
     for (let event = await loop.next(); !event.done; event = await loop.next()) onStep(event.value.position + 1);
   } finally {

@@ -45,16 +45,18 @@ export async function loadSources(modelDir: string, tokenizerDir: string, own?: 
   const condition = conditionParts(model, classes.length);
   const padId = condition.prompt && (model.backbone as JanusConfig).pad_id;
   const sizes = {
-    ...{
-      windowSize,
-      tokens,
-      vocabSize,
-      ...(factors && { factors: [...factors.sizes] }),
-      nullCondition,
-      ...(padId !== undefined && { padId }),
-      conditionSlots,
-    },
-    ...{ condition, stateWidth, cache, grid, imageSize },
+    windowSize,
+    tokens,
+    vocabSize,
+    ...(factors && { factors: [...factors.sizes] }),
+    nullCondition,
+    ...(padId !== undefined && { padId }),
+    conditionSlots,
+    condition,
+    stateWidth,
+    cache,
+    grid,
+    imageSize,
   };
   return { model, tokenizer, sizes: { ...sizes, classes, noiseRates } };
 }
@@ -67,7 +69,8 @@ function conditionParts(model: LoadedModel, classes: number): ExportManifest["co
     return name === "prompt" ? (model.backbone as JanusConfig).language.vocab_size : 2;
   };
   const part = (name: string, { dtype, shape }: ConditionSpec) => ({
-    ...{ dtype, shape: [...shape] },
+    dtype,
+    shape: [...shape],
     ...(dtype === "int32" && { below: below(name) }),
   });
   if (isSpec(condition)) return { [ONLY]: part(ONLY, condition) };

@@ -20,7 +20,11 @@ export async function openStepwise<C>(
   const step = await open(DECODER);
   const next = files[NEXT_FACTOR] && (await open(NEXT_FACTOR));
   const decoder = cachedDecoder<C>({
-    ...{ tokens, windowSize, vocabSize, cache, conditioning },
+    tokens,
+    windowSize,
+    vocabSize,
+    cache,
+    conditioning,
     run: step.run,
     ...(next && { factors: factors!, nextFactor: next.run }),
   });

@@ -4,7 +4,10 @@ import type { FusionTarget, Quantization, TraceOptions } from "@tensorar/onnx";
 
 /** Providers of ONNX Runtime that run its own operators. TensorRT and Core ML compile graphs of standard ones. */
 const FUSED: Readonly<Partial<Record<Target, FusionTarget>>> = {
-  ...{ cpu: "cpu", cuda: "cuda", webgpu: "webgpu", directml: "directml" },
+  cpu: "cpu",
+  cuda: "cuda",
+  webgpu: "webgpu",
+  directml: "directml",
 };
 
 /** TensorAR's own modules are a few percent of a model's weights. */

@@ -12,7 +12,11 @@ type Ports = ExportManifest["files"]["decoder.onnx"];
 type Port = Ports["inputs"][number];
 
 const TYPES: Readonly<Record<string, string>> = {
-  ...{ float32: "TYPE_FP32", float16: "TYPE_FP16", int32: "TYPE_INT32", int64: "TYPE_INT64", bool: "TYPE_BOOL" },
+  float32: "TYPE_FP32",
+  float16: "TYPE_FP16",
+  int32: "TYPE_INT32",
+  int64: "TYPE_INT64",
+  bool: "TYPE_BOOL",
 };
 const VERSION = "1";
 const BATCH = "batch";

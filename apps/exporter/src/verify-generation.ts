@@ -36,10 +36,13 @@ export async function generateBothWays(
   const rows = Array.from({ length: batch }, (_, row) => row);
   const [seeds, scales] = [rows.map((row) => (seed % 2 ** 31) ^ row), rows.map((row) => 1 + row)]; // the first is not guided
   const int = (data: readonly number[]): TensorData => ({
-    ...{ dtype: "int32", shape: [batch], data: Int32Array.from(data) },
+    dtype: "int32",
+    shape: [batch],
+    data: Int32Array.from(data),
   });
   const perFactor = (values: readonly number[]): TensorData => ({
-    ...{ dtype: "float32", shape: [batch, ...(manifest.factors ? [factors] : [])] },
+    dtype: "float32",
+    shape: [batch, ...(manifest.factors ? [factors] : [])],
     data: Float32Array.from(values.flatMap((value) => Array.from({ length: factors }, () => value))),
   });
   const run = async (file: string, inputs: Parameters<Awaited<ReturnType<typeof openGraph>>["run"]>[0]) => {
@@ -53,15 +56,24 @@ export async function generateBothWays(
   };
   const whole = await run(GENERATION, {
     condition: conditioning.tensors(conditions),
-    ...{ seed: int(seeds), index: int(rows.map(() => 0)) },
-    ...{ scale: perFactor(scales), temperature: perFactor(rows.map(() => TEMPERATURE)) },
+    seed: int(seeds),
+    index: int(rows.map(() => 0)),
+    scale: perFactor(scales),
+    temperature: perFactor(rows.map(() => TEMPERATURE)),
   });
   const { decoder, dispose } = await openStepwise(dir, manifest, conditioning, runtime, sessions);
   let generated: Generated;
   try {
     const loop = generate(decoder, {
-      ...{ conditions, seed: seeds, scales, guidance: { ...guidance, scale: 1 } },
-      ...{ temperature: TEMPERATURE, topK, topP, drafts: policy, signal },
+      conditions,
+      seed: seeds,
+      scales,
+      guidance: { ...guidance, scale: 1 },
+      temperature: TEMPERATURE,
+      topK,
+      topP,
+      drafts: policy,
+      signal,
     });
     let event = await loop.next();
     while (!event.done) event = await loop.next();

@@ -100,7 +100,10 @@ export async function verifyExport(dir: string, runtime: NodeRuntime, options: V
       const reference = file === IMAGE_DECODER ? undefined : rounded?.programs.get(file);
       const found = await compareAll(file, () => open(reference !== undefined && arithmetic === "float32"), {
         program: reference ?? program,
-        ...{ rounded: reference !== undefined, arithmetic, inputs, signal },
+        rounded: reference !== undefined,
+        arithmetic,
+        inputs,
+        signal,
       });
       const losses = reference
         ? await lossesOf(file, () => open(false), { program, inputs, maxKl, signal })
@@ -245,8 +248,15 @@ function compareGenerated(
     const within = output === "codes" ? gap.largestDifference === 0 : isWithinTolerance(gap, "float32");
     const { largestDifference, largestValue } = gap;
     return {
-      ...{ file: GENERATION, output, batch, largestDifference, largestValue },
-      ...{ agreement: null, rounded: false, withinTolerance: within, loss: null },
+      file: GENERATION,
+      output,
+      batch,
+      largestDifference,
+      largestValue,
+      agreement: null,
+      rounded: false,
+      withinTolerance: within,
+      loss: null,
     };
   });
 }

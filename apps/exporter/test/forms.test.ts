@@ -131,15 +131,21 @@ test("a sampler keeps the cache in halves where the manifest says so, and draws 
   expect(config.cache.dtype).toBe("float16");
   const step = await openModel(join(out, "decoder.onnx"), { runtime: ort, providers: ["cpu"] });
   const direct = cachedDecoder({
-    ...{ ...config, conditioning: classLabels(config.nullCondition) },
+    ...config,
+    conditioning: classLabels(config.nullCondition),
     run: async (inputs) => (await step(inputs as never)) as unknown as StepOutputs,
   });
   const sessions = { "decoder.onnx": { executionProviders: ["cpu"], graphOptimizationLevel: "all" } } as const;
   const stepwise = await openStepwise(out, config, classLabels(config.nullCondition), ort, sessions);
   const draw = async (decoder: Decoder) => {
     const loop = generate(decoder, {
-      ...{ conditions: [0, 2], seed: 4, temperature: 1, topK: 0, topP: 1 },
-      ...{ guidance: { kind: "constant", scale: 2 }, drafts: { kind: "raw" } },
+      conditions: [0, 2],
+      seed: 4,
+      temperature: 1,
+      topK: 0,
+      topP: 1,
+      guidance: { kind: "constant", scale: 2 },
+      drafts: { kind: "raw" },
     });
     let event = await loop.next();
     while (!event.done) event = await loop.next();
@@ -149,7 +155,8 @@ test("a sampler keeps the cache in halves where the manifest says so, and draws 
   expect(codesDrawn).toEqual(await draw(stepwise.decoder)); // which widens and narrows the rows, exactly
   expect(new Set(codesDrawn).size).toBeGreaterThan(3);
   const wrong = cachedDecoder({
-    ...{ ...config, cache: { ...config.cache, dtype: "float32" } },
+    ...config,
+    cache: { ...config.cache, dtype: "float32" },
     conditioning: classLabels(config.nullCondition),
     run: async () => ({
       logits: { dtype: "float32", shape: [4, 3, codes], data: new Float32Array(4 * 3 * codes) },

@@ -135,7 +135,8 @@ test("models of other families, by prompts, captions and sub-tokens", async () =
   writeFileSync(at("prompts.json"), JSON.stringify([[1, 4, 5], [7]]));
   const [slots, width] = [text.cls_token_num, text.caption_dim!];
   const ones = (...shape: number[]) => ({
-    ...{ dtype: "float32" as const, shape },
+    dtype: "float32" as const,
+    shape,
     data: new Float32Array(shape.reduce((a, b) => a * b)).fill(1),
   });
   await writeSafetensors(at("captions.safetensors"), { caption: ones(2, slots, width), mask: ones(2, slots) });

@@ -34,7 +34,11 @@ afterAll(() => rm(dir, { recursive: true, force: true }));
 
 async function drawn(decoder: Decoder<unknown>, conditions: readonly unknown[]): Promise<number[]> {
   const loop = generate(decoder, {
-    ...{ conditions, seed: 3, temperature: 1, topK: 0, topP: 1 },
+    conditions,
+    seed: 3,
+    temperature: 1,
+    topK: 0,
+    topP: 1,
     guidance: { kind: "constant", scale: 2 },
     drafts: { kind: "raw" },
   });
@@ -71,11 +75,15 @@ test.each([
       );
       const outside = await openStepwise(out, manifest, conditioning, ort, sessions);
       const step = await openModel(join(out, "decoder-resident.onnx"), {
-        ...{ runtime: ort, providers: [provider], state: ["mask", "keys", "values"] },
+        runtime: ort,
+        providers: [provider],
+        state: ["mask", "keys", "values"],
       });
       const next = manifest.factors && (await openGraph(out, "next-factor.onnx", ort, sessions));
       const inside = residentDecoder({
-        ...{ ...manifest, conditioning, run: step as unknown as ResidentStep },
+        ...manifest,
+        conditioning,
+        run: step as unknown as ResidentStep,
         ...(next && { nextFactor: next.run as unknown as NextFactor }),
       } as ResidentDecoderOptions<unknown>);
       const found = await drawn(inside, conditions);

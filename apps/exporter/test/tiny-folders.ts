@@ -8,14 +8,30 @@ import { saveTokenizer } from "@tensorar/tokenizer/node";
 
 export const backbone: LlamaGenConfig = {
   model_type: "c2i",
-  ...{ dim: 32, n_layer: 2, n_head: 4, n_kv_head: 2, multiple_of: 16 },
-  ...{ vocab_size: 11, block_size: 16, num_classes: 3, cls_token_num: 1, class_dropout_prob: 0.1 },
+  dim: 32,
+  n_layer: 2,
+  n_head: 4,
+  n_kv_head: 2,
+  multiple_of: 16,
+  vocab_size: 11,
+  block_size: 16,
+  num_classes: 3,
+  cls_token_num: 1,
+  class_dropout_prob: 0.1,
 };
 
 export const vq: VqConfig = {
-  ...{ codebook_size: 11, codebook_embed_dim: 4, codebook_l2_norm: true, codebook_show_usage: false },
-  ...{ commit_loss_beta: 0.25, entropy_loss_ratio: 0, encoder_ch_mult: [1, 1], decoder_ch_mult: [1, 1] },
-  ...{ z_channels: 32, ch: 32, num_res_blocks: 1 },
+  codebook_size: 11,
+  codebook_embed_dim: 4,
+  codebook_l2_norm: true,
+  codebook_show_usage: false,
+  commit_loss_beta: 0.25,
+  entropy_loss_ratio: 0,
+  encoder_ch_mult: [1, 1],
+  decoder_ch_mult: [1, 1],
+  z_channels: 32,
+  ch: 32,
+  num_res_blocks: 1,
 };
 
 /** Weights that leave no part of a model idle: fresh ones have heads of zeros. */
@@ -52,7 +68,10 @@ export async function writeModel(
   config: ModelFolder["backbone"],
 ): Promise<void> {
   const description: ModelDescription = {
-    ...{ kind, backbone: config, grid: [1, 1], classes: ["a", "b", "c"] },
+    kind,
+    backbone: config,
+    grid: [1, 1],
+    classes: ["a", "b", "c"],
     tensorar: { windowSize, depth: 1, structure: "maps" },
     noiseRates: [...noiseRates({ kind: "exponential" }, windowSize)],
   };

@@ -47,7 +47,9 @@ function portsIn(config: string, kind: "input" | "output") {
   const block = new RegExp(`^${kind} \\[\\n([\\s\\S]*?)^\\]`, "m").exec(config)![1]!;
   const ports = /name: "(.*)"\s+data_type: (\w+)\s+dims: \[ (.*) \](\s+reshape \{ shape: \[ \] \})?/g;
   return [...block.matchAll(ports)].map(([, name, type, dims, reshape]) => ({
-    ...{ name, type, dims: reshape === undefined ? dims!.split(", ").map(Number) : [] },
+    name,
+    type,
+    dims: reshape === undefined ? dims!.split(", ").map(Number) : [],
   }));
 }
 

@@ -30,7 +30,11 @@ async function drawn(folder: string, provider: string, conditions: readonly numb
   const conditioning = classLabels(nullCondition);
   const run = async (inputs: object) => (await step(inputs as never)) as never;
   const loop = generate(cachedDecoder({ tokens, windowSize, vocabSize, cache, conditioning, run }), {
-    ...{ conditions, seed: 3, temperature: 1, topK: 0, topP: 1 },
+    conditions,
+    seed: 3,
+    temperature: 1,
+    topK: 0,
+    topP: 1,
     guidance: { kind: "constant", scale: 2 },
     drafts: { kind: "raw" },
   });
@@ -88,7 +92,9 @@ describe.skipIf(missing !== "")(`on a WebGPU device${missing}`, { timeout: 600_0
     const ints = (...data: number[]) =>
       ({ dtype: "int32", shape: [data.length], data: Int32Array.from(data) }) as const;
     const inputs = {
-      ...{ condition: ints(0, 2), seed: ints(5, 70000), index: ints(0, 1) },
+      condition: ints(0, 2),
+      seed: ints(5, 70000),
+      index: ints(0, 1),
       scale: { dtype: "float32", shape: [2], data: Float32Array.of(1.5, 3) },
       temperature: { dtype: "float32", shape: [2], data: Float32Array.of(0.8, 0.8) },
     } as const;

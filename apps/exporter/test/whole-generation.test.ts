@@ -117,7 +117,9 @@ test("without a target the graph draws the same in a browser's runtime, its weig
     ["generation.onnx", "decoder.onnx.data"].map((file) => readFile(at("for browsers", file))),
   );
   const inputs = {
-    ...{ condition: ints(1, 2), seed: ints(5, 6), index: ints(0, 0) },
+    condition: ints(1, 2),
+    seed: ints(5, 6),
+    index: ints(0, 0),
     scale: { dtype: "float32" as const, shape: [2], data: Float32Array.of(2, 3) },
     temperature: { dtype: "float32" as const, shape: [2], data: Float32Array.of(1, 1) },
   };

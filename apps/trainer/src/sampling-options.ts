@@ -28,8 +28,13 @@ export function samplingOf(settings: Settings, model: LoadedModel): Sampling {
   return {
     kind: "ahead",
     options: {
-      ...{ seed, lookahead, draftTemperature: settings.draftTemperature },
-      ...{ temperature: one(temperature), topK: one(topK), topP: one(topP), guidance: one(guidance) },
+      seed,
+      lookahead,
+      draftTemperature: settings.draftTemperature,
+      temperature: one(temperature),
+      topK: one(topK),
+      topP: one(topP),
+      guidance: one(guidance),
     },
   };
 }

@@ -51,9 +51,17 @@ async function succeed(...args: string[]): Promise<void> {
 const samplesOf = (name: string) => readSafetensors(join(dir, name, "shards", "00000.safetensors"));
 
 const VQ: VqConfig = {
-  ...{ codebook_size: 16, codebook_embed_dim: 4, codebook_l2_norm: true, codebook_show_usage: false },
-  ...{ commit_loss_beta: 0.25, entropy_loss_ratio: 0, z_channels: 32, ch: 32, num_res_blocks: 1 },
-  ...{ encoder_ch_mult: [1, 1], decoder_ch_mult: [1, 1] },
+  codebook_size: 16,
+  codebook_embed_dim: 4,
+  codebook_l2_norm: true,
+  codebook_show_usage: false,
+  commit_loss_beta: 0.25,
+  entropy_loss_ratio: 0,
+  z_channels: 32,
+  ch: 32,
+  num_res_blocks: 1,
+  encoder_ch_mult: [1, 1],
+  decoder_ch_mult: [1, 1],
 };
 
 /** Codes of a data set of 2 x 2 grids, with captions. */
@@ -61,7 +69,12 @@ async function writeCodes(name: string, vocabSize: number, classes: string[]): P
   const count = 6;
   const random = createStream(5, name);
   await saveCodes(join(dir, name), {
-    ...{ count, grid: [2, 2], vocabSize, classes, dataset: "none", tokenizer: "none" },
+    count,
+    grid: [2, 2],
+    vocabSize,
+    classes,
+    dataset: "none",
+    tokenizer: "none",
     captions: Array.from({ length: count }, (_, i) => "cat ".repeat(i).trim()),
     codes: Int32Array.from({ length: count * 4 }, () => random.below(vocabSize)),
     labels: Int32Array.from({ length: count }, (_, i) => i % classes.length),
@@ -76,11 +89,18 @@ const FEW_STEPS = ["--steps", "2", "--batch-size", "2", "--window-size", "2", "-
 test("Janus-Pro: one checkpoint of all, prompts in, images out, and TensorAR on top", async () => {
   const config: JanusConfig = {
     language: {
-      ...{ hidden_size: 16, num_hidden_layers: 2, num_attention_heads: 2, num_key_value_heads: 2 },
-      ...{ intermediate_size: 24, vocab_size: 12, rms_norm_eps: 1e-6, rope_theta: 10000 },
+      hidden_size: 16,
+      num_hidden_layers: 2,
+      num_attention_heads: 2,
+      num_key_value_heads: 2,
+      intermediate_size: 24,
+      vocab_size: 12,
+      rms_norm_eps: 1e-6,
+      rope_theta: 10000,
     },
     gen_vision: { codebook_size: 16, codebook_embed_dim: 4, grid: 2 },
-    ...{ image_token_embed: 8, pad_id: 2 },
+    image_token_embed: 8,
+    pad_id: 2,
   };
   const source = join(dir, "janus repository");
   await mkdir(source);
@@ -101,7 +121,12 @@ test("Janus-Pro: one checkpoint of all, prompts in, images out, and TensorAR on 
   const words = ["<bos>", "<unk>", "<pad>", "cat", "dog", "User", "Assistant"];
   const vocab = Object.fromEntries(words.map((word, id) => [word, id]));
   await json("janus repository/tokenizer.json", {
-    ...{ version: "1.0", truncation: null, padding: null, added_tokens: [], normalizer: null, post_processor: null },
+    version: "1.0",
+    truncation: null,
+    padding: null,
+    added_tokens: [],
+    normalizer: null,
+    post_processor: null,
     pre_tokenizer: { type: "Whitespace" },
     model: { type: "WordLevel", vocab, unk_token: "<unk>" },
     decoder: null,
@@ -129,8 +154,17 @@ test("Janus-Pro: one checkpoint of all, prompts in, images out, and TensorAR on 
 
 test("LlamaGen with captions: converted, sampled from and tuned on features", async () => {
   const config: LlamaGenConfig = {
-    ...{ model_type: "t2i", dim: 16, n_layer: 2, n_head: 2, multiple_of: 8, vocab_size: 16, block_size: 4 },
-    ...{ num_classes: 1, cls_token_num: 3, class_dropout_prob: 0.1, caption_dim: 5 },
+    model_type: "t2i",
+    dim: 16,
+    n_layer: 2,
+    n_head: 2,
+    multiple_of: 8,
+    vocab_size: 16,
+    block_size: 4,
+    num_classes: 1,
+    cls_token_num: 3,
+    class_dropout_prob: 0.1,
+    caption_dim: 5,
   };
   const [weights, images] = [join(dir, "t2i.safetensors"), join(dir, "vq.safetensors")];
   await writeSafetensors(weights, randomCheckpoint(llamaGenShapes(config)));
@@ -161,8 +195,14 @@ test("LlamaGen with captions: converted, sampled from and tuned on features", as
 
 test("Open-MAGVIT2: settings for each sub-token, and TensorAR on top", async () => {
   const config: Magvit2ArConfig = {
-    ...{ block_size: 4, spatial_n_layer: 2, factorized_n_layer: 1, n_head: 2, dim: 16, class_num: 3 },
-    ...{ factorized_bits: [2, 3], multiple_of: 8 },
+    block_size: 4,
+    spatial_n_layer: 2,
+    factorized_n_layer: 1,
+    n_head: 2,
+    dim: 16,
+    class_num: 3,
+    factorized_bits: [2, 3],
+    multiple_of: 8,
   };
   const lfq = { ...OPEN_MAGVIT2_16, ch: 32, ch_mult: [1, 1], num_res_blocks: 1, z_channels: 5 };
   const [weights, images] = [join(dir, "magvit2.safetensors"), join(dir, "lfq.safetensors")];

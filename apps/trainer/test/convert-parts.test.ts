@@ -13,13 +13,30 @@ import type { Settings } from "../src/declarations/convert";
 // and names with dots are the same here, so safetensors stand for files of PyTorch, which @tensorar/checkpoint tests.
 
 const GPT: LlamaGenConfig = {
-  ...{ dim: 16, n_layer: 2, n_head: 2, multiple_of: 8, vocab_size: 16, block_size: 4, num_classes: 3 },
-  ...{ model_type: "c2i", cls_token_num: 1, class_dropout_prob: 0.1, caption_dim: 5 },
+  dim: 16,
+  n_layer: 2,
+  n_head: 2,
+  multiple_of: 8,
+  vocab_size: 16,
+  block_size: 4,
+  num_classes: 3,
+  model_type: "c2i",
+  cls_token_num: 1,
+  class_dropout_prob: 0.1,
+  caption_dim: 5,
 };
 const VQ: VqConfig = {
-  ...{ codebook_size: 16, codebook_embed_dim: 4, codebook_l2_norm: true, codebook_show_usage: false },
-  ...{ commit_loss_beta: 0.25, entropy_loss_ratio: 0, z_channels: 32, ch: 32, num_res_blocks: 1 },
-  ...{ encoder_ch_mult: [1, 1], decoder_ch_mult: [1, 1] },
+  codebook_size: 16,
+  codebook_embed_dim: 4,
+  codebook_l2_norm: true,
+  codebook_show_usage: false,
+  commit_loss_beta: 0.25,
+  entropy_loss_ratio: 0,
+  z_channels: 32,
+  ch: 32,
+  num_res_blocks: 1,
+  encoder_ch_mult: [1, 1],
+  decoder_ch_mult: [1, 1],
 };
 const LFQ = { ...OPEN_MAGVIT2_16, ch: 32, ch_mult: [1, 1], num_res_blocks: 1, z_channels: 5 };
 

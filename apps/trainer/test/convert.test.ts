@@ -173,13 +173,24 @@ test("what can't be told from the arguments is asked for", async () => {
 test("RAR and its tokenizer: converted, sampled with the guidance of the original", async () => {
   const [model, tokenizer] = [join(dir, "rar.json"), join(dir, "maskgit.json")];
   const config: RarConfig = {
-    ...{ hidden_size: 16, num_hidden_layers: 2, num_attention_heads: 2, intermediate_size: 32 },
-    ...{ image_seq_len: 4, condition_num_classes: 3, codebook_size: 7 },
+    hidden_size: 16,
+    num_hidden_layers: 2,
+    num_attention_heads: 2,
+    intermediate_size: 32,
+    image_seq_len: 4,
+    condition_num_classes: 3,
+    codebook_size: 7,
   };
   const vq: MaskgitConfig = {
     ...MASKGIT_VQGAN_16,
-    ...{ channel_mult: [1, 1], num_resolutions: 2, hidden_channels: 32, num_res_blocks: 1, z_channels: 8 },
-    ...{ num_embeddings: 7, embedding_dim: 8, resolution: 4 },
+    channel_mult: [1, 1],
+    num_resolutions: 2,
+    hidden_channels: 32,
+    num_res_blocks: 1,
+    z_channels: 8,
+    num_embeddings: 7,
+    embedding_dim: 8,
+    resolution: 4,
   };
   await writeFile(model, JSON.stringify(config));
   await writeFile(tokenizer, JSON.stringify(vq));

@@ -63,7 +63,8 @@ const ofClasses = (fixture: ReferenceCase, nullClass: number, name: string) => (
 
 const families: Family[] = [
   {
-    ...{ kind: "llamagen", source: "autoregressive/models/gpt.py" },
+    kind: "llamagen",
+    source: "autoregressive/models/gpt.py",
     conditions(fixture) {
       const { config } = fixture.json;
       if (config.model_type === "c2i") return ofClasses(fixture, llamaGen(config).nullCondition, "labels");
@@ -78,22 +79,27 @@ const families: Family[] = [
       return { conditioning: captionFeatures as unknown as Conditioning<never>, conditions: captions };
     },
     guidance: ({ cfg_scale, cfg_interval }) => ({
-      ...{ kind: "interval", scale: cfg_scale as number, interval: cfg_interval! },
+      kind: "interval",
+      scale: cfg_scale as number,
+      interval: cfg_interval!,
     }),
   },
   {
-    ...{ kind: "rar", source: "modeling/rar.py" },
+    kind: "rar",
+    source: "modeling/rar.py",
     conditions: (fixture) => ofClasses(fixture, rar(fixture.json.config as never).nullCondition, "classes"),
     guidance: ({ guidance_scale: scale = 0, guidance_scale_pow: power = 1 }) =>
       scale > 0 ? { kind: "power-cosine", scale, power } : constant(1),
   },
   {
-    ...{ kind: "magvit2", source: "Open_MAGVIT2/modules/transformer/gpt.py" },
+    kind: "magvit2",
+    source: "Open_MAGVIT2/modules/transformer/gpt.py",
     conditions: (fixture) => ofClasses(fixture, magvit2Ar(fixture.json.config as never).nullCondition, "classes"),
     guidance: ({ cfg_scale }) => (cfg_scale as number[]).map(constant),
   },
   {
-    ...{ kind: "janus", source: "generation_inference.py (loop re-stated)" },
+    kind: "janus",
+    source: "generation_inference.py (loop re-stated)",
     conditions: (fixture) => ({
       conditioning: promptTokens(
         (fixture.json.config as unknown as { pad_id: number }).pad_id,
@@ -126,7 +132,11 @@ test.each(cases)("$name, compiled", async ({ family, fixture }) => {
     Object.fromEntries(Object.entries(fixture.params()).filter(([name]) => Object.hasOwn(wanted, name))),
   );
   const description = {
-    ...{ kind: family.kind, backbone, noiseRates: [0], grid: [1, 1], classes: [] },
+    kind: family.kind,
+    backbone,
+    noiseRates: [0],
+    grid: [1, 1],
+    classes: [],
     tensorar: { windowSize: 1, depth: 1, structure: "maps" },
   } as unknown as ModelDescription;
   const folder = { ...description, tensors, model: modelOf(description) };

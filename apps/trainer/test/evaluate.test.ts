@@ -204,9 +204,17 @@ test("a tokenizer's losses: PSNR, SSIM, LPIPS and rFID, with reconstructions tha
   const tokenizer = join(dir, "tokenizer");
   await mkdir(tokenizer);
   const vq: VqConfig = {
-    ...{ codebook_size: 16, codebook_embed_dim: 4, codebook_l2_norm: true, codebook_show_usage: false },
-    ...{ commit_loss_beta: 0.25, entropy_loss_ratio: 0, z_channels: 32, ch: 32, num_res_blocks: 1 },
-    ...{ encoder_ch_mult: [1, 1], decoder_ch_mult: [1, 1] },
+    codebook_size: 16,
+    codebook_embed_dim: 4,
+    codebook_l2_norm: true,
+    codebook_show_usage: false,
+    commit_loss_beta: 0.25,
+    entropy_loss_ratio: 0,
+    z_channels: 32,
+    ch: 32,
+    num_res_blocks: 1,
+    encoder_ch_mult: [1, 1],
+    decoder_ch_mult: [1, 1],
   };
   const random = createStream(2, "vq and lpips");
   const tensors = (shapes: Readonly<Record<string, readonly number[]>>) =>
@@ -282,7 +290,9 @@ test("a tokenizer's losses: PSNR, SSIM, LPIPS and rFID, with reconstructions tha
 test("sums of reconstructions: parts must be alike", async () => {
   const mean = (count: number, sum: number) => ({ count, sum });
   const sums = (means: object, codes: number[]) => ({
-    ...{ means: means as ReconstructionSums["means"], codes: Float64Array.from(codes), moments: undefined },
+    means: means as ReconstructionSums["means"],
+    codes: Float64Array.from(codes),
+    moments: undefined,
   });
   const file = async (name: string, ...args: Parameters<typeof sums>) => {
     await writeSums(join(dir, name), sums(...args));
@@ -293,7 +303,10 @@ test("sums of reconstructions: parts must be alike", async () => {
     await file("b.npz", { psnr: mean(3, 75), ssim: mean(3, 1.5) }, [1, 0, 3]),
   ];
   expect(measuresOf(await mergeSums([a, b]))).toEqual({
-    ...{ images: 5, psnr: 27, ssim: 0.6, codebook: { size: 3, used: 2, perplexity: expect.closeTo(2, 12) } },
+    images: 5,
+    psnr: 27,
+    ssim: 0.6,
+    codebook: { size: 3, used: 2, perplexity: expect.closeTo(2, 12) },
   });
   await expect(mergeSums([a, a])).rejects.toThrow(/a\.npz is named twice/);
   const fewer = await file("c.npz", { psnr: mean(1, 30) }, [1, 1, 1]);

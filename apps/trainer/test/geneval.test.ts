@@ -58,7 +58,9 @@ const SCENES: readonly Scene[] = [
   },
   {
     prompt: {
-      ...{ tag: "counting", include: [{ class: "clock", count: 2 }], exclude: [{ class: "clock", count: 3 }] },
+      tag: "counting",
+      include: [{ class: "clock", count: 2 }],
+      exclude: [{ class: "clock", count: 3 }],
       prompt: "a photo of two clocks",
     },
     images: [
@@ -77,7 +79,8 @@ const SCENES: readonly Scene[] = [
   },
   {
     prompt: {
-      ...{ tag: "position", include: [one("clock"), one("bottle", { position: ["left of", 0] })] },
+      tag: "position",
+      include: [one("clock"), one("bottle", { position: ["left of", 0] })],
       prompt: "a photo of a bottle left of a clock",
     },
     images: [
@@ -88,7 +91,8 @@ const SCENES: readonly Scene[] = [
   },
   {
     prompt: {
-      ...{ tag: "color_attr", include: [one("bench", { color: "white" }), one("clock", { color: "black" })] },
+      tag: "color_attr",
+      include: [one("bench", { color: "white" }), one("clock", { color: "black" })],
       prompt: "a photo of a white bench and a black clock",
     },
     images: [
@@ -99,7 +103,12 @@ const SCENES: readonly Scene[] = [
 ];
 const PROMPTS = SCENES.map(({ prompt }) => `${JSON.stringify(prompt)}\n`).join("");
 const SCORES = {
-  ...{ single_object: 1 / 3, two_object: 1 / 2, counting: 1 / 2, colors: 1 / 2, position: 1 / 3, color_attr: 1 / 2 },
+  single_object: 1 / 3,
+  two_object: 1 / 2,
+  counting: 1 / 2,
+  colors: 1 / 2,
+  position: 1 / 3,
+  color_attr: 1 / 2,
   overall: (1 / 3 + 1 / 2 + 1 / 2 + 1 / 2 + 1 / 3 + 1 / 2) / 6,
 };
 
@@ -119,8 +128,11 @@ async function saveScenes(name: string, scenes: readonly Scene[], first = 0): Pr
 }
 
 const preprocessing = (size: number, middle: number) => ({
-  ...{ size: [size, size], resize: { filter: "bilinear" }, layout: "NCHW" },
-  ...{ mean: [middle, middle, middle], std: [middle || 1, middle || 1, middle || 1] },
+  size: [size, size],
+  resize: { filter: "bilinear" },
+  layout: "NCHW",
+  mean: [middle, middle, middle],
+  std: [middle || 1, middle || 1, middle || 1],
 });
 
 async function saveJson(name: string, value: object): Promise<string> {
@@ -144,7 +156,9 @@ beforeAll(async () => {
   await writeFile(join(dir, "detector.onnx"), tinyDetector({ layout: "boxes", size: [SIZE, SIZE] }));
   await writeFile(join(dir, "shapes.txt"), `${SHAPES.join("\n")}\n`);
   detector = await saveJson("detector.json", {
-    ...{ model: "detector.onnx", preprocessing: preprocessing(SIZE, 0), classes: "shapes.txt" },
+    model: "detector.onnx",
+    preprocessing: preprocessing(SIZE, 0),
+    classes: "shapes.txt",
     outputs: { kind: "boxes", boxes: "boxes", labels: "labels", scores: "scores" },
   });
   await writeFile(join(dir, "image.onnx"), tinyImageEncoder([8, 8]));
@@ -155,16 +169,20 @@ beforeAll(async () => {
   await writeFile(join(dir, "text.onnx"), tinyTextEncoder(table, 16));
   await mkdir(join(dir, "tokenizer"));
   await saveJson("tokenizer/tokenizer.json", {
-    ...{ normalizer: null, decoder: null },
+    normalizer: null,
+    decoder: null,
     added_tokens: special.map((content, id) => ({ id, content, special: true })),
     pre_tokenizer: { type: "Whitespace" },
     post_processor: {
-      ...{ type: "TemplateProcessing", special_tokens: { "<s>": { id: "<s>", ids: [2], tokens: ["<s>"] }, "</s>": { id: "</s>", ids: [3], tokens: ["</s>"] } } },
+      type: "TemplateProcessing", special_tokens: { "<s>": { id: "<s>", ids: [2], tokens: ["<s>"] }, "</s>": { id: "</s>", ids: [3], tokens: ["</s>"] } },
       single: [{ SpecialToken: { id: "<s>", type_id: 0 } }, { Sequence: { id: "A", type_id: 0 } }, { SpecialToken: { id: "</s>", type_id: 0 } }],
       pair: [],
     }, // biome-ignore format: rows
     model: {
-      ...{ type: "WordPiece", unk_token: "[UNK]", continuing_subword_prefix: "##", max_input_chars_per_word: 50 },
+      type: "WordPiece",
+      unk_token: "[UNK]",
+      continuing_subword_prefix: "##",
+      max_input_chars_per_word: 50,
       vocab: Object.fromEntries(vocabulary.map((word, id) => [word, id])),
     },
   });
@@ -255,7 +273,9 @@ test("samples of ours know their prompts", async () => {
     { ...description, classes: texts },
     {
       images: Uint8Array.from(pixels.flatMap(([things]) => [...drawRectangles(SIZE, SIZE, things)])),
-      ...{ labels: Int32Array.of(0, 1, 1, 0), codes: new Int32Array(4), trace: new Int32Array(4) },
+      labels: Int32Array.of(0, 1, 1, 0),
+      codes: new Int32Array(4),
+      trace: new Int32Array(4),
     },
   );
   const some = join(dir, "some.jsonl");

@@ -37,7 +37,10 @@ beforeAll(async () => {
         const commit = { id: "a".repeat(40), title: "", date: "2026-01-01T00:00:00.000Z" };
         const found = paths.filter((path) => path in files);
         const info = found.map((path) => ({
-          ...{ type: "file", path, size: files[path]!.length, oid: path.padEnd(40, "0").replace(/[^a-z0-9]/g, "0") },
+          type: "file",
+          path,
+          size: files[path]!.length,
+          oid: path.padEnd(40, "0").replace(/[^a-z0-9]/g, "0"),
           lastCommit: commit,
         }));
         response.setHeader("content-type", "application/json").end(JSON.stringify(info));

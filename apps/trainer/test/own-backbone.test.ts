@@ -27,7 +27,12 @@ test("the documented backbone trains, refines, samples, exports and verifies", {
   };
   const count = 12;
   const codes: Codes = {
-    ...{ count, grid: [4, 4], vocabSize: 11, classes: ["a", "b", "c"], dataset: "d", tokenizer: "t" },
+    count,
+    grid: [4, 4],
+    vocabSize: 11,
+    classes: ["a", "b", "c"],
+    dataset: "d",
+    tokenizer: "t",
     codes: Int32Array.from({ length: 16 * count }, (_, i) => (i * i) % 11),
     labels: Int32Array.from({ length: count }, (_, i) => i % 3),
     train: Int32Array.from({ length: 9 }, (_, i) => i),

@@ -76,7 +76,9 @@ describe.each(["tokenizer", "pretrain", "finetune"])("%s", (name) => {
     const next = () => (existsSync(at(run, "recipe.json")) ? [...args(run), "--resume"] : args(run));
     const startMs = await timed([...args(name), "--resume"]); // of a run that has nothing left to do
     await killAndResume({
-      ...{ next, startMs, workMs: Math.max(0, duration - startMs) },
+      next,
+      startMs,
+      workMs: Math.max(0, duration - startMs),
       expectSame: () => expectSameRun(run, name),
       remove: () => rm(at(run), { recursive: true }),
     });

@@ -22,7 +22,10 @@ beforeAll(async () => {
   base = {
     model: await writeTinyModel(path("model")),
     tokenizer: await writeTinyTokenizer(path("tokenizer")),
-    ...{ count: 150, batchSize: 40, engine: "onnx", threads: 1 },
+    count: 150,
+    batchSize: 40,
+    engine: "onnx",
+    threads: 1,
   };
   await sample("whole", { npz: true });
 }, 60_000);
@@ -141,7 +144,8 @@ describe("a run that ended early", () => {
     const whole = await contents("not shot");
     await killAndResume({
       next: () => [...args("shot"), ...(existsSync(join(path("shot"), "manifest.json")) ? ["--resume"] : [])],
-      ...{ startMs, workMs: Math.max(0, duration - startMs) },
+      startMs,
+      workMs: Math.max(0, duration - startMs),
       expectSame: async () => expect(await contents("shot")).toEqual(whole),
       remove: () => rm(path("shot"), { recursive: true }),
     });

@@ -21,7 +21,8 @@ afterAll(() => rm(dir, { recursive: true, force: true }));
 const REASON = new DOMException("stopped", "AbortError");
 const [COUNT, DIMS] = [2000, 4];
 const features = (phase: number) => ({
-  ...{ count: COUNT, dims: DIMS },
+  count: COUNT,
+  dims: DIMS,
   data: Float32Array.from({ length: COUNT * DIMS }, (_, i) => Math.sin(i * i + phase)),
 });
 
@@ -57,7 +58,11 @@ test("KID ends at the subset after the signal", async () => {
     const moments = createMoments(DIMS);
     moments.add(features(phase).data);
     return {
-      ...{ count: COUNT, pooled: moments.result(), spatial: undefined, score: undefined, notes: [] },
+      count: COUNT,
+      pooled: moments.result(),
+      spatial: undefined,
+      score: undefined,
+      notes: [],
       features: features(phase),
     };
   };
@@ -71,9 +76,17 @@ test("Ctrl-C ends evaluate --tokenizer, on an engine that computes on the progra
   timeout: 60_000,
 }, async () => {
   const config: VqConfig = {
-    ...{ codebook_size: 11, codebook_embed_dim: 4, codebook_l2_norm: true, codebook_show_usage: false },
-    ...{ commit_loss_beta: 0.25, entropy_loss_ratio: 0, encoder_ch_mult: [1, 1], decoder_ch_mult: [1, 1] },
-    ...{ z_channels: 32, ch: 32, num_res_blocks: 1 },
+    codebook_size: 11,
+    codebook_embed_dim: 4,
+    codebook_l2_norm: true,
+    codebook_show_usage: false,
+    commit_loss_beta: 0.25,
+    entropy_loss_ratio: 0,
+    encoder_ch_mult: [1, 1],
+    decoder_ch_mult: [1, 1],
+    z_channels: 32,
+    ch: 32,
+    num_res_blocks: 1,
   };
   const tensors = Object.fromEntries(
     Object.entries(vqShapes(config)).map(([name, shape]) => {

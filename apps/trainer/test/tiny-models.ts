@@ -27,8 +27,16 @@ export async function writeTinyModel(
   const description: ModelDescription = {
     kind: "llamagen",
     backbone: {
-      ...{ model_type: "c2i", dim: 16, n_layer: 1, n_head: 2, multiple_of: 8, vocab_size: 16, block_size: 9 },
-      ...{ num_classes: 3, cls_token_num: 1, class_dropout_prob: 0.1 },
+      model_type: "c2i",
+      dim: 16,
+      n_layer: 1,
+      n_head: 2,
+      multiple_of: 8,
+      vocab_size: 16,
+      block_size: 9,
+      num_classes: 3,
+      cls_token_num: 1,
+      class_dropout_prob: 0.1,
     },
     tensorar: { windowSize, depth: 1, structure: "gated" },
     noiseRates: Array.from({ length: windowSize }, (_, j) => j / windowSize),
@@ -44,9 +52,17 @@ export async function writeTinyModel(
 /** A tokenizer of 16 codes, each of 2 × 2 pixels. */
 export async function writeTinyTokenizer(dir: string, { imageSize = 6, codes = 16 } = {}): Promise<string> {
   const config: VqConfig = {
-    ...{ codebook_size: codes, codebook_embed_dim: 4, codebook_l2_norm: true, codebook_show_usage: false },
-    ...{ commit_loss_beta: 0.25, entropy_loss_ratio: 0, z_channels: 32, ch: 32, num_res_blocks: 1 },
-    ...{ encoder_ch_mult: [1, 1], decoder_ch_mult: [1, 1] },
+    codebook_size: codes,
+    codebook_embed_dim: 4,
+    codebook_l2_norm: true,
+    codebook_show_usage: false,
+    commit_loss_beta: 0.25,
+    entropy_loss_ratio: 0,
+    z_channels: 32,
+    ch: 32,
+    num_res_blocks: 1,
+    encoder_ch_mult: [1, 1],
+    decoder_ch_mult: [1, 1],
   };
   await mkdir(dir, { recursive: true });
   const tensors = randomTensors(createTokenizer({ kind: "vq", config }).shapes);

@@ -21,7 +21,9 @@ beforeEach(() => {
 });
 
 const ones = (length: number): TensorData => ({
-  ...{ dtype: "float32", shape: [length], data: new Float32Array(length).fill(1) },
+  dtype: "float32",
+  shape: [length],
+  data: new Float32Array(length).fill(1),
 });
 
 describe("openSafetensors", () => {

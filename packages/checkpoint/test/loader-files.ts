@@ -28,7 +28,12 @@ export function loaderFiles(): LoaderFile[] {
     return Object.entries(set.files)
       .filter(([name]) => name.endsWith(".safetensors"))
       .map(([name, { format, bytes, refuse }]) => ({
-        ...{ name, path: join(dirname(path), name), format, bytes, refuse, set },
+        name,
+        path: join(dirname(path), name),
+        format,
+        bytes,
+        refuse,
+        set,
       }));
   });
 }

@@ -4,7 +4,9 @@ import { bytesPerElement } from "../src/tensor";
 import { fileOf, randomIntegers, randomTensors } from "./tensors";
 
 const F32 = (begin: number, end: number, shape = [(end - begin) / 4]) => ({
-  ...{ dtype: "F32", shape, data_offsets: [begin, end] },
+  dtype: "F32",
+  shape,
+  data_offsets: [begin, end],
 });
 
 describe("a file from the specification", () => {

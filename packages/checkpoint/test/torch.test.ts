@@ -26,7 +26,11 @@ const raw = (codes: string) => Buffer.from(codes, "latin1");
 const numbers = Float32Array.from({ length: 24 }, (_, i) => i / 8 - 1);
 const bytes = new Uint8Array(numbers.buffer);
 const described = (fields: Partial<Described> = {}): Described => ({
-  ...{ name: "a", key: "0", type: "FloatStorage", storageElements: 24, shape: [4, 6] },
+  name: "a",
+  key: "0",
+  type: "FloatStorage",
+  storageElements: 24,
+  shape: [4, 6],
   ...fields,
 });
 const openDict = (tensors: readonly Described[], root?: string, options = {}) =>
@@ -198,7 +202,8 @@ describe("convertToSafetensors", () => {
     writeFileSync(source, torchZip(data, { 0: bytes, 1: new Uint8Array(BigInt64Array.of(7n, -1n).buffer) }));
     const progress: number[] = [];
     const result = await convertToSafetensors(source, target, {
-      ...{ dtype: "bfloat16", metadata: { from: "test" } },
+      dtype: "bfloat16",
+      metadata: { from: "test" },
       onProgress: ({ bytesWritten, bytesTotal }) => progress.push(bytesWritten / bytesTotal),
     });
     expect(result.tensors).toBe(3);

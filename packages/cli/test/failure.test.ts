@@ -31,7 +31,8 @@ test.each([
 
 test("a failure after a signal stays one", () => {
   expect(describeFailure(new TensorARError("the disk is full"), about, 130)).toEqual({
-    ...{ text: "error: the disk is full", exitCode: 1 },
+    text: "error: the disk is full",
+    exitCode: 1,
   });
 });
 

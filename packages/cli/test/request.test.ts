@@ -15,7 +15,10 @@ const paint = defineCommand({
   load: async () => ({ run: async () => {} }),
 });
 const program: Program = {
-  ...{ name: "studio", description: "Paints.", version: "1.2.3", bugs: "https://example.org" },
+  name: "studio",
+  description: "Paints.",
+  version: "1.2.3",
+  bugs: "https://example.org",
   commands: [paint, { ...paint, name: "sample", description: "draw something" }],
 };
 
@@ -63,6 +66,8 @@ test.each([
 
 test("what runs", async () => {
   expect(await readRequest(program, ["paint", "d", "--colour", "red"])).toEqual({
-    ...{ kind: "run", command: paint, settings: { dir: "d", colour: "red", batchSize: 3, fast: true } },
+    kind: "run",
+    command: paint,
+    settings: { dir: "d", colour: "red", batchSize: 3, fast: true },
   });
 });

@@ -49,10 +49,19 @@ async function config(value: unknown): Promise<string> {
 
 test("defaults, and values of every kind", async () => {
   expect(await read()).toEqual({
-    ...{ input: "in.png", out: "o", count: 3, scale: 1, sizes: [8], names: [], resume: false },
+    input: "in.png",
+    out: "o",
+    count: 3,
+    scale: 1,
+    sizes: [8],
+    names: [],
+    resume: false,
   });
   expect(await read("--count", "007", "--scale=2.5e-1", "--format", "jpeg", "--resume")).toMatchObject({
-    ...{ count: 7, scale: 0.25, format: "jpeg", resume: true },
+    count: 7,
+    scale: 0.25,
+    format: "jpeg",
+    resume: true,
   });
   expect(await read("--resume", "--no-resume")).toMatchObject({ resume: false });
   expect(await read("--count", "1", "--count", "2")).toMatchObject({ count: 2 });
@@ -71,7 +80,9 @@ test("lists: with commas, with blanks, and a single value where one is enough", 
 test("what follows `--`, and values that begin with a dash", async () => {
   expect(await readSettings(command, ["--out", "o", "--", "--odd.png"])).toMatchObject({ input: "--odd.png" });
   expect(await readSettings(command, ["--names", "a", "--out", "-o", "--", "b"])).toMatchObject({
-    ...{ input: "b", out: "-o", names: ["a"] },
+    input: "b",
+    out: "-o",
+    names: ["a"],
   });
   expect(await refused("--count", "-1")).toBe("--count -1: must be a whole number from 1 to 100");
 });
@@ -107,7 +118,10 @@ test("a flag without its value", async () => {
 test("a file of settings, which flags override", async () => {
   const path = await config({ out: "there", count: 9, scale: [1, 2], resume: true });
   expect(await readSettings(command, ["in.png", "--config", path, "--count", "4"])).toMatchObject({
-    ...{ out: "there", count: 4, scale: [1, 2], resume: true },
+    out: "there",
+    count: 4,
+    scale: [1, 2],
+    resume: true,
   });
 });
 

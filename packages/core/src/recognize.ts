@@ -109,7 +109,8 @@ function textual(first: Uint8Array): Recognized | undefined {
   const pointer = /^version https:\/\/git-lfs\.github\.com\/spec\/v1\s[\s\S]*?\bsize (\d+)/.exec(text);
   if (pointer || text.startsWith("version https://git-lfs"))
     return {
-      ...{ kind: "lfs", remedy: "run `git lfs pull` in its repository, or download the file itself" },
+      kind: "lfs",
+      remedy: "run `git lfs pull` in its repository, or download the file itself",
       what: `a Git LFS pointer, which stands for a file${pointer ? ` of ${pointer[1]} bytes` : ""}`,
     };
   if (/^(<!--[\s\S]*?-->\s*)*<(!doctype html|html|head|body|title)\b/i.test(text))

@@ -29,7 +29,9 @@ test("says that a package is absent", async () => {
 test("tries a package out with arguments, whatever it prints itself", async () => {
   const path = install("console.log('hello'); exports.add = async (a, b) => a + b;");
   expect(await check("return { sum: await loaded.add(...args) };", ["a b", "'c'"])).toEqual({
-    ...{ name: "thing", version: "1.2.3", path },
+    name: "thing",
+    version: "1.2.3",
+    path,
     result: { sum: "a b'c'" },
   });
 });

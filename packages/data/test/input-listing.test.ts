@@ -124,7 +124,8 @@ describe("bad images of a stream", () => {
       /2\.png: not a readable image: it is a Git LFS pointer.*git lfs pull/,
     );
     expect(await read(dir, "skip")).toEqual({
-      ...{ counts: [2, 1], taken: 3 },
+      counts: [2, 1],
+      taken: 3,
       leftOut: [{ reason: "not a readable image", count: 1, first: join(dir, "2.png") }],
     });
   });

@@ -13,13 +13,20 @@ import { writeSamples } from "./tiny-samples";
 const root = temporaryFolder();
 const COUNT = 70;
 const DESCRIPTION = {
-  ...{ count: COUNT, imageSize: 2, windowSize: 2, grid: [1, 2] as [number, number], vocabSize: 9 },
-  ...{ classes: ["a", "b"], settings: { seed: 5 } },
+  count: COUNT,
+  imageSize: 2,
+  windowSize: 2,
+  grid: [1, 2] as [number, number],
+  vocabSize: 9,
+  classes: ["a", "b"],
+  settings: { seed: 5 },
 };
 const numbers = (length: number, below: number) => Int32Array.from({ length }, (_, i) => (7 * i) % below);
 const ROWS: SampleRows = {
   images: Uint8Array.from({ length: COUNT * 12 }, (_, i) => i),
-  ...{ labels: numbers(COUNT, 2), codes: numbers(COUNT * 2, 9), trace: numbers(COUNT * 4, 9) },
+  labels: numbers(COUNT, 2),
+  codes: numbers(COUNT * 2, 9),
+  trace: numbers(COUNT * 4, 9),
 };
 
 /** As one file, without checksums: what earlier versions wrote. */

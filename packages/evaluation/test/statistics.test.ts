@@ -58,7 +58,10 @@ const network: InceptionRunner = {
 
 const statistics = (begin: number, end: number, first = begin, kept = KEPT) =>
   gatherStatistics("samples", stream(begin, end), network, {
-    ...{ batchSize: 64, kept, first, signal: new AbortController().signal },
+    batchSize: 64,
+    kept,
+    first,
+    signal: new AbortController().signal,
   });
 
 /** Statistics of parts, through files. */

@@ -54,7 +54,9 @@ const schema = z.strictObject({
   /** Width of the states that the sub-tokens are predicted from. */
   stateWidth: z.int().positive(),
   cache: z.strictObject({
-    ...{ layers: z.int().positive(), heads: z.int().positive(), headDim: z.int().positive() },
+    layers: z.int().positive(),
+    heads: z.int().positive(),
+    headDim: z.int().positive(),
     /** float32 unless said; float16 where the graphs compute in it. */
     dtype: z.literal("float16").exactOptional(),
   }),

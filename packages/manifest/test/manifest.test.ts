@@ -7,10 +7,22 @@ import { readManifest } from "../src/node";
 
 const graph = { inputs: [{ name: "codes", dtype: "int32", shape: ["batch", 4] }], outputs: [] };
 const valid = {
-  ...{ kind: "tensorar-export", model: "../model", tokenizer: "../tokenizer", windowSize: 2, tokens: 4, vocabSize: 7 },
-  ...{ nullCondition: 2, conditionSlots: 1, stateWidth: 8, cache: { layers: 1, heads: 2, headDim: 4 }, grid: [2, 2] },
-  ...{ condition: { condition: { dtype: "int32", shape: [], below: 3 } }, imageSize: 8, classes: ["a", "b"] },
-  ...{ noiseRates: [0, 0.5], files: { "decoder.onnx": graph, "image-decoder.onnx": graph } },
+  kind: "tensorar-export",
+  model: "../model",
+  tokenizer: "../tokenizer",
+  windowSize: 2,
+  tokens: 4,
+  vocabSize: 7,
+  nullCondition: 2,
+  conditionSlots: 1,
+  stateWidth: 8,
+  cache: { layers: 1, heads: 2, headDim: 4 },
+  grid: [2, 2],
+  condition: { condition: { dtype: "int32", shape: [], below: 3 } },
+  imageSize: 8,
+  classes: ["a", "b"],
+  noiseRates: [0, 0.5],
+  files: { "decoder.onnx": graph, "image-decoder.onnx": graph },
 };
 const text = JSON.stringify(valid);
 

@@ -93,7 +93,8 @@ function sumsOf(
   for (const [i, { marginal }] of chunks.entries()) marginals.set(marginal, i * options.classes);
   return {
     ...options,
-    ...{ counts: Float64Array.from(chunks, ({ count }) => count), logs: Float64Array.from(chunks, ({ logs }) => logs) },
+    counts: Float64Array.from(chunks, ({ count }) => count),
+    logs: Float64Array.from(chunks, ({ logs }) => logs),
     marginals,
   };
 }

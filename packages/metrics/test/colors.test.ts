@@ -19,8 +19,14 @@ const LENGTH = 8;
 
 const textEncoder = (options = {}) =>
   userTextEncoder({
-    ...{ runtime, model: tinyTextEncoder(TABLE, LENGTH), output: "text_embeds", tokenize, length: LENGTH, pad: 0 },
-    ...{ threads: 1, ...options },
+    runtime,
+    model: tinyTextEncoder(TABLE, LENGTH),
+    output: "text_embeds",
+    tokenize,
+    length: LENGTH,
+    pad: 0,
+    threads: 1,
+    ...options,
   });
 
 test("prompts: three descriptions of each of ten colours", () => {
@@ -35,9 +41,16 @@ test("prompts: three descriptions of each of ten colours", () => {
 test("every colour is recognised in its box, whatever is around it", async () => {
   const encoder = await textEncoder();
   const extractor = await userExtractor({
-    ...{ runtime, model: tinyImageEncoder([8, 8]), output: "image_embeds", threads: 1 },
+    runtime,
+    model: tinyImageEncoder([8, 8]),
+    output: "image_embeds",
+    threads: 1,
     preprocessing: {
-      ...{ size: [8, 8], resize: { filter: "bicubic" }, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5], layout: "NCHW" },
+      size: [8, 8],
+      resize: { filter: "bicubic" },
+      mean: [0.5, 0.5, 0.5],
+      std: [0.5, 0.5, 0.5],
+      layout: "NCHW",
     },
   });
   const things = GENEVAL_COLORS.map((color, i) => ({ color, box: [i * 10, 5, i * 10 + 8, 25] as const }));
@@ -75,7 +88,9 @@ describe("refuses", () => {
   const image = { data: new Uint8Array(12), count: 1, height: 2, width: 2 };
   const object = { class: "a", box: [0, 0, 2, 2] as const, score: 1 };
   const features = (count: number, dims: number, value = 1): FeatureSet => ({
-    ...{ data: new Float32Array(count * dims).fill(value), count, dims },
+    data: new Float32Array(count * dims).fill(value),
+    count,
+    dims,
   });
   const ask = (seen: FeatureSet, texts: FeatureSet) =>
     colorClassifier(image, async () => seen, async () => texts)([object], "a"); // biome-ignore format: one row

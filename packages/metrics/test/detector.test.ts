@@ -31,8 +31,12 @@ const preprocessing = (
 
 const open = (tiny: TinyOptions, options: Partial<DetectorOptions> = {}) =>
   userDetector({
-    ...{ runtime, model: tinyDetector(tiny), outputs: OUTPUTS[tiny.layout], classes: SHAPES, threads: 1 },
-    ...{ preprocessing: preprocessing(tiny.size) },
+    runtime,
+    model: tinyDetector(tiny),
+    outputs: OUTPUTS[tiny.layout],
+    classes: SHAPES,
+    threads: 1,
+    preprocessing: preprocessing(tiny.size),
     ...options,
   });
 
@@ -42,7 +46,10 @@ const THINGS = [
   { color: "blue", box: [40, 36, 46, 60] },
 ] as const;
 const picture = (height: number, width: number, data = drawRectangles(height, width, THINGS)) => ({
-  ...{ data, count: 1, height, width },
+  data,
+  count: 1,
+  height,
+  width,
 });
 
 /** Confident ones, by class. */

@@ -15,7 +15,10 @@ beforeAll(async () => {
 const pattern = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => (7 * i * i + 13 * i) % 251);
 
 const images = (count: number, height: number, width: number): RgbImages => ({
-  ...{ data: pattern(count * height * width * 3), count, height, width },
+  data: pattern(count * height * width * 3),
+  count,
+  height,
+  width,
 });
 
 describe("toRgbImages", () => {
@@ -120,12 +123,20 @@ describe("userExtractor", () => {
   }
 
   const settings = (layout: "NCHW" | "NHWC", size: readonly [number, number] = [4, 6]): Preprocessing => ({
-    ...{ size, resize: "none", mean, std, layout },
+    size,
+    resize: "none",
+    mean,
+    std,
+    layout,
   });
 
   const open = (options: Partial<ExtractorOptions>) =>
     userExtractor({
-      ...{ runtime, model: network("NCHW", [4, 6]), preprocessing: settings("NCHW"), output: "all", threads: 1 },
+      runtime,
+      model: network("NCHW", [4, 6]),
+      preprocessing: settings("NCHW"),
+      output: "all",
+      threads: 1,
       ...options,
     });
 
@@ -146,7 +157,10 @@ describe("userExtractor", () => {
 
   test.each(["NCHW", "NHWC"] as const)("normalizes and feeds %s, in batches of any size", async (layout) => {
     const extractor = await open({
-      ...{ model: network(layout, [4, 6]), preprocessing: settings(layout), batchSize: 2, dims: 6 },
+      model: network(layout, [4, 6]),
+      preprocessing: settings(layout),
+      batchSize: 2,
+      dims: 6,
     });
     const input = images(5, 4, 6);
     const { data, count, dims } = await extractor.extract(input);

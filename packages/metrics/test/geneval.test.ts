@@ -15,7 +15,9 @@ import { relativePosition } from "../src/geneval/score";
 // Expected verdicts follow from the prompts' meaning, on detections made for each case.
 
 const at = (name: string, left: number, top: number, size = 10, score = 0.95): Detection => ({
-  ...{ class: name, box: [left, top, left + size, top + size], score },
+  class: name,
+  box: [left, top, left + size, top + size],
+  score,
 });
 const noColors: ColorsOf = async () => {
   throw new Error("no colour is asked for");
@@ -108,7 +110,13 @@ test("seven columns: tasks count alike, however many images they have", () => {
     result("color_attr", false),
   ]);
   expect(scores).toEqual({
-    ...{ single_object: 0.75, two_object: 1, counting: 1, colors: 1, position: 1, color_attr: 0, overall: 4.75 / 6 },
+    single_object: 0.75,
+    two_object: 1,
+    counting: 1,
+    colors: 1,
+    position: 1,
+    color_attr: 0,
+    overall: 4.75 / 6,
   });
   expect(summarizeGenEval([result("colors", true)]).overall).toBeNaN();
 });
@@ -116,7 +124,9 @@ test("seven columns: tasks count alike, however many images they have", () => {
 test("counts of parts add up to those of the whole, exactly", () => {
   const tags = ["single_object", "two_object", "counting", "colors", "position", "color_attr"] as const;
   const results = Array.from({ length: 300 }, (_, i) => ({
-    ...{ tag: tags[(i * i) % 6]!, correct: (i * 7) % 3 === 0, reasons: [] },
+    tag: tags[(i * i) % 6]!,
+    correct: (i * 7) % 3 === 0,
+    reasons: [],
   }));
   const parts = [results.slice(0, 11), results.slice(11, 12), results.slice(12)].map(countGenEval);
   const whole = mergeGenEval(parts);

@@ -156,7 +156,9 @@ describe("features", () => {
   const set = (count: number, seed: number): FeatureSet => ({ data: noise(count * dims, seed), count, dims });
   const [real, fake] = [set(200, 7), set(200, 8)];
   const parts = ranges(0, 3, 120, 200).map(([begin, end]) => ({
-    ...{ data: fake.data.subarray(begin * dims, end * dims), count: end - begin, dims },
+    data: fake.data.subarray(begin * dims, end * dims),
+    count: end - begin,
+    dims,
   }));
 
   test("KID, precision and recall need them, and are the same to the bit", () => {

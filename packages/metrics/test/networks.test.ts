@@ -114,7 +114,10 @@ describe.each(inceptions)("$name", (fixture) => {
         const blocks = inceptionOutputs(params, resizeForInception(images));
         const { pooled, spatial, logits } = inceptionFeatures(params, images);
         return {
-          ...{ pooled, spatial, logits, probabilities: tf.softmax(logits) },
+          pooled,
+          spatial,
+          logits,
+          probabilities: tf.softmax(logits),
           ...Object.fromEntries(means.map((name) => [name, tf.mean(blocks.get(name.slice("mean.".length))!, [1, 2])])),
           ...Object.fromEntries(blockMeans.map((name) => [name, tf.mean(blocks.get(blockOf(name))!, [1, 2])])),
           ...Object.fromEntries(slices.map((name) => [name, blocks.get(blockOf(name))!])),
@@ -155,7 +158,9 @@ describe.each(perceptual)("$name", (fixture) => {
     const [a, b] = [imagesOf(fixture, "a"), imagesOf(fixture, "b")];
     const outputs = await compiled(
       ({ a, b }) => ({
-        ...{ ab: lpips(params, a, b), aa: lpips(params, a, a), layers: lpipsLayers(params, a, b) },
+        ab: lpips(params, a, b),
+        aa: lpips(params, a, a),
+        layers: lpipsLayers(params, a, b),
         gradient: tf.grad((x) => tf.mean(lpips(params, a, x as tf.Tensor4D)))(b),
         ...Object.fromEntries(vggLayers(params, a).map((layer, i) => [`vgg.relu${i + 1}`, layer])),
       }),

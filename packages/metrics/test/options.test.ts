@@ -16,7 +16,8 @@ import {
 
 /** [4, 2] */
 const features = (shift: number) => ({
-  ...{ count: 4, dims: 2 },
+  count: 4,
+  dims: 2,
   data: Float32Array.of(0, 1, 1, 0, 2, 1, 1, 3).map((value) => value + shift),
 });
 const [REAL, FAKE] = [features(0), features(0.5)];

@@ -133,8 +133,16 @@ export const tinyTextEncoder = (table: readonly (readonly number[])[], length: n
 
 /** Each colour of GenEval as red, green and blue in 0 … 255. */
 export const RGB: Readonly<Record<string, readonly [number, number, number]>> = {
-  ...{ red: [255, 0, 0], orange: [255, 128, 0], yellow: [255, 255, 0], green: [0, 255, 0], blue: [0, 0, 255] },
-  ...{ purple: [128, 0, 128], pink: [255, 128, 192], brown: [128, 64, 0], black: [0, 0, 0], white: [255, 255, 255] },
+  red: [255, 0, 0],
+  orange: [255, 128, 0],
+  yellow: [255, 255, 0],
+  green: [0, 255, 0],
+  blue: [0, 0, 255],
+  purple: [128, 0, 128],
+  pink: [255, 128, 192],
+  brown: [128, 64, 0],
+  black: [0, 0, 0],
+  white: [255, 255, 255],
 };
 
 export interface Drawn {

@@ -37,12 +37,20 @@ const LLAMA = { vocab_size: 102400, rms_norm_eps: 1e-6, rope_theta: 10000 } as c
 /** Sizes of the published models. Source: `config.json` of deepseek-ai/Janus-Pro-1B and Janus-Pro-7B. */
 export const JANUS_SIZES = {
   "Janus-Pro-1B": {
-    ...{ hidden_size: 2048, num_hidden_layers: 24, num_attention_heads: 16, num_key_value_heads: 16 },
-    ...{ intermediate_size: 5632, ...LLAMA },
+    hidden_size: 2048,
+    num_hidden_layers: 24,
+    num_attention_heads: 16,
+    num_key_value_heads: 16,
+    intermediate_size: 5632,
+    ...LLAMA,
   },
   "Janus-Pro-7B": {
-    ...{ hidden_size: 4096, num_hidden_layers: 30, num_attention_heads: 32, num_key_value_heads: 32 },
-    ...{ intermediate_size: 11008, ...LLAMA },
+    hidden_size: 4096,
+    num_hidden_layers: 30,
+    num_attention_heads: 32,
+    num_key_value_heads: 32,
+    intermediate_size: 11008,
+    ...LLAMA,
   },
 } as const;
 
@@ -67,8 +75,17 @@ export function checkJanusConfig(config: JanusConfig): void {
   const { num_attention_heads, num_key_value_heads } = language;
   const { codebook_size, codebook_embed_dim, grid } = gen_vision;
   const counts = {
-    ...{ hidden_size, num_hidden_layers, num_attention_heads, num_key_value_heads, intermediate_size, vocab_size },
-    ...{ codebook_size, codebook_embed_dim, grid, image_token_embed, aligner_depth },
+    hidden_size,
+    num_hidden_layers,
+    num_attention_heads,
+    num_key_value_heads,
+    intermediate_size,
+    vocab_size,
+    codebook_size,
+    codebook_embed_dim,
+    grid,
+    image_token_embed,
+    aligner_depth,
   };
   for (const [key, value] of Object.entries(counts)) {
     if (!Number.isInteger(value) || value < 1) refuse(`${key} = ${quote(value)}; use a positive integer`);

@@ -44,8 +44,14 @@ export function checkT5Config(config: T5Config): void {
   const { vocab_size, d_model, d_kv, num_heads, num_layers, d_ff, ...others } = config;
   const { relative_attention_num_buckets, relative_attention_max_distance, layer_norm_epsilon } = others;
   const counts = {
-    ...{ vocab_size, d_model, d_kv, num_heads, num_layers, d_ff },
-    ...{ relative_attention_num_buckets, relative_attention_max_distance },
+    vocab_size,
+    d_model,
+    d_kv,
+    num_heads,
+    num_layers,
+    d_ff,
+    relative_attention_num_buckets,
+    relative_attention_max_distance,
   };
   for (const [key, value] of Object.entries(counts)) {
     if (!Number.isInteger(value) || value < 1)

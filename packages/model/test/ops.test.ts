@@ -179,7 +179,9 @@ describe("attention", () => {
     const own = causalMask(tf.range(past, L, 1, "int32"), { mask, group: H / Hkv });
     const actual = attention(parts(queries)[2], newKeys, newValues, {
       cache: {
-        ...{ keys: oldKeys, values: oldValues, mask: tf.zeros([R, held]) },
+        keys: oldKeys,
+        values: oldValues,
+        mask: tf.zeros([R, held]),
         recent: { keys: recentKeys, values: recentValues, mask: shown },
       },
       own,

@@ -28,7 +28,12 @@ function product(x: tf.Tensor, matrix: tf.Tensor): tf.Tensor {
 
 /** A small transformer with learned places and squared ReLU, conditioned on a class. */
 export const ownBackbone: Backbone = {
-  ...{ width: D, vocabSize: codes, tokens, conditionSlots: 1, nullCondition: classes, shapes },
+  width: D,
+  vocabSize: codes,
+  tokens,
+  conditionSlots: 1,
+  nullCondition: classes,
+  shapes,
   condition: { dtype: "int32", shape: [] },
   cache: { layers, heads, headDim: D / heads },
   embedCondition: (params, condition) => tf.expandDims(tf.gather(params["class.weight"]!, condition), 1), // [R, 1, D]

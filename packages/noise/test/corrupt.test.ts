@@ -75,8 +75,13 @@ describe("properties", () => {
   const windowsOf = (batch: number, windowSize: number) =>
     slideWindows(codesOf(batch), { batch, tokens, windowSize, count: tokens });
   const options = (batch: number, windowSize: number): CorruptOptions => ({
-    ...{ batch, count: tokens, windowSize, vocabSize },
-    ...{ rates: noiseRates({ kind: "exponential" }, windowSize), seed: 31, step: 32 },
+    batch,
+    count: tokens,
+    windowSize,
+    vocabSize,
+    rates: noiseRates({ kind: "exponential" }, windowSize),
+    seed: 31,
+    step: 32,
   });
 
   test.each([1, 2, 4, tokens])(

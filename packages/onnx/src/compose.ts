@@ -30,7 +30,9 @@ export function plainNode(opType: string, input: string[], output: string[], att
   const attributes = attribute
     ? [
         create(AttributeProtoSchema, {
-          ...{ name: attribute[0], type: AttributeProto_AttributeType.INT, i: BigInt(attribute[1]) },
+          name: attribute[0],
+          type: AttributeProto_AttributeType.INT,
+          i: BigInt(attribute[1]),
         }),
       ]
     : [];

@@ -37,7 +37,8 @@ function build(weight: tf.Tensor2D) {
 }
 
 const values = (shape: number[], from: number): TensorData => ({
-  ...{ dtype: "float32", shape },
+  dtype: "float32",
+  shape,
   data: Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => Math.sin(i + from)),
 });
 
@@ -49,7 +50,9 @@ test.each([0, 1, 7, -1])("which = %i runs one of the two ways, and what follows"
   for (const batch of [1, 4]) {
     const [long, short] = [values([batch, 5, 3], 1), values([batch, 1, 3], 2)];
     const outputs = (await run({
-      ...{ long, short, offset: values([], 3) },
+      long,
+      short,
+      offset: values([], 3),
       which: { dtype: "int32", shape: [1], data: Int32Array.of(chosen) },
     })) as unknown as { y: TensorData; x: TensorData };
     const expected = tf.tidy(() => {

@@ -16,8 +16,13 @@ beforeAll(async () => {
   const random = (seed: number, ...shape: number[]) => tf.randomNormal(shape, 0, 1 / Math.sqrt(D), "float32", seed);
   w = {
     table: tf.randomNormal([9, D], 0, 1, "float32", 8),
-    ...{ up: random(1, M, D), down: random(2, D, M), query: random(3, D, D), value: random(4, D, D) },
-    ...{ head: random(5, 20, D), "tensorar.map": random(6, D, D), row: tf.randomUniform([D], 0.5, 2, "float32", 7) },
+    up: random(1, M, D),
+    down: random(2, D, M),
+    query: random(3, D, D),
+    value: random(4, D, D),
+    head: random(5, 20, D),
+    "tensorar.map": random(6, D, D),
+    row: tf.randomUniform([D], 0.5, 2, "float32", 7),
   };
 });
 

@@ -53,7 +53,8 @@ test.skipIf(!onLinux)("takes the binding without install script where onnxruntim
 
 test("says what is missing or broken, and what to run", () => {
   expect(loaded()).toMatchObject({
-    ...{ name: "TensorARError", code: "missing" },
+    name: "TensorARError",
+    code: "missing",
     message: expect.stringMatching(
       /onnxruntime-node is not installed;.* run `npm install --ignore-scripts onnxruntime-node`/,
     ),

@@ -117,7 +117,8 @@ const flushing = (weight: tf.Tensor2D, tripCount: number, every: number, ownWeig
       return { x, recent: tf.concat([carry.recent, x], 1) };
     },
     flush: {
-      ...{ every, ownWeights },
+      every,
+      ownWeights,
       run({ carry, committed }) {
         const length = carry.recent.shape[1]!;
         return {

@@ -96,7 +96,13 @@ async function openGraph(
 function describe(manifest: ExportManifest, where: string): Description {
   const { tokens, windowSize, vocabSize, grid, imageSize, classes, noiseRates } = manifest;
   return {
-    ...{ tokens, windowSize, vocabSize, grid, imageSize, classes, noiseRates },
+    tokens,
+    windowSize,
+    vocabSize,
+    grid,
+    imageSize,
+    classes,
+    noiseRates,
     conditions: conditionsIn(manifest, where),
   };
 }

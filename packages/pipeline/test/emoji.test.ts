@@ -40,7 +40,10 @@ beforeAll(async () => {
   const { class: _, count: __, scale, ...settings } = asked;
   const guidance = { kind: "constant", scale } as const;
   for await (const { position, codes, trace } of generate(decoder, {
-    ...{ ...settings, guidance, conditions: [first, 4, first], trace: true },
+    ...settings,
+    guidance,
+    conditions: [first, 4, first],
+    trace: true,
   }))
     if (position === 63) expected = { codes: [...codes], trace: [...trace] };
   await dispose();

@@ -71,7 +71,9 @@ export function cachedDecoder<C = number, T extends ConditionTensors = Condition
   const { tokens, windowSize, vocabSize, factors, conditioning, prefill, nextFactor, runSlots } = options;
   const run = options.run ?? oneSlot(runSlots);
   return {
-    ...{ tokens, windowSize, vocabSize },
+    tokens,
+    windowSize,
+    vocabSize,
     ...(factors && { factors }),
     unconditional: conditioning.unconditional,
     start(conditions): DecodeSession {

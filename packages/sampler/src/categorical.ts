@@ -69,7 +69,8 @@ function scratchOf(V: number): Scratch {
   const { kernels, memory } = createWorkspace(end);
   new Float64Array(memory, at.powers).set(POWERS);
   const scratch = {
-    ...{ kernels, at },
+    kernels,
+    at,
     values: new Float32Array(memory, at.values, padded).fill(Number.NEGATIVE_INFINITY),
     codes: new Int32Array(memory, at.codes, V),
     weights: new Float64Array(memory, at.weights, padded),

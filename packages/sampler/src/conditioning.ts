@@ -40,7 +40,8 @@ export const captionFeatures: Conditioning<Caption, Record<"caption" | "mask" | 
       throw new TensorARError(`caption ${i}: ${given} do not fit ${slots} slots of ${width}; pad all captions alike`);
     }
     const float32 = (parts: Float32Array[], shape: number[]): StepTensor => ({
-      ...{ dtype: "float32", shape: [captions.length, ...shape] },
+      dtype: "float32",
+      shape: [captions.length, ...shape],
       data: joined(parts),
     });
     return {
@@ -53,7 +54,8 @@ export const captionFeatures: Conditioning<Caption, Record<"caption" | "mask" | 
         [slots],
       ),
       dropped: {
-        ...{ dtype: "int32", shape: [captions.length] },
+        dtype: "int32",
+        shape: [captions.length],
         data: Int32Array.from(captions, ({ dropped }) => (dropped ? 1 : 0)),
       },
     };

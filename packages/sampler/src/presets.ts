@@ -44,8 +44,14 @@ function magvit2(model: string, temperature: readonly number[], scales: readonly
   const filter = { topK: [0, 0], topP: [1, 1] };
   const source = "TencentARC/Open-MAGVIT2 scripts/evaluation/sample_gpu.sh";
   return {
-    ...{ family: "magvit2", model, ...sizes, ...filter, temperature },
-    ...{ guidance: scales.map(constant), images: 50_000, source },
+    family: "magvit2",
+    model,
+    ...sizes,
+    ...filter,
+    temperature,
+    guidance: scales.map(constant),
+    images: 50_000,
+    source,
   };
 }
 
@@ -57,8 +63,15 @@ export const PRESETS: Readonly<Record<string, Preset>> = {
   "llamagen-xxl-384": llamaGen("GPT-XXL", 1.75),
   "llamagen-3b-384": llamaGen("GPT-3B", 1.65),
   "llamagen-t2i-512": {
-    ...{ family: "llamagen", model: "GPT-XL", grid: [32, 32], imageSize: 512, evaluationSize: 512 },
-    ...{ ...plain, topK: 1000, guidance: constant(7.5), images: 30_000 },
+    family: "llamagen",
+    model: "GPT-XL",
+    grid: [32, 32],
+    imageSize: 512,
+    evaluationSize: 512,
+    ...plain,
+    topK: 1000,
+    guidance: constant(7.5),
+    images: 30_000,
     source:
       "FoundationVision/LlamaGen autoregressive/sample/sample_t2i_ddp.py, scripts/autoregressive/sample_t2i_coco.sh",
   },
@@ -70,8 +83,14 @@ export const PRESETS: Readonly<Record<string, Preset>> = {
   "open-magvit2-l": magvit2("AR-L", [1.1, 1], [1.9, 1.9]),
   "open-magvit2-xl": magvit2("AR-XL", [1.1, 1], [1.75, 1.85]),
   "janus-pro": {
-    ...{ family: "janus", model: "Janus-Pro", grid: [24, 24], imageSize: 384, evaluationSize: 384 },
-    ...{ ...plain, guidance: constant(5), images: 16 },
+    family: "janus",
+    model: "Janus-Pro",
+    grid: [24, 24],
+    imageSize: 384,
+    evaluationSize: 384,
+    ...plain,
+    guidance: constant(5),
+    images: 16,
     source: "deepseek-ai/Janus generation_inference.py, which shows images and measures nothing",
   },
 };

@@ -48,7 +48,9 @@ export function residentDecoder<C = number, T extends ConditionTensors = Conditi
   const int = (shape: number[], data: Int32Array) => ({ dtype: "int32", shape, data }) as const;
   let newest = 0;
   return {
-    ...{ tokens, windowSize, vocabSize },
+    tokens,
+    windowSize,
+    vocabSize,
     ...(factors && { factors }),
     unconditional: conditioning.unconditional,
     start(conditions): DecodeSession {

@@ -113,7 +113,8 @@ test("a cache that grows gives the logits of the whole sequence at once", async 
 describe("what a step returns is checked where it is read", () => {
   const sizes = { tokens: 3, windowSize: 2, vocabSize: 4, cache: { layers: 1, heads: 1, headDim: 2 } };
   const float32 = (...shape: number[]) => ({
-    ...{ dtype: "float32", shape },
+    dtype: "float32",
+    shape,
     data: new Float32Array(shape.reduce((a, b) => a * b, 1)),
   });
   const [logits, rows] = [float32(1, 2, 4), float32(2, 1, 1, 1, 1, 2)];

@@ -13,7 +13,11 @@ export function eagerDecoder<C>(
   const { tokens, vocabSize, cache, factors } = backbone;
   const { decode, decodeSlots, prefill, nextFactor } = modelPrograms(model, params);
   return cachedDecoder({
-    ...{ tokens, windowSize, vocabSize, cache, conditioning },
+    tokens,
+    windowSize,
+    vocabSize,
+    cache,
+    conditioning,
     ...(factors && { factors: factors.sizes }),
     ...(prefill && { prefill: async (inputs) => runProgram(prefill, inputs) }),
     ...(ahead

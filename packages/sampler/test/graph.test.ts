@@ -35,7 +35,13 @@ const GUIDANCE: { readonly [K in Guidance["kind"]]: Omit<Extract<Guidance, { kin
 };
 
 const config = llamaGenConfig("GPT-B", {
-  ...{ dim: 16, n_layer: 2, n_head: 2, multiple_of: 8, block_size: 9, vocab_size: 11, num_classes: 3 },
+  dim: 16,
+  n_layer: 2,
+  n_head: 2,
+  multiple_of: 8,
+  block_size: 9,
+  vocab_size: 11,
+  num_classes: 3,
 });
 const model = attachTensorAR(llamaGen(config), { windowSize }) as unknown as TensorARModel<Condition>;
 const { nullCondition } = model.backbone;
@@ -65,8 +71,11 @@ async function inOneGraph(sampling: GraphSampling, flushes: boolean): Promise<nu
   const float = (data: readonly number[]) =>
     ({ dtype: "float32", shape: [data.length], data: Float32Array.from(data) }) as const;
   const outputs = await run({
-    ...{ condition: int(classes), seed: int(seeds), index: int(seeds.map(() => 0)) },
-    ...{ scale: float(scales), temperature: float(scales.map(() => TEMPERATURE)) },
+    condition: int(classes),
+    seed: int(seeds),
+    index: int(seeds.map(() => 0)),
+    scale: float(scales),
+    temperature: float(scales.map(() => TEMPERATURE)),
   });
   await run.dispose();
   return Array.from((outputs as { readonly codes: TensorData }).codes.data, Number);
@@ -91,7 +100,9 @@ const filters = [
 ];
 const cases = policies.map((drafts, i) => ({
   ...filters[i % filters.length]!,
-  ...{ drafts, guidance: ramps[i % ramps.length]!, flushes: i === 0 },
+  drafts,
+  guidance: ramps[i % ramps.length]!,
+  flushes: i === 0,
 }));
 
 test.each(cases)("the graph draws the codes of generate: %j", async ({ flushes, ...sampling }) => {

@@ -21,7 +21,8 @@ const settings = { conditions: [0, 2], seed: 3, guidance: { kind: "constant", sc
 
 /** Specs of one step, a size by name where it changes from call to call. */
 const perLayer = Array.from({ length: cache.layers }, () => ({
-  ...{ dtype: "float32" as const, shape: ["batch", cache.heads, "slots", cache.headDim] },
+  dtype: "float32" as const,
+  shape: ["batch", cache.heads, "slots", cache.headDim],
 }));
 const specs = {
   window: { dtype: "int32", shape: ["batch", 2] },

@@ -4,7 +4,9 @@ import { cachedDecoder, classLabels, generate, residentDecoder, speculate } from
 
 /** Windows of two, two tokens, three codes, all equally likely. */
 const decoder: Decoder<number> = {
-  ...{ tokens: 2, windowSize: 2, vocabSize: 3 },
+  tokens: 2,
+  windowSize: 2,
+  vocabSize: 3,
   unconditional: () => 0,
   start: (conditions) => ({
     step: async () => new Float32Array(conditions.length * 2 * 3),
@@ -19,8 +21,15 @@ const run = async () => ({}) as never;
 testOptions({
   generate: optionsCall(
     {
-      ...{ conditions: [0], seed: 1, temperature: 1, topK: 0, topP: 1, firstIndex: 0, trace: true as const },
-      ...{ guidance: { kind: "constant" as const, scale: 1 }, drafts: { kind: "raw" as const } },
+      conditions: [0],
+      seed: 1,
+      temperature: 1,
+      topK: 0,
+      topP: 1,
+      firstIndex: 0,
+      trace: true as const,
+      guidance: { kind: "constant" as const, scale: 1 },
+      drafts: { kind: "raw" as const },
     },
     (options) => generate(decoder, options),
   ),
@@ -32,7 +41,14 @@ testOptions({
   ),
   speculate: optionsCall(
     {
-      ...{ condition: 0, seed: 1, index: 0, temperature: 1, topK: 0, topP: 1, lookahead: 2, draftTemperature: 1 },
+      condition: 0,
+      seed: 1,
+      index: 0,
+      temperature: 1,
+      topK: 0,
+      topP: 1,
+      lookahead: 2,
+      draftTemperature: 1,
       guidance: { kind: "constant" as const, scale: 1 },
     },
     (options) => speculate(decoder, options),

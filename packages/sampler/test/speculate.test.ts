@@ -31,7 +31,9 @@ function tableDecoder(T: number, V: number, k: number, error: number): Decoder {
   const rowsAfter = (prefix: readonly number[]): number[] =>
     Array.from({ length: k * V }, (_, at) => logit(prefix, Math.floor(at / V), at % V));
   return {
-    ...{ tokens: T, windowSize: k, vocabSize: V },
+    tokens: T,
+    windowSize: k,
+    vocabSize: V,
     unconditional: () => 0,
     start() {
       let prefix: number[] = [];
@@ -132,8 +134,16 @@ describe("the distribution is that of one token a step", () => {
 
 describe("a model with TensorAR", () => {
   const config: LlamaGenConfig = {
-    ...{ model_type: "c2i", dim: 16, n_layer: 2, n_head: 2, multiple_of: 8, vocab_size: 9, block_size: 9 },
-    ...{ num_classes: 3, cls_token_num: 1, class_dropout_prob: 0.1 },
+    model_type: "c2i",
+    dim: 16,
+    n_layer: 2,
+    n_head: 2,
+    multiple_of: 8,
+    vocab_size: 9,
+    block_size: 9,
+    num_classes: 3,
+    cls_token_num: 1,
+    class_dropout_prob: 0.1,
   };
   const backbone = llamaGen(config);
   const model = attachTensorAR(backbone, { windowSize: 4 });

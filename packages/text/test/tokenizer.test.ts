@@ -42,7 +42,10 @@ describe.each(cases)("$case", ({ path, folder, max_length, ...expected }) => {
 });
 
 const PARTS = {
-  ...{ model: { type: "BPE", vocab: {}, merges: [] }, pre_tokenizer: null, post_processor: null, decoder: null },
+  model: { type: "BPE", vocab: {}, merges: [] },
+  pre_tokenizer: null,
+  post_processor: null,
+  decoder: null,
 };
 test.each([
   [{}, {}, /tokenizer\.json: not of a tokenizer \(model = undefined: /],

@@ -10,15 +10,18 @@ import {
 } from "../src/index";
 
 const VQ = {
-  ...{ codebook_size: 16, codebook_embed_dim: 4, codebook_l2_norm: true, codebook_show_usage: true },
-  ...{
-    commit_loss_beta: 0.25,
-    entropy_loss_ratio: 0,
-    encoder_ch_mult: [1, 2],
-    decoder_ch_mult: [1, 2],
-    z_channels: 32,
-  },
-  ...{ ch: 32, num_res_blocks: 1, in_channels: 3 },
+  codebook_size: 16,
+  codebook_embed_dim: 4,
+  codebook_l2_norm: true,
+  codebook_show_usage: true,
+  commit_loss_beta: 0.25,
+  entropy_loss_ratio: 0,
+  encoder_ch_mult: [1, 2],
+  decoder_ch_mult: [1, 2],
+  z_channels: 32,
+  ch: 32,
+  num_res_blocks: 1,
+  in_channels: 3,
 };
 
 testOptions({

@@ -20,9 +20,16 @@ function modelWith(classes: readonly string[], count = classes.length): LoadedMo
 }
 
 const codesOf = (classes: readonly string[], labels: readonly number[], more: Partial<Codes> = {}): Codes => ({
-  ...{ count: labels.length, grid: [2, 2], vocabSize: 11, classes: [...classes], dataset: "d", tokenizer: "t" },
-  ...{ codes: new Int32Array(4 * labels.length), labels: Int32Array.from(labels) },
-  ...{ train: Int32Array.of(0), validation: Int32Array.of(1) },
+  count: labels.length,
+  grid: [2, 2],
+  vocabSize: 11,
+  classes: [...classes],
+  dataset: "d",
+  tokenizer: "t",
+  codes: new Int32Array(4 * labels.length),
+  labels: Int32Array.from(labels),
+  train: Int32Array.of(0),
+  validation: Int32Array.of(1),
   ...more,
 });
 

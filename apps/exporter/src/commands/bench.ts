@@ -11,7 +11,10 @@ export const command: CommandBody<Settings> = {
     if (json !== undefined) await checkOutputFile(json, { overwrite });
     let progress: Progress | undefined;
     const timings = await benchExport(dir, loadRuntime([import.meta.url]), {
-      ...{ threads, batches, runs, ...(provider && { provider }) },
+      threads,
+      batches,
+      runs,
+      ...(provider && { provider }),
       onRun(done, total, file, batch) {
         signal.throwIfAborted();
         progress ??= startProgress("bench", total, "runs");

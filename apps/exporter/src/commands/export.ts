@@ -33,8 +33,10 @@ export const command: CommandBody<Settings> = {
 };
 
 const wholeOptions = (settings: Settings): GraphSampling => ({
-  ...{ topK: settings.topK, topP: settings.topP },
-  ...{ guidance: rampOf(settings), drafts: draftsOf(settings) },
+  topK: settings.topK,
+  topP: settings.topP,
+  guidance: rampOf(settings),
+  drafts: draftsOf(settings),
 });
 
 function rampOf({ guidance: kind, interval, power }: Settings): GraphGuidance {

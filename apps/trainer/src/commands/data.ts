@@ -34,7 +34,11 @@ export const command: CommandBody<Settings> = {
     const progress = startProgress("data", source.total, "images");
     const { out, overwrite, size, validationShare } = settings;
     const info = await prepareDataset(source, {
-      ...{ out, overwrite, size, validationShare, signal },
+      out,
+      overwrite,
+      size,
+      validationShare,
+      signal,
       ...imageOptions(settings),
       onProgress: (done) => progress.update(done),
     });

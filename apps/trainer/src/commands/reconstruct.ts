@@ -194,7 +194,9 @@ async function openLpips({ lpips: path, vgg }: Settings, size: number, engine: E
   return {
     async run(a: Uint8Array, b: Uint8Array, count: number): Promise<Float32Array> {
       const feed = (pixels: Uint8Array): TensorData => ({
-        ...{ dtype: "float32", shape: [count, size, size, 3], data: toFloatImages(pixels) },
+        dtype: "float32",
+        shape: [count, size, size, 3],
+        data: toFloatImages(pixels),
       });
       return (await graph({ a: feed(a), b: feed(b) })).distances.data as Float32Array;
     },

@@ -23,8 +23,15 @@ export const MAX_HEADER_BYTES = 65_536;
 const ALIGNMENT = 64;
 
 const DTYPES: Readonly<Record<string, DType>> = {
-  ...{ f8: "float64", f4: "float32", f2: "float16", i8: "int64", i4: "int32", i2: "int16", i1: "int8" },
-  ...{ u1: "uint8", b1: "bool" },
+  f8: "float64",
+  f4: "float32",
+  f2: "float16",
+  i8: "int64",
+  i4: "int32",
+  i2: "int16",
+  i1: "int8",
+  u1: "uint8",
+  b1: "bool",
 };
 
 /** @param bytes the beginning of the array's file @param where file and array, for messages */

@@ -65,13 +65,11 @@ export async function openColors(
       : await encodedColors(path, text, place, runtime, threads);
   const extractor = await within(path, () =>
     userExtractor({
-      ...{
-        runtime,
-        threads,
-        ...rest,
-        model: place(image.model),
-        preprocessing: preprocessing as never,
-      },
+      runtime,
+      threads,
+      ...rest,
+      model: place(image.model),
+      preprocessing: preprocessing as never,
       ...(token !== undefined && { token }),
     }),
   );
@@ -95,8 +93,13 @@ async function encodedColors(
   const { output, length } = text;
   const encoder = await within(path, () =>
     userTextEncoder({
-      ...{ runtime, threads, model: place(text.model), output, length },
-      ...{ tokenize: tokenizer.encode, pad: tokenizer.pad ?? 0 },
+      runtime,
+      threads,
+      model: place(text.model),
+      output,
+      length,
+      tokenize: tokenizer.encode,
+      pad: tokenizer.pad ?? 0,
     }),
   );
   const colors = embedColors((texts) => encoder.embed(texts));

@@ -33,7 +33,10 @@ const schema = z.strictObject({
     z.strictObject({ kind: z.literal("boxes"), boxes: z.string(), labels: z.string(), scores: z.string() }),
     z.strictObject({ kind: z.literal("dets"), dets: z.string(), labels: z.string() }),
     z.strictObject({
-      ...{ kind: z.literal("queries"), logits: z.string(), boxes: z.string(), scores: z.enum(["softmax", "sigmoid"]) },
+      kind: z.literal("queries"),
+      logits: z.string(),
+      boxes: z.string(),
+      scores: z.enum(["softmax", "sigmoid"]),
     }),
   ]),
   /** "coco-80", "coco-91", or a text file with one name a line; an empty line is a label that stands for nothing. */
@@ -74,13 +77,11 @@ export async function openDetector(
   const named = { ...(input !== undefined && { input }), ...(mask !== undefined && { mask }) };
   const detector = await within(path, () =>
     userDetector({
-      ...{
-        runtime,
-        model: resolve(dirname(path), model),
-        preprocessing: preprocessing as never,
-        outputs,
-        classes,
-      },
+      runtime,
+      model: resolve(dirname(path), model),
+      preprocessing: preprocessing as never,
+      outputs,
+      classes,
       ...named,
       threads,
     }),

@@ -131,9 +131,13 @@ export function reportOf(
   const prompts = new Set(images.map(({ prompt }) => prompt));
   const correct = new Set(images.flatMap((image) => (image.correct ? [image.prompt] : [])));
   return {
-    ...{ recipe, prompts: prompts.size, correctPrompts: correct.size, counts },
+    recipe,
+    prompts: prompts.size,
+    correctPrompts: correct.size,
+    counts,
     scores: Object.fromEntries(scores) as GenEvalReport["scores"],
-    ...{ images, leftOut },
+    images,
+    leftOut,
   };
 }
 

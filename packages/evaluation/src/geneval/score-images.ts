@@ -82,7 +82,12 @@ async function scoreImage(
   const kept = detections.filter(({ score }) => score > genEvalConfidence("single_object"));
   const objects = kept.map((object) => ({ ...object, ...(named.has(object) && { color: named.get(object)! }) }));
   return {
-    ...{ image: name, prompt: prompt.prompt, tag, correct, reasons, size: [pixels.height, pixels.width] as const },
+    image: name,
+    prompt: prompt.prompt,
+    tag,
+    correct,
+    reasons,
+    size: [pixels.height, pixels.width] as const,
     objects,
   };
 }

@@ -7,8 +7,13 @@ import { escapeHtml, page, paragraph, type Section, table } from "./page";
 
 /** The paper's names of the columns, in its order. */
 const COLUMNS: Readonly<Record<GenEvalTask | "overall", string>> = {
-  ...{ overall: "Overall", single_object: "Single object", two_object: "Two objects", counting: "Counting" },
-  ...{ colors: "Colors", position: "Position", color_attr: "Color attribution" },
+  overall: "Overall",
+  single_object: "Single object",
+  two_object: "Two objects",
+  counting: "Counting",
+  colors: "Colors",
+  position: "Position",
+  color_attr: "Color attribution",
 };
 
 const NONE = "–";

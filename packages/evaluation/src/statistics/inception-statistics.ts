@@ -71,7 +71,11 @@ export async function gatherStatistics(
   if (!pooled || !spatial || count < 2)
     throw new TensorARError(`${title}: ${count} images have no covariance; give at least 2`);
   return {
-    ...{ count, pooled: pooled.result(), spatial: spatial.result(), score: score.sums(), notes: [] },
+    count,
+    pooled: pooled.result(),
+    spatial: spatial.result(),
+    score: score.sums(),
+    notes: [],
     features: { data: joined(features), count: Math.min(count, kept), dims: pooled.dims },
   };
 }

@@ -85,7 +85,9 @@ export async function readSums(path: string): Promise<ReconstructionSums> {
     for (const name of MEANS)
       if (file.names.includes(name)) means[name] = { count, sum: (await values(file, name))[0]! };
     const of = async (name: MomentsName): Promise<MomentsResult> => ({
-      ...{ count, mean: await values(file, `mu_${name}`), covariance: await values(file, `sigma_${name}`) },
+      count,
+      mean: await values(file, `mu_${name}`),
+      covariance: await values(file, `sigma_${name}`),
     });
     const moments = file.names.includes("mu_originals")
       ? { originals: await of("originals"), reconstructions: await of("reconstructions") }

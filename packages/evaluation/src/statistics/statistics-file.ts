@@ -144,7 +144,9 @@ export async function writeStatistics(path: string, statistics: InceptionStatist
   const { count, pooled, spatial, score, features } = statistics;
   const float64 = (data: Float64Array, ...shape: number[]) => ({ dtype: "float64" as const, shape, data });
   const int64 = (shape: number[], ...values: number[]) => ({
-    ...{ dtype: "int64" as const, shape, data: BigInt64Array.from(values, BigInt) },
+    dtype: "int64" as const,
+    shape,
+    data: BigInt64Array.from(values, BigInt),
   });
   const arrays = (mu: string, sigma: string, { mean, covariance }: Gaussian) => ({
     [mu]: float64(mean, mean.length),
@@ -162,7 +164,9 @@ export async function writeStatistics(path: string, statistics: InceptionStatist
     }),
     ...(features && {
       [FEATURES]: {
-        ...{ dtype: "float32" as const, shape: [features.count, features.dims], data: features.data as Float32Array },
+        dtype: "float32" as const,
+        shape: [features.count, features.dims],
+        data: features.data as Float32Array,
       },
     }),
   });

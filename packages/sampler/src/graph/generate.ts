@@ -90,12 +90,15 @@ export function begin(
   const { tokens, vocabSize, factors } = backbone;
   const dummy = (): Cached<tf.Tensor> => ({
     mask: padded ? tf.add(noRows(1), MASK_VALUE) : tf.fill([1, 1], MASK_VALUE),
-    ...{ keys: perLayer(), values: perLayer() },
+    keys: perLayer(),
+    values: perLayer(),
   });
   return {
     carry: {
       codes: tf.cast(zeros(tokens), "int32"),
-      ...{ x, positions, ...(padded && { own: mask }) },
+      x,
+      positions,
+      ...(padded && { own: mask }),
       ...dummy(),
     },
     ...(loop.flushes && { committed: dummy() }),
@@ -119,7 +122,9 @@ export function step(
   const { own } = carry;
   const [T, length] = [backbone.tokens, carry.positions.shape[0]!];
   const outputs = model.advance(params, {
-    ...{ x: carry.x, positions: carry.positions, mask: own },
+    x: carry.x,
+    positions: carry.positions,
+    mask: own,
     condition: invariants.condition as Condition,
     cache: committed ? { ...committed, recent: carry } : carry,
   });

@@ -32,8 +32,13 @@ const STORAGES: Readonly<Record<string, DType>> = {
 
 /** Storages whose elements are not read, by the bytes of an element. */
 const OTHER_STORAGES: Readonly<Record<string, number>> = {
-  ...{ ComplexFloatStorage: 8, ComplexDoubleStorage: 16, QInt8Storage: 1, QUInt8Storage: 1, QInt32Storage: 4 },
-  ...{ QUInt4x2Storage: 1, QUInt2x4Storage: 1 },
+  ComplexFloatStorage: 8,
+  ComplexDoubleStorage: 16,
+  QInt8Storage: 1,
+  QUInt8Storage: 1,
+  QInt32Storage: 4,
+  QUInt4x2Storage: 1,
+  QUInt2x4Storage: 1,
 };
 
 /** torch.NAME of element types that are read. */
