@@ -3,9 +3,9 @@ import { cp, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { loadModel, modelOf } from "@tensorar/model/node";
+import { loadModel } from "@tensorar/model/node";
 import { classLabels, generate } from "@tensorar/sampler";
-import { onnxEngine } from "@tensorar/training";
+import { chooseEngine } from "@tensorar/training";
 import * as tf from "@tensorflow/tfjs-core";
 import { decode as decodePng } from "fast-png";
 import * as ort from "onnxruntime-node";
@@ -34,8 +34,8 @@ beforeAll(async () => {
 
   // As `tensorar sample` does it.
   const folder = await loadModel(model);
-  const conditioning = classLabels(modelOf(folder).backbone.nullCondition);
-  const { decoder, dispose } = await openDecoder(folder, conditioning, onnxEngine(ort, 1));
+  const conditioning = classLabels(folder.model.backbone.nullCondition);
+  const { decoder, dispose } = await openDecoder(folder, conditioning, await chooseEngine("onnx", { threads: 1 }));
   const first = folder.classes.indexOf("noto/food-drink");
   const { class: _, count: __, scale, ...settings } = asked;
   const guidance = { kind: "constant", scale } as const;
