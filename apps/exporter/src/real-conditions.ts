@@ -4,7 +4,7 @@ import { describeIssues, TensorARError } from "@tensorar/core";
 import { readJson } from "@tensorar/core/node";
 import { ONLY } from "@tensorar/manifest";
 import type { ModelFolder } from "@tensorar/model/node";
-import { type Caption, captionFeatures, classLabels, promptTokens } from "@tensorar/sampler";
+import { type Caption, type Conditioning, captionFeatures, classLabels, promptTokens } from "@tensorar/sampler";
 import { z } from "zod";
 import type { Conditions } from "./random-conditions";
 import type { SourceSizes } from "./sources";
@@ -21,26 +21,28 @@ export async function realConditions(
   count: number,
   file: string | undefined,
 ): Promise<Conditions> {
-  const each = <T>(pick: (image: number) => T): T[] => Array.from({ length: count }, (_, image) => pick(image));
+  const each = <C>(conditioning: Conditioning<C>, pick: (image: number) => C): Conditions => ({
+    conditioning: conditioning as Conditioning<unknown>,
+    conditions: Array.from({ length: count }, (_, image) => pick(image)),
+  });
   const only = condition[ONLY];
   if (only) {
     if (file !== undefined)
       throw new TensorARError(`${file}: this model takes classes, which need no file; leave it out`);
     // Models without names of classes know them up to the one that stands for none.
     const known = classes.length || (nullCondition > 0 ? nullCondition : only.below!);
-    const conditioning = classLabels(nullCondition);
-    return { conditioning, conditions: each((image) => Math.floor((image * known) / count)) } as Conditions;
+    return each(classLabels(nullCondition), (image) => Math.floor((image * known) / count));
   }
   if (file === undefined)
     throw new TensorARError("this model takes text; name a file of prompts or captions with --conditions");
   if (condition.prompt) {
     const prompts = await readPrompts(file, condition.prompt.below!);
-    const conditioning = promptTokens((backbone as { readonly pad_id: number }).pad_id);
-    return { conditioning, conditions: each((image) => prompts[image % prompts.length]) } as unknown as Conditions;
+    const { pad_id } = backbone as { readonly pad_id: number };
+    return each<ArrayLike<number>>(promptTokens(pad_id), (image) => prompts[image % prompts.length]!);
   }
-  const captions = await readCaptions(file, condition.caption!.shape as unknown as readonly [number, number]);
-  const conditions = each((image) => captions[image % captions.length]);
-  return { conditioning: captionFeatures, conditions } as unknown as Conditions;
+  const [slots, width] = condition.caption!.shape;
+  const captions = await readCaptions(file, [Number(slots), Number(width)]);
+  return each(captionFeatures, (image) => captions[image % captions.length]!);
 }
 
 async function readPrompts(file: string, below: number): Promise<number[][]> {

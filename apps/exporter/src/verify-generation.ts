@@ -49,18 +49,19 @@ export async function generateBothWays(
     signal?.throwIfAborted();
     const graph = await openGraph(dir, file, runtime, sessions);
     try {
-      return (await graph.run(inputs)) as unknown as GeneratedImages;
+      return (await graph.run(inputs)) as Readonly<Record<string, TensorData>>;
     } finally {
       await graph.dispose();
     }
   };
-  const whole = await run(GENERATION, {
+  const drawn = await run(GENERATION, {
     condition: conditioning.tensors(conditions),
     seed: int(seeds),
     index: int(rows.map(() => 0)),
     scale: perFactor(scales),
     temperature: perFactor(rows.map(() => TEMPERATURE)),
   });
+  const whole: GeneratedImages = { codes: drawn.codes!, images: drawn.images! };
   const { decoder, dispose } = await openStepwise(dir, manifest, conditioning, runtime, sessions);
   let generated: Generated;
   try {
@@ -84,5 +85,5 @@ export async function generateBothWays(
   const codes: TensorData = { dtype: "int32", shape: [batch, manifest.tokens], data: generated.codes };
   // Of the graph's own codes, so that images are compared even where codes differ.
   const { images } = await run(IMAGE_DECODER, { codes: whole.codes });
-  return { whole, stepwise: { codes, images } };
+  return { whole, stepwise: { codes, images: images! } };
 }
