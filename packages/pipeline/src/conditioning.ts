@@ -6,13 +6,16 @@ import type { AnyCondition, Conditions, Description } from "./opened";
 export function conditioningOf(conditions: Conditions): Conditioning<AnyCondition> {
   switch (conditions.kind) {
     case "class":
-      return classLabels(conditions.none) as unknown as Conditioning<AnyCondition>;
+      return ofAny(classLabels(conditions.none));
     case "prompt":
-      return promptTokens(conditions.padId) as unknown as Conditioning<AnyCondition>;
+      return ofAny(promptTokens(conditions.padId));
     case "caption":
-      return captionFeatures as unknown as Conditioning<AnyCondition>;
+      return ofAny(captionFeatures);
   }
 }
+
+/** The conditions that reach it are of its kind: `conditionsOf` makes them. */
+const ofAny = <C>(conditioning: Conditioning<C>) => conditioning as Conditioning<unknown> as Conditioning<AnyCondition>;
 
 /** What the images of one call show; given one, every image shows it, given several, they take turns. */
 export interface Subject {

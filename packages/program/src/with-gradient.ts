@@ -19,9 +19,9 @@ export function withGradient<
 ): O {
   const operation = tf.customGrad<O>((...given) => {
     const save = given[given.length - 1] as tf.GradSaveFunc;
-    const { value, saved } = forward(...(given.slice(0, -1) as unknown as I));
+    const { value, saved } = forward(...(given.slice(0, -1) as readonly tf.Tensor[] as I));
     save([...saved]);
-    return { value, gradFunc: (dy, kept) => [...backward(dy, kept as unknown as S)] };
+    return { value, gradFunc: (dy, kept) => [...backward(dy, kept as readonly tf.Tensor[] as S)] };
   });
   return operation(...inputs);
 }

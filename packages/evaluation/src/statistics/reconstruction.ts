@@ -80,7 +80,7 @@ export async function readSums(path: string): Promise<ReconstructionSums> {
   try {
     const missing = ["count", "psnr", "codes"].find((name) => !file.names.includes(name));
     if (missing !== undefined) throw new TensorARError(`${path}: holds no ${missing}; ${remedy}`);
-    const [count] = (await values(file, "count")) as unknown as [number];
+    const count = Number((await values(file, "count"))[0]);
     const means: Partial<Record<MeanName, MeanSums>> = {};
     for (const name of MEANS)
       if (file.names.includes(name)) means[name] = { count, sum: (await values(file, name))[0]! };

@@ -19,6 +19,7 @@ import {
   type RuntimeSession,
   type RuntimeTensor,
   type RuntimeValue,
+  runtimeTensor,
   type SessionOptions,
 } from "../runtime/session";
 import { NO_CLASS } from "./coco";
@@ -102,7 +103,7 @@ class Runs {
     const placement = placementOf(WHERE, [images.height, images.width], preprocessing);
     const results = await this.session.run(
       {
-        [this.input.name]: new runtime.Tensor("float32" as never, values as never, dims),
+        [this.input.name]: runtimeTensor(runtime, "float32", values, dims),
         ...(this.mask && { [this.mask.name]: this.#maskOf(this.mask, placement) }),
       },
       outputNames(outputs),

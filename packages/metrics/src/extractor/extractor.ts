@@ -11,6 +11,7 @@ import {
   orRelease,
   type RuntimeSession,
   type RuntimeTensor,
+  runtimeTensor,
   type SessionOptions,
 } from "../runtime/session";
 import { checkPreprocessing, type Preprocessing, preprocess } from "./preprocess";
@@ -124,7 +125,7 @@ class Runs {
     const values = new Float32Array(rows * size[0] * size[1] * 3);
     values.set(preprocess(WHERE, images, [begin, end], preprocessing));
     const image = layout === "NCHW" ? [3, ...size] : [...size, 3];
-    const fed = new runtime.Tensor("float32" as never, values as never, this.input.single ? image : [rows, ...image]);
+    const fed = runtimeTensor(runtime, "float32", values, this.input.single ? image : [rows, ...image]);
     const outputs = await this.session.run({ [this.input.name]: fed }, [output]);
     const { data, dims: shape } = outputs[output] as RuntimeTensor;
     this.#checkResult(shape, rows);

@@ -26,7 +26,7 @@ export interface RuntimeSession {
 /** The namespace of `onnxruntime-node` or `onnxruntime-web`, as far as it is used here. */
 export interface OnnxRuntime {
   readonly InferenceSession: {
-    create(model: never, options?: never): Promise<unknown>;
+    create(model: string | Uint8Array, options?: object): Promise<unknown>;
   };
   readonly Tensor: new (type: never, data: never, dims: readonly number[]) => unknown;
 }
@@ -56,7 +56,7 @@ export async function openSession(
     logSeverityLevel: 3,
   };
   try {
-    return (await runtime.InferenceSession.create(model as never, settings as never)) as RuntimeSession;
+    return (await runtime.InferenceSession.create(model, settings)) as RuntimeSession;
   } catch (cause) {
     const what = typeof model === "string" ? model : "the model";
     throw new TensorARError(`${where}: ONNX Runtime can't open ${what}: ${(cause as Error).message}`, { cause });
@@ -106,15 +106,23 @@ export function findInput(
   throw new TensorARError(`${where}: the model has no input "${name}"; its input is "${only.name}"`);
 }
 
+/** A tensor of the runtime. */
+export const runtimeTensor = (
+  { Tensor }: OnnxRuntime,
+  type: string,
+  data: ArrayBufferView,
+  dims: readonly number[],
+): unknown => new Tensor(type as never, data as never, dims);
+
 /** A tensor of integers of an input's own type. @throws TensorARError for other types */
 export function integerTensor(
   where: string,
-  { Tensor }: OnnxRuntime,
+  runtime: OnnxRuntime,
   { name, type }: RuntimeValue,
   values: ArrayLike<number>,
   dims: readonly number[],
 ): unknown {
-  const make = (data: unknown) => new Tensor(type as never, data as never, dims);
+  const make = (data: ArrayBufferView) => runtimeTensor(runtime, String(type), data, dims);
   if (type === "int64") return make(BigInt64Array.from(values as number[], BigInt));
   if (type === "int32") return make(Int32Array.from(values));
   if (type === "bool") return make(Uint8Array.from(values));
