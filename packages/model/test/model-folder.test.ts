@@ -39,7 +39,9 @@ function described(): ModelFolder {
 test.each(["float32", "float16"] as const)("a model saved as %s is read back", async (dtype) => {
   const model = described();
   await saveModel(folder, model, dtype);
-  expect(await loadModel(folder)).toEqual(model);
+  const { model: functions, ...read } = await loadModel(folder);
+  expect(read).toEqual(model);
+  expect(functions.shapes).toEqual(modelOf(model).shapes);
 });
 
 test("a config that does not fit the tensors is refused, naming file and tensor", async () => {
@@ -90,8 +92,9 @@ test("a folder is what its files hold, wherever they come from, and its tensors 
   const model = described();
   const { tensors, ...config } = model;
   const halves = Object.fromEntries(Object.entries(tensors).map(([name, each]) => [name, castTensor(each, "float16")]));
-  const parsed = parseModel(JSON.parse(JSON.stringify(config)), halves);
+  const { model: functions, ...parsed } = parseModel(JSON.parse(JSON.stringify(config)), halves);
   expect(parsed).toEqual(model);
+  expect(functions.shapes).toEqual(modelOf(model).shapes);
   const before = tf.memory().numTensors;
   const params = toParams(halves);
   for (const [name, { shape }] of Object.entries(tensors)) expect(params[name]!.shape).toEqual(shape);
