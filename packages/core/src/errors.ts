@@ -58,6 +58,7 @@ export function quote(value: unknown): string {
 }
 
 function toText(value: unknown): string {
+  if (typeof value === "number") return String(value); // JSON makes null of NaN and infinities
   try {
     return JSON.stringify(value) ?? String(value);
   } catch {

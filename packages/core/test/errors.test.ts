@@ -26,6 +26,7 @@ test("cause and stack are kept, and an uncaught one prints its message", () => {
 test("quote cuts what a hostile file makes long", () => {
   expect(quote("a\n")).toBe('"a\\n"');
   expect(quote(undefined)).toBe("undefined");
+  expect(quote(Number.NaN)).toBe("NaN"); // not null, as JSON has it
   expect(quote("x".repeat(1000))).toHaveLength(80);
   expect(quote(12n)).toBe("12");
   expect(quote(JSON.parse("[".repeat(100_000) + "]".repeat(100_000)))).toBe("an object that nests too deep");

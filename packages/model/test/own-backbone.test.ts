@@ -29,9 +29,9 @@ const windowsOf = (count: number, k: number): tf.Tensor3D =>
     "int32",
   );
 
-test("the page shows the backbone that is tested, which has fewer than 60 lines", () => {
+test("the page shows the backbone that is tested, which has fewer than 65 lines", () => {
   const source = readFileSync(new URL("own-backbone.ts", import.meta.url), "utf8");
-  expect(source.trimEnd().split("\n").length).toBeLessThan(60);
+  expect(source.trimEnd().split("\n").length).toBeLessThan(65);
   const page = readFileSync(new URL("../docs/own-backbone.md", import.meta.url), "utf8");
   expect(/```ts\n(.*?)```/s.exec(page)?.[1]).toBe(source);
 });
