@@ -49,6 +49,7 @@ export interface Loss extends Pick<LogitGap, "largestDifference" | "divergence" 
  */
 const MAX_KL = 1;
 
+/** What an export is compared with, and on which inputs. */
 export interface VerifyOptions {
   readonly seed: number;
   /** Default 1 and 3; neither is a size that the graphs were traced at. */
