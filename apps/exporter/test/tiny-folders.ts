@@ -3,6 +3,7 @@ import type { TensorData } from "@tensorar/checkpoint";
 import type { LlamaGenConfig } from "@tensorar/model";
 import { type ModelDescription, type ModelFolder, modelOf, saveModel } from "@tensorar/model/node";
 import { createStream, noiseRates } from "@tensorar/noise";
+import { TINY_VQ } from "@tensorar/testing";
 import { type VqConfig, vqShapes } from "@tensorar/tokenizer";
 import { saveTokenizer } from "@tensorar/tokenizer/node";
 
@@ -20,19 +21,7 @@ export const backbone: LlamaGenConfig = {
   class_dropout_prob: 0.1,
 };
 
-export const vq: VqConfig = {
-  codebook_size: 11,
-  codebook_embed_dim: 4,
-  codebook_l2_norm: true,
-  codebook_show_usage: false,
-  commit_loss_beta: 0.25,
-  entropy_loss_ratio: 0,
-  encoder_ch_mult: [1, 1],
-  decoder_ch_mult: [1, 1],
-  z_channels: 32,
-  ch: 32,
-  num_res_blocks: 1,
-};
+export const vq: VqConfig = { ...TINY_VQ, codebook_size: 11 };
 
 /** Weights that leave no part of a model idle: fresh ones have heads of zeros. */
 function randomTensors(

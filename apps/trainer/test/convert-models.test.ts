@@ -14,6 +14,7 @@ import {
   type ParameterShapes,
 } from "@tensorar/model";
 import { createStream } from "@tensorar/noise";
+import { TINY_VQ } from "@tensorar/testing";
 import { createTokenizer, OPEN_MAGVIT2_16, type VqConfig } from "@tensorar/tokenizer";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { runCli } from "./run-cli";
@@ -50,19 +51,7 @@ async function succeed(...args: string[]): Promise<void> {
 
 const samplesOf = (name: string) => readSafetensors(join(dir, name, "shards", "00000.safetensors"));
 
-const VQ: VqConfig = {
-  codebook_size: 16,
-  codebook_embed_dim: 4,
-  codebook_l2_norm: true,
-  codebook_show_usage: false,
-  commit_loss_beta: 0.25,
-  entropy_loss_ratio: 0,
-  z_channels: 32,
-  ch: 32,
-  num_res_blocks: 1,
-  encoder_ch_mult: [1, 1],
-  decoder_ch_mult: [1, 1],
-};
+const VQ: VqConfig = TINY_VQ;
 
 /** Codes of a data set of 2 x 2 grids, with captions. */
 async function writeCodes(name: string, vocabSize: number, classes: string[]): Promise<string> {

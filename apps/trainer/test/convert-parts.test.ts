@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { TensorData } from "@tensorar/checkpoint";
 import { readSafetensors, writeSafetensors } from "@tensorar/checkpoint/node";
 import { type LlamaGenConfig, llamaGenShapes } from "@tensorar/model";
+import { TINY_VQ } from "@tensorar/testing";
 import { createTokenizer, OPEN_MAGVIT2_16, type VqConfig } from "@tensorar/tokenizer";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { command } from "../src/commands/convert";
@@ -25,19 +26,7 @@ const GPT: LlamaGenConfig = {
   class_dropout_prob: 0.1,
   caption_dim: 5,
 };
-const VQ: VqConfig = {
-  codebook_size: 16,
-  codebook_embed_dim: 4,
-  codebook_l2_norm: true,
-  codebook_show_usage: false,
-  commit_loss_beta: 0.25,
-  entropy_loss_ratio: 0,
-  z_channels: 32,
-  ch: 32,
-  num_res_blocks: 1,
-  encoder_ch_mult: [1, 1],
-  decoder_ch_mult: [1, 1],
-};
+const VQ: VqConfig = TINY_VQ;
 const LFQ = { ...OPEN_MAGVIT2_16, ch: 32, ch_mult: [1, 1], num_res_blocks: 1, z_channels: 5 };
 
 const gptShapes = llamaGenShapes(GPT);

@@ -6,6 +6,7 @@ import { type ImageBatch, openImages } from "@tensorar/data";
 import { measuresOf, mergeSums, type ReconstructionSums, writeSums } from "@tensorar/evaluation";
 import { inceptionShapes, lpipsShapes } from "@tensorar/metrics/features";
 import { createStream } from "@tensorar/noise";
+import { TINY_VQ } from "@tensorar/testing";
 import { type VqConfig, vqShapes } from "@tensorar/tokenizer";
 import { saveTokenizer } from "@tensorar/tokenizer/node";
 import sharp from "sharp";
@@ -203,19 +204,7 @@ test("what can't be scored is refused by name", async () => {
 test("a tokenizer's losses: PSNR, SSIM, LPIPS and rFID, with reconstructions that other suites read", async () => {
   const tokenizer = join(dir, "tokenizer");
   await mkdir(tokenizer);
-  const vq: VqConfig = {
-    codebook_size: 16,
-    codebook_embed_dim: 4,
-    codebook_l2_norm: true,
-    codebook_show_usage: false,
-    commit_loss_beta: 0.25,
-    entropy_loss_ratio: 0,
-    z_channels: 32,
-    ch: 32,
-    num_res_blocks: 1,
-    encoder_ch_mult: [1, 1],
-    decoder_ch_mult: [1, 1],
-  };
+  const vq: VqConfig = TINY_VQ;
   const random = createStream(2, "vq and lpips");
   const tensors = (shapes: Readonly<Record<string, readonly number[]>>) =>
     Object.fromEntries(

@@ -6,6 +6,7 @@ import { writeNpz } from "@tensorar/checkpoint/node";
 import type { InceptionStatistics } from "@tensorar/evaluation";
 import { compareFeatures, compareStatistics } from "@tensorar/evaluation";
 import { createMoments } from "@tensorar/metrics";
+import { TINY_VQ } from "@tensorar/testing";
 import { type VqConfig, vqShapes } from "@tensorar/tokenizer";
 import { saveTokenizer } from "@tensorar/tokenizer/node";
 import type { Engine } from "@tensorar/training";
@@ -75,19 +76,7 @@ test("KID ends at the subset after the signal", async () => {
 test("Ctrl-C ends evaluate --tokenizer, on an engine that computes on the program's own thread", {
   timeout: 60_000,
 }, async () => {
-  const config: VqConfig = {
-    codebook_size: 11,
-    codebook_embed_dim: 4,
-    codebook_l2_norm: true,
-    codebook_show_usage: false,
-    commit_loss_beta: 0.25,
-    entropy_loss_ratio: 0,
-    encoder_ch_mult: [1, 1],
-    decoder_ch_mult: [1, 1],
-    z_channels: 32,
-    ch: 32,
-    num_res_blocks: 1,
-  };
+  const config: VqConfig = { ...TINY_VQ, codebook_size: 11 };
   const tensors = Object.fromEntries(
     Object.entries(vqShapes(config)).map(([name, shape]) => {
       const length = shape.reduce((product, size) => product * size, 1);

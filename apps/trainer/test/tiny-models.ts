@@ -2,6 +2,7 @@ import { mkdir } from "node:fs/promises";
 import type { TensorData } from "@tensorar/checkpoint";
 import { type ModelDescription, modelOf, saveModel } from "@tensorar/model/node";
 import { createStream } from "@tensorar/noise";
+import { TINY_VQ } from "@tensorar/testing";
 import { createTokenizer, type VqConfig } from "@tensorar/tokenizer";
 import { saveTokenizer } from "@tensorar/tokenizer/node";
 
@@ -51,19 +52,7 @@ export async function writeTinyModel(
 
 /** A tokenizer of 16 codes, each of 2 × 2 pixels. */
 export async function writeTinyTokenizer(dir: string, { imageSize = 6, codes = 16 } = {}): Promise<string> {
-  const config: VqConfig = {
-    codebook_size: codes,
-    codebook_embed_dim: 4,
-    codebook_l2_norm: true,
-    codebook_show_usage: false,
-    commit_loss_beta: 0.25,
-    entropy_loss_ratio: 0,
-    z_channels: 32,
-    ch: 32,
-    num_res_blocks: 1,
-    encoder_ch_mult: [1, 1],
-    decoder_ch_mult: [1, 1],
-  };
+  const config: VqConfig = { ...TINY_VQ, codebook_size: codes };
   await mkdir(dir, { recursive: true });
   const tensors = randomTensors(createTokenizer({ kind: "vq", config }).shapes);
   await saveTokenizer(dir, { kind: "vq", config, imageSize, tensors }, "float32");

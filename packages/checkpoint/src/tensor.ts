@@ -1,4 +1,4 @@
-import { type DType, quote, TensorARError, type TensorData, type TypedArray } from "@tensorar/core";
+import { ARRAYS, type DType, quote, TensorARError, type TensorData, type TypedArray } from "@tensorar/core";
 
 /** Tensors by name. Records made by this package have no prototype, so no name can reach an inherited property. */
 export type TensorRecord = Readonly<Record<string, TensorData>>;
@@ -9,21 +9,10 @@ interface ArrayKind {
   new (buffer: ArrayBufferLike, byteOffset: number, length: number): TypedArray;
 }
 
-const ARRAYS: Readonly<Record<DType, ArrayKind>> = {
-  float64: Float64Array,
-  float32: Float32Array,
-  float16: Uint16Array,
-  bfloat16: Uint16Array,
-  int64: BigInt64Array,
-  int32: Int32Array,
-  int16: Int16Array,
-  int8: Int8Array,
-  uint8: Uint8Array,
-  bool: Uint8Array,
-};
+const KINDS: Readonly<Record<DType, ArrayKind>> = ARRAYS;
 
 /** Bytes of one element. */
-export const bytesPerElement = (dtype: DType): number => ARRAYS[dtype].BYTES_PER_ELEMENT;
+export const bytesPerElement = (dtype: DType): number => KINDS[dtype].BYTES_PER_ELEMENT;
 
 /** As many as NumPy and PyTorch have. */
 const MOST_DIMENSIONS = 64;
@@ -53,7 +42,7 @@ export function tensorFromBytes(dtype: DType, shape: readonly number[], bytes: U
   }
   const size = bytesPerElement(dtype);
   const aligned = bytes.byteOffset % size === 0 ? bytes : bytes.slice();
-  const data = new ARRAYS[dtype](aligned.buffer, aligned.byteOffset, aligned.byteLength / size);
+  const data = new KINDS[dtype](aligned.buffer, aligned.byteOffset, aligned.byteLength / size);
   return { dtype, shape, data };
 }
 
@@ -66,14 +55,14 @@ export function bytesOf({ data }: TensorData): Uint8Array {
 export function checkTensor(name: string, tensor: TensorData): void {
   const { dtype, shape, data } = tensor;
   const found = `tensor ${quote(name)}`;
-  if (!Object.hasOwn(ARRAYS, dtype)) {
-    throw new TensorARError(`${found}: dtype ${quote(dtype)} is unknown; use ${Object.keys(ARRAYS).join(", ")}`);
+  if (!Object.hasOwn(KINDS, dtype)) {
+    throw new TensorARError(`${found}: dtype ${quote(dtype)} is unknown; use ${Object.keys(KINDS).join(", ")}`);
   }
   const count = elementCount(shape);
   if (count === undefined) {
     throw new TensorARError(`${found}: shape ${quote(shape)} is not a list of non-negative integers`);
   }
-  const kind = ARRAYS[dtype];
+  const kind = KINDS[dtype];
   const actual = Object.prototype.toString.call(data).slice("[object ".length, -1); // also right across realms
   if (actual !== kind.name) {
     throw new TensorARError(`${found}: data is a ${actual}; dtype ${dtype} is held by a ${kind.name}`);

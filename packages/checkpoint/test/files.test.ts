@@ -182,7 +182,7 @@ test("a process killed while it writes leaves the old file", async () => {
   await writeSafetensors(path, { a: ones(3) });
   const writer = fileURLToPath(new URL("./slow-writer.ts", import.meta.url));
   const cwd = fileURLToPath(new URL("..", import.meta.url));
-  const child = spawn(process.execPath, ["--import", "tsx", writer, path], {
+  const child = spawn(process.execPath, ["--import", "tsx", "--conditions=@tensorar/source", writer, path], {
     cwd,
     stdio: ["ignore", "ignore", "inherit"],
   });

@@ -5,5 +5,5 @@ export { type Entries, flatten, mapLeaves, mapNested, type Nested, unflatten, vi
 export { requireOptions } from "./options";
 export { noProgress, type Progress, type StartProgress } from "./progress";
 export { RECOGNIZED_BYTES, type Recognized, recognize } from "./recognize";
-export type { Arrays, DType, TensorData, TensorSpec, TypedArray } from "./tensors";
+export { ARRAYS, type Arrays, type DType, type TensorData, type TensorSpec, type TypedArray } from "./tensors";
 export { decodeText, parseJson, splitLines } from "./text";

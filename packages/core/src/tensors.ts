@@ -15,6 +15,20 @@ export interface Arrays {
 /** Element types, by their usual names. */
 export type DType = keyof Arrays;
 
+/** The constructors of these arrays. */
+export const ARRAYS = {
+  float64: Float64Array,
+  float32: Float32Array,
+  float16: Uint16Array,
+  bfloat16: Uint16Array,
+  int64: BigInt64Array,
+  int32: Int32Array,
+  int16: Int16Array,
+  int8: Int8Array,
+  uint8: Uint8Array,
+  bool: Uint8Array,
+} as const satisfies Readonly<Record<DType, unknown>>;
+
 /** The arrays that hold elements. */
 export type TypedArray = Arrays[DType];
 

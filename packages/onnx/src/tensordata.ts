@@ -1,4 +1,4 @@
-import { type DType, TensorARError, type TensorData, type TypedArray } from "@tensorar/core";
+import { ARRAYS, type DType, TensorARError, type TensorData, type TypedArray } from "@tensorar/core";
 import type { Tensor } from "onnxruntime-common";
 import type { Port } from "./model";
 
@@ -30,20 +30,6 @@ export const hostTensor = async (tensor: BackendTensor): Promise<TensorData> => 
   shape: tensor.shape,
   data: await tensor.data(),
 });
-
-/** The array that holds each type. */
-const ARRAYS = {
-  float32: Float32Array,
-  float64: Float64Array,
-  float16: Uint16Array,
-  bfloat16: Uint16Array,
-  int64: BigInt64Array,
-  int32: Int32Array,
-  int16: Int16Array,
-  int8: Int8Array,
-  uint8: Uint8Array,
-  bool: Uint8Array,
-} as const;
 
 const INTEGERS = [Int32Array, Int16Array, Int8Array, Uint16Array, Uint8Array, Uint8ClampedArray];
 

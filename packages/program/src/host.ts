@@ -1,4 +1,4 @@
-import { mapLeaves, type Nested, TensorARError, type TensorData } from "@tensorar/core";
+import { ARRAYS, mapLeaves, type Nested, TensorARError, type TensorData } from "@tensorar/core";
 import * as tf from "@tensorflow/tfjs-core";
 import type { AnyProgram, HostTensors, Program } from "./program";
 
@@ -18,12 +18,10 @@ export function toTensors(data: Nested<TensorData>): Nested<tf.Tensor> {
   });
 }
 
-const ARRAYS = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as const;
-
 /** Tensors as host tensors, each in the array of its type (tfjs casts whole numbers to float32 without touching them). */
 export function toHost(tensors: Nested<tf.Tensor>): Nested<TensorData> {
   return mapLeaves<tf.Tensor, TensorData>(tensors, isTensor, (tensor) => {
-    const dtype = tensor.dtype as keyof typeof ARRAYS;
+    const dtype = tensor.dtype as "float32" | "int32" | "bool";
     return { dtype, shape: tensor.shape, data: ARRAYS[dtype].from(tensor.dataSync()) };
   });
 }

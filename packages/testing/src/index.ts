@@ -10,3 +10,4 @@ export {
   requireCases,
 } from "./reference";
 export type { StoredTensor } from "./safetensors";
+export { TINY_VQ } from "./tiny-vq";
