@@ -44,8 +44,8 @@ export interface Loss extends Pick<LogitGap, "largestDifference" | "divergence" 
 }
 
 /**
- * Mean KL in nats that fewer bits may cost. On random inputs int4 costs the emoji model 0.2 and int8 0.002; logits that have nothing to do with the
- * model's cost several nats.
+ * Mean KL in nats that fewer bits may cost. On random inputs int4 costs the emoji model 0.2 and int8 0.002; logits that have
+ * nothing to do with the model's cost several nats.
  */
 const MAX_KL = 1;
 

@@ -17,7 +17,10 @@ export type CompiledProgram<S, O, K extends string = never> = CompiledFunction<
   StateOutputs<O, K>
 >;
 
-/** The graph of a program, without the inputs that nothing reads: its function traced (see `trace`), or its branches, of which only one runs. */
+/**
+ * The graph of a program, without the inputs that nothing reads: its function traced (see `trace`), or its branches, of which
+ * only one runs.
+ */
 export function traceProgram(program: AnyProgram, form: GraphForm = {}): OnnxModel | ComposedModel {
   const { name, inputs, weights, branches, run } = program;
   if (!branches) return traceModel(run, inputs, { ...form, weights, name });
