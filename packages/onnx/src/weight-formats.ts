@@ -1,9 +1,9 @@
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
-import { TensorARError } from "@tensorar/core";
+import { quote, TensorARError } from "@tensorar/core";
 import { fromFloat16, toFloat16 } from "./float16";
 import { type GraphProto, type ModelProto, ModelProtoSchema, type NodeProto } from "./generated/onnx_pb";
 import { ONNX_TYPES } from "./graph";
-import { ACCURACY, quantizeBlocks } from "./passes/quantize";
+import { ACCURACY, BLOCK_SIZES, quantizeBlocks } from "./passes/quantize";
 
 /** How a file stores a weight in fewer bits than float32: one factor for each block of whole numbers, or none for float16. */
 export type WeightFormat = { readonly bits: 16 } | { readonly bits: 4 | 8; readonly blockSize: number };
@@ -11,7 +11,7 @@ export type WeightFormat = { readonly bits: 16 } | { readonly bits: 4 | 8; reado
 /**
  * The weights that the bytes of an `.onnx` file store in fewer bits than float32, by the names that `trace` was given.
  * Weights that lie in a file beside it are named by this one too.
- * @throws TensorARError when the bytes are no ONNX model
+ * @throws TensorARError when the bytes are no ONNX model, or hold a format that ONNX Runtime does not have
  */
 export function weightFormats(model: Uint8Array): Map<string, WeightFormat> {
   const formats = new Map<string, WeightFormat>();
@@ -19,9 +19,14 @@ export function weightFormats(model: Uint8Array): Map<string, WeightFormat> {
     for (const { name, dataType } of graph.initializer)
       if (dataType === ONNX_TYPES.float16) formats.set(name, { bits: 16 });
     for (const node of graph.node.filter(({ opType }) => opType === "MatMulNBits")) {
-      const name = node.input[1]!.slice(0, -CODES.length);
-      const bits = integer(node, "bits") === 4 ? 4 : 8;
-      formats.set(name, { bits, blockSize: integer(node, "block_size") });
+      const [, codes = ""] = node.input;
+      const [bits, blockSize] = [integer(node, "bits"), integer(node, "block_size")];
+      if (!codes.endsWith(CODES) || (bits !== 4 && bits !== 8) || !BLOCK_SIZES.includes(blockSize))
+        throw new TensorARError(
+          `node "${node.name}" takes ${quote(codes)} in ${bits} bits and blocks of ${blockSize}; weights end in "${CODES}" and ` +
+            `have 4 or 8 bits and blocks of ${BLOCK_SIZES.join(", ")}; export it again`,
+        );
+      formats.set(codes.slice(0, -CODES.length), { bits, blockSize });
     }
   });
   return formats;

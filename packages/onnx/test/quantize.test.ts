@@ -1,3 +1,4 @@
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs-core";
 import * as ort from "onnxruntime-node";
@@ -14,6 +15,7 @@ import {
   weightFormats,
   withFloatActivations,
 } from "../src";
+import { ModelProtoSchema } from "../src/generated/onnx_pb";
 
 beforeAll(async () => {
   await tf.setBackend("cpu");
@@ -208,4 +210,17 @@ test.each([{ bits: 4, blockSize: 32 }, { bits: 8, blockSize: 32 }, { bits: 16 }]
 
 test("bytes that are no model are refused", () => {
   expect(() => weightFormats(Uint8Array.of(255, 255, 255))).toThrow("these bytes are no ONNX model");
+});
+
+test.each([
+  ["block_size", 0, 'takes "a.weight.codes" in 4 bits and blocks of 0'],
+  ["block_size", -32, "blocks of -32"],
+  ["bits", 3, "in 3 bits"],
+] as const)("a format that the runtime does not have is refused: %s %i", (key, value, message) => {
+  const [N, K] = [5, 70];
+  const weights = { "a.weight": tf.tensor(wave(N * K, 0.37), [N, K]) };
+  const model = fromBinary(ModelProtoSchema, bytesOf(product(weights["a.weight"]), weights, { bits: 4 }));
+  const node = model.graph?.node.find(({ opType }) => opType === "MatMulNBits");
+  node!.attribute.find(({ name }) => name === key)!.i = BigInt(value);
+  expect(() => weightFormats(toBinary(ModelProtoSchema, model))).toThrow(message);
 });

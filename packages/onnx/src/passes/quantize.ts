@@ -30,6 +30,9 @@ export interface Quantization {
 /** Attribute `accuracy_level` of `MatMulNBits`. */
 export const ACCURACY = { float32: 1, int8: 4 } as const;
 
+/** Block sizes of ONNX Runtime's MatMulNBits. */
+export const BLOCK_SIZES: readonly number[] = [16, 32, 64, 128, 256];
+
 /**
  * Stores the weights of matrix products in fewer bits. In 16 they are half-precision numbers, which every runtime turns into
  * float32 when it loads the file: half the file, and the speed of float32. In 4 or 8: products with a weight `[out, in]` become ONNX Runtime's
@@ -44,8 +47,8 @@ export function quantizeWeights(graph: Graph, { bits, blockSize, activations, ke
   if (ports && activations !== "float16")
     throw new TensorARError('quantize: ports are float16 only where activations are; add activations: "float16"');
   if (bits === 16) return activations === "float16" ? computeInHalf(graph, { keep, ports }) : halveWeights(graph, keep);
-  if (blockSize !== undefined && ![16, 32, 64, 128, 256].includes(blockSize))
-    throw new TensorARError(`quantize: blockSize ${blockSize}; use 16, 32, 64, 128 or 256`);
+  if (blockSize !== undefined && !BLOCK_SIZES.includes(blockSize))
+    throw new TensorARError(`quantize: blockSize ${blockSize}; use ${BLOCK_SIZES.join(", ")}`);
   const stored = new Map<Value, { codes: Value; scales: Value }>();
   return rewrite(graph, (node, g) => {
     const [x, weight] = node.inputs as [Value, Value];
