@@ -41,8 +41,15 @@ export async function loadBackbone(path: string | undefined): Promise<OwnBackbon
   });
   const values = Object.values(exported);
   const own = exported.default ?? (values.length === 1 ? values[0] : undefined);
-  if (typeof own === "function") return (config) => checked(path, (own as (config: unknown) => unknown)(config));
-  return checked(path, own);
+  if (typeof own !== "function") return checked(path, own);
+  return (config) => {
+    try {
+      return checked(path, own(config));
+    } catch (cause) {
+      if (cause instanceof TensorARError) throw cause;
+      throw new TensorARError(`${path}: ${(cause as Error).message}; correct the module`, { cause });
+    }
+  };
 }
 
 function checked(path: string, value: unknown): Backbone<Condition> {

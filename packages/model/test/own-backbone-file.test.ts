@@ -73,6 +73,13 @@ test.each([
   await expect(loadBackbone(file)).rejects.toThrow(file);
 });
 
+test("a function that fails is told by its file", async () => {
+  const file = join(dir, "failing.mjs");
+  await writeFile(file, "export default (config) => config.sizes.width;");
+  const own = await loadBackbone(file);
+  expect(() => modelOf(description, own)).toThrow(/failing\.mjs: .*width.*; correct the module/);
+});
+
 test("a file that is not there", async () => {
   await expect(loadBackbone(join(dir, "none.js"))).rejects.toThrow(`cannot read "${join(dir, "none.js")}"`);
   expect(await loadBackbone(undefined)).toBeUndefined();
