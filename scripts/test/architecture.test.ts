@@ -28,13 +28,38 @@ const ALLOWED: Readonly<
   "packages/tokenizer": { own: ["core", "noise", "checkpoint", "program"], libraries: "declared" }, // noise: seeded initial weights
   "packages/model": { own: ["core", "noise", "checkpoint", "program"], libraries: "declared" },
   "packages/text": { own: ["core"], libraries: "declared, no tfjs" },
+  "packages/text-encoder": { own: ["core", "checkpoint", "program", "model", "onnx", "text"], libraries: "declared" },
   "packages/sampler": { own: ["core", "noise", "model", "onnx"], libraries: "declared" }, // all but two for `graph`, as tested below
   "packages/pipeline": {
-    own: ["core", "noise", "manifest", "sampler", "onnx", "checkpoint", "program", "model", "tokenizer", "text"],
+    own: [
+      "core",
+      "noise",
+      "manifest",
+      "sampler",
+      "onnx",
+      "checkpoint",
+      "program",
+      "model",
+      "tokenizer",
+      "text",
+      "text-encoder",
+    ],
     libraries: "declared", // tfjs only for model folders, as tested below
   },
   "packages/training": {
-    own: ["core", "noise", "checkpoint", "data", "text", "tokenizer", "program", "model", "sampler", "onnx"],
+    own: [
+      "core",
+      "noise",
+      "checkpoint",
+      "data",
+      "text",
+      "text-encoder",
+      "tokenizer",
+      "program",
+      "model",
+      "sampler",
+      "onnx",
+    ],
     libraries: "declared, all of tfjs", // its engines are the backends
   },
   "packages/evaluation": {

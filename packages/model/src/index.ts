@@ -50,6 +50,7 @@ export {
 } from "./magvit2-config";
 export {
   type LoadedModel,
+  MODEL_FOLDER,
   type ModelDescription,
   type ModelFolder,
   modelOf,

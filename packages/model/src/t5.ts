@@ -50,13 +50,14 @@ export function t5Encoder(config: T5Config): T5Encoder {
     const positions = countTokens(ids);
     const ahead = tf.sub(tf.expandDims(positions, 0), tf.expandDims(positions, 1)); // [T, T]: how far the key is ahead
     const distance = tf.minimum(tf.abs(ahead), tf.scalar(buckets.length - 1, "int32"));
-    const behind = embed(tf.tensor2d(buckets, [buckets.length, 1]), distance); // [T, T, 1]
+    // Gathered by indices of two axes: flat, they would be T², which no graph with a symbolic T can say.
+    const behind = tf.gather(tf.tensor1d(buckets, "int32"), distance); // [T, T]
     const later = tf.mul(
       tf.cast(tf.greater(ahead, tf.scalar(0, "int32")), "int32"),
       tf.scalar(halfOf(config), "int32"),
     );
-    const bucket = tf.add(tf.cast(tf.squeeze(behind, [2]), "int32"), later);
-    return tf.transpose(embed(weight(params, BIAS), bucket), [2, 0, 1]); // [H, T, T]
+    const bucket = tf.add(behind, later) as tf.Tensor2D;
+    return tf.transpose(tf.gather(weight<tf.Tensor2D>(params, BIAS), bucket), [2, 0, 1]); // [H, T, T]
   };
 
   const block = (params: Params, layer: number, x: tf.Tensor2D, added: tf.Tensor, tokens: number): tf.Tensor2D => {
@@ -107,12 +108,12 @@ const halfOf = ({ relative_attention_num_buckets }: T5Config): number => relativ
  * The bucket of a token 0, 1, 2, … places behind: short distances have one each, longer ones share them by logarithm. In
  * float32 as the original computes it, since the last bit decides where a bucket begins.
  */
-function bucketsOfDistances(config: T5Config): Float32Array {
+function bucketsOfDistances(config: T5Config): Int32Array {
   const half = halfOf(config);
   const exact = half / 2;
   const { relative_attention_max_distance: most } = config;
   const range = Math.fround(Math.log(most / exact));
-  return Float32Array.from({ length: most + 1 }, (_, distance) => {
+  return Int32Array.from({ length: most + 1 }, (_, distance) => {
     if (distance < exact) return distance;
     const logarithm = Math.fround(Math.log(Math.fround(distance / exact)));
     const share = Math.fround(Math.fround(logarithm / range) * (half - exact));

@@ -9,6 +9,8 @@ export interface TokenBatch {
   readonly mask: Int32Array;
   /** T */
   readonly tokens: number;
+  /** [B]: tokens of every text before it was cut. */
+  readonly lengths: readonly number[];
   /** Indices of texts that were longer than T and lost tokens at their end. */
   readonly truncated: readonly number[];
 }
@@ -24,13 +26,15 @@ export function padTokens(tokenizer: TextTokenizer, texts: readonly string[], ma
     throw new TensorARError("padTokens: this tokenizer names no token of padding; add pad_token to its configuration");
   const ids = new Int32Array(texts.length * maxLength).fill(pad);
   const mask = new Int32Array(ids.length);
+  const lengths: number[] = [];
   const truncated: number[] = [];
   for (const [row, text] of texts.entries()) {
     const whole = tokenizer.encode(text);
     const kept = whole.length > maxLength ? tokenizer.encode(text, maxLength) : whole;
+    lengths.push(whole.length);
     if (kept !== whole) truncated.push(row);
     ids.set(kept, row * maxLength);
     mask.fill(1, row * maxLength, row * maxLength + kept.length);
   }
-  return { ids, mask, tokens: maxLength, truncated };
+  return { ids, mask, tokens: maxLength, lengths, truncated };
 }

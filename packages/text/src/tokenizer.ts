@@ -11,11 +11,18 @@ export interface TextTokenizer {
   encode(text: string, maxLength?: number): number[];
   /** The token that fills up short texts; undefined where the configuration names none. */
   readonly pad: number | undefined;
+  /** The token that stands for what the tokenizer does not know; undefined where the configuration names none. */
+  readonly unknown: number | undefined;
 }
 
 const token = z.union([z.string(), z.looseObject({ content: z.string() })]).nullish();
 const tokenizerSchema = z.looseObject({ model: z.looseObject({}) });
-const configSchema = z.looseObject({ add_bos_token: z.boolean().nullish(), bos_token: token, pad_token: token });
+const configSchema = z.looseObject({
+  add_bos_token: z.boolean().nullish(),
+  bos_token: token,
+  pad_token: token,
+  unk_token: token,
+});
 
 /**
  * A tokenizer as Hugging Face repositories hold it.
@@ -25,7 +32,7 @@ const configSchema = z.looseObject({ add_bos_token: z.boolean().nullish(), bos_t
  * @throws TensorARError when they describe no tokenizer
  */
 export function createTextTokenizer(tokenizerJson: unknown, config: unknown): TextTokenizer {
-  const { add_bos_token, bos_token, pad_token } = checked(configSchema, config, "tokenizer_config.json");
+  const { add_bos_token, bos_token, pad_token, unk_token } = checked(configSchema, config, "tokenizer_config.json");
   const contents = checked(tokenizerSchema, tokenizerJson, "tokenizer.json");
   const tokenizer = guarded(() => new Tokenizer(contents, config as object));
   const idOf = (named: z.infer<typeof token>) =>
@@ -38,6 +45,7 @@ export function createTextTokenizer(tokenizerJson: unknown, config: unknown): Te
   };
   return {
     pad: idOf(pad_token),
+    unknown: idOf(unk_token),
     encode(text, maxLength = Number.POSITIVE_INFINITY) {
       const ids = tokens(text, true);
       if (ids.length <= maxLength) return ids;

@@ -1,0 +1,13 @@
+export { type DescriptionOf, parseTextEncoder, type TextEncoderDescription } from "./description";
+export { encodingNotes } from "./notes";
+export { openOnnxEncoder } from "./onnx-encoder";
+export {
+  createTextEncoder,
+  type EncodedTexts,
+  TEXTS_AT_ONCE,
+  type TextEncoder,
+  type TokenRunner,
+  type TruncatedText,
+  type UnknownWords,
+} from "./text-encoder";
+export { type TextEncoderProgram, TOKEN_ENCODERS, type TokenEncoder, textEncoderProgram } from "./token-encoder";

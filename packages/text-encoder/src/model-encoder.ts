@@ -1,0 +1,44 @@
+import { stat } from "node:fs/promises";
+import { join, relative, resolve } from "node:path";
+import { TensorARError } from "@tensorar/core";
+import { fileError, readJson } from "@tensorar/core/node";
+import { MODEL_FOLDER } from "@tensorar/model";
+
+/** The folder inside of a model folder that holds its text encoder, where `config.json` names no other. */
+export const TEXT_ENCODER = "text-encoder";
+
+/**
+ * The folder of a model's text encoder: what `textEncoder` of its `config.json` names, relative to the model's folder, or else
+ * `text-encoder` inside of it.
+ *
+ * @param modelDir model folder
+ * @throws TensorARError (`missing`) that says what to do when there is none
+ */
+export async function textEncoderOf(modelDir: string): Promise<string> {
+  const config = Object(await readJson(join(modelDir, "config.json"), MODEL_FOLDER));
+  const named: unknown = config.textEncoder;
+  const dir = typeof named === "string" ? resolve(modelDir, named) : join(modelDir, TEXT_ENCODER);
+  if (await isFolder(dir)) return dir;
+  throw new TensorARError(
+    `${dir}: there is no text encoder, which ${modelDir} needs to read prompts${typeof named === "string" ? ', where "textEncoder" of its config.json says that it is' : ""}; ` +
+      `put it there, for LlamaGen by \`tensorar convert --from t5 --model flan-t5-xl hf://google/flan-t5-xl --out ${dir}\``,
+    { code: "missing" },
+  );
+}
+
+/**
+ * What `textEncoder` of a model that is written elsewhere says, for the encoder of this one.
+ * @param encoderDir folder of the encoder
+ * @param modelDir where the model's folder will be
+ */
+export const textEncoderPath = (encoderDir: string, modelDir: string): string =>
+  relative(resolve(modelDir), resolve(encoderDir)).replaceAll("\\", "/");
+
+const isFolder = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (status) => status.isDirectory(),
+    (cause: NodeJS.ErrnoException) => {
+      if (cause.code === "ENOENT" || cause.code === "ENOTDIR") return false;
+      throw fileError("look at", path, cause);
+    },
+  );
