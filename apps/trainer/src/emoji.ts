@@ -1,8 +1,6 @@
-import { createRequire } from "node:module";
-import { readChecked } from "@tensorar/core/node";
 import type { Attribution, ImageSource, SourceEntry } from "@tensorar/data";
 import { byName } from "@tensorar/data";
-import { z } from "zod";
+import { type Icon, readIconSet, svgOf } from "./icon-sets";
 
 /** The icon sets drawn, by the name of their style. */
 const STYLES = {
@@ -18,22 +16,6 @@ const SMALL_CATEGORIES_JOIN = "Symbols";
 /** Of people and hands only the yellow drawing is taken; their five skin tones would be more than half of all images. */
 const SKIN_TONE = /-(light|medium|dark)(-|$)/;
 const CATEGORY_WITH_SKIN_TONES = "People & Body";
-
-const icon = z.object({ body: z.string(), width: z.number().optional(), height: z.number().optional() });
-const iconSet = z.object({ icons: z.record(z.string(), icon), width: z.number(), height: z.number() });
-const metadata = z.object({ categories: z.record(z.string(), z.array(z.string())) });
-const about = z.object({
-  name: z.string(),
-  author: z.object({ name: z.string(), url: z.string() }),
-  license: z.object({ spdx: z.string(), url: z.string() }),
-});
-
-interface Icon {
-  readonly name: string;
-  readonly body: string;
-  readonly width: number;
-  readonly height: number;
-}
 
 interface Style {
   readonly name: string;
@@ -66,7 +48,7 @@ export async function emojiSource(): Promise<ImageSource> {
           label: classes.indexOf(className),
           caption: `${style} emoji: ${icon.name.replaceAll("-", " ")}`,
           drawn: true,
-          load: async () => Buffer.from(svg(icon, size)),
+          load: async () => svgOf(icon, size),
         }),
       ),
     leftOut: () => [],
@@ -74,43 +56,21 @@ export async function emojiSource(): Promise<ImageSource> {
 }
 
 async function readStyle(name: string, packageName: string): Promise<Style> {
-  const require = createRequire(import.meta.url);
-  const read = <Schema extends z.ZodType>(file: string, schema: Schema) =>
-    readChecked(require.resolve(`${packageName}/${file}`), schema, `a file of the package ${packageName}`);
-  const [set, { categories }, info] = await Promise.all([
-    read("icons.json", iconSet),
-    read("metadata.json", metadata),
-    read("info.json", about),
-  ]);
+  const { attribution, icons } = await readIconSet(packageName);
   const drawn = new Set<string>();
-  const classes = new Map<string, Icon[]>();
-  for (const [category, names] of Object.entries(categories)) {
-    const icons: Icon[] = [];
-    for (const iconName of names) {
-      const { body, width = set.width, height = set.height } = set.icons[iconName]!;
-      if (drawn.has(body) || (category === CATEGORY_WITH_SKIN_TONES && SKIN_TONE.test(iconName))) continue;
-      drawn.add(body);
-      icons.push({ name: iconName, body, width, height });
-    }
-    const className = `${name}/${slug(icons.length < SMALLEST_CLASS ? SMALL_CATEGORIES_JOIN : category)}`;
-    classes.set(className, [...(classes.get(className) ?? []), ...icons]);
+  const byCategory = new Map<string, Icon[]>();
+  for (const icon of icons) {
+    const { category, body } = icon;
+    if (drawn.has(body) || (category === CATEGORY_WITH_SKIN_TONES && SKIN_TONE.test(icon.name))) continue;
+    drawn.add(body);
+    byCategory.set(category, [...(byCategory.get(category) ?? []), icon]);
   }
-  const { author, license } = info;
-  return {
-    name,
-    attribution: {
-      title: info.name,
-      author: author.name,
-      url: author.url,
-      license: license.spdx,
-      licenseUrl: license.url,
-    },
-    classes,
-  };
+  const classes = new Map<string, Icon[]>();
+  for (const [category, own] of byCategory) {
+    const className = `${name}/${slug(own.length < SMALLEST_CLASS ? SMALL_CATEGORIES_JOIN : category)}`;
+    classes.set(className, [...(classes.get(className) ?? []), ...own]);
+  }
+  return { name, attribution, classes };
 }
 
 const slug = (category: string): string => category.toLowerCase().replace(/[^a-z]+/g, "-");
-
-/** The icon as a square picture; one that is not square is centred, which is what SVG does with a `viewBox`. */
-const svg = ({ body, width, height }: Icon, size: number): string =>
-  `<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="${size}" height="${size}" viewBox="0 0 ${width} ${height}">${body}</svg>`;

@@ -64,7 +64,7 @@ async function writeCodes(name: string, vocabSize: number, classes: string[]): P
     classes,
     dataset: "none",
     tokenizer: "none",
-    captions: Array.from({ length: count }, (_, i) => "cat ".repeat(i).trim()),
+    captions: Array.from({ length: count }, (_, i) => (i === 0 ? [] : ["cat ".repeat(i).trim()])),
     codes: Int32Array.from({ length: count * 4 }, () => random.below(vocabSize)),
     labels: Int32Array.from({ length: count }, (_, i) => i % classes.length),
     train: Int32Array.of(0, 1, 2, 3),

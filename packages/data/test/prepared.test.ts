@@ -4,7 +4,7 @@ import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { openDataset } from "../src/dataset/dataset";
 import { prepareDataset } from "../src/dataset/prepare";
 import { splitByName } from "../src/dataset/split";
-import type { ImageSource } from "../src/sources/source";
+import type { ImageSource, SourceEntry } from "../src/sources/source";
 import { plainPng, temporaryFolder } from "./data-helpers";
 
 const root = temporaryFolder();
@@ -36,6 +36,37 @@ let out: string;
 let folders = 0;
 beforeEach(() => {
   out = join(root, `parent-${folders++}`, "set");
+});
+
+describe("a prepared data set whose source chooses", () => {
+  const splits = ["train", "validation", "test", "combinations"] as const;
+  const chosen = (): ImageSource => ({
+    ...source(),
+    entries: (size) =>
+      [...(source().entries(size) as SourceEntry[])].map((entry, i) => ({
+        ...entry,
+        caption: `a ${i}`,
+        ...(i % 2 === 1 && { otherCaptions: [`number ${i}`, ""] }),
+        split: splits[i % 4]!,
+      })),
+  });
+
+  test("keeps all captions, and what each image is for", async () => {
+    const info = await prepareDataset(chosen(), { out, size: SIZE });
+    expect(info.split.by).toBe("source");
+    const dataset = await openDataset(out);
+    expect(dataset.captions.slice(0, 2)).toEqual(["a 0", "a 1"]);
+    expect(dataset.allCaptions.slice(0, 2)).toEqual([["a 0"], ["a 1", "number 1", ""]]);
+    for (const [at, split] of splits.entries())
+      expect([...dataset[split]]).toEqual(Array.from({ length: COUNT / 4 }, (_, i) => 4 * i + at));
+  });
+
+  test("is refused where an image does not say what it is for", async () => {
+    await prepareDataset(chosen(), { out, size: SIZE });
+    const file = join(out, "samples.jsonl");
+    writeFileSync(file, readFileSync(file, "utf8").replace('"split":"test",', ""));
+    await expect(openDataset(out)).rejects.toThrow('samples.jsonl, line 3: no "split"');
+  });
 });
 
 describe("a prepared data set", () => {

@@ -40,11 +40,13 @@ export const command: CommandBody<Settings> = {
       classes: [...dataset.classes],
       dataset: settings.data,
       tokenizer: settings.tokenizer,
-      ...(dataset.captions.some((caption) => caption !== "") && { captions: [...dataset.captions] }),
+      ...(dataset.allCaptions.some((captions) => captions.length > 0) && { captions: dataset.allCaptions }),
       codes,
       labels: dataset.labels,
       train: dataset.train,
       validation: dataset.validation,
+      ...(dataset.test.length > 0 && { test: dataset.test }),
+      ...(dataset.combinations.length > 0 && { combinations: dataset.combinations }),
     };
     await output.write((temporary) => saveCodes(temporary, made));
     const { used, perplexity } = codebookUsage(codes, codebookSize);

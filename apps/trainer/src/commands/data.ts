@@ -5,6 +5,7 @@ import type { ImageSource } from "@tensorar/data";
 import { csvSource, describeLeftOut, folderSource, prepareDataset, webDatasetSource } from "@tensorar/data";
 import type { Settings } from "../declarations/data";
 import { emojiSource } from "../emoji";
+import { emojiTextSource } from "../emoji-text";
 import { imageOptions } from "../image-options";
 
 function onePath({ source, path }: Settings): string {
@@ -14,18 +15,18 @@ function onePath({ source, path }: Settings): string {
 
 function sourceOf(settings: Settings): Promise<ImageSource> {
   const { source, path, classNames } = settings;
-  if (source === "emoji") return emoji(settings);
+  if (source === "emoji" || source === "emoji-text") return emoji(settings);
   const options = { classNames, maxFileBytes: imageOptions(settings).maxFileBytes };
   if (source === "webdataset") return webDatasetSource(path, options);
   return source === "folder" ? folderSource(onePath(settings), options) : csvSource(onePath(settings), options);
 }
 
-function emoji({ path, classNames }: Settings): Promise<ImageSource> {
+function emoji({ source, path, classNames, validationShare }: Settings): Promise<ImageSource> {
   if (classNames !== undefined)
-    throw new TensorARError(`--class-names ${classNames}: --source emoji has names of its own; leave it out`);
+    throw new TensorARError(`--class-names ${classNames}: --source ${source} has names of its own; leave it out`);
   if (path.length > 0)
-    throw new TensorARError(`--source emoji draws its own images; leave out --path ${path.join(",")}`);
-  return emojiSource();
+    throw new TensorARError(`--source ${source} draws its own images; leave out --path ${path.join(",")}`);
+  return source === "emoji" ? emojiSource() : emojiTextSource(validationShare);
 }
 
 export const command: CommandBody<Settings> = {

@@ -3,7 +3,10 @@ import { z } from "zod";
 import { imageSettings, LARGEST_SIDE } from "./settings";
 
 const schema = z.strictObject({
-  source: z.enum(["emoji", "folder", "webdataset", "csv"]).default("emoji").describe("where the images come from"),
+  source: z
+    .enum(["emoji", "emoji-text", "folder", "webdataset", "csv"])
+    .default("emoji")
+    .describe("where the images come from; emoji-text: more emoji, with captions"),
   path: z
     .array(z.string())
     .default([])
@@ -15,7 +18,12 @@ const schema = z.strictObject({
     .optional()
     .describe("text file with one class name a line, in the order of labels; natural order of the names when left out"),
   size: whole(1, LARGEST_SIDE).default(32).describe("side of the square images, in pixels"),
-  validationShare: z.number().gt(0).lt(1).default(0.1).describe("share of the images held out"),
+  validationShare: z
+    .number()
+    .gt(0)
+    .lt(1)
+    .default(0.1)
+    .describe("share of the images held out; of emoji-text half of them for the test"),
   ...imageSettings,
   out: z.string().describe("folder to make"),
   ...overwriteSetting,

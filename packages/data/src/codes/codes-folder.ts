@@ -6,6 +6,8 @@ import { quote, TensorARError } from "@tensorar/core";
 import { checkFolder, readChecked, settleFolder, writeChecksums, writeFileAtomic } from "@tensorar/core/node";
 import { z } from "zod";
 
+const captionsOfImage = z.array(z.string()).readonly();
+
 const schema = z.strictObject({
   count: z.int().positive(),
   grid: z.tuple([z.int().positive(), z.int().positive()]),
@@ -13,8 +15,11 @@ const schema = z.strictObject({
   classes: z.array(z.string()),
   dataset: z.string(),
   tokenizer: z.string(),
-  /** One for every image, "" where it has none; absent where none has. */
-  captions: z.array(z.string()).optional(),
+  /** All captions of every image, or the one; absent where none has any. */
+  captions: z
+    .array(z.union([z.string().transform((one) => (one ? [one] : [])), captionsOfImage]))
+    .readonly()
+    .exactOptional(),
 });
 
 /** What a folder of codes holds. */
@@ -29,12 +34,16 @@ export interface Codes extends z.infer<typeof schema> {
   /** Rows for training and for validation. */
   readonly train: Int32Array;
   readonly validation: Int32Array;
+  /** Rows that no training and no choice may see; absent where the data set names none. */
+  readonly test?: Int32Array;
+  /** Rows that combine what was only seen apart; absent where the data set names none. */
+  readonly combinations?: Int32Array;
 }
 
 /** @param dir exists, or the folder that it is in does */
 export async function saveCodes(
   dir: string,
-  { codes, labels, train, validation, ...description }: Codes,
+  { codes, labels, train, validation, test, combinations, ...description }: Codes,
 ): Promise<void> {
   await mkdir(dir, { recursive: true });
   const row = (data: Int32Array): TensorData => ({ dtype: "int32", shape: [data.length], data });
@@ -43,6 +52,8 @@ export async function saveCodes(
     labels: row(labels),
     train: row(train),
     validation: row(validation),
+    ...(test && { test: row(test) }),
+    ...(combinations && { combinations: row(combinations) }),
   });
   await writeFileAtomic(join(dir, "codes.json"), `${JSON.stringify(description, null, 2)}\n`);
   await writeChecksums(dir, CODES_FILES);
@@ -67,6 +78,10 @@ export async function loadCodes(dir: string): Promise<Codes> {
   };
   const [codes, labels] = [ints("codes", 2), ints("labels", 1)];
   const [train, validation] = [ints("train", 1), ints("validation", 1)];
+  const heldOut = {
+    ...(tensors.test && { test: ints("test", 1) }),
+    ...(tensors.combinations && { combinations: ints("combinations", 1) }),
+  };
   const tokens = grid[0] * grid[1];
   if (tensors.codes!.shape.join() !== [count, tokens].join() || labels.length !== count)
     refuse(
@@ -82,15 +97,23 @@ export async function loadCodes(dir: string): Promise<Codes> {
   };
   expectIn("code", codes, vocabSize);
   expectIn("label", labels, classes.length);
-  expectIn("row of train", train, count);
-  expectIn("row of validation", validation, count);
-  if (new Set([...train, ...validation]).size !== train.length + validation.length)
-    refuse("an image is for training or validation twice");
+  const splits = Object.entries({ train, validation, ...heldOut });
+  for (const [name, rows] of splits) expectIn(`row of ${name}`, rows, count);
+  const all = splits.flatMap(([, rows]) => [...rows]);
+  if (new Set(all).size !== all.length)
+    refuse(`an image is twice among those for ${splits.map(([name]) => name).join(", ")}`);
   if (train.length === 0) refuse("no image is for training");
   const twice =
     new Set(classes).size === classes.length ? undefined : classes.find((name, i) => classes.indexOf(name) !== i);
   if (twice !== undefined)
     throw new TensorARError(`${path}: two classes are named ${quote(twice)}; write it again with other names`);
   await checkFolder(dir); // last, since the checks above say more exactly what is wrong
-  return { ...description, codes, labels, train, validation };
+  return {
+    ...description,
+    codes,
+    labels,
+    train,
+    validation,
+    ...heldOut,
+  };
 }

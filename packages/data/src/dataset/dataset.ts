@@ -4,10 +4,10 @@ import { crc32 } from "node:zlib";
 import { decodeText, parseJson, TensorARError } from "@tensorar/core";
 import { checkFolder, readChecked, settleFolder } from "@tensorar/core/node";
 import { CHANNELS, type DatasetInfo, datasetInfo, FILES, type SampleLine, sampleLine } from "./format";
-import { splitByName } from "./split";
+import { type SplitIndices, splitAsChosen, splitByName } from "./split";
 
 /** A prepared data set. Names, labels and captions are in memory; pixels stay in their file until asked for. */
-export interface Dataset {
+export interface Dataset extends SplitIndices {
   readonly info: DatasetInfo;
   readonly count: number;
   /** Class names by label. */
@@ -15,11 +15,10 @@ export interface Dataset {
   /** [count] */
   readonly labels: Int32Array;
   readonly names: readonly string[];
-  /** Empty where an image has none. */
+  /** Empty where an image has none, the first where it has several. */
   readonly captions: readonly string[];
-  /** Indices of the images for training and for validation, ascending; together all of them. */
-  readonly train: Int32Array;
-  readonly validation: Int32Array;
+  /** All captions of every image. */
+  readonly allCaptions: readonly (readonly string[])[];
   /** Pixels of the images at `indices`, in that order: [n, size, size, 3]. */
   readImages(indices: ArrayLike<number>): Promise<Uint8Array>;
 }
@@ -35,6 +34,7 @@ export async function openDataset(dir: string): Promise<Dataset> {
   const imagesFile = join(dir, FILES.images);
   await expectSize(imagesFile, info);
   const names = samples.map(({ name }) => name);
+  const splits = splitOf(join(dir, FILES.samples), info, samples);
   await checkFolder(dir); // last, since the checks above say more exactly what is wrong
   return {
     info,
@@ -43,7 +43,8 @@ export async function openDataset(dir: string): Promise<Dataset> {
     labels: Int32Array.from(samples, ({ label }) => label),
     names,
     captions: samples.map(({ caption }) => caption ?? ""),
-    ...splitByName(names, info.split.validationShare),
+    allCaptions: samples.map(({ caption, otherCaptions = [] }) => (caption ? [caption, ...otherCaptions] : [])),
+    ...splits,
     readImages: async (indices) => {
       const pixels = await readImages(imagesFile, info, indices);
       expectChecksums(imagesFile, pixels, indices, samples);
@@ -75,6 +76,19 @@ async function readSamples(file: string, { count, classes }: DatasetInfo): Promi
       );
   });
   return samples;
+}
+
+function splitOf(file: string, { split }: DatasetInfo, samples: readonly SampleLine[]): SplitIndices {
+  if (split.by !== "source")
+    return splitByName(
+      samples.map(({ name }) => name),
+      split.validationShare,
+    );
+  const chosen = samples.map((sample, i) => {
+    if (sample.split !== undefined) return sample.split;
+    throw new TensorARError(`${file}, line ${i + 1}: no "split", but ${FILES.info} says that each has one; ${AGAIN}`);
+  });
+  return splitAsChosen(chosen);
 }
 
 function parseSample(where: string, line: string): SampleLine {

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { leftOutSchema } from "../files/left-out";
+import { SPLITS } from "./split";
 
 /** Files of a prepared data set. */
 export const FILES = { info: "dataset.json", samples: "samples.jsonl", images: "images.u8" } as const;
@@ -14,8 +15,11 @@ export const datasetInfo = z.strictObject({
   channels: z.literal(CHANNELS),
   count: z.int().min(2),
   classes: z.array(z.strictObject({ name: z.string(), count: z.int().nonnegative() })).min(1),
-  /** Images whose name hashes into the first `validationShare` of all hashes are for validation. */
-  split: z.strictObject({ by: z.literal("sha256(name)"), validationShare: z.number().gt(0).lt(1) }),
+  /**
+   * Images whose name hashes into the first `validationShare` of all hashes are for validation; or the source has chosen, and
+   * each line of `samples.jsonl` says for what.
+   */
+  split: z.strictObject({ by: z.enum(["sha256(name)", "source"]), validationShare: z.number().gt(0).lt(1) }),
   attribution: z.array(
     z.strictObject({
       title: z.string(),
@@ -36,6 +40,10 @@ export const sampleLine = z.strictObject({
   name: z.string(),
   label: z.int().nonnegative(),
   caption: z.string().optional(),
+  /** More ways to say the same. */
+  otherCaptions: z.array(z.string()).readonly().optional(),
+  /** Where the source has chosen. */
+  split: z.enum(SPLITS).optional(),
   /** CRC-32 of the image's pixels; checked whenever they are read. */
   crc32: z.int().nonnegative().optional(),
 });

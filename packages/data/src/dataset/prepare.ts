@@ -86,7 +86,7 @@ function describe(
     channels: CHANNELS,
     count: samples.length,
     classes: names.map((name, label) => ({ name, count: counts.get(label) ?? 0 })),
-    split: { by: "sha256(name)", validationShare },
+    split: { by: samples.some(({ split }) => split) ? "source" : "sha256(name)", validationShare },
     attribution: [...source.attribution],
     skipped: [...skipped],
     leftOut,

@@ -2,11 +2,8 @@ import { decodeImage, tryDecodeImage } from "../files/decode-image";
 import { DEFAULT_IMAGE_OPTIONS, type ImageOptions } from "../limits";
 import type { ImageSource, SourceEntry } from "./source";
 
-/** A decoded image with its class and caption. */
-export interface Sample {
-  readonly name: string;
-  readonly label: number;
-  readonly caption?: string;
+/** A decoded image with its class and captions. */
+export interface Sample extends Pick<SourceEntry, "name" | "label" | "caption" | "otherCaptions" | "split"> {
   /** [size, size, 3] */
   readonly pixels: Uint8Array;
 }
@@ -36,12 +33,12 @@ const IN_FLIGHT = 8;
 export async function* decodeSource(source: ImageSource, options: DecodeOptions): AsyncGenerator<Sample> {
   const { size, onSkip, signal, onBadImage, maxPixels } = { ...DEFAULT_IMAGE_OPTIONS, ...options };
   const decode = async (entry: SourceEntry): Promise<Sample | SkippedImage> => {
-    const { name, where, label, caption, drawn, load } = entry;
+    const { where, drawn, load, ...described } = entry;
     const settings = { size, maxPixels, ...(drawn && { drawn }) };
     const image =
       onBadImage === "skip" ? await tryDecodeImage(where, load, settings) : await decodeImage(where, load, settings);
     if ("reason" in image) return { file: where, reason: image.reason };
-    return { name, label, ...(caption !== undefined && { caption }), pixels: image.data };
+    return { ...described, pixels: image.data };
   };
   for await (const result of mapInOrder(source.entries(size), IN_FLIGHT, decode)) {
     signal?.throwIfAborted();

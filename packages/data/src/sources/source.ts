@@ -1,3 +1,4 @@
+import type { Split } from "../dataset/split";
 import type { DecodeImageOptions } from "../files/decode-image";
 import type { LeftOut } from "../files/left-out";
 
@@ -19,6 +20,10 @@ export interface SourceEntry extends Pick<DecodeImageOptions, "drawn"> {
   readonly where: string;
   readonly label: number;
   readonly caption?: string;
+  /** More ways to say the same. */
+  readonly otherCaptions?: readonly string[];
+  /** What the image is for, where the source chooses: then it does for all. Absent: the hash of its name chooses. */
+  readonly split?: Split;
   /** The encoded image. */
   load(): Promise<Uint8Array>;
 }

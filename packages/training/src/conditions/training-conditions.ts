@@ -18,13 +18,18 @@ export interface TrainingConditions {
   /**
    * @param images of the data set
    * @param dropped [images.length]: 1 where none takes the condition's place
+   * @param draws [images.length] in [0, 1): which of an image's several conditions is taken; the first when left out
    */
-  batch(images: ArrayLike<number>, dropped: Uint8Array): ConditionTensors;
+  batch(images: ArrayLike<number>, dropped: Uint8Array, draws?: ArrayLike<number>): ConditionTensors;
 }
 
 /** Classes by label. @param nullClass the class that stands for none */
 export const classConditions = (labels: Int32Array, nullClass: number): TrainingConditions =>
-  conditionsOf({ dtype: "int32", shape: [] }, Array.from(labels), classLabels(nullClass));
+  conditionsOf(
+    { dtype: "int32", shape: [] },
+    Array.from(labels, (label) => [label]),
+    classLabels(nullClass),
+  );
 
 /**
  * Conditions of a data set for a model: labels of classes, the features of captions from a file, or prompts made from
@@ -50,13 +55,30 @@ export async function trainingConditions(
       throw new TensorARError(
         `${captionsFile} holds ${captions.length} captions for ${codes.count} images; give one each`,
       );
-    return conditionsOf(condition, captions, captionFeatures);
+    return conditionsOf(
+      condition,
+      captions.map((caption) => [caption]),
+      captionFeatures,
+    );
   }
   const tokenize = await openPromptTokenizer(modelDir);
-  const texts = Array.from(codes.labels, (label, image) => codes.captions?.[image] || codes.classes[label]!);
-  const known = new Map([...new Set(texts)].map((text) => [text, tokenize(text)]));
-  const prompts = texts.map((text) => known.get(text)!);
-  return conditionsOf(condition, prompts, promptTokens(padIdOf(model)));
+  return promptConditions(condition, codes, tokenize, padIdOf(model));
+}
+
+/** Prompts made from all captions of every image, or from class names where images have none. */
+export function promptConditions(
+  spec: Readonly<Record<string, ConditionSpec>>,
+  codes: Codes,
+  tokenize: (text: string) => number[],
+  padId: number,
+): TrainingConditions {
+  const texts = Array.from(codes.labels, (label, image) => {
+    const captions = codes.captions?.[image] ?? [];
+    return captions.length > 0 ? captions : [codes.classes[label]!];
+  });
+  const known = new Map([...new Set(texts.flat())].map((text) => [text, tokenize(text)]));
+  const prompts = texts.map((own) => own.map((text) => known.get(text)!));
+  return conditionsOf(spec, prompts, promptTokens(padId));
 }
 
 /** The text token of padding that a model of prompts was made with. */
@@ -64,31 +86,34 @@ export const padIdOf = ({ backbone }: LoadedModel): number => (backbone as { rea
 
 function conditionsOf<C extends number | ArrayLike<number> | object>(
   spec: ConditionSpec | Readonly<Record<string, ConditionSpec>>,
-  conditions: readonly C[],
+  conditions: readonly (readonly C[])[],
   conditioning: Conditioning<C>,
 ): TrainingConditions {
   // A training step has one size: that of the longest condition, for which the others are padded.
-  const lengths = conditions.map((condition) => (Array.isArray(condition) ? condition.length : 0));
-  const longest = conditions[lengths.indexOf(Math.max(...lengths))]!;
+  const longest = conditions.flat().reduce((best, each) => (lengthOf(each) > lengthOf(best) ? each : best));
   const ofBatch = (batch: number | string, { dtype, shape }: ConditionSpec): TensorSpec => ({
     dtype,
-    shape: [batch, ...shape.map((size) => (typeof size === "string" ? Math.max(...lengths) : size))],
+    shape: [batch, ...shape.map((size) => (typeof size === "string" ? lengthOf(longest) : size))],
   });
   return {
     spec: (batch) =>
       isSpec(spec)
         ? ofBatch(batch, spec)
         : Object.fromEntries(Object.entries(spec).map(([name, each]) => [name, ofBatch(batch, each)])),
-    batch(images, dropped) {
-      const chosen = Array.from(images, (image, i) =>
-        dropped[i] ? conditioning.unconditional(conditions[image]!) : conditions[image]!,
-      );
+    batch(images, dropped, draws) {
+      const chosen = Array.from(images, (image, i) => {
+        const own = conditions[image]!;
+        const condition = own[Math.floor((draws?.[i] ?? 0) * own.length)]!;
+        return dropped[i] ? conditioning.unconditional(condition) : condition;
+      });
       const padded = conditioning.tensors([...chosen, longest]);
       if (isTensor(padded)) return withoutLast(padded);
       return Object.fromEntries(Object.entries(padded).map(([name, each]) => [name, withoutLast(each)]));
     },
   };
 }
+
+const lengthOf = (condition: unknown): number => (Array.isArray(condition) ? condition.length : 0);
 
 const isSpec = (spec: object): spec is ConditionSpec => "dtype" in spec;
 

@@ -56,11 +56,11 @@ export function arBatches(
       }),
     },
     async batch(step) {
-      const { images, tokens, dropped } = pick(codes, options, step);
+      const { images, tokens, dropped, draws } = pick(codes, options, step);
       const clean = slideWindows(tokens, { ...shape, tokens: T, count: T - 1 });
       const windows = corruptWindows(clean, { ...shape, count: T - 1, vocabSize, rates, seed, step });
       return {
-        condition: conditions.batch(images, dropped),
+        condition: conditions.batch(images, dropped, draws),
         windows: int32(windows, [B, T - 1, k]),
         targets: int32(slideWindows(tokens, { ...shape, tokens: T }), [B, T, k]),
         ...(selfShare > 0 && selfInputs(step)),
@@ -69,7 +69,7 @@ export function arBatches(
   };
 }
 
-/** The images of a step: their rows [B], codes [B, T], and 1 where the condition is dropped [B]. */
+/** The images of a step: their rows [B], codes [B, T], 1 where the condition is dropped [B], and the draws of captions [B]. */
 function pick(codes: Codes, { batchSize: B, tokens: T, classDropout, seed }: ArBatchOptions, step: number) {
   const picks = batchIndices({ count: codes.train.length, batchSize: B, seed, step });
   const images = picks.map((row) => codes.train[row]!);
@@ -80,5 +80,7 @@ function pick(codes: Codes, { batchSize: B, tokens: T, classDropout, seed }: ArB
     tokens.set(codes.codes.subarray(image * T, (image + 1) * T), b * T);
     dropped[b] = dropout.uniform() < classDropout ? 1 : 0;
   }
-  return { images, tokens, dropped };
+  const draws = new Float32Array(B);
+  fillUniform(draws, seed, "captions", step);
+  return { images, tokens, dropped, draws };
 }
