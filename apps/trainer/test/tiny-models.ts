@@ -6,6 +6,21 @@ import { TINY_VQ } from "@tensorar/testing";
 import { createTokenizer, type VqConfig } from "@tensorar/tokenizer";
 import { saveTokenizer } from "@tensorar/tokenizer/node";
 
+/** A model of captions: 3 × 3 codes out of 16. */
+export const TINY_T2I = {
+  model_type: "t2i",
+  dim: 16,
+  n_layer: 1,
+  n_head: 2,
+  multiple_of: 8,
+  vocab_size: 16,
+  block_size: 9,
+  num_classes: 1,
+  cls_token_num: 5,
+  class_dropout_prob: 0.1,
+  caption_dim: 8,
+} as const;
+
 /** Small random parameters. */
 export function randomTensors(
   shapes: Readonly<Record<string, readonly number[]>>,

@@ -36,6 +36,8 @@ const schema = z.strictObject({
   /** Rows and columns of codes. */
   grid: z.tuple([z.int().positive(), z.int().positive()]),
   classes: z.array(z.string()),
+  /** Folder of the text encoder, relative to the model's; `text-encoder` inside of it when left out. Of models of captions. */
+  textEncoder: z.string().min(1).optional(),
   training: z.record(z.string(), z.unknown()).optional(),
 });
 

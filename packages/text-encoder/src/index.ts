@@ -1,4 +1,5 @@
 export { type DescriptionOf, parseTextEncoder, type TextEncoderDescription } from "./description";
+export { expectFeatureSize, type FeatureSize, featureSize } from "./feature-size";
 export { encodingNotes } from "./notes";
 export { openOnnxEncoder } from "./onnx-encoder";
 export {

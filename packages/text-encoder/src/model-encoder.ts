@@ -15,15 +15,31 @@ export const TEXT_ENCODER = "text-encoder";
  * @throws TensorARError (`missing`) that says what to do when there is none
  */
 export async function textEncoderOf(modelDir: string): Promise<string> {
-  const config = Object(await readJson(join(modelDir, "config.json"), MODEL_FOLDER));
-  const named: unknown = config.textEncoder;
-  const dir = typeof named === "string" ? resolve(modelDir, named) : join(modelDir, TEXT_ENCODER);
+  const named = await namedEncoder(modelDir);
+  const dir = named ?? join(modelDir, TEXT_ENCODER);
   if (await isFolder(dir)) return dir;
+  const why = named === undefined ? "" : `, where "textEncoder" of ${join(modelDir, "config.json")} says that it is`;
   throw new TensorARError(
-    `${dir}: there is no text encoder, which ${modelDir} needs to read prompts${typeof named === "string" ? ', where "textEncoder" of its config.json says that it is' : ""}; ` +
-      `put it there, for LlamaGen by \`tensorar convert --from t5 --model flan-t5-xl hf://google/flan-t5-xl --out ${dir}\``,
+    `${dir}: there is no text encoder${why}; put that of the model there, which it needs to read prompts, for instance with ` +
+      `\`tensorar convert --from t5 --model flan-t5-xl hf://google/flan-t5-xl --out ${dir}\``,
     { code: "missing" },
   );
+}
+
+/**
+ * What `config.json` of a model says of its text encoder, where the model is made from another and has the same.
+ * @param base folder of the other model
+ * @param modelDir where the model's folder will be
+ */
+export async function inheritedTextEncoder(base: string, modelDir: string): Promise<{ readonly textEncoder?: string }> {
+  const inside = join(base, TEXT_ENCODER);
+  const dir = (await namedEncoder(base)) ?? ((await isFolder(inside)) ? inside : undefined);
+  return dir === undefined ? {} : { textEncoder: textEncoderPath(dir, modelDir) };
+}
+
+async function namedEncoder(modelDir: string): Promise<string | undefined> {
+  const { textEncoder } = Object(await readJson(join(modelDir, "config.json"), MODEL_FOLDER));
+  return typeof textEncoder === "string" ? resolve(modelDir, textEncoder) : undefined;
 }
 
 /**

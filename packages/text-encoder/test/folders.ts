@@ -23,7 +23,8 @@ export const WORD_TOKENIZER = {
   "tokenizer_config.json": { pad_token: "<pad>", eos_token: "</s>", unk_token: "<unk>" },
 };
 
-const TINY: T5Config = {
+/** A small encoder of width 8. */
+export const TINY_T5: T5Config = {
   vocab_size: WORDS.length,
   d_model: 8,
   d_kv: 4,
@@ -45,7 +46,7 @@ export async function writeTinyEncoder(
   for (const [name, value] of Object.entries(WORD_TOKENIZER))
     await writeFile(join(folder, name), JSON.stringify(value));
   const tensors = Object.fromEntries(
-    Object.entries(TOKEN_ENCODERS.t5(TINY).shapes).map(([name, shape]) => {
+    Object.entries(TOKEN_ENCODERS.t5(TINY_T5).shapes).map(([name, shape]) => {
       const length = shape.reduce((a, b) => a * b, 1);
       const data = Float32Array.from({ length }, (_, i) => Math.sin(i * 1.7 + name.length));
       return [name, { dtype: "float32" as const, shape, data }];
@@ -53,7 +54,7 @@ export async function writeTinyEncoder(
   );
   await saveTextEncoder(
     folder,
-    { kind: "t5", encoder: TINY, maxLength: 5, cleanCaptions, padding, tensors },
+    { kind: "t5", encoder: TINY_T5, maxLength: 5, cleanCaptions, padding, tensors },
     "float32",
   );
 }

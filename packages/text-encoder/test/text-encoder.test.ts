@@ -5,7 +5,7 @@ import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { encodingNotes, TEXTS_AT_ONCE, type TextEncoder } from "../src";
-import { openTextEncoder, textEncoderOf, textEncoderPath } from "../src/node";
+import { inheritedTextEncoder, openTextEncoder, textEncoderOf, textEncoderPath } from "../src/node";
 import { writeTinyEncoder } from "./folders";
 
 let folder: string;
@@ -142,6 +142,8 @@ test("a model's folder knows its encoder", async () => {
   await mkdir(join(model, "text-encoder"), { recursive: true });
   await writeFile(join(model, "config.json"), "{}");
   expect(await textEncoderOf(model)).toBe(join(model, "text-encoder"));
+  const finetuned = join(folder, "finetuned");
+  expect(await inheritedTextEncoder(model, finetuned)).toEqual({ textEncoder: "../models/base/text-encoder" });
 
   const elsewhere = join(folder, "t5");
   await mkdir(elsewhere);
@@ -149,12 +151,13 @@ test("a model's folder knows its encoder", async () => {
   expect(path).toBe("../../t5");
   await writeFile(join(model, "config.json"), JSON.stringify({ textEncoder: path }));
   expect(await textEncoderOf(model)).toBe(elsewhere);
+  expect(await inheritedTextEncoder(model, finetuned)).toEqual({ textEncoder: "../t5" });
 
   await rm(elsewhere, { recursive: true });
   await expect(textEncoderOf(model)).rejects.toMatchObject({
     code: "missing",
     message: expect.stringMatching(
-      /t5: there is no text encoder.*"textEncoder" of its config\.json.*tensorar convert --from t5/,
+      /t5: there is no text encoder, where "textEncoder" of .*config\.json says.*tensorar convert --from t5/,
     ),
   });
 });

@@ -1,17 +1,18 @@
 import { mkdir } from "node:fs/promises";
 import { basename, join } from "node:path";
-import type { WantedShapes } from "@tensorar/checkpoint";
 import type { CommandBody } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
-import { openOutputFolder, readChecked, writeFileAtomic } from "@tensorar/core/node";
+import { openOutputFolder } from "@tensorar/core/node";
 import { TOKENIZER_FILES } from "@tensorar/text/node";
+import { TEXT_ENCODER_FILES } from "@tensorar/text-encoder/node";
 import { createTokenizer, type TokenizerSpec } from "@tensorar/tokenizer";
 import { copyPromptTokenizer, takesPrompts } from "@tensorar/training";
-import { z } from "zod";
-import { type CheckedConversion, checkConversion } from "../conversion/convert-tensors";
-import { FAMILIES, type Family, type WeightsKind } from "../conversion/families";
+import { FAMILIES, type Family } from "../conversion/families";
+import { isTextEncoder } from "../conversion/family-names";
 import { imageSizeOfName } from "../conversion/image-size";
 import { localSource } from "../conversion/local-source";
+import { check, choose, configFile, type Write, writeJson } from "../conversion/plan";
+import { planTextEncoder, textEncoderField } from "../conversion/text-encoders";
 import type { Settings } from "../declarations/convert";
 
 /** All that `convert` writes into a folder, and a tokenizer folder within. */
@@ -23,6 +24,13 @@ export const command: CommandBody<Settings> = {
     const { out, overwrite } = settings;
     if (settings.checkpoint === undefined && settings.tokenizer === undefined)
       throw new TensorARError("nothing to convert; give a checkpoint, --tokenizer, or both");
+    if (isTextEncoder(settings.from)) {
+      const output = await openOutputFolder(out, { overwrite, entries: TEXT_ENCODER_FILES });
+      const write = await planTextEncoder(settings.from, await localSource(settings.checkpoint), settings);
+      await output.write((folder) => write(folder, signal));
+      console.log(`written to ${output.path}`);
+      return;
+    }
     const family: Family = FAMILIES[settings.from];
     const imageSize = imageSizeOf(family, settings);
     // A tokenizer alone is put beside a model that is there.
@@ -44,9 +52,6 @@ export const command: CommandBody<Settings> = {
   },
 };
 
-/** Writes the files of what was checked into a folder. */
-type Write = (folder: string, signal: AbortSignal) => Promise<void>;
-
 /** The weights are the same at every size, so only the file's name can tell. */
 function imageSizeOf(family: Family, { imageSize, checkpoint, tokenizer }: Settings): number {
   if (imageSize !== undefined) return imageSize;
@@ -67,7 +72,10 @@ async function planModel(family: Family, source: string, imageSize: number, sett
   const config = own ?? choose(family.sizes, model, `--model of ${from}`)(imageSize);
   const backbone = family.model(config);
   const what = `${model} of ${from}`;
-  const conversion = await check(source, backbone.shapes, what, family.usual.model, family, settings);
+  const { shapes } = backbone;
+  const { usual, ignored } = family;
+  const conversion = await check({ source, shapes, what, usual: usual.model, ignored }, settings);
+  const encoder = await textEncoderField(settings, backbone);
   const side = Math.sqrt(backbone.tokens);
   return async (folder, signal) => {
     if (takesPrompts(backbone)) await copyPromptTokenizer(source, folder);
@@ -79,6 +87,7 @@ async function planModel(family: Family, source: string, imageSize: number, sett
       noiseRates: [0],
       grid: [side, side],
       classes: Array.from({ length: Math.max(0, backbone.nullCondition) }, (_, i) => String(i)),
+      ...encoder,
       training: { convertedFrom: basename(source), weights: conversion.weights },
     });
   };
@@ -94,37 +103,13 @@ async function planTokenizer(family: Family, source: string, imageSize: number, 
   const { shapes, gridOf } = createTokenizer(spec);
   gridOf(imageSize);
   const what = `${tokenizerModel} of ${from}`;
-  const conversion = await check(source, shapes, what, family.usual.tokenizer, family, settings);
+  const conversion = await check(
+    { source, shapes, what, usual: family.usual.tokenizer, ignored: family.ignored },
+    settings,
+  );
   return async (folder, signal) => {
     await conversion.write(join(folder, "model.safetensors"), signal);
     const training = { convertedFrom: basename(source), weights: conversion.weights };
     await writeJson(join(folder, "config.json"), { ...spec, imageSize, training });
   };
 }
-
-async function check(
-  source: string,
-  shapes: WantedShapes,
-  what: string,
-  usual: WeightsKind,
-  { ignored }: Family,
-  { weights, root, stripPrefix, precision }: Settings,
-): Promise<CheckedConversion> {
-  const conversion = { source, shapes, what, usual, ignored, weights, root, stripPrefix, dtype: precision };
-  const checked = await checkConversion(conversion);
-  for (const note of checked.notes) console.log(note);
-  return checked;
-}
-
-/** What a JSON file holds; undefined for what is no file's name. */
-const configFile = async (name: string): Promise<object | undefined> =>
-  name.endsWith(".json") ? readChecked(name, z.looseObject({}), "a configuration") : undefined;
-
-function choose<T>(from: Readonly<Record<string, T>>, name: string, what: string): T {
-  if (Object.hasOwn(from, name)) return from[name]!;
-  const known = Object.keys(from).join(", ");
-  throw new TensorARError(`${what}: "${name}" is unknown; ${known ? `choose one of ${known}` : "none is supported"}`);
-}
-
-const writeJson = (path: string, value: unknown): Promise<void> =>
-  writeFileAtomic(path, `${JSON.stringify(value, null, 2)}\n`);

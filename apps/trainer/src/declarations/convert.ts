@@ -1,10 +1,10 @@
-import { defineCommand, overwriteSetting, whole } from "@tensorar/cli";
+import { defineCommand, overwriteSetting, weights, whole } from "@tensorar/cli";
 import { z } from "zod";
-import { FAMILY_NAMES } from "../conversion/family-names";
-import { LARGEST_SIDE } from "./settings";
+import { FAMILY_NAMES, TEXT_ENCODER_NAMES } from "../conversion/family-names";
+import { LARGEST_SIDE, LARGEST_WIDTH } from "./settings";
 
 const schema = z.strictObject({
-  from: z.enum(FAMILY_NAMES).describe("original repository"),
+  from: z.enum([...FAMILY_NAMES, ...TEXT_ENCODER_NAMES]).describe("original repository, or t5 for a text encoder"),
   checkpoint: z
     .string()
     .optional()
@@ -34,6 +34,16 @@ const schema = z.strictObject({
     .enum(["float32", "float16", "bfloat16"])
     .optional()
     .describe("number format of the new files; as it was when left out"),
+  textEncoder: weights()
+    .optional()
+    .describe("for models of captions: folder of the text encoder that they were trained with, which prompts need"),
+  textLength: whole(1, LARGEST_WIDTH)
+    .optional()
+    .describe("with --from t5: tokens of a text; 120 when left out, as LlamaGen"),
+  cleanCaptions: z
+    .boolean()
+    .optional()
+    .describe("with --from t5: clean texts as LlamaGen does; they are unless --no-clean-captions is given"),
   ...overwriteSetting,
   out: z.string().describe("folder to write: the model, and the tokenizer in tokenizer/"),
 });

@@ -46,6 +46,8 @@ export interface ArTraining {
   readonly recipe: Readonly<Record<string, unknown>>;
   /** β(j) of its noise rates corrupts the windows, see TENSORAR "discrete tensor noising". */
   readonly description: ModelDescription;
+  /** What the description says too that depends on the folder in which it will be. */
+  readonly located?: (dir: string) => Promise<Partial<ModelDescription>>;
   /** The backbone of a description of kind `own`. */
   readonly own?: OwnBackbone | undefined;
   /** The first weights, made when they are needed. */
@@ -61,7 +63,7 @@ export interface ArTraining {
  * a model folder. All randomness (order, dropout, noise) is drawn outside the step, addressed by seed and step.
  */
 export function arTask(training: ArTraining, options: ArTrainingOptions = {}): TrainingTask<ArSpecs> {
-  const { title, recipe, description, own, initial, codes, conditions, afterSave } = training;
+  const { title, recipe, description, located, own, initial, codes, conditions, afterSave } = training;
   const model = modelOf(description, own);
   const { backbone, windowSize } = model;
   const factors = backbone.factors?.sizes;
@@ -95,7 +97,8 @@ export function arTask(training: ArTraining, options: ArTrainingOptions = {}): T
       });
     },
     async save(dir, tensors, { precision, recipe }) {
-      await saveModel(dir, { ...description, training: { ...recipe }, tensors }, precision, own);
+      const described = { ...description, ...(await located?.(dir)), training: { ...recipe } };
+      await saveModel(dir, { ...described, tensors }, precision, own);
       await afterSave?.(dir);
     },
   };

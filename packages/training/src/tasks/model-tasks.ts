@@ -13,6 +13,7 @@ import {
 } from "@tensorar/model";
 import { type NoiseSchedule, noiseRates } from "@tensorar/noise";
 import { TOKENIZER_FILES } from "@tensorar/text/node";
+import { inheritedTextEncoder } from "@tensorar/text-encoder/node";
 import { copyPromptTokenizer, takesPrompts } from "../conditions/prompts";
 import { classConditions, type TrainingConditions } from "../conditions/training-conditions";
 import { TRAINING_DEFAULTS } from "../settings";
@@ -143,6 +144,7 @@ export function finetuneTask(
       title: windowSize === 1 ? "control" : "TensorAR",
       recipe: { ...options, base: base.dir, tensorar: attached.tensorar, noise },
       description: attached,
+      located: (dir) => inheritedTextEncoder(base.dir, dir),
       own: base.own,
       initial: () => ({ ...tensors, ...hostParams(model.initModules(seed)) }),
       codes,
