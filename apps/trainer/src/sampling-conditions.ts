@@ -1,8 +1,11 @@
+import { startProgress } from "@tensorar/cli";
 import { quote, TensorARError } from "@tensorar/core";
-import { readLines } from "@tensorar/data";
-import type { LoadedModel } from "@tensorar/model";
+import { plainText, readLines } from "@tensorar/data";
+import type { ConditionSpec, LoadedModel } from "@tensorar/model";
 import { type Caption, type Conditioning, captionFeatures, classLabels, promptTokens } from "@tensorar/sampler";
-import { loadCaptions, openPromptTokenizer, padIdOf } from "@tensorar/training";
+import { expectFeatureSize, featureSize } from "@tensorar/text-encoder";
+import { describeTextEncoder, openTextEncoder, textEncoderOf } from "@tensorar/text-encoder/node";
+import { type Engine, encodeCaptions, loadCaptions, openPromptTokenizer, padIdOf } from "@tensorar/training";
 
 /** What the command line says about conditions. */
 export interface ConditionSettings {
@@ -19,12 +22,21 @@ export type AnyCondition = number | Caption | ArrayLike<number>;
 /** Conditions of the images to generate, all of one kind. */
 export interface SamplingConditions {
   readonly conditioning: Conditioning<AnyCondition>;
-  /** [count] */
-  readonly conditions: readonly AnyCondition[];
+  /** The condition of image `image`. */
+  of(image: number): AnyCondition;
   /** Index into `names` of every image, [count]. */
   readonly labels: Int32Array;
   /** Classes or texts. */
   readonly names: readonly string[];
+  /** Folder of the text encoder that made features of prompts. */
+  readonly textEncoder?: string;
+}
+
+/** What conditions are made with, beside the command line's settings. */
+export interface ConditionTools {
+  /** Runs a model's text encoder. */
+  readonly engine: Engine;
+  readonly signal: AbortSignal;
 }
 
 /**
@@ -35,46 +47,82 @@ export async function samplingConditions(
   model: LoadedModel,
   modelDir: string,
   settings: ConditionSettings,
+  tools: ConditionTools,
 ): Promise<SamplingConditions> {
   const { condition, nullCondition } = model.model.backbone;
-  const { count, classes, prompt, prompts, captions } = settings;
-  const given = { "--classes": classes.length > 0, "--prompt": prompt, "--prompts": prompts, "--captions": captions };
-  const only = (kind: string, flags: readonly string[]) => {
-    const wrong = Object.entries(given).find(([flag, value]) => value && !flags.includes(flag))?.[0];
-    if (wrong) throw new TensorARError(`${wrong}: ${modelDir} is conditioned on ${kind}; use ${flags.join(" or ")}`);
-  };
-  const inTurn = <C>(
-    conditioning: Conditioning<C>,
-    all: readonly C[],
-    names: readonly string[],
-    chosen?: Int32Array,
-  ) => {
-    const labels = chosen ?? Int32Array.from({ length: count }, (_, i) => i % all.length);
-    return { conditioning, labels, names, conditions: Array.from(labels, (label) => all[label]!) };
-  };
+  const { count } = settings;
   if ("dtype" in condition) {
-    only("classes", ["--classes"]);
-    const labels = chosenClasses(classes, model.classes, count, (text) => console.error(`note: ${text}`));
-    const all = model.classes.map((_, label) => label);
-    return inTurn(classLabels(nullCondition), all, model.classes, labels);
+    expectOnly(modelDir, settings, "classes", ["--classes"]);
+    const labels = chosenClasses(settings.classes, model.classes, count, (text) => console.error(`note: ${text}`));
+    return inTurn(count, classLabels(nullCondition), (label) => label, model.classes, labels);
   }
-  if ("caption" in condition) {
-    only("features of captions", ["--captions"]);
-    if (captions === undefined)
-      throw new TensorARError(`${modelDir} is conditioned on features of captions; give their file with --captions`);
-    const all = await loadCaptions(captions, condition);
-    return inTurn(
-      captionFeatures,
-      all,
-      all.map((_, i) => `caption ${i}`),
-    );
-  }
-  only("prompts", ["--prompt", "--prompts"]);
-  const texts = prompts === undefined ? [prompt ?? ""] : await readLines(prompts);
-  if ((prompt === undefined) === (prompts === undefined))
-    throw new TensorARError(`${modelDir} is conditioned on prompts; give --prompt, or --prompts with a file of lines`);
+  if ("caption" in condition) return captionConditions(condition, modelDir, settings, tools);
+  expectOnly(modelDir, settings, "prompts", ["--prompt", "--prompts"]);
+  const texts = await promptsOf(modelDir, settings);
   const tokenize = await openPromptTokenizer(modelDir);
-  return inTurn(promptTokens(padIdOf(model)), texts.map(tokenize), texts);
+  const tokens = texts.map(tokenize);
+  return inTurn(count, promptTokens(padIdOf(model)), (text) => tokens[text]!, texts);
+}
+
+/** Features of captions: of a file, or made of prompts by the model's own text encoder. */
+async function captionConditions(
+  condition: Readonly<Record<string, ConditionSpec>>,
+  modelDir: string,
+  settings: ConditionSettings,
+  { engine, signal }: ConditionTools,
+): Promise<SamplingConditions> {
+  expectOnly(modelDir, settings, "texts", ["--prompt", "--prompts", "--captions"]);
+  const { count, captions, prompt, prompts } = settings;
+  if (captions !== undefined) {
+    const wrong = prompt === undefined ? prompts && "--prompts" : "--prompt";
+    if (wrong) throw new TensorARError(`${wrong} and --captions both say what the images show; give one of them`);
+    const all = await loadCaptions(captions, condition);
+    const names = all.map((_, i) => `caption ${i}`);
+    return inTurn(count, captionFeatures, (caption) => all[caption]!, names);
+  }
+  const texts = await promptsOf(modelDir, settings);
+  const textEncoder = await textEncoderOf(modelDir);
+  const [maxLength, width] = condition.caption!.shape as readonly [number, number];
+  expectFeatureSize(textEncoder, featureSize(await describeTextEncoder(textEncoder)), { maxLength, width });
+  const encoder = await openTextEncoder(textEncoder, engine.onnx);
+  try {
+    const { caption, notes } = await encodeCaptions(encoder, texts, { signal, progress: startProgress });
+    for (const note of notes) console.error(`note: ${note}`);
+    return { ...inTurn(count, captionFeatures, caption, texts), textEncoder };
+  } finally {
+    await encoder.dispose(); // before the image model needs its memory
+  }
+}
+
+/** @throws TensorARError where a setting is given that models of this kind don't take */
+function expectOnly(modelDir: string, settings: ConditionSettings, kind: string, flags: readonly string[]): void {
+  const { classes, prompt, prompts, captions } = settings;
+  const given = {
+    "--classes": classes.length > 0,
+    "--prompt": prompt !== undefined,
+    "--prompts": prompts !== undefined,
+    "--captions": captions !== undefined,
+  };
+  const wrong = Object.entries(given).find(([flag, isGiven]) => isGiven && !flags.includes(flag))?.[0];
+  if (wrong) throw new TensorARError(`${wrong}: ${modelDir} is conditioned on ${kind}; use ${flags.join(" or ")}`);
+}
+
+/** The prompt, or those of a file. */
+async function promptsOf(modelDir: string, { prompt, prompts }: ConditionSettings): Promise<readonly string[]> {
+  if ((prompt === undefined) === (prompts === undefined))
+    throw new TensorARError(`${modelDir} is conditioned on texts; give --prompt, or --prompts with a file of lines`);
+  return prompts === undefined ? [plainText(prompt!, "--prompt")] : readLines(prompts);
+}
+
+/** Conditions of one kind by their number: all in turn, or those that were chosen. */
+function inTurn<C extends AnyCondition>(
+  count: number,
+  conditioning: Conditioning<C>,
+  condition: (index: number) => C,
+  names: readonly string[],
+  labels: Int32Array = Int32Array.from({ length: count }, (_, image) => image % names.length),
+): SamplingConditions {
+  return { conditioning, labels, names, of: (image: number) => condition(labels[image]!) };
 }
 
 /**

@@ -176,7 +176,7 @@ test("LlamaGen with captions: converted, sampled from and tuned on features", as
   await succeed(...sample, "--captions", captions, "--out", join(dir, "captioned"));
   expect((await samplesOf("captioned")).codes!.shape).toEqual([3, 4]);
   const missing = await runCli([...sample, "--out", join(dir, "wrong")]);
-  expect(missing.output).toContain("give their file with --captions");
+  expect(missing.output).toContain("give --prompt, or --prompts with a file of lines");
   const codes = await writeCodes("t2i codes", 16, ["all"]);
   const tune = ["finetune", "--base", out, "--codes", codes, "--captions", captions, ...FEW_STEPS];
   await succeed(...tune, "--out", join(dir, "t2i tensorar"));

@@ -5,7 +5,7 @@ export { type Dataset, openDataset } from "./dataset/dataset";
 export type { DatasetInfo } from "./dataset/format";
 export { type PrepareOptions, prepareDataset } from "./dataset/prepare";
 export { hashPosition, SPLITS, type Split, type SplitIndices } from "./dataset/split";
-export { captionOf } from "./files/captions";
+export { captionOf, plainText } from "./files/captions";
 export {
   type BadImage,
   type DecodeImageOptions,

@@ -1,5 +1,6 @@
 export { TensorARError } from "@tensorar/core";
 export { loadCaptions } from "./conditions/captions";
+export { type EncodedCaptions, encodeCaptions } from "./conditions/encoded-captions";
 export { type FittedCodes, fitCodes, matchClasses } from "./conditions/fit-codes";
 export { copyPromptTokenizer, openPromptTokenizer, type PromptTokenizer, takesPrompts } from "./conditions/prompts";
 export {

@@ -1,4 +1,6 @@
+import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
 import type { CommandBody } from "@tensorar/cli";
 import { startProgress } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
@@ -19,9 +21,10 @@ import type { LoadedModel } from "@tensorar/model";
 import { loadBackbone, loadModel } from "@tensorar/model/node";
 import { createTokenizer, TOKENIZER_KINDS, type TokenizerKind } from "@tensorar/tokenizer";
 import { loadTokenizer, type TokenizerFolder } from "@tensorar/tokenizer/node";
+import type { Engine } from "@tensorar/training";
 import type { Settings } from "../declarations/sample";
 import { openDecoder } from "../decoder-runner";
-import { hashFile, hashTensors } from "../fingerprints";
+import { hashFile, hashFolder, hashTensors } from "../fingerprints";
 import { openEngine } from "../open-engine";
 import { sampleAhead, sampleBatch } from "../sampling";
 import { type SamplingConditions, samplingConditions } from "../sampling-conditions";
@@ -41,6 +44,7 @@ interface Work {
   readonly conditions: SamplingConditions;
   readonly sampling: Sampling;
   readonly imageSize: number;
+  readonly engine: Engine;
 }
 
 export const command: CommandBody<Settings> = {
@@ -49,7 +53,7 @@ export const command: CommandBody<Settings> = {
     if (resume && overwrite) throw new TensorARError("--resume keeps what --overwrite removes; give one of them");
     if (resume) await expectSamples(out);
     await checkOutputFolder(out, { overwrite: overwrite || resume, entries: SAMPLES_ENTRIES });
-    const work = await openWork(settings);
+    const work = await openWork(settings, signal);
     const forms: Forms = { npz, png: settings.png ?? count <= MOST_PNGS };
     await mkdir(out, { recursive: true }).catch((cause) => {
       throw fileError("create the folder", out, cause);
@@ -78,12 +82,14 @@ async function fill(work: Work, forms: Forms, signal: AbortSignal): Promise<void
 }
 
 /** Everything that can be wrong with the settings is found here. */
-async function openWork(settings: Settings): Promise<Work> {
-  const model = await loadModel(settings.model, await loadBackbone(settings.backbone));
-  const tokenizer = await loadTokenizer(settings.tokenizer, TOKENIZER_KINDS);
-  checkTokenizer(model, settings.model, tokenizer, settings.tokenizer);
+async function openWork(settings: Settings, signal: AbortSignal): Promise<Work> {
+  const { model: modelDir, tokenizer: tokenizerDir = tokenizerOf(modelDir) } = settings;
+  const model = await loadModel(modelDir, await loadBackbone(settings.backbone));
+  const tokenizer = await loadTokenizer(tokenizerDir, TOKENIZER_KINDS);
+  checkTokenizer(model, modelDir, tokenizer, tokenizerDir);
   const sampling = samplingOf(settings, model);
-  const conditions = await samplingConditions(model, settings.model, settings);
+  const engine = await openEngine(settings);
+  const conditions = await samplingConditions(model, modelDir, settings, { engine, signal });
   return {
     settings,
     model,
@@ -91,7 +97,18 @@ async function openWork(settings: Settings): Promise<Work> {
     conditions,
     sampling,
     imageSize: settings.evaluationSize ?? tokenizer.imageSize,
+    engine,
   };
+}
+
+/** @throws TensorARError where no tokenizer lies in the model's folder or beside it */
+function tokenizerOf(modelDir: string): string {
+  const places = [join(modelDir, "tokenizer"), join(modelDir, "..", "tokenizer")];
+  const found = places.find((place) => existsSync(join(place, "config.json")));
+  if (found !== undefined) return found;
+  throw new TensorARError(`there is no tokenizer in ${places.join(" or ")}; name its folder with --tokenizer`, {
+    code: "missing",
+  });
 }
 
 async function openWriter(work: Work, { png }: Forms): Promise<SamplesWriter> {
@@ -120,15 +137,17 @@ async function describe({ settings, model, tokenizer, conditions, imageSize }: W
       model: hashTensors(model.tensors),
       tokenizer: hashTensors(tokenizer.tensors),
       ...(settings.captions !== undefined && { captions: await hashFile(settings.captions) }),
+      ...(conditions.textEncoder !== undefined && {
+        textEncoder: await hashFolder(conditions.textEncoder),
+      }),
     },
   };
 }
 
 /** Draws and decodes batch after batch; those whose shards are stored are passed over. */
 async function draw(work: Work, samples: SamplesWriter, signal: AbortSignal): Promise<void> {
-  const { settings, model, conditions, sampling, imageSize } = work;
+  const { settings, model, conditions, sampling, imageSize, engine } = work;
   const { count } = settings;
-  const engine = await openEngine(settings);
   const tokenizer = await openTokenizer(work.tokenizer, engine);
   const { decoder, dispose } = await openDecoder(model, conditions.conditioning, engine, {
     ahead: sampling.kind === "ahead",
@@ -141,7 +160,7 @@ async function draw(work: Work, samples: SamplesWriter, signal: AbortSignal): Pr
     for (let first = 0; first < count; first += batchSize) {
       const size = Math.min(batchSize, count - first);
       if (samples.has(first, size)) continue;
-      const chosen = conditions.conditions.slice(first, first + size);
+      const chosen = Array.from({ length: size }, (_, i) => conditions.of(first + i));
       const onShare = (share: number) => report.drawn(share * size);
       const drawn =
         sampling.kind === "ahead"

@@ -19,7 +19,9 @@ const MOST_IMAGES = 10_000_000;
 const schema = z.strictObject({
   ...backboneSetting,
   model: weights().describe("model folder (base or TensorAR)"),
-  tokenizer: weights().describe("tokenizer folder"),
+  tokenizer: weights()
+    .optional()
+    .describe("tokenizer folder; tokenizer/ in the model's folder or beside it when left out"),
   out: z.string().describe("folder to write images, codes, trace and manifest to"),
   resume: z.boolean().default(false).describe("continue a run in --out that was stopped, with the same settings"),
   overwrite: z.boolean().default(false).describe("replace the samples in --out"),
@@ -29,7 +31,10 @@ const schema = z.strictObject({
     .describe("settings of an original repository, unless they are given"),
   count: whole(1, MOST_IMAGES).default(64).describe("images"),
   classes: z.array(z.string()).default([]).describe("class names or indices, used in turn; all classes when left out"),
-  prompt: z.string().optional().describe("description of the images, for models conditioned on text"),
+  prompt: z
+    .string()
+    .optional()
+    .describe('description of the images, for models conditioned on text; "" makes images without a condition'),
   prompts: z.string().optional().describe("text file with one description a line, used in turn"),
   captions: z.string().optional().describe("safetensors file with features of captions, used in turn"),
   guidance: z

@@ -1,5 +1,5 @@
 import type { Nested, TensorSpec } from "@tensorar/core";
-import type { CallInputs, CallOutputs, StateInputs, StateOutputs } from "@tensorar/onnx";
+import type { CallInputs, CallOutputs, RuntimeOptions, StateInputs, StateOutputs } from "@tensorar/onnx";
 import type { TensorFunction } from "@tensorar/program";
 
 /** Type and shape of every input, nested like the inputs; a string names a symbolic dimension (`"batch"`). */
@@ -24,6 +24,8 @@ export interface PrepareOptions<K extends string> {
 export interface Engine {
   /** What runs the work, for logs and reports: `ONNX Runtime 1.30.0 (cpu, 2 threads)`. */
   readonly description: string;
+  /** Where it is ONNX Runtime, what opens files and programs there. */
+  readonly onnx?: Pick<RuntimeOptions, "runtime" | "threads">;
   /** @param inputs what `fn` takes; it is typed by them */
   prepare<const S extends InputSpecs, O extends object, const K extends string = never>(
     fn: TensorFunction<S, O>,

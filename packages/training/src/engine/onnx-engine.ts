@@ -7,6 +7,7 @@ import type { Engine } from "./engine";
 export function onnxEngine(runtime: NodeRuntime, threads: number): Engine {
   return {
     description: `ONNX Runtime ${runtime.env.versions.node ?? runtime.env.versions.common} (cpu, ${threads} threads)`,
+    onnx: { runtime, threads },
     async prepare(fn, inputs, { state = [] } = {}) {
       await tf.ready();
       return compile(fn, inputs, { runtime, threads, state: [...state] });
