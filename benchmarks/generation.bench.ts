@@ -12,7 +12,7 @@ import "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs-core";
 import * as ort from "onnxruntime-node";
 import { decodeImages, type Model, openDecoder, stepBytes } from "./generation/gpt-decoder";
-import { lookingAhead, speculating } from "./generation/looking-ahead";
+import { jacobiDecoding, severalPositions } from "./generation/jacobi";
 import { VQ16 } from "./generation/vq16";
 import { wholeGraph } from "./generation/whole-graph";
 import { clockedRuntime } from "./lib/clocked-runtime";
@@ -65,8 +65,8 @@ export async function* run(): AsyncGenerator<Row> {
     yield costRow(`GPT-B step, batch ${batch}, ${name}`, value, "ms", { peer, limit });
   }
   yield await refiningStep(gpt);
-  yield await lookingAhead(gpt);
-  yield* speculating();
+  yield* severalPositions(gpt);
+  yield* jacobiDecoding();
   yield await javaScriptShare(base);
   yield await wholeGraph();
   yield await firstImage();

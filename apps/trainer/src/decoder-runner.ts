@@ -13,14 +13,14 @@ import type { Engine } from "@tensorar/training";
 import * as tf from "@tensorflow/tfjs-core";
 
 /**
- * A model made ready for generation on an engine; any number of images at once. With `ahead` a step may take several positions,
- * as speculative sampling needs.
+ * A model made ready for generation on an engine; any number of images at once. With `parallel` a step may take several positions,
+ * as Jacobi decoding needs.
  */
 export async function openDecoder<C>(
   { model, tensors }: LoadedModel,
   conditioning: Conditioning<C>,
   engine: Engine,
-  { ahead = false } = {},
+  { parallel = false } = {},
 ): Promise<{ decoder: Decoder<C>; dispose(): Promise<void> }> {
   const params = toParams(tensors);
   const { decode, decodeSlots, prefill, nextFactor } = modelPrograms(model, params);
@@ -29,7 +29,7 @@ export async function openDecoder<C>(
     prepared.push(run);
     return run;
   };
-  const step = ahead
+  const step = parallel
     ? { runSlots: kept(await engine.prepare<DecodeSlotsSpecs, PackedOutputs>(decodeSlots.run, decodeSlots.inputs)) }
     : { run: kept(await engine.prepare<DecodeSpecs, PackedOutputs>(decode.run, decode.inputs)) };
   const nextFactors = await Promise.all(

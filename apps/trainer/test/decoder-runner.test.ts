@@ -119,7 +119,9 @@ const cases = families.flatMap((family) =>
 );
 requireCases("greedy runs", cases);
 
-test.each(cases)("$name, compiled", async ({ family, fixture }) => {
+const forms = [false, true].flatMap((parallel) => cases.map((each) => ({ ...each, parallel })));
+
+test.each(forms)("$name, compiled, by Jacobi decoding: $parallel", async ({ family, fixture, parallel }) => {
   const backbone = fixture.json.config;
   const shapes: Record<Family["kind"], () => Readonly<Record<string, unknown>>> = {
     llamagen: () => llamaGen(backbone).shapes,
@@ -141,7 +143,9 @@ test.each(cases)("$name, compiled", async ({ family, fixture }) => {
   } as unknown as ModelDescription;
   const folder = { ...description, tensors, model: modelOf(description) };
   const { conditioning, conditions } = family.conditions(fixture);
-  const { decoder, dispose } = await openDecoder(folder, conditioning, await chooseEngine("onnx", { threads: 2 }));
+  const { decoder, dispose } = await openDecoder(folder, conditioning, await chooseEngine("onnx", { threads: 2 }), {
+    parallel,
+  });
   try {
     const runs = (fixture.json.generate as unknown as (Run & { emb_masks?: boolean })[]).filter(
       ({ emb_masks }) => emb_masks !== false, // masks of ones are another condition; tested with the sampler
@@ -149,7 +153,7 @@ test.each(cases)("$name, compiled", async ({ family, fixture }) => {
     expect(runs.length).toBeGreaterThan(0);
     for (const run of runs) {
       const sampling = { seed: 0, temperature: 1, topK: 1, topP: 1, guidance: family.guidance(run) };
-      const loop = generate(decoder, { ...sampling, conditions: conditions as never[], drafts: { kind: "raw" } });
+      const loop = generate(decoder, { ...sampling, conditions: conditions as never[], parallel: parallel ? 3 : 1 });
       let result = await loop.next();
       while (!result.done) result = await loop.next();
       const [first = 0] = decoder.factors ?? [];

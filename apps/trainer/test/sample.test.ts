@@ -207,17 +207,21 @@ describe("refuses before the work", () => {
     for (const scale of [0, 0.5, [2, 0.9]]) await expect(sample("refused", { scale })).rejects.toThrow(/scale/);
   });
 
-  test("what does not go with --lookahead", async () => {
-    const ahead = (settings: Record<string, unknown>) => refused({ batchSize: undefined, lookahead: 2, ...settings });
-    expect(await ahead({ drafts: "renoise" })).toMatch(/--drafts renoise does not go with --lookahead/);
-    expect(await ahead({ batchSize: 8 })).toMatch(/--batch-size 8 does not go with --lookahead/);
-    expect(await ahead({ topK: [3, 3] })).toMatch(/--top-k 3,3/);
-    expect(await ahead({ lookahead: 4 })).toMatch(/--lookahead 4: .*predicts 3 tokens a step; use 2 … 3/);
-    expect(await sample("ahead", { batchSize: undefined, lookahead: 3, count: 4, draftTemperature: 0.5 })).toMatch(
-      /tokens a step/,
+  test("settings of Jacobi decoding and of drafts that do not fit", async () => {
+    expect(await refused({ parallel: 4 })).toMatch(/--parallel 4 belongs to --decoding jacobi; leave it out/);
+    expect(await refused({ draftTemperature: [1, 2, 3] })).toMatch(
+      /--draft-temperature 1,2,3: 3 values, .* give one, or 2/,
     );
-    expect((await openSamples(path("ahead"))).count).toBe(4);
+    expect(await refused({ drafts: "noise", draftTemperature: 2 })).toMatch(/--draft-temperature 2 belongs to/);
   });
+});
+
+test.each(["step", "position"])("Jacobi decoding makes the same files, in fewer steps: draws by %s", async (draws) => {
+  const settings = { draws, drafts: "noise", scale: 2, topK: 6, count: 50 };
+  expect(await sample(`sequential ${draws}`, settings)).toContain("1.00 tokens a step");
+  const output = await sample(`jacobi ${draws}`, { ...settings, decoding: "jacobi", parallel: 3, batchSize: 30 });
+  expect(Number(/([\d.]+) tokens a step/.exec(output)![1])).toBeGreaterThan(1);
+  expect(await contents(`jacobi ${draws}`)).toEqual(await contents(`sequential ${draws}`));
 });
 
 test("classes by name and by index, in turn; a name wins and says so", async () => {

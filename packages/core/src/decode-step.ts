@@ -24,11 +24,11 @@ export type DecodeInputs<T, C = T> = {
   readonly values: readonly T[];
 };
 
-/** As {@link DecodeInputs}, for several positions in a row. */
+/** As {@link DecodeInputs}, for several positions in a row, which may be others for each image. */
 export type DecodeSlotsInputs<T, C = T> = Omit<DecodeInputs<T, C>, "window" | "position"> & {
   /** int32 [B, L, k] */
   readonly windows: T;
-  /** int32 [L], ascending */
+  /** int32 [B, L], those of an image in order */
   readonly positions: T;
 };
 

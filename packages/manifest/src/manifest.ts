@@ -26,6 +26,9 @@ export type GraphPorts = z.infer<typeof graph>;
 /** The path of a folder on this machine: on Windows, reading one of a share tells its server who the user is. */
 const source = z.string().regex(/^(?![\\/]{2})/, "a folder of another machine");
 
+/** Of all drafts, or of each depth. */
+const draftTemperature = z.union([z.number().positive(), z.array(z.number().positive()).readonly()]);
+
 const schema = z.strictObject({
   kind: z.literal(EXPORT_KIND),
   /** Folders that the export was made from, relative to the export's own. */
@@ -85,12 +88,13 @@ const schema = z.strictObject({
         .exactOptional(),
       drafts: z
         .discriminatedUnion("kind", [
-          z.strictObject({ kind: z.literal("raw"), temperature: z.number().positive().optional() }),
-          z.strictObject({ kind: z.literal("renoise"), temperature: z.number().positive().optional() }),
+          z.strictObject({ kind: z.literal("raw"), temperature: draftTemperature.optional() }),
+          z.strictObject({ kind: z.literal("renoise"), temperature: draftTemperature.optional() }),
           z.strictObject({ kind: z.literal("argmax") }),
           z.strictObject({ kind: z.literal("noise") }),
         ])
         .exactOptional(),
+      draws: z.enum(["step", "position"]).exactOptional(),
     })
     .exactOptional(),
   /** Inputs and outputs of each graph, by the names in the file. */

@@ -66,8 +66,8 @@ export interface TensorARModel<C extends Condition = tf.Tensor> {
   /** One slot of the generation loop. The caller owns the results. */
   decode(params: Params, inputs: DecodeInputs<C>): DecodeOutputs;
   /**
-   * Several slots of the generation loop at once, as speculative sampling feeds them: logits [R, L, k, V], states
-   * [R, L, k, D], rows of the cache [R, Hkv, L, Dh] and [R, Hkv, L, Dh]. The caller owns the results.
+   * Several slots of the generation loop at once, each row's at its own place, as Jacobi decoding feeds them: logits
+   * [R, L, k, V], states [R, L, k, D], rows of the cache [R, Hkv, L, Dh] and [R, Hkv, L, Dh]. The caller owns the results.
    */
   decodeSlots(params: Params, inputs: DecodeSlotsInputs<C>): DecodeOutputs;
   /**

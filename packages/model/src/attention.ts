@@ -25,7 +25,7 @@ export interface LayerSlots {
  *
  * Positions are compared, and no table is built from the number of slots, so that this may be symbolic in a graph.
  *
- * @param positions int32 [L], ascending
+ * @param positions int32 [L], ascending; or [R, L], each row's own, of which only the order counts
  * @param options.mask [R, L]: 0, or {@link MASK_VALUE} where a slot is padding
  * @param options.group G, query heads that share keys
  * @returns [G · L, L], or [R, 1, G · L, L] with a mask
@@ -34,14 +34,21 @@ export function causalMask(
   positions: tf.Tensor,
   { mask, group }: { readonly mask?: tf.Tensor | undefined; readonly group: number },
 ): tf.Tensor | undefined {
-  if (positions.shape[0] === 1) return undefined;
-  const [own, other] = [tf.expandDims(positions, 1), tf.expandDims(positions, 0)];
+  if (positions.shape.at(-1) === 1) return undefined;
+  const order = positions.rank === 1 ? positions : orderOfRow(positions);
+  const [own, other] = [tf.expandDims(order, 1), tf.expandDims(order, 0)];
   let scores = tf.mul(tf.cast(tf.greater(other, own), "float32"), MASK_VALUE); // [L, L]
   if (mask !== undefined) {
     const others = tf.cast(tf.notEqual(other, own), "float32");
     scores = tf.add(tf.mul(tf.expandDims(tf.expandDims(mask, 1), 1), others), scores); // [R, 1, L, L]
   }
   return group === 1 ? scores : tf.tile(scores, mask === undefined ? [group, 1] : [1, 1, group, 1]);
+}
+
+/** int32 [R, L] → 1 … L, as a running count, so that L may be symbolic in a graph. */
+function orderOfRow(positions: tf.Tensor): tf.Tensor {
+  const row = tf.reshape(tf.slice(positions, [0, 0], [1, -1]), [-1]);
+  return tf.cumsum(tf.onesLike(row));
 }
 
 /**

@@ -43,7 +43,7 @@ export type Condition = tf.Tensor | Readonly<Record<string, tf.Tensor>>;
 
 /** What the blocks read besides the embedded slots. */
 export interface TrunkInputs<C extends Condition = tf.Tensor> {
-  /** int32 [L]: the slots of x in the whole sequence, `0 … C + T - 2`. */
+  /** int32 [L]: the slots of x in the whole sequence, `0 … C + T - 2`; or [R, L], each row's own. */
   readonly positions: tf.Tensor;
   /** For trunks whose layers read it too. */
   readonly condition: C;

@@ -126,7 +126,7 @@ export function decodeSlots<C extends Condition>(
   const { windowSize, width } = sizes;
   expectShape("decodeSlots", "windows", windows, ["R", "L", windowSize]);
   const slots = windows.shape[1]!;
-  expectShape("decodeSlots", "positions", positions, [slots]);
+  expectShape("decodeSlots", "positions", positions, ["R", slots]);
   expectShape("decodeSlots", "mask", mask, ["R", "S"]);
   const x = embedSlots(backbone, sizes, params, { condition, windows, positions }); // [R, L, D]
   const output = backbone.trunk(params, x, { positions, condition, cache: { keys, values, mask } });
@@ -144,7 +144,7 @@ function embedSlots<C extends Condition>(
 ): tf.Tensor {
   const x = embedWindows(backbone, sizes, params, windows, undefined);
   if (backbone.conditionSlots !== 1) return x;
-  const first = tf.expandDims(tf.cast(tf.equal(positions, tf.scalar(0, "int32")), "float32"), 1); // [L, 1]
+  const first = tf.expandDims(tf.cast(tf.equal(positions, tf.scalar(0, "int32")), "float32"), -1); // [L, 1] or [R, L, 1]
   const prefix = tf.mul(backbone.embedCondition(params, condition), first); // [R, L, D]
   return tf.add(prefix, tf.mul(x, tf.sub(1, first))); // exact: one of the two is 0
 }

@@ -59,10 +59,10 @@ export function llamaGen(config: LlamaGenConfig): Backbone<tf.Tensor | CaptionCo
     trunk: (params, x, { positions, mask, cache }) =>
       tidy(() => {
         const [, length] = expectShape("trunk", "x", x, ["R", "L", config.dim]) as [number, number, number];
-        expectShape("trunk", "positions", positions, [length]);
+        expectShape("trunk", "positions", positions, positions.rank === 1 ? [length] : ["R", length]);
         const tables = ropeTables(
           tf.tensor2d(spread, [spread.length / (2 * sizes.headDim), 2 * sizes.headDim]),
-          positions as tf.Tensor1D,
+          positions,
           { heads: config.n_head, keyHeads: sizes.keyHeads },
         );
         const own = causalMask(positions, { mask, group });

@@ -42,7 +42,7 @@ export function magvit2Ar(config: Magvit2ArConfig): Backbone {
   ): TrunkOutput => {
     const length = x.shape[1]!;
     const slots = spread.length / (2 * sizes.headDim);
-    const tables = ropeTables(tf.tensor2d(spread, [slots, 2 * sizes.headDim]), positions as tf.Tensor1D, {
+    const tables = ropeTables(tf.tensor2d(spread, [slots, 2 * sizes.headDim]), positions, {
       heads: config.n_head,
       keyHeads: sizes.keyHeads,
     });

@@ -106,7 +106,7 @@ export function modelPrograms(model: AnyModel, weights: Params): ModelPrograms {
     decode,
     decodeSlots: {
       name: "decode-slots",
-      inputs: { ...past, windows: int32("batch", "new", windowSize), positions: int32("new") },
+      inputs: { ...past, windows: int32("batch", "new", windowSize), positions: int32("batch", "new") },
       weights,
       run: (given) => packRows(model.decodeSlots(weights, given)),
     },

@@ -3,5 +3,5 @@ export { type StreamAddress, streamAddress } from "./address";
 export { type CorruptOptions, corruptWindows } from "./corrupt";
 export { philox4x32, type Uint32x2, type Uint32x4 } from "./philox";
 export { type NoiseSchedule, noiseRates } from "./schedule";
-export { createStream, fillUniform, permutation, type RandomStream } from "./stream";
+export { createStream, fillUniform, fillWords, permutation, type RandomStream } from "./stream";
 export { PAD, type SlideOptions, slideWindows } from "./windows";

@@ -67,6 +67,21 @@ export function scaleWord(word: number, n: number): number {
 }
 
 /**
+ * Fills `out` with random words: `out[i]` is word i of `createStream(seed, purpose, ...indices)`, an integer in `[0, 2^32)`.
+ * @throws TensorARError when an argument is out of range
+ */
+export function fillWords(out: Uint32Array, seed: number, purpose: string, ...indices: number[]): void {
+  const { key0, key1, index0, index1, counter3 } = streamAddress("fillWords", seed, purpose, indices);
+  const whole = out.length - (out.length % WORDS_PER_BLOCK);
+  for (let i = 0; i < whole; i += WORDS_PER_BLOCK)
+    philoxInto(out, i, i / WORDS_PER_BLOCK, index0, index1, counter3, key0, key1);
+  if (whole === out.length) return;
+  const words = new Uint32Array(WORDS_PER_BLOCK);
+  philoxInto(words, 0, whole / WORDS_PER_BLOCK, index0, index1, counter3, key0, key1);
+  out.set(words.subarray(0, out.length - whole), whole);
+}
+
+/**
  * Fills `out` with uniform numbers in `[0, 1)`: multiples of `2^-24`, which float32 holds exactly.
  * `out[i]` is the upper 24 bits of word `i` of `createStream(seed, purpose, ...indices)`.
  */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { createStream, fillUniform, permutation, type RandomStream, TensorARError } from "../src/index";
+import { createStream, fillUniform, fillWords, permutation, type RandomStream, TensorARError } from "../src/index";
 import { scaleWord } from "../src/stream";
 import { CHI_SQUARE_CRITICAL, chiSquareUniform, correlation } from "./statistics";
 
@@ -135,6 +135,18 @@ describe("distributions", () => {
         expect(accepted).toBe(perResult);
       }
     }
+  });
+});
+
+describe("fillWords", () => {
+  test.each([0, 1, 4, 7, 32])("%i words are those of the stream", (count) => {
+    const out = new Uint32Array(count);
+    fillWords(out, 12, "words", 8, 3);
+    expect([...out]).toEqual(take(count, createStream(12, "words", 8, 3)));
+  });
+
+  test("a bad address is refused", () => {
+    expect(() => fillWords(new Uint32Array(1), -1, "words")).toThrow(/fillWords: seed = -1/);
   });
 });
 

@@ -8,7 +8,7 @@ import {
 } from "@tensorar/core";
 import type { Conditioning, ConditionTensors } from "./conditioning";
 import type { Decoder, DecodeSession } from "./decoder";
-import { type CacheShape, createCache } from "./kv-cache";
+import { type CacheShape, createCache, type KvCache } from "./kv-cache";
 import { findOutput, type NamedOutputs, type OutputTensor, readLogits, readStates } from "./outputs";
 
 /** A tensor that a step takes: float16 only where the cache is. */
@@ -54,7 +54,7 @@ export interface CachedDecoderOptions<C, T extends ConditionTensors = ConditionT
   prefill?: Runs<{ readonly condition: NoInfer<T> }, PrefillOutputs> | undefined;
   /** Runs one step: the model's decode function, eagerly, compiled or from a file. Not needed beside `runSlots`. */
   run?: Runs<StepInputs<NoInfer<T>>, StepOutputs> | undefined;
-  /** Runs several slots at once: the model's decodeSlots function. Needed to look ahead. */
+  /** Runs several slots at once: the model's decodeSlots function. Needed for Jacobi decoding. */
   runSlots?: Runs<SlotsInputs<NoInfer<T>>, StepOutputs> | undefined;
   /** Logits of the sub-tokens after the known ones. */
   nextFactor?: Runs<FactorInputs<StepTensor>, Pick<StepOutputs, "logits">> | undefined;
@@ -68,72 +68,91 @@ export function cachedDecoder<C = number, T extends ConditionTensors = Condition
   options: CachedDecoderOptions<C, T>,
 ): Decoder<C> {
   requireOptions(WHERE, options, ["tokens", "windowSize", "vocabSize", "cache", "conditioning"]);
-  const { tokens, windowSize, vocabSize, factors, conditioning, prefill, nextFactor, runSlots } = options;
-  const run = options.run ?? oneSlot(runSlots);
+  const { tokens, windowSize, vocabSize, factors, conditioning } = options;
+  const run = options.run ?? oneSlot(options.runSlots);
   return {
     tokens,
     windowSize,
     vocabSize,
     ...(factors && { factors }),
     unconditional: conditioning.unconditional,
-    start(conditions): DecodeSession {
-      const R = conditions.length;
-      const condition = conditioning.tensors(conditions);
-      const cache = createCache(options.cache, R, tokens);
-      let done = 0;
-      let states: StepTensor | undefined;
-      let ahead = 0; // slots before the last look ahead
-      const read = (outputs: object, ...slots: number[]): Float32Array =>
-        readLogits(WHERE, outputs, [R, ...slots, windowSize, factors?.[0] ?? vocabSize]);
-      return {
-        async step(windows) {
-          if (done === tokens)
-            throw new TensorARError(`${WHERE}: all ${tokens} tokens are decoded; start a new session`);
-          const outputs =
-            done === 0 && prefill
-              ? await prefill({ condition })
-              : await run({
-                  condition,
-                  window: { dtype: "int32", shape: [R, windowSize], data: windows },
-                  position: { dtype: "int32", shape: [1], data: Int32Array.of(cache.filled()) },
-                  ...cache.inputs(),
-                });
-          const logits = read(outputs);
-          done++;
-          states = readStates(WHERE, outputs);
-          if (done < tokens) cache.append(findOutput(outputs, "rows"), findOutput(outputs, "mask"));
-          return logits;
-        },
-        ...(runSlots && {
-          async lookAhead(windows: Int32Array) {
-            const L = windows.length / (R * windowSize);
-            const first = cache.filled();
-            const outputs = await runSlots({
-              condition,
-              windows: { dtype: "int32", shape: [R, L, windowSize], data: windows },
-              positions: { dtype: "int32", shape: [L], data: Int32Array.from({ length: L }, (_, i) => first + i) },
-              ...cache.inputs(),
-            });
-            const logits = read(outputs, L);
-            ahead = first;
-            cache.append(findOutput(outputs, "rows"));
-            return logits;
-          },
-          keep(count: number) {
-            cache.truncate(ahead + count);
-            done += count;
-          },
-        }),
-        async nextFactor(known) {
-          if (!nextFactor || !states)
-            throw new TensorARError(`${WHERE}: this model has no sub-tokens; draw whole tokens`);
-          const outputs = await nextFactor({
-            states,
-            known: known.map((data) => ({ dtype: "int32", shape: [R, windowSize], data })),
-          });
-          return readLogits(WHERE, outputs, [R, windowSize, factors?.[known.length] ?? vocabSize]);
-        },
-      };
+    start: (conditions) => startSession({ ...options, run }, conditions),
+  };
+}
+
+type Runnable<C, T extends ConditionTensors> = CachedDecoderOptions<C, T> & {
+  run: Runs<StepInputs<NoInfer<T>>, StepOutputs>;
+};
+
+function startSession<C, T extends ConditionTensors>(options: Runnable<C, T>, conditions: ArrayLike<C>): DecodeSession {
+  const { tokens, windowSize: k, vocabSize, factors, prefill, run, runSlots, nextFactor } = options;
+  const R = conditions.length;
+  const condition = options.conditioning.tensors(conditions);
+  const cache = createCache(options.cache, R, tokens);
+  let done = 0; // calls of step
+  let states: StepTensor | undefined; // of the last call, [R · L, k, D]
+  const read = (outputs: object, ...L: number[]): Float32Array => {
+    states = readStates(WHERE, outputs, k);
+    return readLogits(WHERE, outputs, [R, ...L, k, factors?.[0] ?? vocabSize]);
+  };
+  return {
+    async step(windows) {
+      if (done === tokens) throw new TensorARError(`${WHERE}: all ${tokens} tokens are decoded; start a new session`);
+      const window: StepTensor = { dtype: "int32", shape: [R, k], data: windows };
+      const position: StepTensor = { dtype: "int32", shape: [1], data: cache.filled().slice(0, 1) };
+      const outputs =
+        done === 0 && prefill
+          ? await prefill({ condition })
+          : await run({ condition, window, position, ...cache.inputs() });
+      const logits = read(outputs);
+      done++;
+      if (done < tokens) cache.append(findOutput(outputs, "rows"), findOutput(outputs, "mask"));
+      return logits;
+    },
+    ...(runSlots && verifying(options, runSlots, { R, condition, cache, read })),
+    async nextFactor(known) {
+      if (!nextFactor || !states) throw new TensorARError(`${WHERE}: this model has no sub-tokens; draw whole tokens`);
+      const shape = [states.shape[0]!, k];
+      const outputs = await nextFactor({ states, known: known.map((data) => ({ dtype: "int32", shape, data })) });
+      return readLogits(WHERE, outputs, [...shape, factors?.[known.length] ?? vocabSize]);
+    },
+  };
+}
+
+/** What a session does with several slots at once. */
+function verifying<C, T extends ConditionTensors>(
+  { tokens, windowSize: k }: CachedDecoderOptions<C, T>,
+  runSlots: Runs<SlotsInputs<NoInfer<T>>, StepOutputs>,
+  session: {
+    readonly R: number;
+    readonly condition: NoInfer<T>;
+    readonly cache: KvCache;
+    read(outputs: object, L: number): Float32Array;
+  },
+): Required<Pick<DecodeSession, "verify" | "commit">> {
+  const { R, condition, cache } = session;
+  let committed: Int32Array | undefined; // [R]: slots before the last call
+  let last = 0; // the last slot of a sequence that predicts anything
+  return {
+    async verify(windows) {
+      const L = windows.length / (R * k);
+      if (!committed) last = cache.filled()[0]! + tokens - 2; // after the condition's slots
+      const before = cache.filled().slice();
+      committed = before;
+      const at = (i: number) => Math.min(last, before[Math.floor(i / L)]! + (i % L));
+      const outputs = await runSlots({
+        condition,
+        windows: { dtype: "int32", shape: [R, L, k], data: windows },
+        positions: { dtype: "int32", shape: [R, L], data: Int32Array.from({ length: R * L }, (_, i) => at(i)) },
+        ...cache.inputs(),
+      });
+      const logits = session.read(outputs, L);
+      cache.append(findOutput(outputs, "rows"));
+      return logits;
+    },
+    commit(counts) {
+      if (!committed) throw new TensorARError(`${WHERE}: nothing to commit; call verify first`);
+      cache.truncate(committed.map((count, row) => count + counts[row]!));
     },
   };
 }
@@ -147,6 +166,8 @@ function oneSlot<T extends ConditionTensors>(
   if (!runSlots) throw new TensorARError(`${WHERE}: nothing runs a step; pass run or runSlots`);
   return async ({ window, position, ...rest }) => {
     const [R, k] = window.shape as [number, number];
-    return runSlots({ ...rest, windows: { ...window, shape: [R, 1, k] }, positions: position });
+    const [first] = position.data;
+    const positions: StepTensor = { dtype: "int32", shape: [R, 1], data: new Int32Array(R).fill(Number(first)) };
+    return runSlots({ ...rest, windows: { ...window, shape: [R, 1, k] }, positions });
   };
 }

@@ -29,6 +29,14 @@ export interface Categorical {
   ): { weights: Float64Array; total: number };
   /** The code at `uniform` in [0, 1) of the cumulative distribution. @throws as `weights` */
   sample(logits: Float32Array, offset: number, options: SamplingOptions, uniform: number, where: string): number;
+  /**
+   * The code that the Gumbel-max trick draws: the largest sum of a logit over the temperature and a standard Gumbel number. Like
+   * distributions drawn with the same numbers give mostly the same code.
+   * Source: Maddison et al. 2014, "A* sampling", section 2; in the form of a race, `argmin E / weight` with exponential E.
+   * @param words [V] random words, of which those of the kept codes are read: E = -log(1 - (word + 1/2) / 2^32)
+   * @throws as `weights`
+   */
+  race(logits: Float32Array, offset: number, options: SamplingOptions, words: Uint32Array, where: string): number;
   /** The code of the largest logit; the first of several. @throws as `weights` */
   likeliest(logits: Float32Array, offset: number, where: string): number;
 }
@@ -162,6 +170,21 @@ export function createCategorical(vocabSize: number): Categorical {
         if (rest < 0) break;
       }
       return kept.filtered ? codes[index]! : index;
+    },
+    race(logits, offset, options, words, where) {
+      const kept = filter(logits, offset, options, where);
+      weigh(kept.from, kept.count, kept);
+      let [best, winner] = [Number.POSITIVE_INFINITY, 0];
+      for (let i = 0; i < kept.count; i++) {
+        const code = kept.filtered ? codes[i]! : i;
+        const [weight, uniform] = [weights[i]!, (words[code]! + 0.5) / 2 ** 32];
+        // E is never below its uniform number, so few logarithms are taken.
+        if (uniform >= best * weight) continue;
+        const exponential = -Math.log1p(-uniform);
+        if (exponential >= best * weight) continue;
+        [best, winner] = [exponential / weight, code];
+      }
+      return winner;
     },
     likeliest: (logits, offset, where) => values.indexOf(read(logits, offset, where)),
   };

@@ -31,17 +31,18 @@ export interface DecodeSession {
    */
   step(windows: Int32Array): Promise<Float32Array>;
   /**
-   * With factors: predicts the next sub-tokens of what `step` predicted.
-   * @param known [R, k] each: sub-tokens 0 … f-1
-   * @returns logits [R, k, V_f]; valid until the next call
+   * With factors: predicts the next sub-tokens of what `step` or `verify` predicted.
+   * @param known [R, k] each, or [R, L, k]: sub-tokens 0 … f-1
+   * @returns logits [R, k, V_f], or [R, L, k, V_f]; valid until the next call
    */
   nextFactor?(known: readonly Int32Array[]): Promise<Float32Array>;
   /**
-   * Predicts after each of several tensors in a row, of which the later ones may be guesses. Followed by `keep`.
-   * @param windows [R, L, k]
-   * @returns logits [R, L, k, V]; valid until the next call
+   * Predicts after each of L tensors in a row, of which all but the first may be drafts: of every row, what follows those that
+   * are committed. Not for the first step. Followed by `commit`.
+   * @param windows [R, L, k]; tensors past an image's last one hold any codes
+   * @returns logits [R, L, k, V], with factors those of the first sub-tokens; valid until the next call
    */
-  lookAhead?(windows: Int32Array): Promise<Float32Array>;
-  /** Makes the first `count` tensors of the last `lookAhead` part of the sequence and forgets the others. */
-  keep?(count: number): void;
+  verify?(windows: Int32Array): Promise<Float32Array>;
+  /** Makes the first tensors of the last `verify` part of each row's sequence and forgets the others. @param counts [R] */
+  commit?(counts: Int32Array): void;
 }

@@ -19,18 +19,13 @@ export {
   promptTokens,
 } from "./conditioning";
 export type { Decoder, DecodeSession } from "./decoder";
-export { type DraftPolicy, streamPurpose } from "./drafts";
-export {
-  type Generated,
-  type GenerateOptions,
-  type GenerateStep,
-  generate,
-  type PerFactor,
-  type Traced,
-} from "./generate";
+export type { DraftPolicy, DraftTemperature } from "./drafts";
+export type { Draws } from "./draw";
+export { type Generated, type GenerateStep, generate, type Traced } from "./generate";
 export { type Guidance, scaleAt } from "./guidance";
 export type { CacheShape } from "./kv-cache";
+export type { GenerateOptions, PerFactor } from "./options";
 export type { NamedOutputs, OutputTensor } from "./outputs";
 export { PRESETS, type Preset } from "./presets";
+export { streamPurpose } from "./random";
 export { type ResidentDecoderOptions, type ResidentStep, residentDecoder } from "./resident-decoder";
-export { type Speculated, type SpeculateOptions, type SpeculateStep, speculate } from "./speculate";

@@ -13,20 +13,20 @@ export interface CacheShape {
   readonly dtype?: "float32" | "float16" | undefined;
 }
 
-/** Keys and values of all slots so far, in the layout that a step reads without rearranging. */
+/** Keys and values of all slots so far, in the layout that a step reads without rearranging. Rows may hold different numbers of them. */
 export interface KvCache {
-  /** Slots that hold something. */
-  filled(): number;
+  /** [R]: slots of each row that hold something. */
+  filled(): Int32Array;
   /** Cache and mask for the next step: the same objects as before until they are too short. */
   inputs(): Pick<StepInputs, "mask" | "keys" | "values">;
   /**
-   * Stores the rows of the next L slots.
+   * Stores the next L slots, of each row after its own.
    * @param rows [2, layers, R, H, L, Dh]
    * @param mask [R, L]: what is added to their scores; 0 unless given
    */
   append(rows: OutputTensor | undefined, mask?: OutputTensor): void;
-  /** Forgets all slots from this one on. */
-  truncate(filled: number): void;
+  /** Forgets all slots of a row from this one on. @param filled [R] */
+  truncate(filled: Int32Array): void;
 }
 
 const BUCKET = 64;
@@ -59,7 +59,7 @@ export function createCache(
   let room = inBuckets(slots);
   const arrays = Array.from({ length: 2 * layers }, () => zeros(lines * room * Dh)); // keys, then values
   let mask = new Float32Array(R * S).fill(MASK_VALUE); // [R, S]
-  let filled = 0;
+  const filled = new Int32Array(R);
 
   const views = () => {
     const tensors = arrays.map(
@@ -82,7 +82,8 @@ export function createCache(
         arrays[i].set(array.subarray(0, lines * S * Dh));
       }
     }
-    for (const array of arrays) spreadLines(array, { lines, from: S * Dh, to: longer * Dh, length: filled * Dh });
+    const length = Math.max(...filled) * Dh;
+    for (const array of arrays) spreadLines(array, { lines, from: S * Dh, to: longer * Dh, length });
     const old = mask;
     mask = new Float32Array(R * longer).fill(MASK_VALUE);
     copyLines(old, 0, { lines: R, length: S }, mask, 0, longer);
@@ -106,18 +107,24 @@ export function createCache(
         throw new TensorARError(
           `cachedDecoder: the step returns rows [${rows.shape.join(", ")}]; [${wanted.join(", ")}] fit its cache`,
         );
-      if (filled + L > S) grow(filled + L);
+      const needed = Math.max(...filled) + L;
+      if (needed > S) grow(needed);
       const { data } = rows;
       const length = L * Dh;
       for (let i = 0; i < arrays.length; i++)
-        copyLines(data, i * lines * length, { lines, length }, arrays[i]!, filled * Dh, S * Dh);
+        for (let row = 0; row < R; row++) {
+          const start = (i * R + row) * H * length;
+          copyLines(data, start, { lines: H, length }, arrays[i]!, (row * H * S + filled[row]!) * Dh, S * Dh);
+        }
       const shown = added ? readFloats("cachedDecoder", "mask", added) : new Float32Array(R * L);
-      copyLines(shown, 0, { lines: R, length: L }, mask, filled, S);
-      filled += L;
+      for (let row = 0; row < R; row++) {
+        mask.set(shown.subarray(row * L, (row + 1) * L), row * S + filled[row]!);
+        filled[row]! += L;
+      }
     },
-    truncate(count) {
-      for (let row = 0; row < R; row++) mask.fill(MASK_VALUE, row * S + count, row * S + filled);
-      filled = count;
+    truncate(counts) {
+      for (let row = 0; row < R; row++) mask.fill(MASK_VALUE, row * S + counts[row]!, row * S + filled[row]!);
+      filled.set(counts);
     },
   };
 }

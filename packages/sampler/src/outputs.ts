@@ -41,10 +41,13 @@ export function readFloats(where: string, name: string, { dtype, data }: OutputT
   throw new TensorARError(`${where}: the step returns ${name} in ${dtype}; return float32`);
 }
 
-/** States as the function of sub-tokens takes them: as they came. */
-export function readStates(where: string, outputs: object): StepTensor | undefined {
+/** States [R, k, D] or [R, L, k, D] as the function of sub-tokens takes them: [R · L, k, D]. */
+export function readStates(where: string, outputs: object, windowSize: number): StepTensor | undefined {
   const states = findOutput(outputs, "states");
-  return states && { dtype: "float32", shape: states.shape, data: readFloats(where, "states", states) };
+  if (!states) return undefined;
+  const data = readFloats(where, "states", states);
+  const width = states.shape.at(-1)!;
+  return { dtype: "float32", shape: [data.length / (windowSize * width), windowSize, width], data };
 }
 
 function isTensor(value: unknown): value is OutputTensor {

@@ -75,7 +75,7 @@ export function residentDecoder<C = number, T extends ConditionTensors = Conditi
           const outputs = await run({ condition, window, position: int([1], position) });
           const logits = readLogits(WHERE, outputs, [R, windowSize, factors?.[0] ?? vocabSize]);
           done++;
-          states = readStates(WHERE, outputs);
+          states = readStates(WHERE, outputs, windowSize);
           return logits;
         },
         async nextFactor(known) {

@@ -47,6 +47,69 @@ test("codes are drawn with their probabilities", () => {
   expect(chiSquare).toBeLessThan(29.9); // 7 degrees of freedom: exceeded once in 10⁴ by a right sampler
 });
 
+describe("the Gumbel-max trick", () => {
+  const V = 8;
+  const logits = Float32Array.of(0.3, -1, 2, 0.5, 1.1, -0.2, 0, 1.7);
+  const categorical = createCategorical(V);
+  const random = createStream(12, "words");
+  const words = () => Uint32Array.from({ length: V }, () => random.uint32());
+
+  test("draws codes with their probabilities, of those that are kept", () => {
+    const options = { temperature: 1.4, topK: 5, topP: 1 };
+    const kept = [0, 2, 3, 4, 7];
+    const draws = 100_000;
+    const counts = new Float64Array(V);
+    for (let i = 0; i < draws; i++) counts[categorical.race(logits, 0, options, words(), "row")]!++;
+    const total = kept.reduce((sum, code) => sum + Math.exp(logits[code]! / 1.4), 0);
+    const chiSquare = kept.reduce((sum, code) => {
+      const expected = (draws * Math.exp(logits[code]! / 1.4)) / total;
+      return sum + (counts[code]! - expected) ** 2 / expected;
+    }, 0);
+    expect(kept.reduce((sum, code) => sum + counts[code]!, 0)).toBe(draws);
+    expect(chiSquare).toBeLessThan(23.5); // 4 degrees of freedom: exceeded once in 10⁴ by a right sampler
+  });
+
+  test("takes the largest sum of logit and Gumbel number, -log(-log U)", () => {
+    for (let i = 0; i < 500; i++) {
+      const numbers = words();
+      // U of the Gumbel number is 1 minus that of the words, so that small words decide and are exact.
+      const scores = Array.from(logits, (logit, code) => {
+        const u = (numbers[code]! + 0.5) / 2 ** 32;
+        return logit / 0.7 - Math.log(-Math.log(1 - u));
+      });
+      const expected = scores.indexOf(Math.max(...scores));
+      expect(categorical.race(logits, 0, { ...everything, temperature: 0.7 }, numbers, "row")).toBe(expected);
+    }
+  });
+
+  test("shares most draws of like distributions: of p and q at least (1 - d) / (1 + d), d their total variation", () => {
+    // Daliri et al. 2024, "Coupling without Communication", theorem 1, for this coupling.
+    const other = logits.map((logit, code) => logit + (code === 2 ? -0.5 : 0));
+    const probabilities = (row: Float32Array) => {
+      const weights = Array.from(row, Math.exp);
+      return weights.map((weight) => weight / weights.reduce((a, b) => a + b));
+    };
+    const [p, q] = [probabilities(logits), probabilities(other)];
+    const distance = p.reduce((sum, share, code) => sum + Math.abs(share - q[code]!), 0) / 2;
+    const draws = 20_000;
+    let same = 0;
+    for (let i = 0; i < draws; i++) {
+      const numbers = words();
+      const [a, b] = [logits, other].map((row) => categorical.race(row, 0, everything, numbers, "row"));
+      if (a === b) same++;
+    }
+    expect(distance).toBeGreaterThan(0.05);
+    expect(same / draws).toBeGreaterThan((1 - distance) / (1 + distance));
+    expect(same / draws).toBeLessThan(1 - distance + 0.01); // no coupling does better
+  });
+
+  test("logits of -Infinity and the ends of the words", () => {
+    const row = Float32Array.of(Number.NEGATIVE_INFINITY, 1e4, 0);
+    const numbers = Uint32Array.of(0, 2 ** 32 - 1, 5);
+    expect(createCategorical(3).race(row, 0, everything, numbers, "row")).toBe(1);
+  });
+});
+
 test("a uniform number picks the code whose share of the interval it falls in", () => {
   const categorical = createCategorical(4);
   const logits = Float32Array.from([0, 0.25, 0.5, 0.25], Math.log);

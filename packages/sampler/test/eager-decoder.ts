@@ -7,7 +7,7 @@ export function eagerDecoder<C>(
   model: TensorARModel<Condition>,
   params: Params,
   conditioning: Conditioning<C>,
-  { ahead = false } = {},
+  { parallel = false } = {},
 ): Decoder<C> {
   const { backbone, windowSize } = model;
   const { tokens, vocabSize, cache, factors } = backbone;
@@ -20,7 +20,7 @@ export function eagerDecoder<C>(
     conditioning,
     ...(factors && { factors: factors.sizes }),
     ...(prefill && { prefill: async (inputs) => runProgram(prefill, inputs) }),
-    ...(ahead
+    ...(parallel
       ? { runSlots: async (inputs) => runProgram(decodeSlots, inputs) }
       : { run: async (inputs) => runProgram(decode, inputs) }),
     nextFactor: async (inputs) => runProgram(nextFactor[inputs.known.length - 1]!, inputs),

@@ -5,7 +5,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import * as ort from "onnxruntime-node";
 import { beforeAll, expect, test } from "vitest";
 import { streamPurpose } from "../src";
-import { draftNoise, generationUniforms } from "../src/graph/random";
+import { draftNoise, generationUniforms, gumbels } from "../src/graph/random";
 
 // Expected values: the streams that `generate` draws from, cut to the 24 bits of float32.
 
@@ -73,5 +73,35 @@ test.each([
   expect(chances.shape).toEqual([seeds!.length, tokens, windowSize - 1]);
   expect([...(chances.data as Float32Array)]).toEqual(numbers.map(([u]) => Math.floor(u * 2 ** 24) / 2 ** 24));
   expect([...(codes.data as Int32Array)]).toEqual(numbers.map(([, u]) => Math.floor(u * vocabSize)));
+  await run.dispose();
+});
+
+test.each([
+  [7, 0],
+  [512, 1],
+])("Gumbel numbers are -log(-log(1 - u)) of the stream's words, %i codes, sub-token %i", async (size, factor) => {
+  const run = await compile(
+    ({ seed, index, positions }: { seed: tf.Tensor; index: tf.Tensor; positions: tf.Tensor }) => ({
+      g: gumbels(seed, index, positions, { size, factor }),
+    }),
+    {
+      seed: { dtype: "int32", shape: ["batch"] },
+      index: { dtype: "int32", shape: ["batch"] },
+      positions: { dtype: "int32", shape: [2] },
+    },
+    { runtime: ort },
+  );
+  const [seeds, indices, positions] = [[0, 2 ** 31 - 1], [70000, 3], [4, 5]]; // biome-ignore format: one row
+  const { g } = await run({ seed: ints(...seeds!), index: ints(...indices!), positions: ints(...positions!) });
+  expect(g.shape).toEqual([2, 2, size]);
+  const expected = seeds!.flatMap((seed, row) =>
+    positions!.flatMap((position) => {
+      const stream = createStream(seed, streamPurpose("gumbel", factor), indices![row]!, position);
+      return Array.from({ length: size }, () => -Math.log(-Math.log1p(-(stream.uint32() + 0.5) / 2 ** 32)));
+    }),
+  );
+  // float32 of the word, of both logarithms and of numbers up to 22: a few units in the last place of each.
+  for (const [i, value] of expected.entries())
+    expect(Math.abs((g.data as Float32Array)[i]! - value)).toBeLessThan(1e-5);
   await run.dispose();
 });

@@ -12,7 +12,7 @@ import { loop, openModel, serializeModel, type TensorData } from "@tensorar/onnx
 import * as tf from "@tensorflow/tfjs-core";
 import * as ort from "onnxruntime-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { classLabels, type DraftPolicy, type GenerateOptions, type Guidance, generate } from "../src";
+import { classLabels, type DraftPolicy, type Draws, type GenerateOptions, type Guidance, generate } from "../src";
 import { type GraphSampling, generationLoop } from "../src/graph";
 import { eagerDecoder } from "./eager-decoder";
 
@@ -23,7 +23,7 @@ const windowSize = 4;
 const rates = [...noiseRates({ kind: "exponential" }, windowSize)];
 
 const DRAFTS: { readonly [K in DraftPolicy["kind"]]: readonly Extract<DraftPolicy, { kind: K }>[] } = {
-  raw: [{ kind: "raw" }, { kind: "raw", temperature: 0.6 }],
+  raw: [{ kind: "raw" }, { kind: "raw", temperature: [0.6, 0.8, 1.2] }],
   renoise: [{ kind: "renoise", rates, temperature: 1.3 }],
   argmax: [{ kind: "argmax" }],
   noise: [{ kind: "noise" }],
@@ -81,7 +81,9 @@ async function inOneGraph(sampling: GraphSampling, flushes: boolean): Promise<nu
   return Array.from((outputs as { readonly codes: TensorData }).codes.data, Number);
 }
 
-async function stepByStep(options: Pick<GenerateOptions, "topK" | "topP" | "guidance" | "drafts">): Promise<number[]> {
+async function stepByStep(
+  options: Pick<GenerateOptions, "topK" | "topP" | "guidance" | "drafts" | "draws">,
+): Promise<number[]> {
   const decoder = eagerDecoder(model, params, classLabels(nullCondition));
   const steps = generate(decoder, { ...options, conditions: classes, seed: seeds, scales, temperature: TEMPERATURE });
   let event = await steps.next();
@@ -91,6 +93,7 @@ async function stepByStep(options: Pick<GenerateOptions, "topK" | "topP" | "guid
 
 /** Every policy, kind and filter at least once; which of them meet does not matter, and every graph takes a while. */
 const policies: readonly DraftPolicy[] = Object.values(DRAFTS).flat();
+const DRAWS: readonly Draws[] = ["position", "step"];
 const ramps = Object.values(GUIDANCE);
 const filters = [
   { topK: 0, topP: 1 },
@@ -102,6 +105,7 @@ const cases = policies.map((drafts, i) => ({
   ...filters[i % filters.length]!,
   drafts,
   guidance: ramps[i % ramps.length]!,
+  draws: DRAWS[i % DRAWS.length]!,
   flushes: i === 0,
 }));
 

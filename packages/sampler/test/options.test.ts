@@ -1,6 +1,6 @@
 import { optionsCall, testOptions } from "@tensorar/testing/options";
 import type { Decoder } from "../src/decoder";
-import { cachedDecoder, classLabels, generate, residentDecoder, speculate } from "../src/index";
+import { cachedDecoder, classLabels, generate, residentDecoder } from "../src/index";
 
 /** Windows of two, two tokens, three codes, all equally likely. */
 const decoder: Decoder<number> = {
@@ -10,8 +10,8 @@ const decoder: Decoder<number> = {
   unconditional: () => 0,
   start: (conditions) => ({
     step: async () => new Float32Array(conditions.length * 2 * 3),
-    lookAhead: async (windows) => new Float32Array(windows.length * 3),
-    keep: () => undefined,
+    verify: async (windows) => new Float32Array(windows.length * 3),
+    commit: () => undefined,
   }),
 };
 
@@ -30,6 +30,8 @@ testOptions({
       trace: true as const,
       guidance: { kind: "constant" as const, scale: 1 },
       drafts: { kind: "raw" as const },
+      draws: "position" as const,
+      parallel: 2,
     },
     (options) => generate(decoder, options),
   ),
@@ -38,20 +40,6 @@ testOptions({
   ),
   "generate, its drafts": optionsCall({ kind: "renoise" as const, rates: [0, 0.5], temperature: 1 }, (drafts) =>
     generate(decoder, { conditions: [0], drafts }),
-  ),
-  speculate: optionsCall(
-    {
-      condition: 0,
-      seed: 1,
-      index: 0,
-      temperature: 1,
-      topK: 0,
-      topP: 1,
-      lookahead: 2,
-      draftTemperature: 1,
-      guidance: { kind: "constant" as const, scale: 1 },
-    },
-    (options) => speculate(decoder, options),
   ),
   cachedDecoder: optionsCall(
     { ...shape, cache: { layers: 1, heads: 1, headDim: 1 }, conditioning: classLabels(3), run },

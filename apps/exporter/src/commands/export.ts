@@ -37,6 +37,7 @@ const wholeOptions = (settings: Settings): GraphSampling => ({
   topP: settings.topP,
   guidance: rampOf(settings),
   drafts: draftsOf(settings),
+  ...(settings.draws !== "step" && { draws: settings.draws }),
 });
 
 function rampOf({ guidance: kind, interval, power }: Settings): GraphGuidance {

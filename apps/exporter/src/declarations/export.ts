@@ -32,7 +32,13 @@ const schema = z.strictObject({
     .enum(["raw", "renoise", "argmax", "noise"])
     .default("raw")
     .describe("with --whole: how drafts are fed back, as `tensorar sample` does it"),
-  draftTemperature: positive(1000).optional().describe("with --drafts raw or renoise: temperature of the drafts"),
+  draftTemperature: oneOrMore(positive(1000))
+    .optional()
+    .describe("with --drafts raw or renoise: temperature of the drafts; several, with commas, for depths 1 … k-1"),
+  draws: z
+    .enum(["step", "position"])
+    .default("step")
+    .describe("with --whole: which random numbers codes are drawn with, as `tensorar sample` does it"),
 });
 
 export type Settings = z.infer<typeof schema>;

@@ -26,23 +26,23 @@ import type { Settings } from "../declarations/sample";
 import { openDecoder } from "../decoder-runner";
 import { hashFile, hashFolder, hashTensors } from "../fingerprints";
 import { openEngine } from "../open-engine";
-import { sampleAhead, sampleBatch } from "../sampling";
+import { type SamplingOptions, sampleBatch } from "../sampling";
 import { type SamplingConditions, samplingConditions } from "../sampling-conditions";
-import { type Sampling, samplingOf } from "../sampling-options";
+import { samplingOf } from "../sampling-options";
 import { openTokenizer } from "../tokenizer-runner";
 
 /** PNG files are written up to so many images unless asked for. */
 const MOST_PNGS = 10_000;
 
 /** Settings that do not change what the samples are: a continued run may differ in these. */
-const RUN_ONLY = ["out", "resume", "overwrite", "png", "npz", "batchSize", "threads"];
+const RUN_ONLY = ["out", "resume", "overwrite", "png", "npz", "batchSize", "threads", "decoding", "parallel"];
 
 interface Work {
   readonly settings: Settings;
   readonly model: LoadedModel;
   readonly tokenizer: TokenizerFolder<TokenizerKind>;
   readonly conditions: SamplingConditions;
-  readonly sampling: Sampling;
+  readonly sampling: SamplingOptions;
   readonly imageSize: number;
   readonly engine: Engine;
 }
@@ -147,37 +147,33 @@ async function describe({ settings, model, tokenizer, conditions, imageSize }: W
 /** Draws and decodes batch after batch; those whose shards are stored are passed over. */
 async function draw(work: Work, samples: SamplesWriter, signal: AbortSignal): Promise<void> {
   const { settings, model, conditions, sampling, imageSize, engine } = work;
-  const { count } = settings;
+  const { count, batchSize } = settings;
   const tokenizer = await openTokenizer(work.tokenizer, engine);
   const { decoder, dispose } = await openDecoder(model, conditions.conditioning, engine, {
-    ahead: sampling.kind === "ahead",
+    parallel: settings.decoding === "jacobi",
   });
   const report = startImages(count, samples.stored);
   let [made, steps] = [0, 0];
   try {
     // Batches lie where they would without an interruption: rounding may depend on how many images are computed together.
-    const batchSize = sampling.kind === "ahead" ? 1 : sampling.batchSize;
     for (let first = 0; first < count; first += batchSize) {
       const size = Math.min(batchSize, count - first);
       if (samples.has(first, size)) continue;
       const chosen = Array.from({ length: size }, (_, i) => conditions.of(first + i));
       const onShare = (share: number) => report.drawn(share * size);
-      const drawn =
-        sampling.kind === "ahead"
-          ? await sampleAhead(decoder, chosen, first, sampling.options, signal, onShare)
-          : await sampleBatch(decoder, chosen, first, sampling.options, signal, onShare);
+      const drawn = await sampleBatch(decoder, chosen, first, sampling, signal, onShare);
       const images = await tokenizer.decode(drawn.codes, imageSize, signal);
       const labels = conditions.labels.subarray(first, first + size);
       await samples.add(first, { images, labels, codes: drawn.codes, trace: drawn.trace });
       report.finished(size);
       made += size * decoder.tokens;
-      steps += drawn.steps;
+      steps += drawn.steps.reduce((sum, own) => sum + own, 0);
     }
   } finally {
     report.stop();
     await Promise.all([dispose(), tokenizer.dispose()]);
   }
-  if (sampling.kind === "ahead") console.log(`${(made / steps).toFixed(2)} tokens a step`);
+  console.log(`${(made / steps).toFixed(2)} tokens a step`);
 }
 
 /** Progress over images; those of the batch in work count by the share of it that is drawn, but for its decoding. */

@@ -1,20 +1,14 @@
-import {
-  backboneSetting,
-  defineCommand,
-  LARGEST_BATCH,
-  oneOrMore,
-  positive,
-  seedSetting,
-  weights,
-  whole,
-} from "@tensorar/cli";
+import { backboneSetting, defineCommand, oneOrMore, positive, seedSetting, weights, whole } from "@tensorar/cli";
 import { type Guidance, PRESETS } from "@tensorar/sampler";
 import { z } from "zod";
-import { engineSettings, LARGEST_SIDE } from "./settings";
+import { batchSizeSetting, engineSettings, LARGEST_SIDE } from "./settings";
 
 const EACH = "; several, with commas, for the sub-tokens of a token";
 
 const MOST_IMAGES = 10_000_000;
+
+/** Tokens of an image in a step of Jacobi decoding, unless another number is given. */
+export const PARALLEL = 8;
 
 const schema = z.strictObject({
   ...backboneSetting,
@@ -53,19 +47,31 @@ const schema = z.strictObject({
     .describe(
       "how drafts are fed back: as sampled (the paper), noised again with β(j), most likely, or replaced by noise",
     ),
-  draftTemperature: positive(1000).optional().describe("with --drafts raw or renoise: temperature of the drafts"),
+  draftTemperature: oneOrMore(positive(1000))
+    .optional()
+    .describe("with --drafts raw or renoise: temperature of the drafts; several, with commas, for depths 1 … k-1"),
   png: z
     .boolean()
     .optional()
     .describe("write images/000000.png, …; up to 10,000 images they are written unless --no-png is given"),
   npz: z.boolean().default(false).describe("also write samples.npz, which evaluation suites of other projects take"),
-  lookahead: whole(2)
-    .optional()
+  draws: z
+    .enum(["step", "position"])
+    .default("step")
     .describe(
-      "make up to so many tokens final in a step: drafts are proposals then and no inputs, images come one by one",
+      "random numbers: new ones for every draw, or one Gumbel vector for all drafts of a token and the final one",
     ),
+  decoding: z
+    .enum(["sequential", "jacobi"])
+    .default("sequential")
+    .describe(
+      "one token of each image a step, or as many as drafts foretell: the same images, in fewer and larger steps",
+    ),
+  parallel: whole(2, 1024)
+    .optional()
+    .describe(`with --decoding jacobi: tokens of an image in a step; ${PARALLEL} when left out`),
   evaluationSize: whole(1, LARGEST_SIDE).optional().describe("pixels to resize the images to, as for scoring"),
-  batchSize: whole(1, LARGEST_BATCH).optional().describe("images at a time; 64, or 1 with --lookahead, when left out"),
+  batchSize: batchSizeSetting(64),
   ...seedSetting,
   ...engineSettings,
 });

@@ -5,9 +5,9 @@ import * as tf from "@tensorflow/tfjs-core";
 
 /** Rotary coefficients of some slots, ready for {@link rope}. */
 export interface RopeTables {
-  /** [H, L, Dh]: cos, for both members of each pair. */
+  /** [H, L, Dh], or [R, H, L, Dh] where rows have positions of their own: cos, for both members of each pair. */
   readonly cos: tf.Tensor;
-  /** [H, L, Dh]: -sin for the first and +sin for the second of each pair. */
+  /** As `cos`: -sin for the first and +sin for the second of each pair. */
   readonly sin: tf.Tensor;
   /** [Dh, Dh]: the permutation that swaps the two members of each pair. */
   readonly swap: tf.Tensor2D;
@@ -56,17 +56,21 @@ export function spreadRopeTable(table: Float32Array, headDim: number): Float32Ar
  * queries hold the scale `1/√Dh`, which saves a pass over the attention scores.
  *
  * @param spread [slots, 2 · Dh] from {@link spreadRopeTable}
- * @param positions int32 [L]: slots
+ * @param positions int32 [L]: slots; or [R, L], each row's own
  */
 export function ropeTables(
   spread: tf.Tensor2D,
-  positions: tf.Tensor1D,
+  positions: tf.Tensor,
   { heads, keyHeads }: { readonly heads: number; readonly keyHeads: number },
 ): RopeTables {
   const headDim = spread.shape[1] / 2;
   const ofHeads = headFactors(heads, keyHeads, headDim);
-  const [cos, sin] = tf.split(tf.gather(spread, positions), 2, 1) as [tf.Tensor, tf.Tensor]; // [L, Dh]
-  return { cos: tf.mul(ofHeads, cos), sin: tf.mul(ofHeads, sin), swap: swapMatrix(headDim, (i) => i ^ 1) };
+  const [cos, sin] = tf.split(tf.gather(spread, positions), 2, -1) as [tf.Tensor, tf.Tensor]; // [L, Dh] or [R, L, Dh]
+  return {
+    cos: tf.mul(ofHeads, overHeads(cos)),
+    sin: tf.mul(ofHeads, overHeads(sin)),
+    swap: swapMatrix(headDim, (i) => i ^ 1),
+  };
 }
 
 /** Positions are split into `STRIDE · coarse + fine`, so that two small tables serve all of them. */
@@ -80,7 +84,7 @@ const COARSE = 256;
  * They come from tables by the sums of angles, not from sine and cosine in the graph, of which WebGPU promises three digits.
  * Source: transformers `models/llama/modeling_llama.py`. Differs: its angles are rounded to float32 first, ours are not.
  *
- * @param positions int32 [L], below 32,768
+ * @param positions int32 [L], below 32,768; or [R, L], each row's own
  */
 export function ropeTables1d(
   positions: tf.Tensor,
@@ -97,8 +101,8 @@ export function ropeTables1d(
   const sin = tf.add(tf.mul(sinA, cosB), tf.mul(cosA, sinB));
   const ofHeads = headFactors(heads, keyHeads, headDim);
   const swap = swapMatrix(headDim, (i) => (i + half) % headDim);
-  const [cosines, sines] = [tf.concat([cos, cos], 1), tf.concat([tf.neg(sin), sin], 1)]; // [L, Dh]
-  return { cos: tf.mul(ofHeads, cosines), sin: tf.mul(ofHeads, sines), swap };
+  const [cosines, sines] = [tf.concat([cos, cos], -1), tf.concat([tf.neg(sin), sin], -1)]; // [L, Dh] or [R, L, Dh]
+  return { cos: tf.mul(ofHeads, overHeads(cosines)), sin: tf.mul(ofHeads, overHeads(sines)), swap };
 }
 
 /** Cosine and sine of `stride · row · frequency`, for these of `count` rows: [L, frequencies] each. */
@@ -111,8 +115,11 @@ function cosAndSin(
   const angles = Array.from({ length: count }, (_, row) => frequencies.map((each) => stride * row * each));
   const table = angles.flatMap((row) => [...row.map(Math.cos), ...row.map(Math.sin)]);
   const chosen = tf.gather(tf.tensor2d(table, [count, 2 * frequencies.length]), rows as tf.Tensor1D);
-  return tf.split(chosen, 2, 1) as [tf.Tensor, tf.Tensor];
+  return tf.split(chosen, 2, -1) as [tf.Tensor, tf.Tensor];
 }
+
+/** [L, Dh] as it is, [R, L, Dh] → [R, 1, L, Dh]. */
+const overHeads = (table: tf.Tensor): tf.Tensor => (table.rank === 2 ? table : tf.expandDims(table, 1));
 
 /** [H + Hkv, 1, 1]: the attention scale for query heads, 1 for key heads. */
 const headFactors = (heads: number, keyHeads: number, headDim: number): tf.Tensor =>

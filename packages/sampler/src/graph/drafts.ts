@@ -1,6 +1,6 @@
 import { sampleFromLogits } from "@tensorar/model";
 import * as tf from "@tensorflow/tfjs-core";
-import type { DraftPolicy } from "../drafts";
+import { type DraftPolicy, draftTemperatureOf } from "../drafts";
 import { type Filter, filterLogits } from "./categorical";
 
 // `../drafts` as tensors. B images · k window · V codes
@@ -8,28 +8,38 @@ import { type Filter, filterLogits } from "./categorical";
 /** A draft policy fixed in a graph; the rates of `renoise` are those that the model was trained with. */
 export type GraphDrafts = DraftPolicy extends infer P ? (P extends DraftPolicy ? Omit<P, "rates"> : never) : never;
 
+/** Random numbers of one draw, as `Draws` says: `uniforms` [B, k] of the step, or `gumbels` [B, k, V] of the positions. */
+export type DrawNumbers = { readonly uniforms: tf.Tensor } | { readonly gumbels: tf.Tensor };
+
+/** Logits [B, n, V] → int32 [B, n], with the random numbers of entries from `first` on. */
+function drawCodes(logits: tf.Tensor, numbers: DrawNumbers, first: number): tf.Tensor {
+  const count = logits.shape[1]!;
+  if ("gumbels" in numbers)
+    return tf.argMax(tf.add(logits, tf.slice(numbers.gumbels, [0, first, 0], [-1, count, -1])), 2);
+  return sampleFromLogits(logits, tf.slice(numbers.uniforms, [0, first], [-1, count]));
+}
+
 /**
  * Draws entry 0 with temperature and filters, and drafts as their policy says: [B, k, V] → int32 [B, k].
- * @param uniforms [B, k]
  * @param temperature [B]
  */
 export function sampleTensor(
   logits: tf.Tensor,
-  uniforms: tf.Tensor,
+  numbers: DrawNumbers,
   temperature: tf.Tensor,
   filter: Filter,
   drafts: GraphDrafts,
 ): tf.Tensor {
   const [, k, V] = logits.shape as [number, number, number];
   const kept = filterLogits(tf.slice(logits, [0, 0, 0], [-1, 1, V]), temperature, filter); // [B, 1, V]
-  if (k === 1) return sampleFromLogits(kept, uniforms);
+  if (k === 1) return drawCodes(kept, numbers, 0);
   const others = tf.slice(logits, [0, 1, 0], [-1, k - 1, V]); // [B, k-1, V]
   if (drafts.kind === "argmax") {
-    const final = sampleFromLogits(kept, tf.slice(uniforms, [0, 0], [-1, 1]));
-    return tf.concat([final, tf.argMax(others, 2)], 1);
+    return tf.concat([drawCodes(kept, numbers, 0), tf.argMax(others, 2)], 1);
   }
-  const flattened = "temperature" in drafts ? tf.div(others, drafts.temperature ?? 1) : others;
-  return sampleFromLogits(tf.concat([kept, flattened], 1), uniforms);
+  const temperatures = Array.from({ length: k - 1 }, (_, i) => draftTemperatureOf(drafts, i + 1));
+  const flattened = tf.div(others, tf.tensor3d(temperatures, [1, k - 1, 1]));
+  return drawCodes(tf.concat([kept, flattened], 1), numbers, 0);
 }
 
 /**

@@ -2,11 +2,12 @@ import { MASK_VALUE } from "@tensorar/core";
 import { type Condition, joinTokens, type Params, type TensorARModel } from "@tensorar/model";
 import { PAD } from "@tensorar/noise";
 import * as tf from "@tensorflow/tfjs-core";
-import type { PerFactor } from "../generate";
+import type { Draws } from "../draw";
+import type { PerFactor } from "../options";
 import { type Unconditional, zipConditions } from "./conditioning";
-import { disturbDrafts, type GraphDrafts, sampleTensor } from "./drafts";
+import { type DrawNumbers, disturbDrafts, type GraphDrafts, sampleTensor } from "./drafts";
 import { type GraphGuidance, mixGuided, scalesAt } from "./guidance";
-import { draftNoise, generationUniforms } from "./random";
+import { draftNoise, generationUniforms, gumbels } from "./random";
 
 // The loop of `../generate` as tensors: its beginning, one step, and what is done every few steps.
 // B images · T tokens · k window · F sub-tokens of a token · V codes · H heads · Dh head width · D width
@@ -22,6 +23,8 @@ export interface GraphSampling {
   readonly guidance?: GraphGuidance;
   /** What becomes of drafts before they are fed back; default raw. */
   readonly drafts?: GraphDrafts;
+  /** Which random numbers codes are drawn with; default `"step"`. Those of positions take a while: V are made for every draw. */
+  readonly draws?: Draws;
 }
 
 /** Positions of the cache: tensors, or what stands for them. */
@@ -47,8 +50,10 @@ export type Carry<T> = Cached<T> & {
 
 /** What stays as it is. @typeParam C a condition */
 export type Invariants<T, C> = {
-  /** [B, T, F · k] */
-  readonly uniforms: T;
+  /** Of draws by step: [B, T, F · k]. */
+  readonly uniforms?: T;
+  /** Of draws by position: int32 [B] each. */
+  readonly images?: { readonly seed: T; readonly index: T };
   /** [B, T, k-1] each, where drafts are replaced */
   readonly noise?: { readonly chances: T; readonly codes: T };
   /** Left out where it is a prompt of any length, which no layer reads. */
@@ -76,6 +81,7 @@ export function begin(
     readonly unconditional: Unconditional;
     readonly rates: readonly number[] | undefined;
     readonly flushes: boolean;
+    readonly draws: Draws;
   },
   { condition, seed, index }: { readonly condition: Condition } & Readonly<Record<"seed" | "index", tf.Tensor>>,
 ): { carry: Carry<tf.Tensor>; committed?: Cached<tf.Tensor>; invariants: Invariants<tf.Tensor, Condition> } {
@@ -103,7 +109,9 @@ export function begin(
     },
     ...(loop.flushes && { committed: dummy() }),
     invariants: {
-      uniforms: generationUniforms(seed, index, { tokens, windowSize, factors: factors?.sizes.length ?? 1 }),
+      ...(loop.draws === "position"
+        ? { images: { seed, index } }
+        : { uniforms: generationUniforms(seed, index, { tokens, windowSize, factors: factors?.sizes.length ?? 1 }) }),
       ...(loop.rates && { noise: draftNoise(seed, index, { tokens, windowSize, vocabSize }) }),
       ...(backbone.conditionSlots !== undefined && { condition: both }),
     },
@@ -129,8 +137,8 @@ export function step(
     cache: committed ? { ...committed, recent: carry } : carry,
   });
   const ofStep = (x: tf.Tensor) => tf.squeeze(tf.gather(x, inputs.step as tf.Tensor1D, 1), [1]); // [B, T, …] → [B, …]
-  const uniforms = ofStep(invariants.uniforms); // [B, F · k]
-  const drawn = drawTokens(model, params, options, outputs, { ...inputs, uniforms }); // [B, k]
+  const numbersOf = drawNumbers(model, inputs.step, invariants);
+  const drawn = drawTokens(model, params, options, outputs, numbersOf, inputs); // [B, k]
   const { noise } = invariants;
   const fed =
     rates && noise
@@ -153,6 +161,22 @@ export function step(
     keys: carry.keys.map((keys, layer) => tf.concat([keys, outputs.keys[layer]!], 2)),
     values: carry.values.map((values, layer) => tf.concat([values, outputs.values[layer]!], 2)),
   };
+}
+
+/** The random numbers of each sub-token at a step. */
+function drawNumbers(
+  { backbone, windowSize: k }: TensorARModel<Condition>,
+  step: tf.Tensor,
+  { uniforms, images }: Invariants<tf.Tensor, Condition>,
+): (factor: number, size: number) => DrawNumbers {
+  if (uniforms) {
+    const count = backbone.factors?.sizes.length ?? 1;
+    const ofStep = tf.squeeze(tf.gather(uniforms, step as tf.Tensor1D, 1), [1]); // [B, F · k]
+    const each = tf.split(ofStep, count, 1); // [B, k]
+    return (factor) => ({ uniforms: each[factor]! });
+  }
+  const positions = tf.add(tf.range(0, k, 1, "int32"), step); // [k]
+  return (factor, size) => ({ gumbels: gumbels(images!.seed, images!.index, positions, { size, factor }) });
 }
 
 /** Recent positions join the others; the last remains, since no tensor is to be empty. */
@@ -188,7 +212,8 @@ function drawTokens(
   params: Params,
   { topK, topP, guidance = { kind: "constant" }, drafts = { kind: "raw" } }: GraphSampling,
   outputs: ReturnType<TensorARModel["advance"]>,
-  { step, scale, temperature, uniforms }: Readonly<Record<"step" | "scale" | "temperature" | "uniforms", tf.Tensor>>,
+  numbersOf: ReturnType<typeof drawNumbers>,
+  { step, scale, temperature }: Readonly<Record<"step" | "scale" | "temperature", tf.Tensor>>,
 ): tf.Tensor {
   const { backbone, windowSize: k } = model;
   const { factors } = backbone;
@@ -197,7 +222,6 @@ function drawTokens(
     factors ? tf.squeeze(tf.gather(x, tf.tensor1d([factor], "int32"), x.rank - 1), [x.rank - 1]) : x;
   const nth = (value: PerFactor<number>, factor: number): number =>
     typeof value === "number" ? value : value[factor]!;
-  const uniformsOf = tf.split(uniforms, sizes.length, 1); // [B, k] each
   const drawn: tf.Tensor[] = [];
   for (const [factor, V] of sizes.entries()) {
     const known = drawn.map((each) => twice(each)); // [rows, k]
@@ -209,7 +233,7 @@ function drawTokens(
       scalesAt(guidance, scales, step, backbone.tokens),
     );
     const filter = { topK: nth(topK, factor), topP: nth(topP, factor) };
-    drawn.push(sampleTensor(mixed, uniformsOf[factor]!, own(temperature, factor), filter, drafts));
+    drawn.push(sampleTensor(mixed, numbersOf(factor, V), own(temperature, factor), filter, drafts));
   }
   return factors ? joinTokens(drawn, sizes) : drawn[0]!;
 }

@@ -1,6 +1,7 @@
 import { TensorARError } from "@tensorar/core";
 import type { Backbone, Condition, ConditionSpec, Params, TensorARModel } from "@tensorar/model";
 import type { LoopOptions, TensorSpec } from "@tensorar/onnx";
+import type { Draws } from "../draw";
 import { unconditionalOf } from "./conditioning";
 import { replacementRates } from "./drafts";
 import { begin, type Cached, type Carry, flush, type GraphSampling, type Invariants, step } from "./generate";
@@ -56,10 +57,11 @@ export function generationLoop(
   const unconditional = unconditionalOf(model.backbone, padId);
   const rates = replacementRates(sampling.drafts ?? { kind: "raw" }, model.windowSize, noiseRates);
   const { tokens } = model.backbone;
+  const { draws = "step" } = sampling;
   return {
     tripCount: tokens,
-    ...loopSpecs(model, rates, flushes),
-    before: (inputs) => begin(model, params, { unconditional, rates, flushes }, inputs),
+    ...loopSpecs(model, { rates, flushes, draws }),
+    before: (inputs) => begin(model, params, { unconditional, rates, flushes, draws }, inputs),
     body: ({ inputs, ...given }) => step(model, params, sampling, rates, { ...given, ...inputs }),
     ...(flushes && { flush: { every: Math.ceil(Math.sqrt(tokens)), run: flush } }),
   };
@@ -83,8 +85,11 @@ const ROWS = "2*batch";
 /** What the parts of the loop take. */
 function loopSpecs(
   { backbone, windowSize: k }: TensorARModel<Condition>,
-  rates: readonly number[] | undefined,
-  flushes: boolean,
+  {
+    rates,
+    flushes,
+    draws,
+  }: { readonly rates: readonly number[] | undefined; readonly flushes: boolean; readonly draws: Draws },
 ): Pick<GenerationLoop, "inputs" | "carry" | "invariants" | "committed" | "stepInputs"> {
   const { tokens: T, width, conditionSlots, factors } = backbone;
   const { layers, heads: H, headDim: Dh } = backbone.cache;
@@ -111,7 +116,9 @@ function loopSpecs(
     },
     ...(flushes && { committed: cached("held") }),
     invariants: {
-      uniforms: float("batch", T, F * k),
+      ...(draws === "position"
+        ? { images: { seed: int("batch"), index: int("batch") } }
+        : { uniforms: float("batch", T, F * k) }),
       ...(rates && { noise: { chances: float("batch", T, k - 1), codes: int("batch", T, k - 1) } }),
       ...(conditionSlots !== undefined && { condition: conditionSpecs(backbone, ROWS) }),
     },

@@ -1,6 +1,6 @@
 import { streamAddress } from "@tensorar/noise";
 import * as tf from "@tensorflow/tfjs-core";
-import { streamPurpose } from "../drafts";
+import { streamPurpose } from "../random";
 
 // The random numbers of `../generate` as tensors: Philox4x32-10 (Salmon et al. 2011). A 32-bit word is kept as
 // two halves of 16 bits, since int32 holds neither 32 unsigned bits nor products of them, and words that are treated alike are one
@@ -96,14 +96,18 @@ interface Block {
   readonly block: number;
 }
 
-/** Halves of the words of these blocks, for every image and position: int32 [4, B, T, blocks] each. */
+/**
+ * Halves of the words of these blocks, for every image and position: int32 [4, B, P, blocks] each.
+ * @param positions int32 [P]
+ */
 function randomWords(
   seed: tf.Tensor,
   index: tf.Tensor,
-  tokens: number,
+  positions: tf.Tensor,
   blocks: readonly Block[],
 ): { readonly low: tf.Tensor; readonly high: tf.Tensor } {
   const streams = blocks.map(({ purpose, block }) => ({ block, ...streamAddress("randomWords", 0, purpose, [0, 0]) }));
+  const tokens = positions.shape[0]!;
   const shape = [1, tokens, streams.length];
   const zero = tf.add(tf.reshape(tf.mul(seed, int(0)), [-1, 1, 1]), tf.zeros(shape, "int32")); // [B, T, blocks]
   /** Numbers below 2^31 as a word: [2, B, T, blocks] */
@@ -111,10 +115,7 @@ function randomWords(
   const constants = (values: readonly number[]): tf.Tensor =>
     tf.stack(halvesOf(values).map((halves) => tf.add(zero, tf.tensor3d(halves, [1, 1, values.length], "int32"))));
   const results = philox(
-    tf.stack(
-      [constants(streams.map(({ block }) => block)), word(tf.reshape(tf.range(0, tokens, 1, "int32"), [1, -1, 1]))],
-      1,
-    ),
+    tf.stack([constants(streams.map(({ block }) => block)), word(tf.reshape(positions, [1, -1, 1]))], 1),
     tf.stack([word(tf.reshape(index, [-1, 1, 1])), constants(streams.map(({ counter3 }) => counter3))], 1),
     tf.stack([word(tf.reshape(seed, [-1, 1, 1])), constants(streams.map(({ key1 }) => key1))], 1),
   );
@@ -122,6 +123,8 @@ function randomWords(
   const [low, high] = tf.unstack(tf.reshape(words, [2, WORDS, -1, tokens, streams.length])) as [tf.Tensor, tf.Tensor];
   return { low, high };
 }
+
+const allPositions = (tokens: number): tf.Tensor => tf.range(0, tokens, 1, "int32");
 
 /** Uniform numbers in [0, 1) of words given by their halves, cut to 24 bits. */
 function uniformsOf({ low, high }: ReturnType<typeof randomWords>): tf.Tensor {
@@ -149,7 +152,7 @@ export function generationUniforms(
     { purpose: streamPurpose("token", factor), block: 0 },
     ...Array.from({ length: blocks }, (_, block) => ({ purpose: streamPurpose("draft", factor), block })),
   ]).flat();
-  const numbers = uniformsOf(randomWords(seed, index, tokens, streams)); // [4, B, T, streams]
+  const numbers = uniformsOf(randomWords(seed, index, allPositions(tokens), streams)); // [4, B, T, streams]
   const all = tf.unstack(tf.transpose(numbers, [3, 1, 2, 0])); // [B, T, 4] each: the words of a block in order
   const parts = Array.from({ length: factors }, (_, factor) => {
     const [first, ...rest] = all.slice(factor * (1 + blocks), (factor + 1) * (1 + blocks)) as [
@@ -160,6 +163,32 @@ export function generationUniforms(
     return rest.length === 0 ? [final] : [final, tf.slice(tf.concat(rest, 2), [0, 0, 0], [-1, -1, windowSize - 1])];
   }).flat();
   return parts.length === 1 ? parts[0]! : tf.concat(parts, 2); // [B, T, factors · k]
+}
+
+/**
+ * Gumbel numbers that `generate` draws all drafts and the final token of a position with, one for each code of a sub-token:
+ * `-log E`, where E are the exponential numbers of `Categorical.race`. Traceable.
+ *
+ * @param seed int32 [B], 0 or more
+ * @param index int32 [B]: images of their runs
+ * @param positions int32 [P]
+ * @param sizes.size V_f
+ * @returns float32 [B, P, V_f]
+ */
+export function gumbels(
+  seed: tf.Tensor,
+  index: tf.Tensor,
+  positions: tf.Tensor,
+  { size, factor }: { readonly size: number; readonly factor: number },
+): tf.Tensor {
+  const purpose = streamPurpose("gumbel", factor);
+  const blocks = Array.from({ length: Math.ceil(size / WORDS) }, (_, block) => ({ purpose, block }));
+  const { low, high } = randomWords(seed, index, positions, blocks); // [4, B, P, blocks]
+  const words = tf.add(tf.mul(tf.cast(high, "float32"), 2 ** 16), tf.cast(low, "float32"));
+  const uniforms = tf.mul(tf.add(words, 0.5), 2 ** -32);
+  const numbers = tf.neg(tf.log(tf.neg(tf.log1p(tf.neg(uniforms)))));
+  const inOrder = tf.reshape(tf.transpose(numbers, [1, 2, 3, 0]), [-1, positions.shape[0]!, blocks.length * WORDS]);
+  return tf.slice(inOrder, [0, 0, 0], [-1, -1, size]);
 }
 
 /**
@@ -178,7 +207,7 @@ export function draftNoise(
   const { tokens, windowSize, vocabSize } = sizes;
   const count = Math.ceil((2 * (windowSize - 1)) / WORDS);
   const blocks = Array.from({ length: count }, (_, block) => ({ purpose: "draft-noise", block }));
-  const words = randomWords(seed, index, tokens, blocks); // [4, B, T, blocks]
+  const words = randomWords(seed, index, allPositions(tokens), blocks); // [4, B, T, blocks]
   /** Of two words an entry the first or the second: [B, T, k-1] */
   const ofEntries = (x: tf.Tensor, which: number): tf.Tensor => {
     const pairs = tf.reshape(tf.transpose(x, [1, 2, 3, 0]), [-1, tokens, (count * WORDS) / 2, 2]);

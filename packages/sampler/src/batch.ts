@@ -1,0 +1,204 @@
+import { TensorARError } from "@tensorar/core";
+import { PAD } from "@tensorar/noise";
+import type { Decoder, DecodeSession } from "./decoder";
+import { type DraftPolicy, disturbDrafts } from "./drafts";
+import { type DrawTensor, drawTensors } from "./draw";
+import { isGuided, mixGuided, scaleAt } from "./guidance";
+import { type Factor, factorsOf, type GenerateOptions, RAW, type Request, requestsOf } from "./options";
+
+// N images · R rows, N or 2N with guidance · T tokens · k window · V codes · L positions of an image in one step
+
+/** Images on their way. */
+export interface Batch {
+  readonly session: DecodeSession;
+  readonly sizes: Readonly<Record<"tokens" | "windowSize" | "vocabSize", number>>;
+  readonly requests: readonly Request[];
+  readonly factors: readonly Factor[];
+  readonly drafts: DraftPolicy;
+  readonly draw: DrawTensor;
+  readonly guided: boolean;
+  /** W */
+  readonly parallel: number;
+  /** [N]: tokens that are final. */
+  readonly final: Int32Array;
+  /** [N]: tensors that were drawn, with inputs that may still change. */
+  readonly drawn: Int32Array;
+  /** [N] */
+  readonly steps: Int32Array;
+  /** [N, T, k]: the tensor at each position as it was drawn last, PAD past the end. */
+  readonly tensors: Int32Array;
+  /** [N, T, k]: the same as the model is shown them. */
+  readonly inputs: Int32Array;
+  /** [N, T] */
+  readonly codes: Int32Array;
+  /** [N, T, k] */
+  readonly trace?: Int32Array;
+}
+
+export function beginBatch<C>(decoder: Decoder<C>, options: GenerateOptions<C>): Batch {
+  const { tokens: T, windowSize: k } = decoder;
+  const { conditions, draws = "step", parallel = 1 } = options;
+  const drafts = options.drafts ?? RAW;
+  const N = conditions.length;
+  const factors = factorsOf(decoder, options);
+  const requests = requestsOf(options);
+  const guided = factors.some(({ guidance }) =>
+    requests.some(({ scale = guidance.scale }) => isGuided({ ...guidance, scale })),
+  );
+  const session = decoder.start(guided ? withTwins(decoder, conditions) : conditions);
+  if (parallel > 1 && !(session.verify && session.commit))
+    throw new TensorARError(
+      `generate: this decoder runs one position at a time; use parallel 1, or give it the function of several (runSlots)`,
+    );
+  return {
+    session,
+    sizes: decoder,
+    requests,
+    factors,
+    drafts,
+    draw: drawTensors(draws, { factors, images: requests, drafts, tokens: T, windowSize: k, parallel }),
+    guided,
+    parallel,
+    final: new Int32Array(N),
+    drawn: new Int32Array(N),
+    steps: new Int32Array(N),
+    tensors: new Int32Array(N * T * k).fill(PAD),
+    inputs: new Int32Array(N * T * k).fill(PAD),
+    codes: new Int32Array(N * T).fill(PAD),
+    ...(options.trace && { trace: new Int32Array(N * T * k).fill(PAD) }),
+  };
+}
+
+/** [N] → [2N]: every condition, then what stands for none beside each. */
+function withTwins<C>(decoder: Decoder<C>, conditions: ArrayLike<C>): C[] {
+  const all = Array.from(conditions);
+  return [...all, ...all.map((condition) => decoder.unconditional(condition))];
+}
+
+/** Predicts, draws and commits: at least one more token of every image that is not finished. */
+export async function step(batch: Batch): Promise<void> {
+  const { session, sizes, final, parallel, factors, guided } = batch;
+  const { tokens: T, windowSize: k } = sizes;
+  const N = final.length;
+  const begun = final[0]! > 0;
+  const together = begun && parallel > 1;
+  const L = together ? Math.min(parallel, T - Math.min(...final)) : 1;
+  const windows = new Int32Array((guided ? 2 * N : N) * L * k); // valid codes: models may look those up that are not read
+  if (begun) fillInputs(batch, L, windows);
+  const known: Int32Array[] = []; // sub-tokens [R, L, k]
+  for (const factor of factors.keys()) {
+    const logits = await (factor > 0
+      ? session.nextFactor!(known)
+      : together
+        ? session.verify!(windows)
+        : session.step(windows)); // [R, L, k, V_f]
+    known.push(drawFactor(batch, factor, L, logits));
+  }
+  const counts = new Int32Array(guided ? 2 * N : N);
+  for (let row = 0; row < N; row++) if (final[row]! < T) counts[row] = advance(batch, row, L, known);
+  if (guided) counts.copyWithin(N, 0, N);
+  if (together) session.commit!(counts);
+}
+
+/** What the model is shown of every image: the tensor of its last final token, then drafts of those after it. */
+function fillInputs(batch: Batch, L: number, windows: Int32Array): void {
+  const { sizes, final, inputs, guided } = batch;
+  const { tokens: T, windowSize: k } = sizes;
+  for (let row = 0; row < final.length; row++) {
+    if (final[row]! === T) continue;
+    const [first, end] = [final[row]! - 1, Math.min(T - 1, final[row]! - 1 + L)];
+    draftUpTo(batch, row, end);
+    windows.set(inputs.subarray((row * T + first) * k, (row * T + end) * k), row * L * k);
+  }
+  if (guided) windows.copyWithin(windows.length / 2, 0, windows.length / 2);
+}
+
+/** Drafts tensors that none was drawn for yet: that of the position before, moved on by one, its last token twice. */
+function draftUpTo({ sizes, drawn, tensors, ...batch }: Batch, row: number, end: number): void {
+  const { tokens: T, windowSize: k } = sizes;
+  for (let position = drawn[row]!; position < end; position++) {
+    const at = (row * T + position) * k;
+    const entries = Math.min(k, T - position);
+    const before = tensors.subarray(at - k, at - k + Math.min(k, T - position + 1));
+    for (let entry = 0; entry < entries; entry++) tensors[at + entry] = before[Math.min(entry + 1, before.length - 1)]!;
+    batch.inputs.set(shown({ sizes, ...batch }, row, position, tensors.subarray(at, at + k)), at);
+    drawn[row] = position + 1;
+  }
+}
+
+/** A tensor as the model is shown it: [k]. */
+function shown(
+  { drafts, requests, sizes }: Pick<Batch, "drafts" | "requests" | "sizes">,
+  row: number,
+  position: number,
+  tensor: Int32Array,
+): Int32Array {
+  const { tokens: T, windowSize: k, vocabSize } = sizes;
+  const input = tensor.slice();
+  disturbDrafts(drafts, vocabSize, { ...requests[row]!, position }, input.subarray(0, Math.min(k, T - position)));
+  return input;
+}
+
+/** Draws one sub-token of all tensors of a step from its logits [R, L, k, V_f], which guidance changes: [R, L, k]. */
+function drawFactor(batch: Batch, factor: number, L: number, logits: Float32Array): Int32Array {
+  const { sizes, final, requests, factors, guided, draw } = batch;
+  const { tokens: T, windowSize: k } = sizes;
+  const { size, guidance } = factors[factor]!;
+  const N = final.length;
+  const out = new Int32Array((guided ? 2 * N : N) * L * k);
+  for (let row = 0; row < N; row++) {
+    const own = { ...guidance, scale: requests[row]!.scale ?? guidance.scale };
+    for (let slot = 0; slot < Math.min(L, T - final[row]!); slot++) {
+      const position = final[row]! + slot;
+      const at = (row * L + slot) * k;
+      if (isGuided(own)) mixGuided(logits, at * size, N * L * k * size, k * size, scaleAt(own, position, T));
+      draw({ factor, row, position }, logits, at * size, out.subarray(at, at + Math.min(k, T - position)));
+    }
+  }
+  if (guided) out.copyWithin(out.length / 2, 0, out.length / 2);
+  return out;
+}
+
+/**
+ * Takes what was drawn for an image. It is final up to the first tensor that differs from the one which the model was shown.
+ * @returns tokens that became final, at least one
+ */
+function advance(batch: Batch, row: number, L: number, known: readonly Int32Array[]): number {
+  const { sizes, final, drawn, tensors, inputs, codes, trace, factors } = batch;
+  const { tokens: T, windowSize: k } = sizes;
+  const first = final[row]!;
+  const end = Math.min(T, first + L);
+  let exact = 1; // positions whose inputs were right
+  for (let position = first; position < end; position++) {
+    const from = (row * L + position - first) * k;
+    const at = (row * T + position) * k;
+    const tensor = tensors.subarray(at, at + k);
+    const inside = tensor.subarray(0, T - position);
+    for (let entry = 0; entry < inside.length; entry++) inside[entry] = joinFactors(factors, known, from + entry);
+    codes.set(inside, row * T + position);
+    const input = shown(batch, row, position, tensor);
+    if (position === first + exact - 1) {
+      if (trace) recordDrafts(trace, inside, row * T + position, k);
+      if (position + 1 < end && isSame(input, inputs, at)) exact++;
+    }
+    inputs.set(input, at);
+  }
+  final[row] = first + exact;
+  drawn[row] = Math.max(drawn[row]!, end);
+  batch.steps[row]!++;
+  return exact;
+}
+
+const isSame = (tensor: Int32Array, all: Int32Array, at: number): boolean =>
+  tensor.every((code, entry) => code === all[at + entry]);
+
+/** The code whose sub-tokens lie at index `at`. */
+const joinFactors = (factors: readonly Factor[], known: readonly Int32Array[], at: number): number =>
+  factors.reduceRight((above, { size }, factor) => above * size + known[factor]![at]!, 0);
+
+/** Entry j of a tensor is the (k-1-j)-th draft of its position. @param at index of the first entry's position in [N · T] */
+function recordDrafts(trace: Int32Array, entries: Int32Array, at: number, k: number): void {
+  entries.forEach((code, j) => {
+    trace[(at + j) * k + (k - 1 - j)] = code;
+  });
+}
