@@ -1,4 +1,5 @@
 import { type Program, programManifest } from "@tensorar/cli";
+import { captionsCommand } from "./declarations/captions";
 import { codesCommand } from "./declarations/codes";
 import { convertCommand } from "./declarations/convert";
 import { dataCommand } from "./declarations/data";
@@ -21,6 +22,7 @@ export const program: Program = {
     dataCommand,
     tokenizerCommand,
     codesCommand,
+    captionsCommand,
     pretrainCommand,
     finetuneCommand,
     sampleCommand,

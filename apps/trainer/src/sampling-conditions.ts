@@ -3,7 +3,7 @@ import { quote, TensorARError } from "@tensorar/core";
 import { plainText, readLines } from "@tensorar/data";
 import type { ConditionSpec, LoadedModel } from "@tensorar/model";
 import { type Caption, type Conditioning, captionFeatures, classLabels, promptTokens } from "@tensorar/sampler";
-import { expectFeatureSize, featureSize } from "@tensorar/text-encoder";
+import { encodingNotes, expectFeatureSize, featureSize } from "@tensorar/text-encoder";
 import { describeTextEncoder, openTextEncoder, textEncoderOf } from "@tensorar/text-encoder/node";
 import { type Engine, encodeCaptions, loadCaptions, openPromptTokenizer, padIdOf } from "@tensorar/training";
 
@@ -86,8 +86,8 @@ async function captionConditions(
   expectFeatureSize(textEncoder, featureSize(await describeTextEncoder(textEncoder)), { maxLength, width });
   const encoder = await openTextEncoder(textEncoder, engine.onnx);
   try {
-    const { caption, notes } = await encodeCaptions(encoder, texts, { signal, progress: startProgress });
-    for (const note of notes) console.error(`note: ${note}`);
+    const { caption, losses } = await encodeCaptions(encoder, texts, { signal, progress: startProgress });
+    for (const note of encodingNotes(losses, encoder.maxLength)) console.error(`note: ${note}`);
     return { ...inTurn(count, captionFeatures, caption, texts), textEncoder };
   } finally {
     await encoder.dispose(); // before the image model needs its memory

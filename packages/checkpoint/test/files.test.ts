@@ -248,3 +248,20 @@ describe("writeFolderAtomic", () => {
     );
   });
 });
+
+test("some rows of a tensor are read alone", async () => {
+  const path = join(folder, "rows.safetensors");
+  const data = Float32Array.from({ length: 12 }, (_, i) => i);
+  await writeSafetensors(path, {
+    a: { dtype: "uint8", shape: [3], data: Uint8Array.of(1, 2, 3) },
+    b: { dtype: "float32", shape: [4, 3], data },
+  });
+  const file = await openSafetensors(path);
+  try {
+    expect(await file.readRows("b", 1, 3)).toEqual({ dtype: "float32", shape: [2, 3], data: data.slice(3, 9) });
+    expect((await file.readRows("b", 2, 2)).shape).toEqual([0, 3]);
+    await expect(file.readRows("b", 3, 5)).rejects.toThrow(/rows 3 to 5 of "b", which has 4/);
+  } finally {
+    await file.close();
+  }
+});

@@ -7,6 +7,7 @@ export {
   type EncodedTexts,
   TEXTS_AT_ONCE,
   type TextEncoder,
+  type TextLosses,
   type TokenRunner,
   type TruncatedText,
   type UnknownWords,

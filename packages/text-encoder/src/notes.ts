@@ -1,20 +1,15 @@
 import { quote } from "@tensorar/core";
-import type { EncodedTexts } from "./text-encoder";
+import type { TextLosses } from "./text-encoder";
 
 const LISTED = 8;
 
 /**
  * What to tell a user about texts that are not read as they stand: a line for each kind of loss, none where there is none.
  * @param maxLength T of the encoder
- * @param first number of the first text, for batches of a longer list
  */
-export function encodingNotes(
-  { empty, truncated, unknown }: Pick<EncodedTexts, "empty" | "truncated" | "unknown">,
-  maxLength: number,
-  first = 1,
-): string[] {
+export function encodingNotes({ empty, truncated, unknown }: TextLosses, maxLength: number): string[] {
   const notes: string[] = [];
-  const named = (text: number) => `text ${first + text}`;
+  const named = (text: number) => `text ${text + 1}`;
   if (empty.length > 0)
     notes.push(
       `${counted(empty, "has", "have")} no words, which makes images unconditional: ${listed(empty.map(named))}`,

@@ -4,18 +4,22 @@ import type { TextEncoderDescription } from "./description";
 
 // B texts · T slots · t tokens of the longest text of a batch · D width
 
-/** Features of several texts. */
-export interface EncodedTexts {
-  /** [B, T, D] row-major; 0 where a slot is padding. */
-  readonly features: Float32Array;
-  /** [B, T]: 1, or 0 where a slot is padding. */
-  readonly mask: Float32Array;
+/** What of several texts is not read as it stands. */
+export interface TextLosses {
   /** Texts of which nothing is left, such as "": models take them for no condition. */
   readonly empty: readonly number[];
   /** Texts that lost their end. */
   readonly truncated: readonly TruncatedText[];
   /** Texts with words that the tokenizer does not know, which it maps to its token for unknown ones. */
   readonly unknown: readonly UnknownWords[];
+}
+
+/** Features of several texts. */
+export interface EncodedTexts extends TextLosses {
+  /** [B, T, D] row-major; 0 where a slot is padding. */
+  readonly features: Float32Array;
+  /** [B, T]: 1, or 0 where a slot is padding. */
+  readonly mask: Float32Array;
 }
 
 /** A text that is longer than an encoder reads. */
@@ -39,6 +43,8 @@ export interface TextEncoder {
   readonly width: number;
   /** T */
   readonly maxLength: number;
+  /** Where features of short texts are filled up. */
+  readonly padding: "left" | "right";
   /**
    * Features of any number of texts; only {@link TEXTS_AT_ONCE} pass through the network together.
    * @param signal stops between two such batches
@@ -71,6 +77,7 @@ export function createTextEncoder(
   return {
     width,
     maxLength,
+    padding,
     dispose: () => runner.dispose(),
     async encode(texts, signal) {
       const read = cleanCaptions ? texts.map(cleanCaption) : texts;

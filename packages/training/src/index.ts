@@ -1,9 +1,17 @@
 export { TensorARError } from "@tensorar/core";
+export {
+  type CaptionFeatures,
+  type CaptionSource,
+  hashTexts,
+  openCaptionFeatures,
+  writeCaptionFeatures,
+} from "./conditions/caption-features";
 export { loadCaptions } from "./conditions/captions";
 export { type EncodedCaptions, encodeCaptions } from "./conditions/encoded-captions";
 export { type FittedCodes, fitCodes, matchClasses } from "./conditions/fit-codes";
 export { copyPromptTokenizer, openPromptTokenizer, type PromptTokenizer, takesPrompts } from "./conditions/prompts";
 export {
+  captionTexts,
   classConditions,
   padIdOf,
   type TrainingConditions,

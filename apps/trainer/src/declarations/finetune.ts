@@ -27,7 +27,9 @@ const schema = z.strictObject({
   captions: z
     .string()
     .optional()
-    .describe("for models conditioned on captions: safetensors file with their features, one for every image"),
+    .describe(
+      "for models conditioned on captions: their features, a folder of `tensorar captions`, or a safetensors file with one for every image",
+    ),
   ...trainingSettings,
 });
 

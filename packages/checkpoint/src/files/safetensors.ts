@@ -9,7 +9,13 @@ import { bytesOf, bytesPerElement, type TensorRecord, tensorFromBytes } from "..
 import { withSource } from "./source";
 
 /** An open safetensors file whose header is checked; tensors are read one at a time. */
-export type SafetensorsFile = CheckpointFile;
+export interface SafetensorsFile extends CheckpointFile {
+  /**
+   * Reads some rows of a tensor alone: those from `first` to before `end` of its first axis.
+   * @throws TensorARError as `info` does, and where there are no such rows
+   */
+  readRows(name: string, first: number, end: number): Promise<TensorData>;
+}
 
 /**
  * Opens a safetensors file and checks its header; the caller closes it.
@@ -92,6 +98,21 @@ function safetensorsFile(source: ByteSource, { metadata, entries }: Header, limi
       const { dtype, shape, begin, end } = find(name);
       expectWithin(limits, "tensorBytes", end - begin, `${source.name}: tensor ${quote(name)}`);
       return tensorFromBytes(dtype, shape, await source.read(begin, end));
+    },
+    async readRows(name, first, end) {
+      const { dtype, shape, begin } = find(name);
+      const [rows = 0, ...row] = shape;
+      if (!(Number.isInteger(first) && Number.isInteger(end) && first >= 0 && first <= end && end <= rows))
+        throw new TensorARError(
+          `${source.name}: rows ${first} to ${end} of ${quote(name)}, which has ${shape.length === 0 ? "none" : rows}`,
+        );
+      const bytes = row.reduce((product, size) => product * size, bytesPerElement(dtype));
+      expectWithin(limits, "tensorBytes", (end - first) * bytes, `${source.name}: tensor ${quote(name)}`);
+      return tensorFromBytes(
+        dtype,
+        [end - first, ...row],
+        await source.read(begin + first * bytes, begin + end * bytes),
+      );
     },
     async *stream(name) {
       const { dtype, begin, end } = find(name);

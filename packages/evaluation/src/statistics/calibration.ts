@@ -66,7 +66,7 @@ export async function calibrate(
     const B = batchRows.length;
     const tokens = new Int32Array(B * T);
     for (const [b, row] of batchRows.entries()) tokens.set(codes.codes.subarray(row * T, (row + 1) * T), b * T);
-    const condition = conditions.batch(batchRows, new Uint8Array(B));
+    const condition = await conditions.batch(batchRows, new Uint8Array(B));
     const shape = { batch: B, windowSize: k };
     const clean = slideWindows(tokens, { ...shape, tokens: T, count: T - 1 });
     const targets = int32(slideWindows(tokens, { ...shape, tokens: T }), [B, T, k]);

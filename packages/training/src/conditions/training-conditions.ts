@@ -1,4 +1,6 @@
+import { stat } from "node:fs/promises";
 import { TensorARError, type TensorData, type TensorSpec } from "@tensorar/core";
+import { fileError } from "@tensorar/core/node";
 import type { Codes } from "@tensorar/data";
 import type { ConditionSpec, ConditionSpecs, LoadedModel } from "@tensorar/model";
 import {
@@ -8,6 +10,8 @@ import {
   classLabels,
   promptTokens,
 } from "@tensorar/sampler";
+import { expectFeatureSize } from "@tensorar/text-encoder";
+import { hashTexts, openCaptionFeatures } from "./caption-features";
 import { loadCaptions } from "./captions";
 import { openPromptTokenizer } from "./prompts";
 
@@ -20,7 +24,11 @@ export interface TrainingConditions {
    * @param dropped [images.length]: 1 where none takes the condition's place
    * @param draws [images.length] in [0, 1): which of an image's several conditions is taken; the first when left out
    */
-  batch(images: ArrayLike<number>, dropped: Uint8Array, draws?: ArrayLike<number>): ConditionTensors;
+  batch(
+    images: ArrayLike<number>,
+    dropped: Uint8Array,
+    draws?: ArrayLike<number>,
+  ): ConditionTensors | Promise<ConditionTensors>;
 }
 
 /** Classes by label. @param nullClass the class that stands for none */
@@ -49,20 +57,76 @@ export async function trainingConditions(
   if ("dtype" in condition) return classConditions(codes.labels, nullCondition);
   if (isCaptioned) {
     if (captionsFile === undefined)
-      throw new TensorARError(`${modelDir} is conditioned on features of captions; give their file with --captions`);
-    const captions = await loadCaptions(captionsFile, condition);
-    if (captions.length !== codes.count)
       throw new TensorARError(
-        `${captionsFile} holds ${captions.length} captions for ${codes.count} images; give one each`,
+        `${modelDir} is conditioned on features of captions; make them with \`tensorar captions\` and give their folder with --captions`,
       );
-    return conditionsOf(
-      condition,
-      captions.map((caption) => [caption]),
-      captionFeatures,
-    );
+    return captionConditions(condition, codes, captionsFile);
   }
   const tokenize = await openPromptTokenizer(modelDir);
   return promptConditions(condition, codes, tokenize, padIdOf(model));
+}
+
+/** All captions of every image, or its class name where it has none. */
+export const captionTexts = ({
+  labels,
+  classes,
+  captions,
+}: {
+  readonly labels: Int32Array;
+  readonly classes: readonly string[];
+  readonly captions?: readonly (readonly string[])[];
+}): (readonly string[])[] =>
+  Array.from(labels, (label, image) => {
+    const own = captions?.[image] ?? [];
+    return own.length > 0 ? own : [classes[label]!];
+  });
+
+/** Features of captions: a folder of shards, which is read as it is needed, or one file. */
+async function captionConditions(
+  condition: Readonly<Record<string, ConditionSpec>>,
+  codes: Codes,
+  path: string,
+): Promise<TrainingConditions> {
+  const isFolder = await stat(path).then(
+    (status) => status.isDirectory(),
+    (cause) => {
+      throw fileError("read", path, cause);
+    },
+  );
+  if (isFolder) return streamedConditions(condition, codes, path);
+  const captions = await loadCaptions(path, condition);
+  if (captions.length !== codes.count)
+    throw new TensorARError(`${path} holds ${captions.length} captions for ${codes.count} images; give one each`);
+  return conditionsOf(
+    condition,
+    captions.map((caption) => [caption]),
+    captionFeatures,
+  );
+}
+
+async function streamedConditions(
+  condition: Readonly<Record<string, ConditionSpec>>,
+  codes: Codes,
+  dir: string,
+): Promise<TrainingConditions> {
+  const features = await openCaptionFeatures(dir);
+  const [maxLength, width] = condition.caption!.shape as readonly [number, number];
+  expectFeatureSize(dir, features, { maxLength, width });
+  if (features.images !== codes.count || features.texts !== hashTexts(captionTexts(codes)))
+    throw new TensorARError(
+      `${dir} holds features of the captions of another data set than that of the codes (${features.images} images, and ` +
+        `${codes.count}); make them with \`tensorar captions --data ${codes.dataset}\``,
+    );
+  return {
+    spec: (batch) => specsOf(condition, batch, 0),
+    async batch(images, dropped, draws) {
+      const read = Array.from(images, async (image, i) => {
+        const caption = await features.read(image, draws?.[i] ?? 0);
+        return dropped[i] ? captionFeatures.unconditional(caption) : caption;
+      });
+      return captionFeatures.tensors(await Promise.all(read));
+    },
+  };
 }
 
 /** Prompts made from all captions of every image, or from class names where images have none. */
@@ -72,10 +136,7 @@ export function promptConditions(
   tokenize: (text: string) => number[],
   padId: number,
 ): TrainingConditions {
-  const texts = Array.from(codes.labels, (label, image) => {
-    const captions = codes.captions?.[image] ?? [];
-    return captions.length > 0 ? captions : [codes.classes[label]!];
-  });
+  const texts = captionTexts(codes);
   const known = new Map([...new Set(texts.flat())].map((text) => [text, tokenize(text)]));
   const prompts = texts.map((own) => own.map((text) => known.get(text)!));
   return conditionsOf(spec, prompts, promptTokens(padId));
@@ -91,15 +152,8 @@ function conditionsOf<C extends number | ArrayLike<number> | object>(
 ): TrainingConditions {
   // A training step has one size: that of the longest condition, for which the others are padded.
   const longest = conditions.flat().reduce((best, each) => (lengthOf(each) > lengthOf(best) ? each : best));
-  const ofBatch = (batch: number | string, { dtype, shape }: ConditionSpec): TensorSpec => ({
-    dtype,
-    shape: [batch, ...shape.map((size) => (typeof size === "string" ? lengthOf(longest) : size))],
-  });
   return {
-    spec: (batch) =>
-      isSpec(spec)
-        ? ofBatch(batch, spec)
-        : Object.fromEntries(Object.entries(spec).map(([name, each]) => [name, ofBatch(batch, each)])),
+    spec: (batch) => specsOf(spec, batch, lengthOf(longest)),
     batch(images, dropped, draws) {
       const chosen = Array.from(images, (image, i) => {
         const own = conditions[image]!;
@@ -111,6 +165,20 @@ function conditionsOf<C extends number | ArrayLike<number> | object>(
       return Object.fromEntries(Object.entries(padded).map(([name, each]) => [name, withoutLast(each)]));
     },
   };
+}
+
+/** Specs of a batch. @param length of conditions that may have any */
+function specsOf(
+  spec: ConditionSpec | Readonly<Record<string, ConditionSpec>>,
+  batch: number | string,
+  length: number,
+): ConditionSpecs {
+  const ofBatch = ({ dtype, shape }: ConditionSpec): TensorSpec => ({
+    dtype,
+    shape: [batch, ...shape.map((size) => (typeof size === "string" ? length : size))],
+  });
+  if (isSpec(spec)) return ofBatch(spec);
+  return Object.fromEntries(Object.entries(spec).map(([name, each]) => [name, ofBatch(each)]));
 }
 
 const lengthOf = (condition: unknown): number => (Array.isArray(condition) ? condition.length : 0);

@@ -1,4 +1,5 @@
 import { type StartProgress, TensorARError, type TensorData, type TensorSpec } from "@tensorar/core";
+import type { Feeds } from "@tensorar/onnx";
 import type { Engine } from "../engine/engine";
 import type { BatchSpecs, TrainingState, TrainingTask } from "../tasks/task";
 import { loadNewestCheckpoint, saveCheckpoint, shapesOf } from "./checkpoint";
@@ -71,11 +72,12 @@ export async function runSteps<B extends BatchSpecs>(
   const progress = options.progress(task.title, steps, "steps", start);
   try {
     signal?.throwIfAborted();
+    const batches = readAhead(task, start, steps);
     for (let done = start; done < steps; ) {
       const begun = performance.now();
       const learningRate = options.learningRate * Math.min(1, (done + 1) / Math.max(1, warmupSteps));
       const outputs = await step({
-        batch: await task.batch(done),
+        batch: await batches(done),
         learningRate: scalar(learningRate),
         step: scalar(done + 1),
       });
@@ -98,6 +100,19 @@ export async function runSteps<B extends BatchSpecs>(
     progress.stop();
     await step.dispose();
   }
+}
+
+/** Batches one after another, each read while the step before it runs. */
+function readAhead<B extends BatchSpecs>(task: TrainingTask<B>, start: number, end: number) {
+  let next = start < end ? task.batch(start) : undefined;
+  return async (step: number): Promise<Feeds<B>> => {
+    const batch = await next!;
+    if (step + 1 < end) {
+      next = task.batch(step + 1);
+      next.catch(() => undefined); // reported when it is needed
+    }
+    return batch;
+  };
 }
 
 /** The state that training goes on from, and the steps that led to it. */

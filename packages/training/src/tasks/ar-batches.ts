@@ -60,7 +60,7 @@ export function arBatches(
       const clean = slideWindows(tokens, { ...shape, tokens: T, count: T - 1 });
       const windows = corruptWindows(clean, { ...shape, count: T - 1, vocabSize, rates, seed, step });
       return {
-        condition: conditions.batch(images, dropped, draws),
+        condition: await conditions.batch(images, dropped, draws),
         windows: int32(windows, [B, T - 1, k]),
         targets: int32(slideWindows(tokens, { ...shape, tokens: T }), [B, T, k]),
         ...(selfShare > 0 && selfInputs(step)),
