@@ -1,6 +1,7 @@
 import { quote, TensorARError } from "@tensorar/core";
 import { type Caption, type Conditioning, captionFeatures, classLabels, promptTokens } from "@tensorar/sampler";
 import type { AnyCondition, Conditions, Description } from "./opened";
+import type { TextReader } from "./text";
 
 /** What stands beside a condition in guidance, and what becomes of a batch of them. */
 export function conditioningOf(conditions: Conditions): Conditioning<AnyCondition> {
@@ -21,7 +22,7 @@ const ofAny = <C>(conditioning: Conditioning<C>) => conditioning as Conditioning
 export interface Subject {
   /** Index or name of a class; by default all classes in turn. */
   readonly class?: number | string | readonly (number | string)[] | undefined;
-  /** A description, or its text tokens, for models of prompts. */
+  /** A description, for models of prompts, which also take its text tokens, and in Node for models of captions. */
   readonly prompt?: string | ArrayLike<number> | undefined;
   /** Features of a caption, for models of captions. */
   readonly caption?: Caption | undefined;
@@ -31,10 +32,11 @@ export interface Subject {
 export async function conditionsOf(
   { conditions, classes }: Description,
   { class: wanted, prompt, caption }: Subject,
-  tokenize: (text: string) => Promise<ArrayLike<number>>,
+  texts: TextReader,
 ): Promise<readonly AnyCondition[]> {
   const given = Object.entries({ class: wanted, prompt, caption }).filter(([, value]) => value !== undefined);
-  const other = given.find(([name]) => name !== conditions.kind);
+  const isText = (name: string) => name === "prompt" && conditions.kind === "caption" && caption === undefined;
+  const other = given.find(([name]) => name !== conditions.kind && !isText(name));
   if (other) throw new TensorARError(`generate: this model takes a ${conditions.kind}, not a ${other[0]}`);
   if (conditions.kind === "class") {
     const all = Array.from({ length: conditions.count }, (_, i) => i);
@@ -45,13 +47,14 @@ export async function conditionsOf(
   }
   if (conditions.kind === "prompt") {
     if (prompt === undefined) throw new TensorARError("generate: this model takes a prompt; give one");
-    const tokens = Array.from(typeof prompt === "string" ? await tokenize(prompt) : prompt);
+    const tokens = Array.from(typeof prompt === "string" ? await texts.tokens(prompt) : prompt);
     const bad = tokens.find((token) => !(Number.isInteger(token) && token >= 0 && token < conditions.below));
     if (bad === undefined && tokens.length > 0) return [tokens];
     const what = tokens.length === 0 ? "it has no tokens" : `token ${bad} is none of 0 … ${conditions.below - 1}`;
     throw new TensorARError(`generate: prompt ${quote(prompt)}: ${what}`);
   }
   const { slots, width } = conditions;
+  if (typeof prompt === "string") return [await texts.caption(prompt, { maxLength: slots, width })];
   if (caption?.mask?.length === slots && caption.features?.length === slots * width) return [caption];
   throw new TensorARError(
     `generate: this model takes a caption of ${slots} slots with ${width} features each, ` +

@@ -49,12 +49,16 @@ export class TensorAR extends LoadedModel {
    */
   static async load(source: string | URL, options: LoadOptions = {}): Promise<TensorAR> {
     const { opened, folder } = await load(BROWSER, source, options);
-    return new TensorAR(opened, textTokenizer(folder, textLibrary));
+    return new TensorAR(opened, {
+      tokens: textTokenizer(folder, textLibrary),
+      caption: textLibrary,
+      dispose: async () => {},
+    });
   }
 }
 
 async function textLibrary(): Promise<never> {
-  throw new TensorARError("prompts that are texts are for Node; in a browser give their tokens", {
+  throw new TensorARError("prompts that are texts are for Node; in a browser give their tokens or features", {
     code: "unsupported",
   });
 }

@@ -23,12 +23,16 @@ export interface LoadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What was opened, and the folder that it came from. */
-export async function load(
-  platform: Platform,
-  source: string | URL,
-  options: LoadOptions,
-): Promise<{ readonly opened: Opened; readonly folder: Folder }> {
+/** What was opened, the folder that it came from, and what runs it. */
+export interface Loaded {
+  readonly opened: Opened;
+  readonly folder: Folder;
+  readonly runtime: Runtime;
+  readonly device: Device;
+}
+
+/** Opens a model by what its folder holds. */
+export async function load(platform: Platform, source: string | URL, options: LoadOptions): Promise<Loaded> {
   const { signal, onProgress, tokenizer: given } = options;
   if (options.device !== undefined) checkDevice(options.device);
   signal?.throwIfAborted();
@@ -47,10 +51,11 @@ export async function load(
   const device = options.device ?? target ?? platform.defaultDevice;
   const runtime = options.runtime ?? (await platform.runtime(device));
   signal?.throwIfAborted();
-  if (manifest) return { opened: await openExport(folder, manifest, runtime, device, signal), folder };
+  if (manifest) return { opened: await openExport(folder, manifest, runtime, device, signal), folder, runtime, device };
   const tracing = options.tracing ?? (await platform.tracing());
   const tokenizer = given === undefined ? await tokenizerBeside(folder) : platform.open(given, reading);
-  return { opened: await tracing({ config, model: folder, tokenizer, runtime, device, signal }), folder };
+  const opened = await tracing({ config, model: folder, tokenizer, runtime, device, signal });
+  return { opened, folder, runtime, device };
 }
 
 async function readConfig(folder: Folder): Promise<Uint8Array> {

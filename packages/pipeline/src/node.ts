@@ -5,13 +5,14 @@ import { TensorARError } from "@tensorar/core";
 import { fileError, weightsFolder } from "@tensorar/core/node";
 import { loadRuntime } from "@tensorar/onnx/node";
 import type { Runtime } from "@tensorar/onnx/run";
+import type { TextEncoder } from "@tensorar/text-encoder";
 import { type Device, PROVIDERS } from "./device";
 import { type Folder, type ReadOptions, remoteFolder, urlOf } from "./folder";
-import { type LoadOptions, load } from "./load";
+import { type Loaded, type LoadOptions, load } from "./load";
 import type { Tracing } from "./opened";
 import type { Platform } from "./platform";
 import { LoadedModel } from "./tensorar";
-import { textTokenizer } from "./text";
+import { type TextReader, textTokenizer } from "./text";
 
 export type {
   Caption,
@@ -122,10 +123,55 @@ export class TensorAR extends LoadedModel {
    * @throws TensorARError naming the file, the package or the device and what is wrong; the reason of `signal` when it aborts
    */
   static async load(source: string | URL, options: LoadOptions = {}): Promise<TensorAR> {
-    const { opened, folder } = await load(NODE, source, options);
-    return new TensorAR(opened, textTokenizer(folder, textLibrary));
+    const loaded = await load(NODE, source, options);
+    return new TensorAR(loaded.opened, { tokens: textTokenizer(loaded.folder, textLibrary), ...captionReader(loaded) });
   }
 }
+
+/** Features of captions by the text encoder that the model's folder names, which is opened when it is first needed. */
+function captionReader({ folder, runtime, device }: Loaded): Pick<TextReader, "caption" | "dispose"> {
+  let opened: Promise<TextEncoder> | undefined;
+  const open = async (): Promise<TextEncoder> => {
+    const { pathOf } = folder;
+    if (!pathOf)
+      throw new TensorARError(`${folder.where}: prompts that are texts need a model in a folder here; download it`, {
+        code: "unsupported",
+      });
+    const { openTextEncoder, textEncoderOf } = await encoderLibrary();
+    await (await import("./host-backend")).ensureBackend();
+    return openTextEncoder(await textEncoderOf(pathOf(".")), { runtime, providers: PROVIDERS[device] });
+  };
+  return {
+    async caption(text, { maxLength, width }) {
+      opened ??= open();
+      const encoder = await opened.catch((error) => {
+        opened = undefined; // what was missing may be there next time
+        throw error;
+      });
+      if (encoder.maxLength !== maxLength || encoder.width !== width)
+        throw new TensorARError(
+          `the text encoder of ${folder.where} makes features [${encoder.maxLength}, ${encoder.width}], and the model takes ` +
+            `[${maxLength}, ${width}]; give it the encoder that it was trained with`,
+          { code: "shape" },
+        );
+      const { features, mask, empty } = await encoder.encode([text]);
+      return { features, mask, dropped: empty.length > 0 };
+    },
+    dispose: async () => (await opened)?.dispose(),
+  };
+}
+
+const encoderLibrary = (): Promise<typeof import("@tensorar/text-encoder/node")> =>
+  import("@tensorar/text-encoder/node").catch((cause: Error) => {
+    const [reason] = cause.message.split("\n");
+    throw new TensorARError(
+      `prompts for this model need a package (${reason}); run \`npm install @tensorar/text-encoder\``,
+      {
+        code: "missing",
+        cause,
+      },
+    );
+  });
 
 const textLibrary = (): Promise<typeof import("@tensorar/text")> =>
   import("@tensorar/text").catch((cause: Error) => {

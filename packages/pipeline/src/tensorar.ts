@@ -4,6 +4,7 @@ import { type DraftPolicy, type Guidance, generate, type PerFactor } from "@tens
 import { conditionsOf, type Subject } from "./conditioning";
 import { type RgbaImage, toImages } from "./image";
 import type { Description, Opened } from "./opened";
+import type { TextReader } from "./text";
 
 // N images · T tokens · k window
 
@@ -60,12 +61,12 @@ export interface GeneratedImages {
 /** A model that makes images. Calls run one after the other. */
 export class LoadedModel {
   readonly #opened: Opened;
-  readonly #tokenize: (text: string) => Promise<ArrayLike<number>>;
+  readonly #texts: TextReader;
   #queue: Promise<unknown> = Promise.resolve();
 
-  constructor(opened: Opened, tokenize: (text: string) => Promise<ArrayLike<number>>) {
+  constructor(opened: Opened, texts: TextReader) {
     this.#opened = opened;
-    this.#tokenize = tokenize;
+    this.#texts = texts;
   }
 
   /** What is known of the model. */
@@ -92,7 +93,9 @@ export class LoadedModel {
 
   /** Frees the runtime's memory; later calls fail. */
   dispose(): Promise<void> {
-    return this.#enqueue(() => this.#opened.dispose());
+    return this.#enqueue(async () => {
+      await Promise.all([this.#opened.dispose(), this.#texts.dispose()]);
+    });
   }
 
   #enqueue<T>(job: () => Promise<T>): Promise<T> {
@@ -108,7 +111,7 @@ export class LoadedModel {
       throw new TensorARError(`generate: count ${N} is no number of images; use 1 or more`);
     const guidance = guidanceOf(options);
     refuseGuidance(description, guidance);
-    const subjects = await conditionsOf(description, options, this.#tokenize);
+    const subjects = await conditionsOf(description, options, this.#texts);
     const conditions = Array.from({ length: N }, (_, image) => subjects[image % subjects.length]!);
     const drafts = draftsOf(options.drafts, description);
     const { tokens: T, windowSize: k } = description;

@@ -1,5 +1,15 @@
 import { parseJson, TensorARError } from "@tensorar/core";
+import type { Caption } from "@tensorar/sampler";
 import type { Folder } from "./folder";
+
+/** What reads descriptions as texts. */
+export interface TextReader {
+  /** Text tokens of a description. */
+  tokens(text: string): Promise<ArrayLike<number>>;
+  /** Features of a description by the model's text encoder. @param size that the model takes */
+  caption(text: string, size: { readonly maxLength: number; readonly width: number }): Promise<Caption>;
+  dispose(): Promise<void>;
+}
 
 /** What Janus-Pro reads before it makes an image; as `janusPrompt` of `@tensorar/model`, which needs TensorFlow.js. */
 const conversation = (description: string): string => `<|User|>: ${description}\n\n<|Assistant|>:<begin_of_image>`;
