@@ -29,7 +29,14 @@ export async function generateBothWays(
   sessions: Readonly<Record<string, SessionSettings>>,
   { batch, seed, signal }: { readonly batch: number; readonly seed: number; readonly signal?: AbortSignal | undefined },
 ): Promise<{ readonly whole: GeneratedImages; readonly stepwise: GeneratedImages }> {
-  const { topK, topP, draws, guidance = { kind: "constant" }, drafts = { kind: "raw" } } = manifest.generation!;
+  const {
+    topK,
+    topP,
+    draws,
+    leaveOneOut: strength = 0,
+    guidance = { kind: "constant" },
+    drafts = { kind: "raw" },
+  } = manifest.generation!;
   const policy: DraftPolicy = drafts.kind === "renoise" ? { ...drafts, rates: manifest.noiseRates } : drafts;
   const factors = manifest.factors?.length ?? 1;
   const { conditioning, conditions } = randomConditions(folder, manifest, batch, seed);
@@ -75,6 +82,7 @@ export async function generateBothWays(
       topP,
       drafts: policy,
       draws,
+      ...(strength > 0 && { leaveOneOut: { strength, rates: manifest.noiseRates } }),
       signal,
     });
     let event = await loop.next();

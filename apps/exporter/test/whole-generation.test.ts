@@ -57,7 +57,7 @@ describe.each([undefined, "cpu"] as const)(
       { windowSize: 3, topK: 4, topP: 1 },
       { windowSize: 3, topK: 0, topP: 0.7 },
       { windowSize: 2, topK: 7, topP: 0.9, guidance: { kind: "interval", interval: 5 } },
-      { windowSize: 3, topK: 0, topP: 1, drafts: { kind: "raw", temperature: 0.6 } },
+      { windowSize: 3, topK: 0, topP: 1, drafts: { kind: "raw", temperature: [0.6, 0.9] }, leaveOneOut: 0.8 },
       { windowSize: 4, topK: 0, topP: 1, drafts: { kind: "renoise", temperature: 1.3 } },
       { windowSize: 3, topK: 4, topP: 1, drafts: { kind: "argmax" } },
       { windowSize: 5, topK: 0, topP: 1, drafts: { kind: "noise" } },
@@ -75,7 +75,7 @@ describe.each([undefined, "cpu"] as const)(
       ["magvit2", pairs, { topK: [3, 0], topP: [1, 0.8] }],
       ["magvit2", pairs, { topK: 0, topP: 1, guidance: powerCosine }],
       ["magvit2", pairs, { topK: 0, topP: 1, drafts: { kind: "renoise" } }],
-      ["magvit2", pairs, { topK: [3, 0], topP: 1, drafts: { kind: "argmax" } }],
+      ["magvit2", pairs, { topK: [3, 0], topP: 1, drafts: { kind: "argmax" }, draws: "position" }],
     ] as const)("%s", async (kind, config, whole) => {
       const name = `${kind} ${JSON.stringify(whole).length} ${target}`;
       await writeModel(at(name), 3, kind, config);

@@ -1,6 +1,6 @@
 import { TensorARError } from "@tensorar/core";
 import type { LoadedModel } from "@tensorar/model";
-import type { DraftPolicy, Guidance, PerFactor } from "@tensorar/sampler";
+import type { DraftPolicy, Guidance, LeaveOneOut, PerFactor } from "@tensorar/sampler";
 import { PARALLEL, type Settings } from "./declarations/sample";
 import type { SamplingOptions } from "./sampling";
 
@@ -17,10 +17,20 @@ export function samplingOf(settings: Settings, model: LoadedModel): SamplingOpti
     topK,
     topP,
     draws,
+    leaveOneOut: leaveOneOutOf(settings, model),
     guidance: guidanceOf(settings),
     drafts: draftPolicy(settings, model),
     parallel: parallelOf(settings),
   };
+}
+
+function leaveOneOutOf({ leaveOneOut: strength }: Settings, model: LoadedModel): LeaveOneOut | undefined {
+  if (strength === 0) return undefined;
+  const { windowSize, backbone } = model.model;
+  const refuse = (why: string) => new TensorARError(`--leave-one-out ${strength}: ${why}; leave it out`);
+  if (windowSize === 1) throw refuse("the model has no drafts");
+  if (backbone.factors) throw refuse("tokens of the model consist of sub-tokens");
+  return { strength, rates: model.noiseRates };
 }
 
 function parallelOf({ decoding, parallel }: Settings): number {

@@ -213,11 +213,13 @@ describe("refuses before the work", () => {
       /--draft-temperature 1,2,3: 3 values, .* give one, or 2/,
     );
     expect(await refused({ drafts: "noise", draftTemperature: 2 })).toMatch(/--draft-temperature 2 belongs to/);
+    const plain = await writeTinyModel(path("plain"), { windowSize: 1 });
+    expect(await refused({ model: plain, leaveOneOut: 1 })).toMatch(/--leave-one-out 1: the model has no drafts/);
   });
 });
 
 test.each(["step", "position"])("Jacobi decoding makes the same files, in fewer steps: draws by %s", async (draws) => {
-  const settings = { draws, drafts: "noise", scale: 2, topK: 6, count: 50 };
+  const settings = { draws, drafts: "noise", leaveOneOut: 0.5, scale: 2, topK: 6, count: 50 };
   expect(await sample(`sequential ${draws}`, settings)).toContain("1.00 tokens a step");
   const output = await sample(`jacobi ${draws}`, { ...settings, decoding: "jacobi", parallel: 3, batchSize: 30 });
   expect(Number(/([\d.]+) tokens a step/.exec(output)![1])).toBeGreaterThan(1);

@@ -95,6 +95,7 @@ const schema = z.strictObject({
         ])
         .exactOptional(),
       draws: z.enum(["step", "position"]).exactOptional(),
+      leaveOneOut: z.number().min(0).max(1).exactOptional(),
     })
     .exactOptional(),
   /** Inputs and outputs of each graph, by the names in the file. */

@@ -24,6 +24,7 @@ export type { Draws } from "./draw";
 export { type Generated, type GenerateStep, generate, type Traced } from "./generate";
 export { type Guidance, scaleAt } from "./guidance";
 export type { CacheShape } from "./kv-cache";
+export type { LeaveOneOut } from "./leave-one-out";
 export type { GenerateOptions, PerFactor } from "./options";
 export type { NamedOutputs, OutputTensor } from "./outputs";
 export { PRESETS, type Preset } from "./presets";

@@ -4,6 +4,7 @@ import type { Decoder } from "./decoder";
 import { checkDrafts, type DraftPolicy } from "./drafts";
 import type { Draws, FactorSampling } from "./draw";
 import { checkGuidance, type Guidance, UNGUIDED } from "./guidance";
+import { checkLeaveOneOut, type LeaveOneOut } from "./leave-one-out";
 import type { ImageAddress } from "./random";
 
 // N images · T tokens · k window · V codes
@@ -35,6 +36,8 @@ export interface GenerateOptions<C = number> {
   readonly topP?: PerFactor<number> | undefined;
   /** Default: as they are sampled, the paper's loop. */
   readonly drafts?: DraftPolicy | undefined;
+  /** What of the trust in a token's own drafts is taken back when it becomes final; default: nothing, the paper's loop. */
+  readonly leaveOneOut?: LeaveOneOut | undefined;
   /** Which random numbers codes are drawn with; default `"step"`, numbers of its own for every draw. */
   readonly draws?: Draws | undefined;
   /**
@@ -117,6 +120,10 @@ export function checkOptions<C>(decoder: Decoder<C>, options: GenerateOptions<C>
   }
   checkDrafts(options.drafts ?? RAW, windowSize);
   checkDraws(options);
+  if (!options.leaveOneOut) return;
+  checkLeaveOneOut(options.leaveOneOut, windowSize);
+  if ((decoder.factors?.length ?? 1) > 1)
+    throw new TensorARError("generate: leaveOneOut takes whole tokens; leave it out for models of sub-tokens");
 }
 
 function checkDraws<C>({ draws = "step", parallel = 1 }: GenerateOptions<C>): void {

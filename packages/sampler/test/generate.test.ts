@@ -176,6 +176,29 @@ describe("draft policies", () => {
   });
 });
 
+test("leave-one-out lowers a final token's logits at the codes of its own views, by λ · w_j each", async () => {
+  const rates = [0, 0.4, 0.8];
+  const weights = rates.slice(1).map((rate) => Math.log((1 - rate + rate / V) / (rate / V)));
+  // Each step drafts 5 everywhere and is shown it; a final token prefers 5 by less than its views weigh together.
+  const codesOf = async (lead: number, strength: number) => {
+    const decoder = knownDecoder(shape, ({ depth, code }) =>
+      code === 5 ? (depth === 0 ? lead : 40) : code === 2 ? 0 : -60,
+    );
+    const options = { conditions: [0], topK: 1, leaveOneOut: { strength, rates }, trace: true };
+    const { codes, trace } = await run(options, decoder);
+    expect([...trace!.subarray(2 * k, 2 * k + 2)]).toEqual([5, 5]);
+    return [...codes];
+  };
+  const [w1, w2] = weights as [number, number];
+  // Token 0 has no view, token 1 one of depth 1, the others one of each depth.
+  expect(await codesOf(w1 + w2 + 0.01, 1)).toEqual([5, 5, 5, 5, 5, 5]);
+  expect(await codesOf(w1 + w2 - 0.01, 1)).toEqual([5, 5, 2, 2, 2, 2]);
+  expect(await codesOf(w1 - 0.01, 1)).toEqual([5, 2, 2, 2, 2, 2]);
+  expect(await codesOf((w1 + w2) / 2 + 0.01, 0.5)).toEqual([5, 5, 5, 5, 5, 5]);
+  expect(await codesOf((w1 + w2) / 2 - 0.01, 0.5)).toEqual([5, 5, 2, 2, 2, 2]);
+  expect(await codesOf(0.01, 0)).toEqual([5, 5, 5, 5, 5, 5]);
+});
+
 test("abort stops between two steps and throws the signal's reason", async () => {
   const controller = new AbortController();
   const loop = generate(uneven, { conditions: Int32Array.of(0), signal: controller.signal });
@@ -228,6 +251,17 @@ describe("what does not fit is refused", () => {
     [{ drafts: { kind: "renoise" } as never }, /0 numbers for windows of 3/],
     [{ drafts: { kind: "raw", temperature: 0 } }, /draft temperature 0/],
     [{ drafts: { kind: "renoise", rates: [0, 1] } }, /2 numbers for windows of 3/],
+    [
+      { drafts: { kind: "raw", temperature: [1] } },
+      /1 numbers for windows of 3; give one, or one for each depth 1 … 2/,
+    ],
+    [{ drafts: { kind: "raw", temperature: [1, -1] } }, /draft temperature -1 is out of range/],
+    [{ leaveOneOut: { strength: 1.5, rates: [0, 0.5, 0.5] } }, /strength 1.5 is out of range; use 0 for none … 1/],
+    [{ leaveOneOut: { strength: 1, rates: [0, 0.5] } }, /2 rates for windows of 3/],
+    [
+      { leaveOneOut: { strength: 1, rates: [0, 0, 0.5] } },
+      /β\(1\) = 0; a view that is never noised has no finite weight/,
+    ],
     [{ drafts: { kind: "renoise", rates: [0, 1, 1.5] } }, /β\(2\) = 1.5/],
   ])("%o", async (options, message) => {
     await expect(run({ conditions, ...options })).rejects.toThrow(message);

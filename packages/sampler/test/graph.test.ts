@@ -83,9 +83,17 @@ async function inOneGraph(sampling: GraphSampling, flushes: boolean): Promise<nu
 
 async function stepByStep(
   options: Pick<GenerateOptions, "topK" | "topP" | "guidance" | "drafts" | "draws">,
+  strength: number,
 ): Promise<number[]> {
   const decoder = eagerDecoder(model, params, classLabels(nullCondition));
-  const steps = generate(decoder, { ...options, conditions: classes, seed: seeds, scales, temperature: TEMPERATURE });
+  const common = {
+    conditions: classes,
+    seed: seeds,
+    scales,
+    temperature: TEMPERATURE,
+    leaveOneOut: { strength, rates },
+  };
+  const steps = generate(decoder, { ...options, ...common });
   let event = await steps.next();
   while (!event.done) event = await steps.next();
   return [...event.value.codes];
@@ -93,6 +101,7 @@ async function stepByStep(
 
 /** Every policy, kind and filter at least once; which of them meet does not matter, and every graph takes a while. */
 const policies: readonly DraftPolicy[] = Object.values(DRAFTS).flat();
+const LEAVE_ONE_OUT = [0.7, 0, 1];
 const DRAWS: readonly Draws[] = ["position", "step"];
 const ramps = Object.values(GUIDANCE);
 const filters = [
@@ -106,12 +115,14 @@ const cases = policies.map((drafts, i) => ({
   drafts,
   guidance: ramps[i % ramps.length]!,
   draws: DRAWS[i % DRAWS.length]!,
+  leaveOneOut: LEAVE_ONE_OUT[i % LEAVE_ONE_OUT.length]!,
   flushes: i === 0,
 }));
 
 test.each(cases)("the graph draws the codes of generate: %j", async ({ flushes, ...sampling }) => {
   const { guidance } = sampling;
-  const expected = await stepByStep({ ...sampling, guidance: { ...guidance, scale: 1 } });
+  const { leaveOneOut, ...others } = sampling;
+  const expected = await stepByStep({ ...others, guidance: { ...guidance, scale: 1 } }, leaveOneOut);
   expect(new Set(expected).size).toBeGreaterThan(3);
   expect(await inOneGraph(sampling, flushes)).toEqual(expected);
 });

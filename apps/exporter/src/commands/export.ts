@@ -38,6 +38,7 @@ const wholeOptions = (settings: Settings): GraphSampling => ({
   guidance: rampOf(settings),
   drafts: draftsOf(settings),
   ...(settings.draws !== "step" && { draws: settings.draws }),
+  ...(settings.leaveOneOut > 0 && { leaveOneOut: settings.leaveOneOut }),
 });
 
 function rampOf({ guidance: kind, interval, power }: Settings): GraphGuidance {

@@ -35,6 +35,14 @@ const schema = z.strictObject({
   draftTemperature: oneOrMore(positive(1000))
     .optional()
     .describe("with --drafts raw or renoise: temperature of the drafts; several, with commas, for depths 1 … k-1"),
+  leaveOneOut: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0)
+    .describe(
+      "with --whole: share of the trust in a token's own drafts that is taken back, as `tensorar sample` does it",
+    ),
   draws: z
     .enum(["step", "position"])
     .default("step")

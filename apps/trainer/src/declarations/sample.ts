@@ -55,6 +55,12 @@ const schema = z.strictObject({
     .optional()
     .describe("write images/000000.png, …; up to 10,000 images they are written unless --no-png is given"),
   npz: z.boolean().default(false).describe("also write samples.npz, which evaluation suites of other projects take"),
+  leaveOneOut: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0)
+    .describe("share of the trust in a token's own drafts that is taken back when it becomes final; 0 is the paper"),
   draws: z
     .enum(["step", "position"])
     .default("step")

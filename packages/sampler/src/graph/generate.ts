@@ -7,6 +7,7 @@ import type { PerFactor } from "../options";
 import { type Unconditional, zipConditions } from "./conditioning";
 import { type DrawNumbers, disturbDrafts, type GraphDrafts, sampleTensor } from "./drafts";
 import { type GraphGuidance, mixGuided, scalesAt } from "./guidance";
+import { addWindow, leaveOneOut, noViews } from "./leave-one-out";
 import { draftNoise, generationUniforms, gumbels } from "./random";
 
 // The loop of `../generate` as tensors: its beginning, one step, and what is done every few steps.
@@ -23,6 +24,8 @@ export interface GraphSampling {
   readonly guidance?: GraphGuidance;
   /** What becomes of drafts before they are fed back; default raw. */
   readonly drafts?: GraphDrafts;
+  /** λ of `LeaveOneOut`, 0 … 1, with the rates of the model's training; default 0. */
+  readonly leaveOneOut?: number;
   /** Which random numbers codes are drawn with; default `"step"`. Those of positions take a while: V are made for every draw. */
   readonly draws?: Draws;
 }
@@ -44,6 +47,8 @@ export type Carry<T> = Cached<T> & {
   readonly x: T;
   /** [L] */
   readonly positions: T;
+  /** int32 [B, k-1, k]: what the model was shown at the last k-1 steps, where some of it is taken back */
+  readonly views?: T;
   /** The mask of these, [rows, L], where conditions may be padded */
   readonly own?: T;
 };
@@ -82,6 +87,7 @@ export function begin(
     readonly rates: readonly number[] | undefined;
     readonly flushes: boolean;
     readonly draws: Draws;
+    readonly takenBack: readonly number[];
   },
   { condition, seed, index }: { readonly condition: Condition } & Readonly<Record<"seed" | "index", tf.Tensor>>,
 ): { carry: Carry<tf.Tensor>; committed?: Cached<tf.Tensor>; invariants: Invariants<tf.Tensor, Condition> } {
@@ -104,6 +110,7 @@ export function begin(
       codes: tf.cast(zeros(tokens), "int32"),
       x,
       positions,
+      ...(loop.takenBack.length > 0 && { views: noViews(zero, windowSize) }),
       ...(padded && { own: mask }),
       ...dummy(),
     },
@@ -123,7 +130,7 @@ export function step(
   model: TensorARModel<Condition>,
   params: Params,
   options: GraphSampling,
-  rates: readonly number[] | undefined,
+  { rates, takenBack }: { readonly rates: readonly number[] | undefined; readonly takenBack: readonly number[] },
   { carry, committed, invariants, ...inputs }: StepInputs,
 ): Carry<tf.Tensor> {
   const { backbone, windowSize: k } = model;
@@ -138,7 +145,9 @@ export function step(
   });
   const ofStep = (x: tf.Tensor) => tf.squeeze(tf.gather(x, inputs.step as tf.Tensor1D, 1), [1]); // [B, T, …] → [B, …]
   const numbersOf = drawNumbers(model, inputs.step, invariants);
-  const drawn = drawTokens(model, params, options, outputs, numbersOf, inputs); // [B, k]
+  const { views } = carry;
+  const corrected = (logits: tf.Tensor) => (views ? leaveOneOut(logits, views, takenBack) : logits);
+  const drawn = drawTokens(model, params, options, outputs, { numbersOf, corrected }, inputs); // [B, k]
   const { noise } = invariants;
   const fed =
     rates && noise
@@ -155,6 +164,7 @@ export function step(
     codes: tf.add(carry.codes, tf.mul(final, here)),
     x: twice(model.embedWindows(params, tf.expandDims(window, 1))), // [rows, 1, D]
     positions: tf.add(tf.slice(carry.positions, [length - 1], [1]), tf.scalar(1, "int32")),
+    ...(views && { views: addWindow(views, window) }),
     ...(own && { own: tf.mul(tf.slice(own, [0, 0], [-1, 1]), 0) }),
     mask: tf.concat([carry.mask, added], 1),
     // Joined as attention has joined them, so that a graph does it once.
@@ -212,7 +222,10 @@ function drawTokens(
   params: Params,
   { topK, topP, guidance = { kind: "constant" }, drafts = { kind: "raw" } }: GraphSampling,
   outputs: ReturnType<TensorARModel["advance"]>,
-  numbersOf: ReturnType<typeof drawNumbers>,
+  {
+    numbersOf,
+    corrected,
+  }: { readonly numbersOf: ReturnType<typeof drawNumbers>; readonly corrected: (logits: tf.Tensor) => tf.Tensor },
   { step, scale, temperature }: Readonly<Record<"step" | "scale" | "temperature", tf.Tensor>>,
 ): tf.Tensor {
   const { backbone, windowSize: k } = model;
@@ -233,7 +246,7 @@ function drawTokens(
       scalesAt(guidance, scales, step, backbone.tokens),
     );
     const filter = { topK: nth(topK, factor), topP: nth(topP, factor) };
-    drawn.push(sampleTensor(mixed, numbersOf(factor, V), own(temperature, factor), filter, drafts));
+    drawn.push(sampleTensor(corrected(mixed), numbersOf(factor, V), own(temperature, factor), filter, drafts));
   }
   return factors ? joinTokens(drawn, sizes) : drawn[0]!;
 }

@@ -2,6 +2,7 @@ import { TensorARError } from "@tensorar/core";
 import type { Backbone, Condition, ConditionSpec, Params, TensorARModel } from "@tensorar/model";
 import type { LoopOptions, TensorSpec } from "@tensorar/onnx";
 import type { Draws } from "../draw";
+import { checkLeaveOneOut, viewWeights } from "../leave-one-out";
 import { unconditionalOf } from "./conditioning";
 import { replacementRates } from "./drafts";
 import { begin, type Cached, type Carry, flush, type GraphSampling, type Invariants, step } from "./generate";
@@ -57,12 +58,17 @@ export function generationLoop(
   const unconditional = unconditionalOf(model.backbone, padId);
   const rates = replacementRates(sampling.drafts ?? { kind: "raw" }, model.windowSize, noiseRates);
   const { tokens } = model.backbone;
-  const { draws = "step" } = sampling;
+  const form: LoopForm = {
+    rates,
+    flushes,
+    draws: sampling.draws ?? "step",
+    takenBack: takenBack(model, sampling.leaveOneOut ?? 0, noiseRates),
+  };
   return {
     tripCount: tokens,
-    ...loopSpecs(model, { rates, flushes, draws }),
-    before: (inputs) => begin(model, params, { unconditional, rates, flushes, draws }, inputs),
-    body: ({ inputs, ...given }) => step(model, params, sampling, rates, { ...given, ...inputs }),
+    ...loopSpecs(model, form),
+    before: (inputs) => begin(model, params, { unconditional, ...form }, inputs),
+    body: ({ inputs, ...given }) => step(model, params, sampling, form, { ...given, ...inputs }),
     ...(flushes && { flush: { every: Math.ceil(Math.sqrt(tokens)), run: flush } }),
   };
 }
@@ -82,14 +88,32 @@ export function checkGraphSampling(sampling: GraphSampling, factors: number): vo
 
 const ROWS = "2*batch";
 
+/** What decides which tensors there are. */
+interface LoopForm {
+  /** Of drafts that are replaced by noise. */
+  readonly rates: readonly number[] | undefined;
+  readonly flushes: boolean;
+  readonly draws: Draws;
+  /** What is taken from the logits of views at depths 1 … k-1; none where nothing is. */
+  readonly takenBack: readonly number[];
+}
+
+function takenBack(
+  { backbone, windowSize }: TensorARModel<Condition>,
+  strength: number,
+  rates: readonly number[],
+): number[] {
+  if (strength === 0 || windowSize === 1) return [];
+  if (backbone.factors)
+    throw new TensorARError("leaveOneOut takes whole tokens; leave it out for models of sub-tokens");
+  checkLeaveOneOut({ strength, rates }, windowSize);
+  return viewWeights(rates, backbone.vocabSize).map((weight) => strength * weight);
+}
+
 /** What the parts of the loop take. */
 function loopSpecs(
   { backbone, windowSize: k }: TensorARModel<Condition>,
-  {
-    rates,
-    flushes,
-    draws,
-  }: { readonly rates: readonly number[] | undefined; readonly flushes: boolean; readonly draws: Draws },
+  { rates, flushes, draws, takenBack }: LoopForm,
 ): Pick<GenerationLoop, "inputs" | "carry" | "invariants" | "committed" | "stepInputs"> {
   const { tokens: T, width, conditionSlots, factors } = backbone;
   const { layers, heads: H, headDim: Dh } = backbone.cache;
@@ -111,6 +135,7 @@ function loopSpecs(
       codes: int("batch", T),
       x: float(ROWS, L, width),
       positions: int(L),
+      ...(takenBack.length > 0 && { views: int("batch", k - 1, k) }),
       ...(padded && { own: float(ROWS, L) }),
       ...cached("recent"),
     },
