@@ -4,7 +4,6 @@ import { join } from "node:path";
 import type { ExportManifest } from "@tensorar/manifest";
 import { readManifest } from "@tensorar/manifest/node";
 import type { OwnBackbone } from "@tensorar/model";
-import { loadModel } from "@tensorar/model/node";
 import { createStream } from "@tensorar/noise";
 import type { NodeRuntime } from "@tensorar/onnx/node";
 import { createCategorical, type Decoder, generate } from "@tensorar/sampler";
@@ -55,12 +54,7 @@ export async function comparePrecision(
   try {
     const reference = join(folder, "float32");
     const manifest = await exportFolders(modelDir, tokenizerDir, reference, { backbone: options.backbone });
-    const conditions = await realConditions(
-      await loadModel(modelDir, options.backbone),
-      manifest,
-      options.images,
-      options.conditions,
-    );
+    const conditions = await realConditions(manifest, options.images, options.conditions);
     const gaps: PrecisionGap[] = [];
     for (const [number, weights] of options.weights.entries()) {
       const rounded = join(folder, weights);

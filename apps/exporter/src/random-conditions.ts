@@ -1,5 +1,4 @@
 import { ONLY } from "@tensorar/manifest";
-import type { ModelFolder } from "@tensorar/model/node";
 import { createStream } from "@tensorar/noise";
 import { type Conditioning, captionFeatures, classLabels, promptTokens } from "@tensorar/sampler";
 import type { SourceSizes } from "./sources";
@@ -11,8 +10,8 @@ export interface Conditions {
 }
 
 /** Any conditions for `count` images: classes; captions, every other one padded; or prompts of different lengths. */
-export function randomConditions(folder: ModelFolder, sizes: SourceSizes, count: number, seed: number): Conditions {
-  const { condition, nullCondition } = sizes;
+export function randomConditions(sizes: SourceSizes, count: number, seed: number): Conditions {
+  const { condition, nullCondition, padId } = sizes;
   const random = createStream(seed, "conditions");
   const each = <C>(conditioning: Conditioning<C>, draw: (image: number) => C): Conditions => ({
     conditioning: conditioning as Conditioning<unknown>,
@@ -25,9 +24,8 @@ export function randomConditions(folder: ModelFolder, sizes: SourceSizes, count:
     return each(classLabels(nullCondition), () => random.below(classes));
   }
   if (condition.prompt) {
-    const { pad_id } = folder.backbone as { readonly pad_id: number };
     const { below } = condition.prompt;
-    return each(promptTokens(pad_id), (image) => Array.from({ length: 3 + image }, () => random.below(below!)));
+    return each(promptTokens(padId!), (image) => Array.from({ length: 3 + image }, () => random.below(below!)));
   }
   const [slots, width] = condition.caption!.shape as [number, number];
   return each(captionFeatures, (image) => {

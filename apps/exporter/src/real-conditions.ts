@@ -3,7 +3,6 @@ import { readSafetensors } from "@tensorar/checkpoint/node";
 import { describeIssues, TensorARError } from "@tensorar/core";
 import { readJson } from "@tensorar/core/node";
 import { ONLY } from "@tensorar/manifest";
-import type { ModelFolder } from "@tensorar/model/node";
 import { type Caption, type Conditioning, captionFeatures, classLabels, promptTokens } from "@tensorar/sampler";
 import { z } from "zod";
 import type { Conditions } from "./random-conditions";
@@ -16,8 +15,7 @@ import type { SourceSizes } from "./sources";
  * @throws TensorARError where a model of text gets no file, or one that does not fit it
  */
 export async function realConditions(
-  { backbone }: ModelFolder,
-  { condition, classes, nullCondition }: SourceSizes,
+  { condition, classes, nullCondition, padId }: SourceSizes,
   count: number,
   file: string | undefined,
 ): Promise<Conditions> {
@@ -37,8 +35,7 @@ export async function realConditions(
     throw new TensorARError("this model takes text; name a file of prompts or captions with --conditions");
   if (condition.prompt) {
     const prompts = await readPrompts(file, condition.prompt.below!);
-    const { pad_id } = backbone as { readonly pad_id: number };
-    return each<ArrayLike<number>>(promptTokens(pad_id), (image) => prompts[image % prompts.length]!);
+    return each<ArrayLike<number>>(promptTokens(padId!), (image) => prompts[image % prompts.length]!);
   }
   const [slots, width] = condition.caption!.shape;
   const captions = await readCaptions(file, [Number(slots), Number(width)]);

@@ -1,7 +1,7 @@
 import { relative, resolve } from "node:path";
 import { TensorARError } from "@tensorar/core";
 import { type ExportManifest, ONLY } from "@tensorar/manifest";
-import type { ConditionSpec, JanusConfig, LoadedModel, OwnBackbone } from "@tensorar/model";
+import type { ConditionSpec, LoadedModel, OwnBackbone } from "@tensorar/model";
 import { loadModel } from "@tensorar/model/node";
 import { createTokenizer, TOKENIZER_KINDS, type TokenizerKind } from "@tensorar/tokenizer";
 import { loadTokenizer, type TokenizerFolder } from "@tensorar/tokenizer/node";
@@ -26,7 +26,7 @@ export async function loadSources(modelDir: string, tokenizerDir: string, own?: 
   const model = await loadModel(modelDir, own);
   const tokenizer = await loadTokenizer(tokenizerDir, TOKENIZER_KINDS);
   const { windowSize, backbone } = model.model;
-  const { tokens, vocabSize, nullCondition, conditionSlots = null, cache, factors, width: stateWidth } = backbone;
+  const { tokens, vocabSize, nullCondition, conditionSlots = null, prompts, cache, factors } = backbone;
   const { codebookSize, gridOf } = createTokenizer(tokenizer);
   const grid = gridOf(tokenizer.imageSize);
   if (vocabSize !== codebookSize || model.grid.join() !== grid.join()) {
@@ -43,17 +43,16 @@ export async function loadSources(modelDir: string, tokenizerDir: string, own?: 
   const { imageSize } = tokenizer;
   const { classes, noiseRates } = model;
   const condition = conditionParts(model, classes.length);
-  const padId = condition.prompt && (model.backbone as JanusConfig).pad_id;
   const sizes = {
     windowSize,
     tokens,
     vocabSize,
     ...(factors && { factors: [...factors.sizes] }),
     nullCondition,
-    ...(padId !== undefined && { padId }),
+    ...(prompts && { padId: prompts.padId, promptTemplate: prompts.template }),
     conditionSlots,
     condition,
-    stateWidth,
+    stateWidth: backbone.width,
     cache,
     grid,
     imageSize,
@@ -63,10 +62,10 @@ export async function loadSources(modelDir: string, tokenizerDir: string, own?: 
 
 /** What a condition consists of, with bounds of its integers: classes and none, text tokens, or flags. */
 function conditionParts(model: LoadedModel, classes: number): ExportManifest["condition"] {
-  const { condition, nullCondition } = model.model.backbone;
+  const { condition, nullCondition, prompts } = model.model.backbone;
   const below = (name: string): number => {
     if (name === ONLY) return Math.max(1, nullCondition + 1, classes);
-    return name === "prompt" ? (model.backbone as JanusConfig).language.vocab_size : 2;
+    return name === "prompt" && prompts ? prompts.vocabSize : 2;
   };
   const part = (name: string, { dtype, shape }: ConditionSpec) => ({
     dtype,

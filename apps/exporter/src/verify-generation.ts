@@ -1,7 +1,6 @@
 import type { TensorData } from "@tensorar/checkpoint";
 import type { ExportManifest, SessionSettings } from "@tensorar/manifest";
 import { GENERATION, IMAGE_DECODER } from "@tensorar/manifest";
-import type { ModelFolder } from "@tensorar/model/node";
 import type { NodeRuntime } from "@tensorar/onnx/node";
 import { type DraftPolicy, type Generated, generate } from "@tensorar/sampler";
 import { openGraph } from "./open-graph";
@@ -24,7 +23,6 @@ const TEMPERATURE = 0.9;
 export async function generateBothWays(
   dir: string,
   manifest: ExportManifest,
-  folder: ModelFolder,
   runtime: NodeRuntime,
   sessions: Readonly<Record<string, SessionSettings>>,
   { batch, seed, signal }: { readonly batch: number; readonly seed: number; readonly signal?: AbortSignal | undefined },
@@ -39,7 +37,7 @@ export async function generateBothWays(
   } = manifest.generation!;
   const policy: DraftPolicy = drafts.kind === "renoise" ? { ...drafts, rates: manifest.noiseRates } : drafts;
   const factors = manifest.factors?.length ?? 1;
-  const { conditioning, conditions } = randomConditions(folder, manifest, batch, seed);
+  const { conditioning, conditions } = randomConditions(manifest, batch, seed);
   const rows = Array.from({ length: batch }, (_, row) => row);
   const [seeds, scales] = [rows.map((row) => (seed % 2 ** 31) ^ row), rows.map((row) => 1 + row)]; // the first is not guided
   const int = (data: readonly number[]): TensorData => ({

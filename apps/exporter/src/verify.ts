@@ -116,10 +116,7 @@ export async function verifyExport(dir: string, runtime: NodeRuntime, options: V
     if (manifest.files[GENERATION]) {
       for (const batch of batches)
         comparisons.push(
-          ...compareGenerated(
-            batch,
-            await generateBothWays(dir, manifest, model, runtime, sessions, { batch, seed, signal }),
-          ),
+          ...compareGenerated(batch, await generateBothWays(dir, manifest, runtime, sessions, { batch, seed, signal })),
         );
     }
     return comparisons;

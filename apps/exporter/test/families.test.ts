@@ -7,7 +7,7 @@ import * as ort from "onnxruntime-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { exportFolders, readManifest, verifyExport } from "../src/index";
 import { eagerBackend } from "../src/runtimes";
-import { codes, pairs, prompts, rar, text } from "./tiny-families";
+import { codes, encoded, pairs, prompts, rar, text } from "./tiny-families";
 import { vq, writeModel, writeTinyTokenizer } from "./tiny-folders";
 
 let dir: string;
@@ -21,6 +21,7 @@ const families: [ModelFolder["kind"], ModelFolder["backbone"], string[], string[
   ["rar", rar, [], ["condition"]],
   ["llamagen", text, [], ["condition/caption", "condition/mask", "condition/dropped"]],
   ["janus", prompts, [], ["condition/prompt", "condition/mask"]],
+  ["llamagen-text", encoded, [], ["condition/prompt", "condition/mask"]],
   ["magvit2", pairs, ["next-factor.onnx"], ["condition"]],
 ];
 
@@ -46,7 +47,7 @@ test.each(families)(
     expect(new Set(comparisons.map(({ file }) => file))).toEqual(new Set([...graphs, "image-decoder.onnx"]));
     for (const { file, output, batch, withinTolerance, largestValue } of comparisons) {
       expect(withinTolerance, `${file} ${output}`).toBe(true);
-      const padded = batch > 1 && (kind === "llamagen" || kind === "janus"); // every other condition of these
+      const padded = batch > 1 && ["llamagen", "llamagen-text", "janus"].includes(kind); // every other condition of these
       if (output !== "mask" || padded) expect(largestValue, `${file} ${output}`).toBeGreaterThan(0.05);
     }
     const weights = statSync(join(model, "model.safetensors")).size;

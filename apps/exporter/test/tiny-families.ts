@@ -1,4 +1,4 @@
-import type { JanusConfig, LlamaGenConfig, Magvit2ArConfig, RarConfig } from "@tensorar/model";
+import type { JanusConfig, LlamaGenConfig, Magvit2ArConfig, RarConfig, TextLlamaGenConfig } from "@tensorar/model";
 import { backbone } from "./tiny-folders";
 
 export const codes = backbone.vocab_size;
@@ -30,6 +30,24 @@ export const prompts: JanusConfig = {
   },
   gen_vision: { codebook_size: codes, codebook_embed_dim: 4, grid: Math.sqrt(tokens) },
   image_token_embed: 8,
+  pad_id: 2,
+};
+/** Prompts of any length, read by an encoder that is part of the model. */
+export const encoded: TextLlamaGenConfig = {
+  encoder: {
+    vocab_size: 12,
+    d_model: 12,
+    d_kv: 4,
+    num_heads: 3,
+    num_layers: 2,
+    d_ff: 20,
+    relative_attention_num_buckets: 8,
+    relative_attention_max_distance: 16,
+    feed_forward_proj: "gated-gelu",
+    layer_norm_epsilon: 1e-6,
+  },
+  decoder: { dim: 16, n_layer: 2, n_head: 4, n_kv_head: 2, multiple_of: 8, vocab_size: codes, block_size: tokens },
+  max_prompt: 20,
   pad_id: 2,
 };
 /** Tokens of two sub-tokens. */

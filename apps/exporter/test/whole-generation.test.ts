@@ -1,7 +1,6 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { loadModel } from "@tensorar/model/node";
 import { openModel, type TensorData } from "@tensorar/onnx";
 import * as ort from "onnxruntime-node";
 import * as web from "onnxruntime-web";
@@ -9,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type ExportOptions, exportFolders, readManifest, verifyExport } from "../src/index";
 import { eagerBackend } from "../src/runtimes";
 import { generateBothWays } from "../src/verify-generation";
-import { pairs, prompts, rar, text } from "./tiny-families";
+import { encoded, pairs, prompts, rar, text } from "./tiny-families";
 import { vq, writeModel, writeTinyModel, writeTinyTokenizer } from "./tiny-folders";
 
 let dir: string;
@@ -30,7 +29,7 @@ async function draw(model: string, tokenizer: string, name: string, options: Exp
   const manifest = await readManifest(at(name));
   const batch = 4;
   const { whole, stepwise } = await generateBothWays(
-    ...([at(name), manifest, await loadModel(model), ort, manifest.sessions, { batch, seed: 11 }] as const),
+    ...([at(name), manifest, ort, manifest.sessions, { batch, seed: 11 }] as const),
   );
   expect(whole.codes.shape).toEqual([batch, manifest.tokens]);
   expect([...whole.codes.data]).toEqual([...stepwise.codes.data]);
@@ -72,6 +71,7 @@ describe.each([undefined, "cpu"] as const)(
       ["rar", rar, { topK: 0, topP: 1, guidance: powerCosine }],
       ["llamagen", text, { topK: 5, topP: 1 }],
       ["janus", prompts, { topK: 0, topP: 1 }],
+      ["llamagen-text", encoded, { topK: 0, topP: 0.9 }],
       ["magvit2", pairs, { topK: [3, 0], topP: [1, 0.8] }],
       ["magvit2", pairs, { topK: 0, topP: 1, guidance: powerCosine }],
       ["magvit2", pairs, { topK: 0, topP: 1, drafts: { kind: "renoise" } }],

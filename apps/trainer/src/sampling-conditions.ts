@@ -5,7 +5,7 @@ import type { ConditionSpec, LoadedModel } from "@tensorar/model";
 import { type Caption, type Conditioning, captionFeatures, classLabels, promptTokens } from "@tensorar/sampler";
 import { encodingNotes, expectFeatureSize, featureSize } from "@tensorar/text-encoder";
 import { describeTextEncoder, openTextEncoder, textEncoderOf } from "@tensorar/text-encoder/node";
-import { type Engine, encodeCaptions, loadCaptions, openPromptTokenizer, padIdOf } from "@tensorar/training";
+import { type Engine, encodeCaptions, loadCaptions, openPromptTokenizer } from "@tensorar/training";
 
 /** What the command line says about conditions. */
 export interface ConditionSettings {
@@ -59,9 +59,11 @@ export async function samplingConditions(
   if ("caption" in condition) return captionConditions(condition, modelDir, settings, tools);
   expectOnly(modelDir, settings, "prompts", ["--prompt", "--prompts"]);
   const texts = await promptsOf(modelDir, settings);
-  const tokenize = await openPromptTokenizer(modelDir);
-  const tokens = texts.map(tokenize);
-  return inTurn(count, promptTokens(padIdOf(model)), (text) => tokens[text]!, texts);
+  const input = model.model.backbone.prompts!; // the one other kind of condition
+  const { encode, notes } = await openPromptTokenizer(modelDir, input);
+  for (const note of notes(texts)) console.error(`note: ${note}`);
+  const tokens = texts.map(encode);
+  return inTurn(count, promptTokens(input.padId), (text) => tokens[text]!, texts);
 }
 
 /** Features of captions: of a file, or made of prompts by the model's own text encoder. */

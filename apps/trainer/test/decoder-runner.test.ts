@@ -1,5 +1,5 @@
 import type { TensorData } from "@tensorar/checkpoint";
-import { janus, llamaGen, type ModelDescription, magvit2Ar, modelOf, rar } from "@tensorar/model";
+import { janus, llamaGen, type ModelDescription, magvit2Ar, modelOf, rar, textLlamaGen } from "@tensorar/model";
 import {
   type Caption,
   type Conditioning,
@@ -128,6 +128,7 @@ test.each(forms)("$name, compiled, by Jacobi decoding: $parallel", async ({ fami
     rar: () => rar(backbone as never).shapes,
     magvit2: () => magvit2Ar(backbone as never).shapes,
     janus: () => janus(backbone as never).shapes,
+    "llamagen-text": () => textLlamaGen(backbone as never).shapes,
   };
   const wanted = shapes[family.kind]();
   const tensors: Record<string, TensorData> = hostParams(

@@ -14,7 +14,7 @@ export {
   whole,
 } from "./common";
 export { describeMachine, doctorCommand, type Part } from "./doctor";
-export { expected, type Kind, type NumberKind, type ScalarKind, type Setting, settingsOf } from "./kinds";
+export { expected, flagOf, type Kind, type NumberKind, type ScalarKind, type Setting, settingsOf } from "./kinds";
 export { programManifest } from "./manifest";
 export { endProgress, startProgress } from "./progress";
 export { type Request, readRequest } from "./request";

@@ -42,6 +42,8 @@ const schema = z.strictObject({
   nullCondition: z.int(),
   /** The text token of padding, where conditions are prompts. */
   padId: z.int().nonnegative().exactOptional(),
+  /** Where conditions are prompts: what is tokenized, a description in place of `{}`. Exports of Janus-Pro may lack it. */
+  promptTemplate: z.string().exactOptional(),
   /** null: as many as the prompt is long. */
   conditionSlots: z.int().positive().nullable(),
   /** Parts of one image's condition, without the batch; under "condition" where it is a single tensor. */

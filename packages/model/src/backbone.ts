@@ -38,6 +38,20 @@ export interface ConditionSpec {
   readonly shape: readonly (number | string)[];
 }
 
+/** How a backbone takes prompts. */
+export interface PromptInput {
+  /** Text tokens are 0 … vocabSize - 1. */
+  readonly vocabSize: number;
+  /** The text token that fills up short prompts, and stands for what is left out of a prompt in guidance. */
+  readonly padId: number;
+  /** What is tokenized: a description of the image in place of `{}`. */
+  readonly template: string;
+  /** Longer prompts lose their end; any length when absent. */
+  readonly maxTokens?: number;
+  /** Whether the vocabulary was made from the captions of training, so that words in several pieces were rare there, or new. */
+  readonly ownVocabulary?: boolean;
+}
+
 /** What the images of a batch are conditioned on: one tensor [R, ...], or several by name. */
 export type Condition = tf.Tensor | Readonly<Record<string, tf.Tensor>>;
 
@@ -69,6 +83,8 @@ export interface Backbone<C extends Condition = tf.Tensor> {
   readonly condition: ConditionSpec | Readonly<Record<string, ConditionSpec>>;
   /** Class that stands for "none" in classifier-free guidance; -1 when there is no such class. */
   readonly nullCondition: number;
+  /** Present where the condition is a tokenized prompt: parts `prompt` int32 [P] and `mask` float32 [P]. */
+  readonly prompts?: PromptInput;
   readonly cache: { readonly layers: number; readonly heads: number; readonly headDim: number };
   /** Shape of every parameter by name. */
   readonly shapes: ParameterShapes;

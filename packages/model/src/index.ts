@@ -7,6 +7,7 @@ export type {
   Condition,
   ConditionSpec,
   Factors,
+  PromptInput,
   TrunkCache,
   TrunkInputs,
   TrunkOutput,
@@ -25,7 +26,7 @@ export {
   packRows,
 } from "./generation";
 export { lossAndGradients, type Measures } from "./gradients";
-export { janus, type PromptCondition } from "./janus";
+export { janus } from "./janus";
 export { JANUS_SIZES, type JanusConfig, type JanusSize, janusConfig, janusShapes } from "./janus-config";
 export { janusPrompt } from "./janus-prompt";
 export { type CaptionCondition, llamaGen } from "./llamagen";
@@ -81,9 +82,12 @@ export {
   type PrefillSpecs,
   type UpdatedCache,
 } from "./programs";
+export { PROMPT_CONDITION, type PromptCondition, promptOf } from "./prompt-condition";
 export { type RarForwardInputs, rar, rarForward } from "./rar";
 export { initRar, RAR_SIZES, type RarConfig, type RarSize, rarConfig, rarShapes } from "./rar-config";
 export { type SelfWindowsInputs, sampleFromLogits, selfWindows } from "./self-windows";
 export { joinTokens, splitTokens } from "./sub-tokens";
 export { type T5Encoder, type T5Inputs, t5Encoder } from "./t5";
 export { T5_SIZES, type T5Config, type T5Size, t5Shapes } from "./t5-config";
+export { initTextLlamaGen, textLlamaGen } from "./text-llamagen";
+export { type TextLlamaGenConfig, textLlamaGenShapes } from "./text-llamagen-config";

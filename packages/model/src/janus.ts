@@ -1,27 +1,20 @@
-import { MASK_VALUE } from "@tensorar/core";
 import * as tf from "@tensorflow/tfjs-core";
 import { attention, causalMask, type LayerCache } from "./attention";
 import type { Backbone, TrunkOutput } from "./backbone";
 import { layerCaches } from "./cache";
 import { checkJanusConfig, type JanusConfig, janusShapes } from "./janus-config";
+import { JANUS_TEMPLATE } from "./janus-prompt";
 import { gelu } from "./ops/gelu";
 import { embed, linear } from "./ops/linear";
 import { rmsNorm } from "./ops/rms-norm";
 import { type RopeTables, rope, ropeTables1d } from "./ops/rope";
 import { swiglu } from "./ops/swiglu";
 import { type Params, parameter } from "./parameters";
+import { PROMPT_CONDITION, type PromptCondition, promptMask } from "./prompt-condition";
 import { expectShape } from "./shapes";
 import { tidy } from "./tidy";
 
 // R rows · P prompt tokens · L slots · N = R · L · D width · H heads · Hkv key heads · Dh head width
-
-/** Prompts of a batch. */
-export interface PromptCondition extends Readonly<Record<string, tf.Tensor>> {
-  /** int32 [R, P]: text tokens; prompts shorter than P are padded on the left, with any token. */
-  readonly prompt: tf.Tensor;
-  /** float32 [R, P]: 1, or 0 where a slot is such padding. */
-  readonly mask: tf.Tensor;
-}
 
 /**
  * Janus-Pro's path to images: a Llama reads the prompt and then embeddings of codes, and a head of its own predicts
@@ -48,8 +41,9 @@ export function janus(config: JanusConfig): Backbone<PromptCondition> {
     vocabSize: gen_vision.codebook_size,
     tokens: gen_vision.grid ** 2,
     conditionSlots: undefined,
-    condition: { prompt: { dtype: "int32", shape: ["prompt"] }, mask: { dtype: "float32", shape: ["prompt"] } },
+    condition: PROMPT_CONDITION,
     nullCondition: -1,
+    prompts: { vocabSize: language.vocab_size, padId: config.pad_id, template: JANUS_TEMPLATE },
     cache: { layers: language.num_hidden_layers, heads: keyHeads, headDim },
     shapes,
 
@@ -59,11 +53,7 @@ export function janus(config: JanusConfig): Backbone<PromptCondition> {
         return embed(weight(params, "language_model.model.embed_tokens.weight"), prompt); // [R, P, D]
       }),
 
-    conditionMask: ({ prompt, mask }) =>
-      tidy(() => {
-        expectShape("conditionMask", "mask", mask, prompt.shape);
-        return tf.mul(tf.sub(1, mask), MASK_VALUE);
-      }),
+    conditionMask: promptMask,
 
     embedCodes: (params, codes) =>
       tidy(() => {

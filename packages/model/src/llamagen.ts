@@ -1,7 +1,7 @@
 import { MASK_VALUE } from "@tensorar/core";
 import * as tf from "@tensorflow/tfjs-core";
 import { causalMask } from "./attention";
-import type { Backbone, TrunkOutput } from "./backbone";
+import type { Backbone, Condition, TrunkOutput } from "./backbone";
 import { layerCaches } from "./cache";
 import { llamaGenBlock } from "./llamagen-block";
 import { type LlamaGenConfig, llamaGenShapes, llamaGenSizes } from "./llamagen-config";
@@ -38,31 +38,50 @@ export function llamaGen(config: LlamaGenConfig & { readonly model_type: "t2i" }
 export function llamaGen(config: LlamaGenConfig & { readonly model_type: "c2i" }): Backbone;
 export function llamaGen(config: LlamaGenConfig): Backbone<tf.Tensor | CaptionCondition>;
 export function llamaGen(config: LlamaGenConfig): Backbone<tf.Tensor | CaptionCondition> {
-  const sizes = llamaGenSizes(config);
   const shapes = llamaGenShapes(config);
   const weight = <T extends tf.Tensor>(params: Params, name: string) => parameter<T>(params, name, shapes[name]!);
+  return {
+    ...llamaGenDecoder(config, weight, { vanishing: true, rows: (positions) => positions }),
+    conditionSlots: config.cls_token_num,
+    ...(config.model_type === "t2i" ? captions(config, weight) : classes(config, weight)),
+    shapes,
+  };
+}
+
+/** How slots are placed that come before the image. */
+interface PrefixPlaces<C extends Condition> {
+  /** Whether their queries and keys vanish, as in the original; otherwise they are not turned. */
+  readonly vanishing: boolean;
+  /** Rows of the rotary table, which has one for each of the config's condition slots and then the image's: of the shape of positions. */
+  readonly rows: (positions: tf.Tensor, condition: C) => tf.Tensor;
+}
+
+/** What does not depend on how images are conditioned. */
+export function llamaGenDecoder<C extends Condition>(
+  config: LlamaGenConfig,
+  weight: WeightOf,
+  { vanishing, rows }: PrefixPlaces<C>,
+): Pick<Backbone<C>, "width" | "vocabSize" | "tokens" | "cache" | "embedCodes" | "trunk" | "head"> {
+  const sizes = llamaGenSizes(config);
   const table = ropeTable2d(sizes.grid, sizes.headDim, config.rope_base ?? 10000, config.cls_token_num);
+  if (!vanishing) for (let i = 0; i < config.cls_token_num * sizes.headDim; i += 2) table[i] = 1; // cos
   const spread = spreadRopeTable(table, sizes.headDim);
   const group = config.n_head / sizes.keyHeads;
-
   return {
     width: config.dim,
     vocabSize: config.vocab_size,
     tokens: config.block_size,
-    conditionSlots: config.cls_token_num,
-    ...(config.model_type === "t2i" ? captions(config, weight) : classes(config, weight)),
     cache: { layers: config.n_layer, heads: sizes.keyHeads, headDim: sizes.headDim },
-    shapes,
 
     embedCodes: (params, codes) => tidy(() => embed(weight(params, "tok_embeddings.weight"), codes)),
 
-    trunk: (params, x, { positions, mask, cache }) =>
+    trunk: (params, x, { positions, condition, mask, cache }) =>
       tidy(() => {
         const [, length] = expectShape("trunk", "x", x, ["R", "L", config.dim]) as [number, number, number];
         expectShape("trunk", "positions", positions, positions.rank === 1 ? [length] : ["R", length]);
         const tables = ropeTables(
           tf.tensor2d(spread, [spread.length / (2 * sizes.headDim), 2 * sizes.headDim]),
-          positions,
+          rows(positions, condition),
           { heads: config.n_head, keyHeads: sizes.keyHeads },
         );
         const own = causalMask(positions, { mask, group });
@@ -100,6 +119,12 @@ const classes = (config: LlamaGenConfig, weight: WeightOf): Conditioned => ({
     }),
 });
 
+/** Features of captions [R, C, caption_dim] as slots [R, C, D]. */
+export function embedCaption(weight: WeightOf, params: Params, features: tf.Tensor): tf.Tensor {
+  const inner = geluTanh(linear(features, weight(params, "cls_embedding.cap_proj.fc1.weight")));
+  return linear(inner, weight(params, "cls_embedding.cap_proj.fc2.weight"));
+}
+
 function captions(config: LlamaGenConfig, weight: WeightOf): Conditioned {
   const { cls_token_num: slots } = config;
   const [, width] = llamaGenShapes(config)["cls_embedding.uncond_embedding"] as [number, number];
@@ -117,8 +142,7 @@ function captions(config: LlamaGenConfig, weight: WeightOf): Conditioned {
         const none = tf.cast(tf.expandDims(tf.expandDims(dropped, 1), 1), "float32"); // [R, 1, 1]
         const uncond = weight(params, "cls_embedding.uncond_embedding"); // [C, caption_dim]
         const chosen = tf.add(tf.mul(caption, tf.sub(1, none)), tf.mul(uncond, none)); // exact: one of the two is 0
-        const inner = geluTanh(linear(chosen, weight(params, "cls_embedding.cap_proj.fc1.weight")));
-        return linear(inner, weight(params, "cls_embedding.cap_proj.fc2.weight")); // [R, C, D]
+        return embedCaption(weight, params, chosen);
       }),
     conditionMask: ({ mask }: CaptionCondition) =>
       tidy(() => {

@@ -12,6 +12,7 @@ import { magvit2Ar } from "./magvit2";
 import type { Magvit2ArConfig } from "./magvit2-config";
 import { rar } from "./rar";
 import type { RarConfig } from "./rar-config";
+import { type TextLlamaGenConfig, textLlamaGen } from "./text-llamagen";
 
 /** What `config.json` says of a backbone of one's own, for the function that makes it. */
 export type OwnConfig = Readonly<Record<string, unknown>>;
@@ -21,8 +22,8 @@ export type OwnBackbone = Backbone<Condition> | ((config: OwnConfig) => Backbone
 
 const schema = z.strictObject({
   /** The family of the base model, which says what `backbone` holds; `own` for a backbone that this package does not have. */
-  kind: z.enum(["llamagen", "rar", "magvit2", "janus", "own"]),
-  backbone: z.custom<LlamaGenConfig | RarConfig | Magvit2ArConfig | JanusConfig | OwnConfig>(
+  kind: z.enum(["llamagen", "llamagen-text", "rar", "magvit2", "janus", "own"]),
+  backbone: z.custom<LlamaGenConfig | TextLlamaGenConfig | RarConfig | Magvit2ArConfig | JanusConfig | OwnConfig>(
     (value) => typeof value === "object" && value !== null,
   ),
   /** windowSize 1 is the base model itself. */
@@ -83,6 +84,7 @@ function backboneOf({ kind, backbone }: ModelDescription, own: OwnBackbone | und
 /** By the family's name; each checks its configuration. */
 const BACKBONES = {
   llamagen: (config: LlamaGenConfig) => llamaGen(config),
+  "llamagen-text": (config: TextLlamaGenConfig) => textLlamaGen(config),
   rar: (config: RarConfig) => rar(config),
   magvit2: (config: Magvit2ArConfig) => magvit2Ar(config),
   janus: (config: JanusConfig) => janus(config),
@@ -160,6 +162,7 @@ const CLASSES = {
   llamagen: (config: LlamaGenConfig) => (config.model_type === "c2i" ? config.num_classes : undefined),
   rar: (config: RarConfig) => config.condition_num_classes,
   magvit2: (config: Magvit2ArConfig) => config.class_num,
+  "llamagen-text": () => undefined,
   janus: () => undefined,
   own: () => undefined,
 };

@@ -47,7 +47,8 @@ export async function conditionsOf(
   }
   if (conditions.kind === "prompt") {
     if (prompt === undefined) throw new TensorARError("generate: this model takes a prompt; give one");
-    const tokens = Array.from(typeof prompt === "string" ? await texts.tokens(prompt) : prompt);
+    const text = typeof prompt === "string" ? conditions.template.replace("{}", () => prompt) : undefined;
+    const tokens = Array.from(text === undefined ? (prompt as ArrayLike<number>) : await texts.tokens(text));
     const bad = tokens.find((token) => !(Number.isInteger(token) && token >= 0 && token < conditions.below));
     if (bad === undefined && tokens.length > 0) return [tokens];
     const what = tokens.length === 0 ? "it has no tokens" : `token ${bad} is none of 0 … ${conditions.below - 1}`;

@@ -107,14 +107,18 @@ function describe(manifest: ExportManifest, where: string): Description {
   };
 }
 
-function conditionsIn({ condition, classes, nullCondition, padId }: ExportManifest, where: string): Conditions {
+/** Of exports that name none, which are of Janus-Pro: as `janusPrompt` of `@tensorar/model`, which needs TensorFlow.js. */
+const OLDER_TEMPLATE = "<|User|>: {}\n\n<|Assistant|>:<begin_of_image>";
+
+function conditionsIn(manifest: ExportManifest, where: string): Conditions {
+  const { condition, classes, nullCondition, padId, promptTemplate: template = OLDER_TEMPLATE } = manifest;
   const only = condition.condition;
   if (only) {
     const count = classes.length || (nullCondition > 0 ? nullCondition : (only.below ?? 1));
     return { kind: "class", count, none: nullCondition };
   }
   if (condition.prompt?.below !== undefined) {
-    if (padId !== undefined) return { kind: "prompt", below: condition.prompt.below, padId };
+    if (padId !== undefined) return { kind: "prompt", below: condition.prompt.below, padId, template };
     throw new TensorARError(`${where}: its manifest has no "padId", which prompts need; export the model again`);
   }
   const [slots, width] = condition.caption?.shape ?? [];

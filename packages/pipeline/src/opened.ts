@@ -7,8 +7,8 @@ import type { Folder } from "./folder";
 export type Conditions =
   /** Classes 0 … count-1. `none` stands for none of them, -1 where the model has no such class. */
   | { readonly kind: "class"; readonly count: number; readonly none: number }
-  /** Text tokens below `below`. */
-  | { readonly kind: "prompt"; readonly below: number; readonly padId: number }
+  /** Text tokens below `below`, of a description in place of the template's `{}`. */
+  | { readonly kind: "prompt"; readonly below: number; readonly padId: number; readonly template: string }
   /** Features of a caption, [slots, width]. */
   | { readonly kind: "caption"; readonly slots: number; readonly width: number };
 

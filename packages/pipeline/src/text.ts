@@ -4,17 +4,14 @@ import type { Folder } from "./folder";
 
 /** What reads descriptions as texts. */
 export interface TextReader {
-  /** Text tokens of a description. */
+  /** Text tokens of a text, which holds the description in the model's template. */
   tokens(text: string): Promise<ArrayLike<number>>;
   /** Features of a description by the model's text encoder. @param size that the model takes */
   caption(text: string, size: { readonly maxLength: number; readonly width: number }): Promise<Caption>;
   dispose(): Promise<void>;
 }
 
-/** What Janus-Pro reads before it makes an image; as `janusPrompt` of `@tensorar/model`, which needs TensorFlow.js. */
-const conversation = (description: string): string => `<|User|>: ${description}\n\n<|Assistant|>:<begin_of_image>`;
-
-/** Text tokens of descriptions, by the files `tokenizer.json` and `tokenizer_config.json` of a model's folder. */
+/** Text tokens, by the files `tokenizer.json` and `tokenizer_config.json` of a model's folder. */
 export function textTokenizer(
   folder: Folder,
   library: () => Promise<typeof import("@tensorar/text")>,
@@ -27,8 +24,7 @@ export function textTokenizer(
         parseJson(await folder.read(file).catch(explain), folder.nameOf(file)),
       ),
     );
-    const { encode } = createTextTokenizer(tokenizer, config);
-    return (text: string) => encode(conversation(text));
+    return createTextTokenizer(tokenizer, config).encode;
   };
   return async (text) => {
     opened ??= open();

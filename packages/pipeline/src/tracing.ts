@@ -1,13 +1,6 @@
 import { parseSafetensors, type TensorRecord } from "@tensorar/checkpoint";
 import { parseJson, TensorARError, type TensorSpec } from "@tensorar/core";
-import {
-  type ConditionSpec,
-  type JanusConfig,
-  type LoadedModel,
-  modelPrograms,
-  parseModel,
-  toParams,
-} from "@tensorar/model";
+import { type ConditionSpec, type LoadedModel, modelPrograms, parseModel, toParams } from "@tensorar/model";
 import { type CompiledProgram, compileProgram } from "@tensorar/onnx";
 import type { Program } from "@tensorar/program";
 import { cachedDecoder, type FactorInputs } from "@tensorar/sampler";
@@ -118,18 +111,15 @@ async function traceImages(folder: TokenizerFolder<TokenizerKind>, prepare: Prep
 const isSpec = (condition: object): condition is ConditionSpec =>
   typeof (condition as ConditionSpec).dtype === "string";
 
-function conditionsIn({ classes, backbone, model }: LoadedModel): Conditions {
-  const { condition, nullCondition } = model.backbone;
+function conditionsIn({ classes, model }: LoadedModel): Conditions {
+  const { condition, nullCondition, prompts } = model.backbone;
   if (isSpec(condition)) {
     const count = classes.length || Math.max(1, nullCondition);
     return { kind: "class", count, none: nullCondition };
   }
-  if (condition.caption) {
-    const [slots, width] = condition.caption.shape as readonly [number, number];
-    return { kind: "caption", slots, width };
-  }
-  const { language, pad_id: padId } = backbone as JanusConfig;
-  return { kind: "prompt", below: language.vocab_size, padId };
+  if (prompts) return { kind: "prompt", below: prompts.vocabSize, padId: prompts.padId, template: prompts.template };
+  const [slots, width] = condition.caption!.shape as readonly [number, number];
+  return { kind: "caption", slots, width };
 }
 
 /** @throws TensorARError when codes of the model are not codes of the tokenizer */

@@ -13,7 +13,6 @@ export { copyPromptTokenizer, openPromptTokenizer, type PromptTokenizer, takesPr
 export {
   captionTexts,
   classConditions,
-  padIdOf,
   type TrainingConditions,
   trainingConditions,
 } from "./conditions/training-conditions";
@@ -28,4 +27,5 @@ export { initialTrainingState } from "./tasks/initial-state";
 export { finetuneTask, pretrainOwnTask, pretrainTask, type TensorAROptions } from "./tasks/model-tasks";
 export { type OptimizerOptions, optimize } from "./tasks/optimize";
 export type { SaveOptions, StepInputs, StepOutputs, StepState, TrainingState, TrainingTask } from "./tasks/task";
+export { pretrainTextTask, type TextEncoderSizes } from "./tasks/text-task";
 export { type TokenizerTrainingOptions, tokenizerTask } from "./tasks/tokenizer-task";

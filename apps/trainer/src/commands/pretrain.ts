@@ -1,17 +1,40 @@
-import { type CommandBody, startProgress } from "@tensorar/cli";
-import { loadCodes } from "@tensorar/data";
+import { type CommandBody, flagOf, startProgress } from "@tensorar/cli";
+import { TensorARError } from "@tensorar/core";
+import { type Codes, loadCodes } from "@tensorar/data";
+import type { OwnBackbone } from "@tensorar/model";
 import { loadBackbone } from "@tensorar/model/node";
-import { pretrainOwnTask, pretrainTask, train } from "@tensorar/training";
+import { pretrainOwnTask, pretrainTask, pretrainTextTask, train } from "@tensorar/training";
 import type { Settings } from "../declarations/pretrain";
 import { recipeOf } from "../recipe";
 
+/** @throws TensorARError for settings that do not go together */
+function taskOf(settings: Settings, codes: Codes, own: OwnBackbone | undefined) {
+  const { width, layers, heads, condition, encoderWidth, encoderLayers, encoderHeads } = settings;
+  const { vocabulary, captionTokens } = settings;
+  const sizes = { dim: width, n_layer: layers, n_head: heads, multiple_of: 64 };
+  if (condition === "class") {
+    const ofCaptions = { encoderWidth, encoderLayers, encoderHeads, vocabulary, captionTokens };
+    const [name, value] = Object.entries(ofCaptions).find(([, each]) => each !== undefined) ?? [];
+    if (name !== undefined)
+      throw new TensorARError(`--${flagOf(name)} ${value} belongs to --condition captions; leave it out, or give both`);
+    return own ? pretrainOwnTask(codes, own, settings) : pretrainTask(codes, sizes, settings);
+  }
+  if (own) throw new TensorARError("--condition captions trains LlamaGen's decoder; leave --backbone out");
+  const encoder = {
+    width: encoderWidth ?? 128,
+    layers: encoderLayers ?? 2,
+    heads: encoderHeads ?? 4,
+    vocabulary: vocabulary ?? 3072,
+    maxTokens: captionTokens ?? 32,
+  };
+  return pretrainTextTask(codes, sizes, encoder, settings);
+}
+
 export const command: CommandBody<Settings> = {
   async run(settings, signal) {
-    const { width, layers, heads } = settings;
-    const sizes = { dim: width, n_layer: layers, n_head: heads, multiple_of: 64 };
     const codes = await loadCodes(settings.codes);
     const own = await loadBackbone(settings.backbone);
-    await train(own ? pretrainOwnTask(codes, own, settings) : pretrainTask(codes, sizes, settings), {
+    await train(taskOf(settings, codes, own), {
       ...settings,
       recipe: recipeOf(settings),
       signal,

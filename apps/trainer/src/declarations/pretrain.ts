@@ -10,9 +10,26 @@ const schema = z.strictObject({
   width: whole(1, LARGEST_WIDTH).default(256).describe("D"),
   layers: whole(1, LARGEST_DEPTH).default(3).describe("decoder blocks"),
   heads: whole(1, LARGEST_WIDTH).default(4).describe("attention heads"),
+  condition: z
+    .enum(["class", "captions"])
+    .default("class")
+    .describe(
+      "images are conditioned on their class, or on captions, read by a text encoder that is trained with the model",
+    ),
+  encoderWidth: whole(1, LARGEST_WIDTH)
+    .optional()
+    .describe("with --condition captions: width of the text encoder; 128"),
+  encoderLayers: whole(1, LARGEST_DEPTH).optional().describe("with --condition captions: its blocks; 2"),
+  encoderHeads: whole(1, LARGEST_WIDTH).optional().describe("with --condition captions: its attention heads; 4"),
+  vocabulary: whole(1, 2 ** 20)
+    .optional()
+    .describe("with --condition captions: words and word pieces, made from the captions, at most; 3072"),
+  captionTokens: whole(3, 2 ** 14)
+    .optional()
+    .describe("with --condition captions: tokens of a caption, of which longer ones lose their end; 32"),
   classDropout: decimal(1)
     .default(TRAINING_DEFAULTS.classDropout)
-    .describe("share of labels replaced by the null class"),
+    .describe("share of conditions, labels or captions, replaced by none, which guidance needs"),
   ...trainingSettings,
 });
 
@@ -20,7 +37,7 @@ export type Settings = z.infer<typeof schema>;
 
 export const pretrainCommand = defineCommand({
   name: "pretrain",
-  description: "train a base model (LlamaGen's class-conditional decoder) on codes",
+  description: "train a base model (LlamaGen's decoder, of classes or of captions) on codes",
   schema,
   load: async () => (await import("../commands/pretrain")).command,
 });

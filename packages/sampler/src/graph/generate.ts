@@ -61,8 +61,7 @@ export type Invariants<T, C> = {
   readonly images?: { readonly seed: T; readonly index: T };
   /** [B, T, k-1] each, where drafts are replaced */
   readonly noise?: { readonly chances: T; readonly codes: T };
-  /** Left out where it is a prompt of any length, which no layer reads. */
-  readonly condition?: C;
+  readonly condition: C;
 };
 
 export interface StepInputs extends Readonly<Record<"step" | "scale" | "temperature", tf.Tensor>> {
@@ -120,7 +119,7 @@ export function begin(
         ? { images: { seed, index } }
         : { uniforms: generationUniforms(seed, index, { tokens, windowSize, factors: factors?.sizes.length ?? 1 }) }),
       ...(loop.rates && { noise: draftNoise(seed, index, { tokens, windowSize, vocabSize }) }),
-      ...(backbone.conditionSlots !== undefined && { condition: both }),
+      condition: both,
     },
   };
 }
@@ -140,7 +139,7 @@ export function step(
     x: carry.x,
     positions: carry.positions,
     mask: own,
-    condition: invariants.condition as Condition,
+    condition: invariants.condition,
     cache: committed ? { ...committed, recent: carry } : carry,
   });
   const ofStep = (x: tf.Tensor) => tf.squeeze(tf.gather(x, inputs.step as tf.Tensor1D, 1), [1]); // [B, T, …] → [B, …]

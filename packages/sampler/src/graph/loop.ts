@@ -145,7 +145,7 @@ function loopSpecs(
         ? { images: { seed: int("batch"), index: int("batch") } }
         : { uniforms: float("batch", T, F * k) }),
       ...(rates && { noise: { chances: float("batch", T, k - 1), codes: int("batch", T, k - 1) } }),
-      ...(conditionSlots !== undefined && { condition: conditionSpecs(backbone, ROWS) }),
+      condition: conditionSpecs(backbone, ROWS),
     },
     stepInputs: { scale: float("batch", ...perFactor), temperature: float("batch", ...perFactor) },
   };

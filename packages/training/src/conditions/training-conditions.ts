@@ -2,7 +2,7 @@ import { stat } from "node:fs/promises";
 import { TensorARError, type TensorData, type TensorSpec } from "@tensorar/core";
 import { fileError } from "@tensorar/core/node";
 import type { Codes } from "@tensorar/data";
-import type { ConditionSpec, ConditionSpecs, LoadedModel } from "@tensorar/model";
+import { type ConditionSpec, type ConditionSpecs, type LoadedModel, PROMPT_CONDITION } from "@tensorar/model";
 import {
   type Conditioning,
   type ConditionTensors,
@@ -62,8 +62,9 @@ export async function trainingConditions(
       );
     return captionConditions(condition, codes, captionsFile);
   }
-  const tokenize = await openPromptTokenizer(modelDir);
-  return promptConditions(condition, codes, tokenize, padIdOf(model));
+  const prompts = model.model.backbone.prompts!; // the one other kind of condition
+  const { encode } = await openPromptTokenizer(modelDir, prompts);
+  return promptConditions(codes, encode, prompts.padId);
 }
 
 /** All captions of every image, or its class name where it has none. */
@@ -131,7 +132,6 @@ async function streamedConditions(
 
 /** Prompts made from all captions of every image, or from class names where images have none. */
 export function promptConditions(
-  spec: Readonly<Record<string, ConditionSpec>>,
   codes: Codes,
   tokenize: (text: string) => number[],
   padId: number,
@@ -139,11 +139,8 @@ export function promptConditions(
   const texts = captionTexts(codes);
   const known = new Map([...new Set(texts.flat())].map((text) => [text, tokenize(text)]));
   const prompts = texts.map((own) => own.map((text) => known.get(text)!));
-  return conditionsOf(spec, prompts, promptTokens(padId));
+  return conditionsOf(PROMPT_CONDITION, prompts, promptTokens(padId));
 }
-
-/** The text token of padding that a model of prompts was made with. */
-export const padIdOf = ({ backbone }: LoadedModel): number => (backbone as { readonly pad_id: number }).pad_id;
 
 function conditionsOf<C extends number | ArrayLike<number> | object>(
   spec: ConditionSpec | Readonly<Record<string, ConditionSpec>>,
