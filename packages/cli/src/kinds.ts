@@ -49,6 +49,7 @@ interface JsonProperty {
   readonly multipleOf?: number;
 }
 
+/** The flag of a setting, without its dashes: `batch-size` of `batchSize`. */
 export const flagOf = (key: string): string => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
 const known = new WeakMap<z.ZodObject, readonly Setting[]>();
