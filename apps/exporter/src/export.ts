@@ -54,7 +54,8 @@ export async function exportFolders(
   const form = graphForm(weights, target);
   const sources = await loadSources(modelDir, tokenizerDir, backbone);
   const { model, tokenizer, sizes } = sources;
-  if (whole) checkGraphSampling(whole, sizes.factors?.length ?? 1);
+  const { windowSize, factors = [sizes.vocabSize] } = sizes;
+  if (whole) checkGraphSampling(whole, { windowSize, factors: factors.length, noiseRates: sources.model.noiseRates });
   const output = await openOutputFolder(out, { overwrite, entries: ENTRIES });
   const graphs: Record<string, OnnxModel | ComposedModel> = {
     ...(await tracedPrograms(sources, form, target === "webgpu", signal)),

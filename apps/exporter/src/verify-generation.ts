@@ -35,7 +35,7 @@ export async function generateBothWays(
     guidance = { kind: "constant" },
     drafts = { kind: "raw" },
   } = manifest.generation!;
-  const policy: DraftPolicy = drafts.kind === "renoise" ? { ...drafts, rates: manifest.noiseRates } : drafts;
+  const policy: DraftPolicy = drafts.kind === "renoise" ? { rates: manifest.noiseRates, ...drafts } : drafts;
   const factors = manifest.factors?.length ?? 1;
   const { conditioning, conditions } = randomConditions(manifest, batch, seed);
   const rows = Array.from({ length: batch }, (_, row) => row);

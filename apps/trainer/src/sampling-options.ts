@@ -73,16 +73,25 @@ function guidanceAt({ guidance, interval, power }: Omit<Settings, "scale">, scal
   return { kind: guidance, scale, power };
 }
 
-/** Draft policy by its name on the command line; β(j) comes from the model's own training. */
-function draftPolicy({ drafts, draftTemperature: temperature }: Settings, model: LoadedModel): DraftPolicy {
-  if (drafts === "argmax" || drafts === "noise") {
+/** Draft policy by its name on the command line; β(j) comes from the model's own training, unless it is given. */
+function draftPolicy(settings: Settings, model: LoadedModel): DraftPolicy {
+  const { drafts: kind, draftTemperature: temperature, draftRates } = settings;
+  if (kind !== "renoise") only(draftRates, "--draft-rates", "--drafts renoise");
+  if (kind === "argmax" || kind === "noise") {
     only(temperature, "--draft-temperature", "--drafts raw or renoise");
-    return { kind: drafts };
+    return { kind };
   }
   const drafted = model.model.windowSize - 1;
-  if (Array.isArray(temperature) && temperature.length !== drafted)
-    throw new TensorARError(
-      `--draft-temperature ${temperature.join(",")}: ${temperature.length} values, but the model drafts ${drafted} tokens a step; give one, or ${drafted}`,
-    );
-  return drafts === "renoise" ? { kind: drafts, rates: model.noiseRates, temperature } : { kind: drafts, temperature };
+  if (Array.isArray(temperature)) expectDepths("--draft-temperature", temperature, drafted, "one, or ");
+  if (kind === "raw") return { kind, temperature };
+  if (!draftRates) return { kind, rates: model.noiseRates, temperature };
+  expectDepths("--draft-rates", draftRates, drafted);
+  return { kind, rates: [0, ...draftRates], temperature };
+}
+
+/** One value for each depth at which the model drafts. */
+function expectDepths(flag: string, values: readonly number[], drafted: number, or = ""): void {
+  if (values.length === drafted) return;
+  const given = `${flag} ${values.join(",")}: ${values.length} values`;
+  throw new TensorARError(`${given}, but the model drafts ${drafted} tokens a step; give ${or}${drafted}`);
 }

@@ -213,6 +213,8 @@ describe("refuses before the work", () => {
       /--draft-temperature 1,2,3: 3 values, .* give one, or 2/,
     );
     expect(await refused({ drafts: "noise", draftTemperature: 2 })).toMatch(/--draft-temperature 2 belongs to/);
+    expect(await refused({ drafts: "renoise", draftRates: [0.5] })).toMatch(/--draft-rates 0.5: 1 values, .* give 2/);
+    expect(await refused({ draftRates: [0.5, 0.5] })).toMatch(/--draft-rates 0.5,0.5 belongs to --drafts renoise/);
     const plain = await writeTinyModel(path("plain"), { windowSize: 1 });
     expect(await refused({ model: plain, leaveOneOut: 1 })).toMatch(/--leave-one-out 1: the model has no drafts/);
   });

@@ -91,7 +91,11 @@ const schema = z.strictObject({
       drafts: z
         .discriminatedUnion("kind", [
           z.strictObject({ kind: z.literal("raw"), temperature: draftTemperature.optional() }),
-          z.strictObject({ kind: z.literal("renoise"), temperature: draftTemperature.optional() }),
+          z.strictObject({
+            kind: z.literal("renoise"),
+            temperature: draftTemperature.optional(),
+            rates: z.array(z.number().min(0).max(1)).readonly().exactOptional(),
+          }),
           z.strictObject({ kind: z.literal("argmax") }),
           z.strictObject({ kind: z.literal("noise") }),
         ])

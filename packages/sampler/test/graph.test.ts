@@ -13,7 +13,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import * as ort from "onnxruntime-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { classLabels, type DraftPolicy, type Draws, type GenerateOptions, type Guidance, generate } from "../src";
-import { type GraphSampling, generationLoop } from "../src/graph";
+import { type GraphDrafts, type GraphSampling, generationLoop } from "../src/graph";
 import { eagerDecoder } from "./eager-decoder";
 
 // Both forms of sampling draw the same codes: `generate` step by step, and its graph in one call. Whoever adds a draft policy or
@@ -22,9 +22,13 @@ import { eagerDecoder } from "./eager-decoder";
 const windowSize = 4;
 const rates = [...noiseRates({ kind: "exponential" }, windowSize)];
 
-const DRAFTS: { readonly [K in DraftPolicy["kind"]]: readonly Extract<DraftPolicy, { kind: K }>[] } = {
+/** As both take it. */
+type Policy =
+  | Extract<GraphDrafts, DraftPolicy>
+  | { readonly kind: "renoise"; readonly rates: readonly number[]; readonly temperature: number };
+const DRAFTS: { readonly [K in DraftPolicy["kind"]]: readonly Extract<Policy, { kind: K }>[] } = {
   raw: [{ kind: "raw" }, { kind: "raw", temperature: [0.6, 0.8, 1.2] }],
-  renoise: [{ kind: "renoise", rates, temperature: 1.3 }],
+  renoise: [{ kind: "renoise", rates: [0, 0.2, 0.9, 0.5], temperature: 1.3 }],
   argmax: [{ kind: "argmax" }],
   noise: [{ kind: "noise" }],
 };
@@ -100,7 +104,7 @@ async function stepByStep(
 }
 
 /** Every policy, kind and filter at least once; which of them meet does not matter, and every graph takes a while. */
-const policies: readonly DraftPolicy[] = Object.values(DRAFTS).flat();
+const policies: readonly Policy[] = Object.values(DRAFTS).flat();
 const LEAVE_ONE_OUT = [0.7, 0, 1];
 const DRAWS: readonly Draws[] = ["position", "step"];
 const ramps = Object.values(GUIDANCE);
@@ -134,4 +138,8 @@ test("the cases hold every kind of guidance and every filter", () => {
 test("what a graph draws with must fit the model's sub-tokens", () => {
   const options = { topK: [1, 2], topP: 1, noiseRates: rates, flushes: false };
   expect(() => generationLoop(model, params, options)).toThrow("2 values of topK for 1 sub-tokens; give one");
+  const one = { topK: 0, topP: 1, noiseRates: rates, flushes: false };
+  const raw = { kind: "raw", temperature: [1, 1] } as const;
+  expect(() => generationLoop(model, params, { ...one, drafts: raw })).toThrow("2 numbers for windows of 4; give one");
+  expect(() => generationLoop(model, params, { ...one, leaveOneOut: 2 })).toThrow("strength 2 is out of range");
 });

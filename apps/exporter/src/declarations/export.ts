@@ -35,6 +35,11 @@ const schema = z.strictObject({
   draftTemperature: oneOrMore(positive(1000))
     .optional()
     .describe("with --drafts raw or renoise: temperature of the drafts; several, with commas, for depths 1 … k-1"),
+  draftRates: z
+    .array(z.number().min(0).max(1))
+    .min(1)
+    .optional()
+    .describe("with --drafts renoise: noise rates of depths 1 … k-1, with commas; those of the training when left out"),
   leaveOneOut: z
     .number()
     .min(0)

@@ -55,6 +55,11 @@ const schema = z.strictObject({
     .optional()
     .describe("write images/000000.png, …; up to 10,000 images they are written unless --no-png is given"),
   npz: z.boolean().default(false).describe("also write samples.npz, which evaluation suites of other projects take"),
+  draftRates: z
+    .array(z.number().min(0).max(1))
+    .min(1)
+    .optional()
+    .describe("with --drafts renoise: noise rates of depths 1 … k-1, with commas; those of the training when left out"),
   leaveOneOut: z
     .number()
     .min(0)

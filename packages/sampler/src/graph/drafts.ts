@@ -5,8 +5,10 @@ import { type Filter, filterLogits } from "./categorical";
 
 // `../drafts` as tensors. B images · k window · V codes
 
-/** A draft policy fixed in a graph; the rates of `renoise` are those that the model was trained with. */
-export type GraphDrafts = DraftPolicy extends infer P ? (P extends DraftPolicy ? Omit<P, "rates"> : never) : never;
+/** A draft policy fixed in a graph; the rates of `renoise` are those that the model was trained with, unless others are given. */
+export type GraphDrafts =
+  | Exclude<DraftPolicy, { readonly kind: "renoise" }>
+  | (Omit<Extract<DraftPolicy, { readonly kind: "renoise" }>, "rates"> & { readonly rates?: readonly number[] });
 
 /** Random numbers of one draw, as `Draws` says: `uniforms` [B, k] of the step, or `gumbels` [B, k, V] of the positions. */
 export type DrawNumbers = { readonly uniforms: tf.Tensor } | { readonly gumbels: tf.Tensor };
@@ -53,7 +55,7 @@ export function replacementRates(
 ): readonly number[] | undefined {
   if (windowSize === 1) return undefined;
   if (drafts.kind === "noise") return new Array<number>(windowSize).fill(1);
-  return drafts.kind === "renoise" ? noiseRates : undefined;
+  return drafts.kind === "renoise" ? (drafts.rates ?? noiseRates) : undefined;
 }
 
 /**

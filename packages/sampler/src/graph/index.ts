@@ -1,4 +1,4 @@
 export type { GraphDrafts } from "./drafts";
 export type { GraphSampling } from "./generate";
 export type { GraphGuidance } from "./guidance";
-export { checkGraphSampling, type GenerationLoopOptions, generationLoop } from "./loop";
+export { checkGraphSampling, type GenerationLoopOptions, generationLoop, type SampledModel } from "./loop";

@@ -1,6 +1,7 @@
 import { TensorARError } from "@tensorar/core";
 import type { Backbone, Condition, ConditionSpec, Params, TensorARModel } from "@tensorar/model";
 import type { LoopOptions, TensorSpec } from "@tensorar/onnx";
+import { checkDrafts } from "../drafts";
 import type { Draws } from "../draw";
 import { checkLeaveOneOut, viewWeights } from "../leave-one-out";
 import { unconditionalOf } from "./conditioning";
@@ -54,15 +55,16 @@ export function generationLoop(
   params: Params,
   { noiseRates, padId, flushes, ...sampling }: GenerationLoopOptions,
 ): GenerationLoop {
-  checkGraphSampling(sampling, model.backbone.factors?.sizes.length ?? 1);
+  const { windowSize, backbone } = model;
+  checkGraphSampling(sampling, { factors: backbone.factors?.sizes.length ?? 1, windowSize, noiseRates });
   const unconditional = unconditionalOf(model.backbone, padId);
-  const rates = replacementRates(sampling.drafts ?? { kind: "raw" }, model.windowSize, noiseRates);
+  const rates = replacementRates(sampling.drafts ?? { kind: "raw" }, windowSize, noiseRates);
   const { tokens } = model.backbone;
   const form: LoopForm = {
     rates,
     flushes,
     draws: sampling.draws ?? "step",
-    takenBack: takenBack(model, sampling.leaveOneOut ?? 0, noiseRates),
+    takenBack: takenBack(backbone.vocabSize, sampling.leaveOneOut ?? 0, noiseRates),
   };
   return {
     tripCount: tokens,
@@ -73,17 +75,32 @@ export function generationLoop(
   };
 }
 
+/** What of a model decides which sampling fits it. */
+export interface SampledModel {
+  /** Sub-tokens of a token; 1 where there are none. */
+  readonly factors: number;
+  readonly windowSize: number;
+  /** β(0) … β(k-1) of its training. */
+  readonly noiseRates: readonly number[];
+}
+
 /**
  * Checks before the work what {@link generationLoop} checks too.
- * @param factors sub-tokens of a token; 1 where there are none
- * @throws TensorARError when a list has not one value for each sub-token
+ * @throws TensorARError when a list has not one value for each sub-token, or a setting of drafts does not fit the model
  */
-export function checkGraphSampling(sampling: GraphSampling, factors: number): void {
+export function checkGraphSampling(sampling: GraphSampling, model: SampledModel): void {
+  const { factors, windowSize, noiseRates } = model;
   for (const name of ["topK", "topP"] as const) {
     const value = sampling[name];
     if (typeof value === "number" || value.length === factors) continue;
     throw new TensorARError(`${value.length} values of ${name} for ${factors} sub-tokens; give one, or one for each`);
   }
+  const { drafts = { kind: "raw" }, leaveOneOut: strength = 0 } = sampling;
+  checkDrafts(drafts.kind === "renoise" ? { rates: noiseRates, ...drafts } : drafts, windowSize);
+  if (strength === 0) return;
+  if (windowSize === 1) throw new TensorARError("leaveOneOut: a model of windows of 1 has no drafts; leave it out");
+  if (factors > 1) throw new TensorARError("leaveOneOut takes whole tokens; leave it out for models of sub-tokens");
+  checkLeaveOneOut({ strength, rates: noiseRates }, windowSize);
 }
 
 const ROWS = "2*batch";
@@ -98,17 +115,8 @@ interface LoopForm {
   readonly takenBack: readonly number[];
 }
 
-function takenBack(
-  { backbone, windowSize }: TensorARModel<Condition>,
-  strength: number,
-  rates: readonly number[],
-): number[] {
-  if (strength === 0 || windowSize === 1) return [];
-  if (backbone.factors)
-    throw new TensorARError("leaveOneOut takes whole tokens; leave it out for models of sub-tokens");
-  checkLeaveOneOut({ strength, rates }, windowSize);
-  return viewWeights(rates, backbone.vocabSize).map((weight) => strength * weight);
-}
+const takenBack = (vocabSize: number, strength: number, rates: readonly number[]): number[] =>
+  strength === 0 ? [] : viewWeights(rates, vocabSize).map((weight) => strength * weight);
 
 /** What the parts of the loop take. */
 function loopSpecs(
