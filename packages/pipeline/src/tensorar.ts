@@ -1,6 +1,6 @@
 import { quote, TensorARError } from "@tensorar/core";
 import { PAD } from "@tensorar/noise";
-import { type DraftPolicy, type Guidance, generate, type PerFactor } from "@tensorar/sampler";
+import { type DraftPolicy, type Draws, type Guidance, generate, type PerFactor } from "@tensorar/sampler";
 import { conditionsOf, type Subject } from "./conditioning";
 import { type RgbaImage, toImages } from "./image";
 import type { Description, Opened } from "./opened";
@@ -44,6 +44,10 @@ export interface GenerateOptions extends Subject {
   readonly topP?: PerFactor<number> | undefined;
   /** How drafts are fed back; default "raw". By its name, "renoise" takes the noise rates of the model's training. */
   readonly drafts?: DraftPolicy | DraftPolicy["kind"] | undefined;
+  /** λ, 0 … 1: the share of the trust in a token's own drafts that is taken back when it becomes final; default 0, the paper. */
+  readonly leaveOneOut?: number | undefined;
+  /** Which random numbers codes are drawn with: of the step, the default, or of the position. */
+  readonly draws?: Draws | undefined;
   /** Stops between two steps, and throws the signal's reason. */
   readonly signal?: AbortSignal | undefined;
   readonly onStep?: ((progress: StepProgress) => void) | undefined;
@@ -106,7 +110,7 @@ export class LoadedModel {
 
   async #generate(options: GenerateOptions): Promise<GeneratedImages> {
     const { description, decoder } = this.#opened;
-    const { count: N = 1, seed = 0, temperature, topK, topP, signal, onStep } = options;
+    const { count: N = 1, seed = 0, temperature, topK, topP, draws, signal, onStep } = options;
     if (!(Number.isInteger(N) && N > 0))
       throw new TensorARError(`generate: count ${N} is no number of images; use 1 or more`);
     const guidance = guidanceOf(options);
@@ -114,12 +118,25 @@ export class LoadedModel {
     const subjects = await conditionsOf(description, options, this.#texts);
     const conditions = Array.from({ length: N }, (_, image) => subjects[image % subjects.length]!);
     const drafts = draftsOf(options.drafts, description);
+    const { leaveOneOut: strength = 0 } = options;
+    const leaveOneOut = strength === 0 ? undefined : { strength, rates: description.noiseRates };
     const { tokens: T, windowSize: k } = description;
     const [codes, trace] = [new Int32Array(N * T), new Int32Array(N * T * k)];
     const images: RgbaImage[] = [];
     for (let first = 0; first < N; first += BATCH) {
       const batch = conditions.slice(first, first + BATCH);
-      const settings = { seed, guidance, temperature, topK, topP, drafts, signal, trace: true } as const;
+      const settings = {
+        seed,
+        guidance,
+        temperature,
+        topK,
+        topP,
+        drafts,
+        leaveOneOut,
+        draws,
+        signal,
+        trace: true,
+      } as const;
       for await (const step of generate(decoder, { ...settings, conditions: batch, firstIndex: first })) {
         const done = first * T + (step.position + 1) * batch.length;
         onStep?.({ done, total: N * T, firstImage: first, codes: step.codes });

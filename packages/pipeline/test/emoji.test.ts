@@ -183,6 +183,14 @@ describe("one model, many calls", () => {
     expect(new Set(all.codes.subarray(16 * 64)).size).toBeGreaterThan(3);
   });
 
+  test("trust in drafts that is taken back, and draws by position, reach the sampler", async () => {
+    const codes = async (options: browser.GenerateOptions) =>
+      (await loaded.generate({ seed: 5, ...options })).codes.join();
+    const all = await Promise.all([codes({}), codes({ leaveOneOut: 1 }), codes({ draws: "position" })]);
+    expect(new Set(all).size).toBe(3);
+    expect(await codes({ leaveOneOut: 0, draws: "step" })).toBe(all[0]);
+  });
+
   test("without anything said, one image of the first class", async () => {
     const { codes } = await loaded.generate();
     expect([...codes]).toEqual([...(await loaded.generate({ class: 0, count: 1, seed: 0, scale: 1 })).codes]);
@@ -199,6 +207,8 @@ describe("one model, many calls", () => {
     [{ drafts: "rew" as never }, /drafts "rew" are unknown; use "raw"/],
     [{ guidance: { kind: "none" } as never }, /guidance kind "none" is unknown/],
     [{ seed: 0.5 }, /seed/],
+    [{ leaveOneOut: 2 }, /strength 2 is out of range/],
+    [{ draws: "token" as never }, /draws "token" are unknown/],
   ])("%o is refused", async (options, message) => {
     await expect(loaded.generate(options)).rejects.toThrow(message);
   });
