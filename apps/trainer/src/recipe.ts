@@ -7,6 +7,7 @@ const RUN_ONLY = [
   "threads",
   "checkpointEvery",
   "logEvery",
+  "validateEvery",
   "precision",
   "out",
 ];

@@ -68,6 +68,26 @@ describe("a model of captions", () => {
       expect(await readFile(join(dir, "tensorar", file))).toEqual(await readFile(join(base, file)));
   });
 
+  test("held-out images are measured, and the best model is kept, in a resumed run too", async () => {
+    const options = { ...RUN, checkpointEvery: 10, validateEvery: 10, learningRate: 0.03 };
+    const out = join(dir, "validated");
+    await train(task(), { ...options, out, steps: 40 });
+    const log = (await readLog(out)).filter(({ heldOutLoss }) => heldOutLoss !== undefined);
+    expect(log.map(({ step }) => step)).toEqual([10, 20, 30, 40]);
+    for (const { heldOutLoss, heldOutCrossEntropy0 } of log) expect(heldOutLoss).toBe(heldOutCrossEntropy0);
+    const losses = log.map(({ heldOutLoss }) => heldOutLoss!);
+    expect(losses[0]).toBeLessThan(Math.log(5));
+    const best = losses.indexOf(Math.min(...losses));
+    const until = await train(task(), { ...options, out: join(dir, "until"), steps: log[best]!.step });
+    expect((await loadModel(join(out, "best"))).tensors).toEqual(until);
+
+    await train(task(), { ...options, out: join(dir, "validated-resumed"), steps: 20 });
+    await train(task(), { ...options, out: join(dir, "validated-resumed"), steps: 40, resume: true });
+    const again = (await readLog(join(dir, "validated-resumed"))).flatMap(({ heldOutLoss }) => heldOutLoss ?? []);
+    expect(again).toEqual(losses);
+    expect((await loadModel(join(dir, "validated-resumed", "best"))).tensors).toEqual(until);
+  });
+
   test("a run that was stopped continues to the bit", async () => {
     const options = { ...RUN, checkpointEvery: 2 };
     const whole = await train(task(), { ...options, out: join(dir, "whole"), steps: 4 });

@@ -1,7 +1,7 @@
 import { backboneSetting, decimal, defineCommand, positive, weights, whole } from "@tensorar/cli";
 import { TRAINING_DEFAULTS } from "@tensorar/training/settings";
 import { z } from "zod";
-import { LARGEST_DEPTH, LARGEST_WIDTH, trainingSettings } from "./settings";
+import { LARGEST_DEPTH, LARGEST_WIDTH, trainingSettings, validationSetting } from "./settings";
 
 const schema = z.strictObject({
   ...backboneSetting,
@@ -30,6 +30,7 @@ const schema = z.strictObject({
     .describe(
       "for models conditioned on captions: their features, a folder of `tensorar captions`, or a safetensors file with one for every image",
     ),
+  ...validationSetting,
   ...trainingSettings,
 });
 

@@ -1,7 +1,7 @@
 import { backboneSetting, decimal, defineCommand, whole } from "@tensorar/cli";
 import { TRAINING_DEFAULTS } from "@tensorar/training/settings";
 import { z } from "zod";
-import { LARGEST_DEPTH, LARGEST_WIDTH, trainingSettings } from "./settings";
+import { LARGEST_DEPTH, LARGEST_WIDTH, trainingSettings, validationSetting } from "./settings";
 
 const schema = z.strictObject({
   codes: z.string().describe("folder of codes (written by `tensorar codes`)"),
@@ -30,6 +30,7 @@ const schema = z.strictObject({
   classDropout: decimal(1)
     .default(TRAINING_DEFAULTS.classDropout)
     .describe("share of conditions, labels or captions, replaced by none, which guidance needs"),
+  ...validationSetting,
   ...trainingSettings,
 });
 

@@ -27,6 +27,13 @@ export const imageSettings = {
   maxFileMib: whole(1).default(MAX_FILE_MIB).describe("the largest image file, in MiB"),
 };
 
+/** Of trainings on codes. */
+export const validationSetting = {
+  validateEvery: whole(1)
+    .optional()
+    .describe("steps between losses on the held-out images; the best model is kept in best/. Never when left out"),
+};
+
 export const trainingSettings = {
   steps: whole(1).describe("optimizer steps in all"),
   batchSize: whole(1, LARGEST_BATCH).default(TRAINING_DEFAULTS.batchSize).describe("images a step"),

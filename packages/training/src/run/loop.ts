@@ -3,7 +3,9 @@ import type { Feeds } from "@tensorar/onnx";
 import type { Engine } from "../engine/engine";
 import type { BatchSpecs, TrainingState, TrainingTask } from "../tasks/task";
 import { loadNewestCheckpoint, saveCheckpoint, shapesOf } from "./checkpoint";
-import { appendLog, type LogEntry, rewindLog } from "./run-log";
+import { numbersOf } from "./measures";
+import { appendLog, type LogEntry, readLog, rewindLog } from "./run-log";
+import { openValidator } from "./validation";
 
 export interface LoopOptions {
   /** Run folder, which is there already: `log.jsonl` and `checkpoints/` live here. */
@@ -13,6 +15,10 @@ export interface LoopOptions {
   readonly warmupSteps: number;
   readonly checkpointEvery: number;
   readonly logEvery: number;
+  /** Steps between losses on held-out images. */
+  readonly validateEvery: number | undefined;
+  /** Is told of weights that are better on held-out images than all before them in this run. */
+  readonly onBest: (weights: Record<string, TensorData>) => Promise<void>;
   readonly resume: boolean;
   readonly signal: AbortSignal | undefined;
   readonly progress: StartProgress;
@@ -23,15 +29,6 @@ export interface LoopOptions {
 const SCALAR: TensorSpec = { dtype: "float32", shape: [] };
 
 const scalar = (value: number): TensorData => ({ dtype: "float32", shape: [], data: Float32Array.of(value) });
-
-const measuresOf = (measures: Readonly<Record<string, TensorData>>): Record<string, number> =>
-  Object.fromEntries(
-    Object.entries(measures).flatMap(([name, { shape, data }]) =>
-      shape.length === 0
-        ? [[name, Number(data[0])]]
-        : Array.from(data as Float32Array, (value, i) => [`${name}${i}`, value]),
-    ),
-  );
 
 /** A state in its one order, that of the names: sums over it are the same whether it was made or loaded. */
 const inOrder = (state: TrainingState): TrainingState => sorted(state, (record) => sorted(record, (tensor) => tensor));
@@ -59,10 +56,15 @@ export async function runSteps<B extends BatchSpecs>(
   engine: Engine,
 ): Promise<TrainingState> {
   const { out, steps, warmupSteps, checkpointEvery, logEvery, signal } = options;
+  if (options.validateEvery !== undefined && !task.validation)
+    throw new TensorARError(
+      `validateEvery ${options.validateEvery}: no images are held out for ${task.title}; leave it out`,
+    );
   const { state, done: start } = await begin(task, options);
   const specs = { state: specsOf(state), batch: task.batchSpec, learningRate: SCALAR, step: SCALAR };
   const step = await engine.prepare((inputs) => task.step(inputs), specs, { state: ["state"] });
   await step.setState({ state });
+  const validate = await heldOutMeasures(task, options, engine, specs.state.ema!);
   let saved = start === 0 ? undefined : start;
   const checkpoint = async (done: number) => {
     await saveCheckpoint(out, { step: done, state: (await step.getState()).state }, saved);
@@ -82,13 +84,14 @@ export async function runSteps<B extends BatchSpecs>(
         step: scalar(done + 1),
       });
       done++;
-      const measures = { loss: Number.NaN, ...measuresOf(outputs.measures) }; // a loss is needed
+      const measures = { loss: Number.NaN, ...numbersOf(outputs.measures) }; // a loss is needed
       expectFinite(measures, `${task.title}: step ${done}`, saved, options);
       const ms = Math.round(performance.now() - begun);
-      const entry: LogEntry = { step: done, ...measures, learningRate, ms };
-      progress.update(done, `loss ${entry.loss.toFixed(4)}`);
+      const heldOut = await validate.at(done, async () => (await step.getState()).state.ema!);
+      const entry: LogEntry = { step: done, ...measures, ...heldOut, learningRate, ms };
+      progress.update(done, `loss ${entry.loss.toFixed(4)}${validate.shown()}`);
       const stopped = signal?.aborted ?? false;
-      if (done % logEvery === 0 || done === steps) await appendLog(out, entry);
+      if (done % logEvery === 0 || done === steps || heldOut) await appendLog(out, entry);
       if (stopped || done % checkpointEvery === 0 || done === steps) await checkpoint(done);
       if (stopped && done < steps) {
         options.note(`stopped at step ${done}; continue with --resume`);
@@ -99,6 +102,7 @@ export async function runSteps<B extends BatchSpecs>(
   } finally {
     progress.stop();
     await step.dispose();
+    await validate.dispose();
   }
 }
 
@@ -112,6 +116,35 @@ function readAhead<B extends BatchSpecs>(task: TrainingTask<B>, start: number, e
       next.catch(() => undefined); // reported when it is needed
     }
     return batch;
+  };
+}
+
+/** Measures held-out images every so many steps, and passes the best weights on. */
+async function heldOutMeasures<B extends BatchSpecs>(
+  { validation }: TrainingTask<B>,
+  { out, steps, validateEvery, signal, onBest }: LoopOptions,
+  engine: Engine,
+  specs: Readonly<Record<string, TensorSpec>>,
+) {
+  if (validateEvery === undefined || !validation)
+    return { at: async () => undefined, shown: () => "", dispose: async () => {} };
+  const validator = await openValidator(validation, engine, specs);
+  const known = (await readLog(out)).flatMap(({ heldOutLoss }) => heldOutLoss ?? []);
+  let [best, last] = [Math.min(...known), known.at(-1)];
+  return {
+    async at(done: number, weightsNow: () => Promise<Record<string, TensorData>>) {
+      if (done % validateEvery !== 0 && done !== steps) return undefined;
+      const weights = await weightsNow();
+      const measures = await validator.measure(weights, signal);
+      last = measures.heldOutLoss!;
+      if (last < best) {
+        best = last;
+        await onBest(weights);
+      }
+      return measures;
+    },
+    shown: () => (last === undefined ? "" : `, held out ${last.toFixed(4)}, at best ${best.toFixed(4)}`),
+    dispose: () => validator.dispose(),
   };
 }
 

@@ -5,10 +5,13 @@ import { CHECKPOINTS } from "./checkpoint";
 import { pinRecipe, RECIPE } from "./recipe";
 import { LOG } from "./run-log";
 
+/** The folder of the model that was best on held-out images. */
+export const BEST = "best";
+
 const FILES: WorkFiles = {
   what: "a run",
   mark: RECIPE,
-  own: [LOG, CHECKPOINTS],
+  own: [LOG, CHECKPOINTS, BEST],
   results: ["config.json", "model.safetensors", ...TOKENIZER_FILES],
 };
 

@@ -1,10 +1,12 @@
+import { join } from "node:path";
 import type { FloatDType } from "@tensorar/checkpoint";
 import { noProgress, type StartProgress, type TensorData } from "@tensorar/core";
+import { writeFolderAtomic } from "@tensorar/core/node";
 import { chooseEngine } from "../engine/choose-engine";
 import { type EngineName, TRAINING_DEFAULTS } from "../settings";
 import type { BatchSpecs, TrainingTask } from "../tasks/task";
 import { runSteps } from "./loop";
-import { inRunFolder } from "./run-folder";
+import { BEST, inRunFolder } from "./run-folder";
 
 /** Where and how long to train. */
 export interface TrainOptions {
@@ -20,6 +22,11 @@ export interface TrainOptions {
   readonly checkpointEvery?: number;
   /** Steps between lines of `log.jsonl`; default 10. */
   readonly logEvery?: number;
+  /**
+   * Steps between losses on held-out images, which the log then holds (`heldOutLoss`); the model of the best one is kept in `best/`
+   * of the run's folder. Default: never.
+   */
+  readonly validateEvery?: number | undefined;
   /** Goes on from the newest checkpoint in `out`; default: no. */
   readonly resume?: boolean;
   /** Removes a run that is in `out`; default: no, it is an error. */
@@ -58,7 +65,10 @@ export async function train<B extends BatchSpecs>(
   const recipe = settings.recipe ?? { ...task.recipe, learningRate, warmupSteps };
   return inRunFolder(settings, recipe, async () => {
     const chosen = await chooseEngine(engine, { note: settings.note, ...(threads !== undefined && { threads }) });
-    const state = await runSteps(task, { ...settings, signal: settings.signal }, chosen);
+    const onBest = (weights: Record<string, TensorData>) =>
+      writeFolderAtomic(join(out, BEST), (dir) => task.save(dir, weights, { precision, recipe }), { replace: true });
+    const { signal, validateEvery } = settings;
+    const state = await runSteps(task, { ...settings, signal, validateEvery, onBest }, chosen);
     const weights = state.ema!;
     await task.save(out, weights, { precision, recipe });
     return weights;

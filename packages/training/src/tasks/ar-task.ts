@@ -1,7 +1,8 @@
 import type { TensorData, TensorSpec } from "@tensorar/core";
 import type { Codes } from "@tensorar/data";
-import { type ConditionSpecs, type OwnBackbone, selfWindows, windowLoss } from "@tensorar/model";
+import { type ConditionSpecs, type OwnBackbone, type Params, selfWindows, windowLoss } from "@tensorar/model";
 import { type ModelDescription, modelOf, saveModel } from "@tensorar/model/node";
+import type { Tensors } from "@tensorar/program";
 import * as tf from "@tensorflow/tfjs-core";
 import type { TrainingConditions } from "../conditions/training-conditions";
 import { TRAINING_DEFAULTS } from "../settings";
@@ -68,7 +69,7 @@ export function arTask(training: ArTraining, options: ArTrainingOptions = {}): T
   const { backbone, windowSize } = model;
   const factors = backbone.factors?.sizes;
   const { selfShare = 0, lossWeights: weights } = options;
-  const { batchSpec, batch } = arBatches(codes, conditions, {
+  const { batchSpec, batch, validation } = arBatches(codes, conditions, {
     ...TRAINING_DEFAULTS,
     ...options,
     tokens: backbone.tokens,
@@ -96,6 +97,17 @@ export function arTask(training: ArTraining, options: ArTrainingOptions = {}): T
         return windowLoss(logits, targets, { weights, factors });
       });
     },
+    ...(codes.validation.length > 0 && {
+      validation: {
+        ...validation,
+        measures: ({ params, batch }: { readonly params: Params; readonly batch: Tensors<ArSpecs> }) => {
+          const { condition, windows, targets } = batch;
+          return {
+            ...windowLoss(model.forward(params, { condition, windows, targets }), targets, { weights, factors }),
+          };
+        },
+      },
+    }),
     async save(dir, tensors, { precision, recipe }) {
       const described = { ...description, ...(await located?.(dir)), training: { ...recipe } };
       await saveModel(dir, { ...described, tensors }, precision, own);

@@ -39,6 +39,17 @@ export interface SaveOptions {
   readonly recipe: Readonly<Record<string, unknown>>;
 }
 
+/** What is measured on images that are held out. */
+export interface Validation<B extends BatchSpecs = BatchSpecs> {
+  readonly batchSpec: B;
+  /** Batches that are measured, the same each time. */
+  readonly batches: number;
+  /** @param index from 0 */
+  batch(index: number): Promise<Feeds<B>>;
+  /** Scalars or short vectors; `loss` is one of them. Traced once, or called for every batch, depending on the engine. */
+  measures(inputs: { readonly params: Params; readonly batch: Tensors<B> }): Params;
+}
+
 /** Something to train: a pure step, its first state, its batches, which depend on nothing but the step's number, and its result. */
 export interface TrainingTask<B extends BatchSpecs = BatchSpecs> {
   /** For progress and messages: `tokenizer`. */
@@ -53,6 +64,8 @@ export interface TrainingTask<B extends BatchSpecs = BatchSpecs> {
   step(inputs: StepInputs<B>): StepOutputs;
   /** @param step 0 for the first */
   batch(step: number): Promise<Feeds<B>>;
+  /** Absent where nothing is held out. */
+  readonly validation?: Validation<B>;
   /**
    * Writes what was trained.
    * @param dir the run's folder
