@@ -11,6 +11,7 @@ import { checkGraphSampling, type GraphSampling } from "@tensorar/sampler/graph"
 import { exportedPrograms } from "./programs";
 import { loadSources, type Sources, sourcePath } from "./sources";
 import { graphForm, sessionSettings } from "./targets";
+import { ownTextEncoder, textsOf } from "./text-encoder";
 import { wholeGeneration } from "./whole-generation";
 import { writing } from "./writing";
 
@@ -57,9 +58,10 @@ export async function exportFolders(
   const { windowSize, factors = [sizes.vocabSize] } = sizes;
   if (whole) checkGraphSampling(whole, { windowSize, factors: factors.length, noiseRates: sources.model.noiseRates });
   const output = await openOutputFolder(out, { overwrite, entries: ENTRIES });
+  const textEncoder = whole && (await ownTextEncoder(modelDir, model));
   const graphs: Record<string, OnnxModel | ComposedModel> = {
     ...(await tracedPrograms(sources, form, target === "webgpu", signal)),
-    ...(whole && { [GENERATION]: wholeGeneration(model, tokenizer, sizes, whole, form) }),
+    ...(whole && { [GENERATION]: wholeGeneration(model, tokenizer, sizes, whole, form, textEncoder) }),
   };
   const files = Object.fromEntries(Object.entries(graphs).map(([file, graph]) => [file, portsOf(graph)]));
   const inHalf = files[DECODER]!.inputs.some(({ name, dtype }) => name === "keys/0" && dtype === "float16");
@@ -71,7 +73,7 @@ export async function exportFolders(
     ...(inHalf && { cache: { ...sizes.cache, dtype: "float16" } }),
     weights,
     target: target ?? "cpu",
-    ...(whole && { generation: whole }),
+    ...(whole && { generation: { ...whole, ...(textEncoder && { textEncoder: textsOf(textEncoder) }) } }),
     sessions: sessionSettings(target ?? "cpu", files as ExportManifest["files"], { ...sizes, weights }),
     files: files as ExportManifest["files"],
   };

@@ -1,6 +1,7 @@
 import type { ExportManifest, SessionSettings, Target } from "@tensorar/manifest";
 import { RESIDENT } from "@tensorar/manifest";
 import type { FusionTarget, Quantization, TraceOptions } from "@tensorar/onnx";
+import { isOfTextEncoder } from "@tensorar/text-encoder";
 
 /** Providers of ONNX Runtime that run its own operators. TensorRT and Core ML compile graphs of standard ones. */
 const FUSED: Readonly<Partial<Record<Target, FusionTarget>>> = {
@@ -10,8 +11,8 @@ const FUSED: Readonly<Partial<Record<Target, FusionTarget>>> = {
   directml: "directml",
 };
 
-/** TensorAR's own modules are a few percent of a model's weights. */
-const keep = (name: string): boolean => name.startsWith("tensorar.");
+/** TensorAR's own modules are a few percent of a model's weights; a text encoder runs once, and T5 leaves the range of float16. */
+const keep = (name: string): boolean => name.startsWith("tensorar.") || isOfTextEncoder(name);
 
 const QUANTIZATION: Readonly<Record<ExportManifest["weights"], Quantization | undefined>> = {
   float32: undefined,

@@ -3,9 +3,11 @@ import type { ExportManifest, SessionSettings } from "@tensorar/manifest";
 import { GENERATION, IMAGE_DECODER } from "@tensorar/manifest";
 import type { NodeRuntime } from "@tensorar/onnx/node";
 import { type DraftPolicy, type Generated, generate } from "@tensorar/sampler";
+import type { LoadedTextEncoder } from "@tensorar/text-encoder/node";
 import { openGraph } from "./open-graph";
 import { randomConditions } from "./random-conditions";
 import { openStepwise } from "./stepwise";
+import { randomTexts } from "./text-encoder";
 
 export interface GeneratedImages {
   /** int32 [B, T] */
@@ -25,7 +27,18 @@ export async function generateBothWays(
   manifest: ExportManifest,
   runtime: NodeRuntime,
   sessions: Readonly<Record<string, SessionSettings>>,
-  { batch, seed, signal }: { readonly batch: number; readonly seed: number; readonly signal?: AbortSignal | undefined },
+  {
+    batch,
+    seed,
+    signal,
+    textEncoder,
+  }: {
+    readonly batch: number;
+    readonly seed: number;
+    readonly signal?: AbortSignal | undefined;
+    /** Of an export whose graph takes texts as tokens. */
+    readonly textEncoder?: LoadedTextEncoder | undefined;
+  },
 ): Promise<{ readonly whole: GeneratedImages; readonly stepwise: GeneratedImages }> {
   const {
     topK,
@@ -37,7 +50,8 @@ export async function generateBothWays(
   } = manifest.generation!;
   const policy: DraftPolicy = drafts.kind === "renoise" ? { rates: manifest.noiseRates, ...drafts } : drafts;
   const factors = manifest.factors?.length ?? 1;
-  const { conditioning, conditions } = randomConditions(manifest, batch, seed);
+  const texts = textEncoder && randomTexts(textEncoder, batch, seed);
+  const { conditioning, conditions } = texts?.conditions ?? randomConditions(manifest, batch, seed);
   const rows = Array.from({ length: batch }, (_, row) => row);
   const [seeds, scales] = [rows.map((row) => (seed % 2 ** 31) ^ row), rows.map((row) => 1 + row)]; // the first is not guided
   const int = (data: readonly number[]): TensorData => ({
@@ -60,7 +74,7 @@ export async function generateBothWays(
     }
   };
   const drawn = await run(GENERATION, {
-    condition: conditioning.tensors(conditions),
+    condition: texts?.tokens ?? conditioning.tensors(conditions),
     seed: int(seeds),
     index: int(rows.map(() => 0)),
     scale: perFactor(scales),

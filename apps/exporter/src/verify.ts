@@ -18,6 +18,7 @@ import { decoderInputs, factorRandom, imageInputs } from "./random-inputs";
 import { roundedPrograms } from "./rounded-programs";
 import { listOf, runEagerly } from "./run-eagerly";
 import { loadSources, type SourceSizes } from "./sources";
+import { requiredTextEncoder } from "./text-encoder";
 import { generateBothWays } from "./verify-generation";
 
 /** How far one output of an exported graph is from the eager model's. */
@@ -88,6 +89,7 @@ export async function verifyExport(dir: string, runtime: NodeRuntime, options: V
   const { seed, batches = [1, 3], maxKl = MAX_KL, signal } = options;
   const sessions = await availableSessions(runtime, manifest, options.provider);
   const sources = { model, tokenizer, sizes };
+  const textEncoder = manifest.generation?.textEncoder && (await requiredTextEncoder(modelDir, model));
   const full = exportedPrograms(sources);
   const rounded = manifest.weights === "float32" ? undefined : await roundedPrograms(dir, manifest, sources);
   const inputsOf = randomInputs(sizes, seed);
@@ -116,7 +118,10 @@ export async function verifyExport(dir: string, runtime: NodeRuntime, options: V
     if (manifest.files[GENERATION]) {
       for (const batch of batches)
         comparisons.push(
-          ...compareGenerated(batch, await generateBothWays(dir, manifest, runtime, sessions, { batch, seed, signal })),
+          ...compareGenerated(
+            batch,
+            await generateBothWays(dir, manifest, runtime, sessions, { batch, seed, signal, textEncoder }),
+          ),
         );
     }
     return comparisons;

@@ -1,10 +1,12 @@
 import { type LoadedModel, toParams } from "@tensorar/model";
 import { type ComposedModel, loop, type TraceOptions } from "@tensorar/onnx";
 import { type GraphSampling, generationLoop } from "@tensorar/sampler/graph";
+import type { LoadedTextEncoder } from "@tensorar/text-encoder/node";
 import { createTokenizer, type TokenizerKind } from "@tensorar/tokenizer";
 import type { TokenizerFolder } from "@tensorar/tokenizer/node";
 import * as tf from "@tensorflow/tfjs-core";
 import type { SourceSizes } from "./sources";
+import { readingTexts } from "./text-encoder";
 
 /**
  * All of generation as one graph, with the inputs of `generationLoop` of `@tensorar/sampler/graph`: the loop over tokens, guidance,
@@ -13,6 +15,7 @@ import type { SourceSizes } from "./sources";
  * For ONNX Runtime's own providers, the loop flushes. A loop inside of a loop is nothing that every runtime takes, so for others it
  * carries the whole cache.
  *
+ * @param textEncoder of a model of captions: the graph takes texts as tokens then
  * @throws TensorARError for models that can't be guided
  */
 export function wholeGeneration(
@@ -21,9 +24,12 @@ export function wholeGeneration(
   { grid, padId }: SourceSizes,
   sampling: GraphSampling,
   form: Pick<TraceOptions, "fuse" | "quantize">,
+  textEncoder?: LoadedTextEncoder,
 ): ComposedModel {
-  const { model, noiseRates } = folder;
-  const params = toParams(folder.tensors);
+  const { noiseRates } = folder;
+  const { model, params } = textEncoder
+    ? readingTexts(folder, textEncoder)
+    : { model: folder.model, params: toParams(folder.tensors) };
   const pixels = toParams(tokenizerFolder.tensors);
   const tokenizer = createTokenizer(tokenizerFolder);
   const flushes = form.fuse !== undefined;

@@ -1,10 +1,11 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openModel, type TensorData } from "@tensorar/onnx";
 import * as ort from "onnxruntime-node";
 import * as web from "onnxruntime-web";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { TINY_T5, writeTinyEncoder } from "../../../packages/text-encoder/test/folders";
 import { type ExportOptions, exportFolders, readManifest, verifyExport } from "../src/index";
 import { eagerBackend } from "../src/runtimes";
 import { generateBothWays } from "../src/verify-generation";
@@ -108,6 +109,41 @@ test("verify compares the graph with the export's own steps", async () => {
     expect(largestValue).toBeGreaterThan(0.05);
   }
 });
+
+test.each([undefined, "cpu"] as const)(
+  "with the model's text encoder the graph takes tokens, for target %s",
+  async (target) => {
+    const name = `with encoder ${target}`;
+    await writeModel(at(name), 2, "llamagen", { ...text, cls_token_num: 5, caption_dim: TINY_T5.d_model });
+    await mkdir(at(name, "text-encoder"));
+    await writeTinyEncoder(at(name, "text-encoder"));
+    const whole = { topK: 4, topP: 1 };
+    await exportFolders(at(name), at("tokenizer"), at(`${name} export`), {
+      whole,
+      weights: "int8",
+      ...(target && { target }),
+    });
+    const { generation, files } = await readManifest(at(`${name} export`));
+    expect(generation).toEqual({ ...whole, textEncoder: { maxLength: 5, below: 8, padding: "left" } });
+    const inputs = files["generation.onnx"]!.inputs.map(({ name, shape }) => `${name} ${shape}`);
+    expect(inputs.slice(0, 3)).toEqual([
+      "condition/tokens batch,5",
+      "condition/mask batch,5",
+      "condition/dropped batch",
+    ]);
+    const comparisons = await verifyExport(at(`${name} export`), ort, { seed: 2, batches: [3], maxKl: 10 });
+    const drawn = comparisons.filter(({ file }) => file === "generation.onnx");
+    expect(drawn.map(({ output, withinTolerance }) => [output, withinTolerance])).toEqual([
+      ["codes", true],
+      ["images", true],
+    ]);
+
+    await rm(at(name, "text-encoder"), { recursive: true });
+    await expect(verifyExport(at(`${name} export`), ort, { seed: 2 })).rejects.toThrow(
+      /there is no text encoder, with which/,
+    );
+  },
+);
 
 test("without a target the graph draws the same in a browser's runtime, its weights beside it", async () => {
   const name = "browser model";

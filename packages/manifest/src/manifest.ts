@@ -102,6 +102,17 @@ const schema = z.strictObject({
         .exactOptional(),
       draws: z.enum(["step", "position"]).exactOptional(),
       leaveOneOut: z.number().min(0).max(1).exactOptional(),
+      /** Where its condition is texts as tokens, which the model's own text encoder reads. */
+      textEncoder: z
+        .strictObject({
+          /** Slots of a text. */
+          maxLength: z.int().positive(),
+          /** Tokens are smaller than this. */
+          below: z.int().positive(),
+          /** Where tokens of short texts are filled up. */
+          padding: z.enum(["left", "right"]),
+        })
+        .exactOptional(),
     })
     .exactOptional(),
   /** Inputs and outputs of each graph, by the names in the file. */

@@ -22,6 +22,8 @@ export interface T5Inputs {
 export interface T5Encoder {
   /** D */
   readonly width: number;
+  /** Tokens are smaller than this. */
+  readonly vocabSize: number;
   /** Shape of every parameter by name. */
   readonly shapes: ParameterShapes;
   /** → [B, T, D]; what stands at padding has no meaning. */
@@ -95,6 +97,7 @@ export function t5Encoder(config: T5Config): T5Encoder {
 
   return {
     width,
+    vocabSize: config.vocab_size,
     shapes,
     encode: (params, inputs) => tidy(() => hiddenStates(params, inputs).at(-1)!),
     hiddenStates: (params, inputs) => tidy(() => hiddenStates(params, inputs)),

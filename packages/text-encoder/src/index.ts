@@ -12,4 +12,5 @@ export {
   type TruncatedText,
   type UnknownWords,
 } from "./text-encoder";
+export { beside, isOfTextEncoder, type TokenCondition, withTextEncoder } from "./token-backbone";
 export { type TextEncoderProgram, TOKEN_ENCODERS, type TokenEncoder, textEncoderProgram } from "./token-encoder";

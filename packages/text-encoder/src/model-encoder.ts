@@ -15,16 +15,30 @@ export const TEXT_ENCODER = "text-encoder";
  * @throws TensorARError (`missing`) that says what to do when there is none
  */
 export async function textEncoderOf(modelDir: string): Promise<string> {
+  const found = await findTextEncoder(modelDir);
+  if (found !== undefined) return found;
+  throw missing(join(modelDir, TEXT_ENCODER), "");
+}
+
+/**
+ * As {@link textEncoderOf}, for those who can do without.
+ * @returns undefined where no encoder is named, and none is inside
+ * @throws TensorARError (`missing`) where one is named that is not there
+ */
+export async function findTextEncoder(modelDir: string): Promise<string | undefined> {
   const named = await namedEncoder(modelDir);
   const dir = named ?? join(modelDir, TEXT_ENCODER);
   if (await isFolder(dir)) return dir;
-  const why = named === undefined ? "" : `, where "textEncoder" of ${join(modelDir, "config.json")} says that it is`;
-  throw new TensorARError(
+  if (named === undefined) return undefined;
+  throw missing(dir, `, where "textEncoder" of ${join(modelDir, "config.json")} says that it is`);
+}
+
+const missing = (dir: string, why: string): TensorARError =>
+  new TensorARError(
     `${dir}: there is no text encoder${why}; put that of the model there, which it needs to read prompts, for instance with ` +
       `\`tensorar convert --from t5 --model flan-t5-xl hf://google/flan-t5-xl --out ${dir}\``,
     { code: "missing" },
   );
-}
 
 /**
  * What `config.json` of a model says of its text encoder, where the model is made from another and has the same.

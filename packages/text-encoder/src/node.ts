@@ -8,4 +8,4 @@ export {
   TEXT_ENCODER_FILES,
   type TextEncoderFolder,
 } from "./folder";
-export { inheritedTextEncoder, TEXT_ENCODER, textEncoderOf, textEncoderPath } from "./model-encoder";
+export { findTextEncoder, inheritedTextEncoder, TEXT_ENCODER, textEncoderOf, textEncoderPath } from "./model-encoder";

@@ -8,6 +8,8 @@ import type * as tf from "@tensorflow/tfjs-core";
 export interface TokenEncoder {
   /** D */
   readonly width: number;
+  /** Tokens are smaller than this. */
+  readonly vocabSize: number;
   /** Shape of every parameter by name. */
   readonly shapes: ParameterShapes;
   /**
