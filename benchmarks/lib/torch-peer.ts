@@ -16,11 +16,16 @@ export type TorchPeer =
  * `pip install torch numpy`.
  *
  * @param script another one, by its path
+ * @param modules what it needs besides numpy
  * @throws {Error} if PyTorch is there and the script fails: a wrong argument must not pass for an absent peer
  */
-export async function torchPeer(args: readonly string[], script = TORCH_GPT): Promise<TorchPeer> {
+export async function torchPeer(
+  args: readonly string[],
+  script = TORCH_GPT,
+  modules: readonly string[] = ["torch"],
+): Promise<TorchPeer> {
   const python = process.env.TENSORAR_PYTHON ?? "python3";
-  const missing = await whyNoTorch(python);
+  const missing = await whyAbsent(python, modules);
   if (missing) return absent(missing);
   const { stdout } = await execute(python, [script, ...args]);
   const line = stdout.trim().split("\n").at(-1) ?? "";
@@ -28,8 +33,13 @@ export async function torchPeer(args: readonly string[], script = TORCH_GPT): Pr
 }
 
 /** One number that the peer printed, or null if it is absent; the reason goes to standard error once. */
-export async function torchNumber(args: readonly string[], key: string, script?: string): Promise<number | null> {
-  const peer = await torchPeer(args, script);
+export async function torchNumber(
+  args: readonly string[],
+  key: string,
+  script?: string,
+  modules?: readonly string[],
+): Promise<number | null> {
+  const peer = await torchPeer(args, script, modules);
   if (!peer.installed) {
     reportOnce(`No PyTorch to compare with: ${peer.reason}`);
     return null;
@@ -39,15 +49,16 @@ export async function torchNumber(args: readonly string[], key: string, script?:
   throw new Error(`torchNumber: the peer printed no number "${key}"; it has ${Object.keys(peer.measured).join(", ")}`);
 }
 
-async function whyNoTorch(python: string): Promise<string | null> {
+async function whyAbsent(python: string, modules: readonly string[]): Promise<string | null> {
+  const needed = [...modules, "numpy"].join(", ");
   try {
-    await execute(python, ["-c", "import torch"]);
+    await execute(python, ["-c", `import ${modules.join(", ")}`]);
     return null;
   } catch (error) {
     const { code, stderr } = error as ExecFileException & { stderr: string };
-    if (code === "ENOENT") return `${python} was not found; set TENSORAR_PYTHON to a Python with torch and numpy`;
+    if (code === "ENOENT") return `${python} was not found; set TENSORAR_PYTHON to a Python with ${needed}`;
     if (!stderr.includes("ModuleNotFoundError")) throw error;
-    return `${python} has no torch; set TENSORAR_PYTHON to a Python with torch and numpy`;
+    return `${python} lacks some of ${needed}; set TENSORAR_PYTHON to a Python that has them`;
   }
 }
 

@@ -14,13 +14,17 @@ export interface Turns {
 export async function inTurnsWithTorch(
   ours: () => Promise<number>,
   args: readonly string[],
-  { turns = 3, script }: { readonly turns?: number; readonly script?: string } = {},
+  {
+    turns = 3,
+    script,
+    modules,
+  }: { readonly turns?: number; readonly script?: string; readonly modules?: readonly string[] } = {},
 ): Promise<Turns> {
   const times: number[] = [];
   const peers: number[] = [];
   for (let turn = 0; turn < turns; turn++) {
     times.push(await ours());
-    const peer = await torchNumber(args, "ms", script);
+    const peer = await torchNumber(args, "ms", script, modules);
     if (peer !== null) peers.push(peer);
   }
   return { value: median(times), peer: peers.length > 0 ? median(peers) : null };
