@@ -11,10 +11,10 @@ import { decodeVq, vqShapes } from "@tensorar/tokenizer";
 import "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs-core";
 import * as ort from "onnxruntime-node";
+import { endToEndGraph } from "./generation/end-to-end-graph";
 import { decodeImages, type Model, openDecoder, stepBytes } from "./generation/gpt-decoder";
 import { jacobiDecoding, severalPositions } from "./generation/jacobi";
 import { VQ16 } from "./generation/vq16";
-import { wholeGraph } from "./generation/whole-graph";
 import { clockedRuntime } from "./lib/clocked-runtime";
 import { copyBandwidth, matmulRate } from "./lib/machine";
 import { measure, median } from "./lib/measure";
@@ -68,7 +68,7 @@ export async function* run(): AsyncGenerator<Row> {
   yield* severalPositions(gpt);
   yield* jacobiDecoding();
   yield await javaScriptShare(base);
-  yield await wholeGraph();
+  yield await endToEndGraph();
   yield await firstImage();
   yield await imageDecoder();
 }

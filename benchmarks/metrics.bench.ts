@@ -24,7 +24,7 @@ const INCEPTION_MACS = 5.7e9;
 /** Operations of a Fréchet distance, by the cube of the features: Cholesky's factor, two triangular products, tridiagonal form. */
 const FRECHET_FLOPS = 1 / 3 + 2 / 3 + 1 / 3 + 4 / 3;
 
-/** Measures of 2048 features against scipy and numpy, and the network that makes them. */
+/** Metrics of 2048 features against scipy and numpy, and the network that makes them. */
 export async function* run(): AsyncGenerator<Row> {
   await tf.ready();
   const float64Rate = (await matmulRate()) / 2; // half as many numbers in a register

@@ -18,7 +18,7 @@ import { measure } from "./lib/measure";
 import { type Row, rateRow } from "./lib/row";
 import { inTurnsWithTorch } from "./lib/turns";
 
-// The peer's default shape. A slot of LlamaGen's is the class, so that T tokens are T slots, as there.
+// The peer's default shape. A position of LlamaGen's is the class, so that T tokens are T positions, as there.
 const SHAPE = { dim: 256, n_layer: 4, n_head: 4, multiple_of: 256, vocab_size: 512, block_size: 64, num_classes: 100 };
 const BATCH = 32;
 const PEER = "train --dim 256 --layers 4 --heads 4 --vocab 512 --tokens 64 --batch 32".split(" ");
@@ -47,12 +47,12 @@ const tokensPerSecond = (milliseconds: number): number => (1e3 * BATCH * SHAPE.b
 
 /** Of the matrix products: forward once, backward twice. */
 function stepFlops(shapes: Readonly<Record<string, readonly number[]>>): number {
-  const slots = BATCH * SHAPE.block_size;
+  const positions = BATCH * SHAPE.block_size;
   const weights = Object.entries(shapes)
     .filter(([name, shape]) => shape.length === 2 && !name.includes("embedding"))
     .reduce((sum, [, [rows, columns]]) => sum + rows! * columns!, 0);
-  const attention = 2 * SHAPE.n_layer * SHAPE.block_size * SHAPE.dim; // multiplications a slot
-  return 3 * 2 * slots * (weights + attention);
+  const attention = 2 * SHAPE.n_layer * SHAPE.block_size * SHAPE.dim; // multiplications a position
+  return 3 * 2 * positions * (weights + attention);
 }
 
 type TrainingStep = ReturnType<typeof trainingStep>;
@@ -83,13 +83,13 @@ function trainingStep(windowSize: number) {
     readonly step: tf.Tensor;
   }
   const run = ({ params, firstMoment, secondMoment, step, condition, windows, targets }: Inputs) => {
-    const { measures, grads } = lossAndGradients(params, (current) =>
+    const { metrics, grads } = lossAndGradients(params, (current) =>
       windowLoss(model.forward(current, { condition, windows }), targets),
     );
     const learningRate = tf.scalar(1e-4);
     const options = { learningRate, step, betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0.05, clip: 1 } as const;
     const next = adamW(params, grads, { firstMoment, secondMoment }, options);
-    return { loss: measures.loss, params: next.params, ...next.state };
+    return { loss: metrics.loss, params: next.params, ...next.state };
   };
   return { model, initial, batch, run };
 }

@@ -20,7 +20,7 @@ export function stepBytes({ shapes, backbone }: Model, batch: number, quantize: 
 
 /** A model with weights for timing, compiled step by step; any number of images. */
 export async function openDecoder(model: Model, quantize?: Quantization, runtime: typeof ort = ort) {
-  const { tokens, vocabSize, nullCondition, cache } = model.backbone;
+  const { tokens, vocabSize, unconditionalClass, cache } = model.backbone;
   const params = timingWeights(model.shapes);
   const form = { fuse: "cpu", ...(quantize && { quantize }) } as const;
   const run = await compileProgram(modelPrograms(model, params).decode, { runtime, threads: 2, ...form });
@@ -30,7 +30,7 @@ export async function openDecoder(model: Model, quantize?: Quantization, runtime
     windowSize: model.windowSize,
     vocabSize,
     cache,
-    conditioning: classLabels(nullCondition),
+    conditioning: classLabels(unconditionalClass),
     run,
   });
   return { decoder, dispose: () => run.dispose() };
@@ -41,9 +41,9 @@ export async function decodeImages(decoder: Decoder, batch: number, count: numbe
   const session = decoder.start(new Int32Array(batch).fill(7));
   const windows = new Int32Array(batch * decoder.windowSize);
   const times: number[] = [];
-  for (let slot = 0; slot < count; slot++) {
+  for (let position = 0; position < count; position++) {
     const start = performance.now();
-    await session.step(windows.fill(slot % 100));
+    await session.step(windows.fill(position % 100));
     times.push(performance.now() - start);
   }
   return median(times);

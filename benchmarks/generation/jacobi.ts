@@ -17,9 +17,9 @@ const PARALLEL = [4, 8, 16] as const;
 export async function* severalPositions(gpt: Model["backbone"]): AsyncGenerator<Row> {
   const model = attachTensorAR(gpt, { windowSize: 1 });
   const params = timingWeights(model.shapes);
-  const { decode, decodeSlots } = modelPrograms(model, params);
+  const { decode, decodePositions } = modelPrograms(model, params);
   const options = { runtime: ort, threads: 2, fuse: "cpu" } as const;
-  const [one, several] = [await compileProgram(decode, options), await compileProgram(decodeSlots, options)];
+  const [one, several] = [await compileProgram(decode, options), await compileProgram(decodePositions, options)];
   tf.dispose(params);
   const { layers, heads, headDim } = gpt.cache;
   const [R, S] = [2, 128];
@@ -65,17 +65,17 @@ export async function* jacobiDecoding(): AsyncGenerator<Row> {
 async function openEmoji(name: string) {
   const folder = await loadModel(fileURLToPath(new URL(`../../packages/weights-emoji/${name}`, import.meta.url)));
   const { windowSize, backbone } = folder.model;
-  const { tokens, vocabSize, cache, nullCondition } = backbone;
+  const { tokens, vocabSize, cache, unconditionalClass } = backbone;
   const params = toParams(folder.tensors);
-  const { decode, decodeSlots } = modelPrograms(folder.model, params);
+  const { decode, decodePositions } = modelPrograms(folder.model, params);
   const options = { runtime: ort, threads: 2, fuse: "cpu" } as const;
-  const [run, runSlots] = [await compileProgram(decode, options), await compileProgram(decodeSlots, options)];
+  const [run, runPositions] = [await compileProgram(decode, options), await compileProgram(decodePositions, options)];
   tf.dispose(params);
-  const conditioning = classLabels(nullCondition);
+  const conditioning = classLabels(unconditionalClass);
   return {
-    decoder: cachedDecoder({ tokens, windowSize, vocabSize, cache, conditioning, run, runSlots }),
+    decoder: cachedDecoder({ tokens, windowSize, vocabSize, cache, conditioning, run, runPositions }),
     classes: folder.classes.length,
-    dispose: () => Promise.all([run.dispose(), runSlots.dispose()]),
+    dispose: () => Promise.all([run.dispose(), runPositions.dispose()]),
   };
 }
 

@@ -8,7 +8,7 @@ import { type Reader, WrongResult } from "./reader";
  * - `clear`: a TensorARError in one line or few, which says what is wrong
  * - `raw`: any other error, a TensorARError that only repeats one of JavaScript, or the end of the process
  * - `wrong`: it opened, and what was read contradicts itself
- * - `hang`: it took longer than {@link LONGEST_MS}
+ * - `hang`: it took more time of the processor than {@link LONGEST_MS}, or does not end
  * - `large`: it took more memory than {@link MOST_BYTES}
  */
 export const OUTCOMES = ["right", "clear", "raw", "wrong", "hang", "large"] as const;
@@ -35,10 +35,11 @@ const MOST_LINES = 8;
 
 export async function outcomeOf(reader: Reader, path: string): Promise<Outcome> {
   const before = resetPeak();
-  const begun = performance.now();
+  const begun = process.cpuUsage();
   const outcome = await reader.read(path).then(() => ({ kind: "right", detail: "" }) as const, outcomeOfError);
   if (isFault(outcome)) return outcome;
-  const took = performance.now() - begun;
+  const { user, system } = process.cpuUsage(begun);
+  const took = (user + system) / 1000;
   if (took > LONGEST_MS) return { kind: "hang", detail: `took ${Math.round(took)} ms; ${outcome.detail}` };
   const grown = peak() - before;
   if (grown > MOST_BYTES)

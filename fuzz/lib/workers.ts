@@ -5,8 +5,8 @@ import type { Job, Report } from "./worker";
 
 /** Enough for every reader; what needs more ends the process, which is a fault. */
 const HEAP_MB = 1024;
-/** A worker says nothing while it makes seeds. */
-const PATIENCE_MS = 120_000;
+/** A worker says nothing while it makes seeds, which takes seconds; minutes where other work fills the machine. */
+const PATIENCE_MS = 900_000;
 
 /** Does a job in a process of its own, which is ended where an input hangs, and begun again after it. */
 export class Worker {
@@ -48,7 +48,7 @@ export class Worker {
         else
           resolve({
             ...current,
-            outcome: { kind, detail: kind === "hang" ? `no answer in ${LONGEST_MS} ms` : "the process ended" },
+            outcome: { kind, detail: kind === "hang" ? `no answer in ${12 * LONGEST_MS} ms` : "the process ended" },
           });
       };
       child.on("exit", () => stop("raw"));
@@ -62,8 +62,8 @@ export class Worker {
         }
         if ("ended" in report) onOutcome({ ...job, index: report.ended, outcome: report.outcome });
         else current = { index: report.begun, path: report.path };
-        // Twice the limit: what ends by itself is told apart from what does not.
-        timer = setTimeout(() => stop("hang"), "begun" in report ? 2 * LONGEST_MS : PATIENCE_MS);
+        // What ends by itself is told apart from what does not. Other work on the machine may take most of its time.
+        timer = setTimeout(() => stop("hang"), "begun" in report ? 12 * LONGEST_MS : PATIENCE_MS);
       });
       child.send(job);
     });

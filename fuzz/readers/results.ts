@@ -16,7 +16,7 @@ import {
 } from "../../packages/evaluation/src/geneval/results";
 import { genEvalPage } from "../../packages/evaluation/src/report/geneval-page";
 import { openRunFolder } from "../../packages/evaluation/src/report/run-folder";
-import { measuresOf, mergeSums, writeSums } from "../../packages/evaluation/src/statistics/reconstruction";
+import { mergeSums, metricsOf, writeSums } from "../../packages/evaluation/src/statistics/reconstruction";
 import {
   mergeStatistics,
   readStatistics,
@@ -87,7 +87,7 @@ export const resultReaders: readonly Reader[] = [
       await writeSums(join(dir, "sums.npz"), { means, codes: Float64Array.of(3, 5, 0), moments });
     },
     async read(path) {
-      const { images, codebook } = measuresOf(await mergeSums([path]));
+      const { images, codebook } = metricsOf(await mergeSums([path]));
       expectRight(Number.isSafeInteger(images) && images > 0, `${images} images`);
       expectRight(codebook.used <= codebook.size, "more codes used than there are");
     },
@@ -167,13 +167,13 @@ export const resultReaders: readonly Reader[] = [
         precision: 0.5,
         recall: 0.25,
         refinement: { flipRate: 0.1, draftAccuracy: [0.5, null], grid: [2, 2] },
-        calibration: { noisedTruth: scores, ownDrafts: scores, blanked: scores },
+        draftAblation: { noisedTruth: scores, ownDrafts: scores, blanked: scores },
       });
       await lines(join(run, "training", "base", "log.jsonl"), [
         { step: 1, loss: 2.5 },
         { step: 2, loss: 2.25 },
       ]);
-      const row = { file: "decoder.onnx", output: "logits", batch: 1, largestDifference: 1e-6, largestValue: 3 };
+      const row = { file: "decoder.onnx", output: "logits", batch: 1, maxAbsError: 1e-6, largestValue: 3 };
       await json(join(run, "export", "verification.json"), [row]);
       await json(join(run, "export", "timings.json"), [{ file: "decoder.onnx", batch: 1, milliseconds: 3 }]);
       await json(join(run, "commands.json"), [{ command: "tensorar demo", seconds: 2 }]);
@@ -217,7 +217,7 @@ export const resultReaders: readonly Reader[] = [
       const sizes = {
         condition: { prompt: { dtype: "int32", shape: ["prompt"], below: 12 } },
         classes: [],
-        nullCondition: -1,
+        unconditionalClass: -1,
       };
       const { conditions } = await realConditions({ backbone: { pad_id: 2 } } as never, sizes as never, 3, path);
       expectRight(

@@ -1,7 +1,7 @@
 import type { TensorData } from "@tensorar/checkpoint";
 import { checkFolder } from "@tensorar/core/node";
 import type { Target } from "@tensorar/manifest";
-import { DECODER, IMAGE_DECODER, RESIDENT } from "@tensorar/manifest";
+import { DECODER, DEVICE_RESIDENT, IMAGE_DECODER } from "@tensorar/manifest";
 import { readManifest } from "@tensorar/manifest/node";
 import type { NodeRuntime } from "@tensorar/onnx/node";
 import { type Named, openGraph } from "./open-graph";
@@ -51,7 +51,9 @@ export async function benchExport(dir: string, runtime: NodeRuntime, options: Be
   const cases: Case[] = [
     { file: DECODER, inputs: step },
     { file: IMAGE_DECODER, inputs: (batch) => imageInputs(manifest, batch, 0) },
-    ...(manifest.files[RESIDENT] ? [{ file: RESIDENT, inputs: step, state: ["mask", "keys", "values"] }] : []),
+    ...(manifest.files[DEVICE_RESIDENT]
+      ? [{ file: DEVICE_RESIDENT, inputs: step, state: ["mask", "keys", "values"] }]
+      : []),
   ];
   const total = cases.length * batches.length * (WARM_UP_RUNS + runs);
   const timings: Timing[] = [];

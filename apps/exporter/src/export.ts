@@ -3,16 +3,16 @@ import { setImmediate } from "node:timers/promises";
 import { TensorARError } from "@tensorar/core";
 import { openOutputFolder, writeFileAtomic } from "@tensorar/core/node";
 import type { ExportManifest, Target } from "@tensorar/manifest";
-import { DECODER, GENERATION, IMAGE_DECODER, RESIDENT } from "@tensorar/manifest";
+import { DECODER, DEVICE_RESIDENT, GENERATION, IMAGE_DECODER } from "@tensorar/manifest";
 import type { OwnBackbone } from "@tensorar/model";
 import { type ComposedModel, type OnnxModel, traceProgram } from "@tensorar/onnx";
 import { saveModel, saveModels } from "@tensorar/onnx/node";
 import { checkGraphSampling, type GraphSampling } from "@tensorar/sampler/graph";
+import { endToEndGraph } from "./end-to-end";
 import { exportedPrograms } from "./programs";
 import { loadSources, type Sources, sourcePath } from "./sources";
 import { graphForm, sessionSettings } from "./targets";
 import { ownTextEncoder, textsOf } from "./text-encoder";
-import { wholeGeneration } from "./whole-generation";
 import { writing } from "./writing";
 
 /** What an export is written for, and how. */
@@ -61,16 +61,16 @@ export async function exportFolders(
   const textEncoder = whole && (await ownTextEncoder(modelDir, model));
   const graphs: Record<string, OnnxModel | ComposedModel> = {
     ...(await tracedPrograms(sources, form, target === "webgpu", signal)),
-    ...(whole && { [GENERATION]: wholeGeneration(model, tokenizer, sizes, whole, form, textEncoder) }),
+    ...(whole && { [GENERATION]: endToEndGraph(model, tokenizer, sizes, whole, form, textEncoder) }),
   };
   const files = Object.fromEntries(Object.entries(graphs).map(([file, graph]) => [file, portsOf(graph)]));
-  const inHalf = files[DECODER]!.inputs.some(({ name, dtype }) => name === "keys/0" && dtype === "float16");
+  const inFloat16 = files[DECODER]!.inputs.some(({ name, dtype }) => name === "keys/0" && dtype === "float16");
   const manifest: ExportManifest = {
     kind: "tensorar-export",
     model: sourcePath(out, modelDir),
     tokenizer: sourcePath(out, tokenizerDir),
     ...sizes,
-    ...(inHalf && { cache: { ...sizes.cache, dtype: "float16" } }),
+    ...(inFloat16 && { cache: { ...sizes.cache, dtype: "float16" } }),
     weights,
     target: target ?? "cpu",
     ...(whole && { generation: { ...whole, ...(textEncoder && { textEncoder: textsOf(textEncoder) }) } }),
@@ -111,7 +111,7 @@ async function tracedPrograms(
   const graphs: Record<string, OnnxModel | ComposedModel> = {};
   try {
     for (const [file, program] of programs) {
-      if (file === RESIDENT && !resident) continue;
+      if (file === DEVICE_RESIDENT && !resident) continue;
       graphs[file] = traceProgram(program, { ...(fuse && { fuse }), ...(file !== IMAGE_DECODER && form) });
       await setImmediate();
       signal?.throwIfAborted();

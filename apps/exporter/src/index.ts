@@ -2,6 +2,6 @@ export { type ExportManifest, type SessionSettings, TARGETS, type Target } from 
 export { readManifest } from "@tensorar/manifest/node";
 export { type BenchOptions, benchExport, type Timing } from "./bench";
 export { type ExportOptions, exportFolders } from "./export";
-export { comparePrecision, type PrecisionGap, type PrecisionOptions, type RoundedWeights } from "./precision";
+export { comparePrecision, type PrecisionGap, type PrecisionOptions, type QuantizedWeights } from "./precision";
 export { writeTriton } from "./triton";
 export { type Comparison, type VerifyOptions, verifyExport } from "./verify";

@@ -4,18 +4,18 @@ import type { Categorical } from "@tensorar/sampler";
 export interface LogitGap {
   readonly predictions: number;
   /** Largest |logit − reference's|. */
-  readonly largestDifference: number;
+  readonly maxAbsError: number;
   /** Mean KL(reference ‖ this) in nats, of distributions at temperature 1. */
-  readonly divergence: number;
-  /** Share of predictions with the same likeliest code. */
-  readonly sameLikeliest: number;
-  /** Share of predictions from which the same random number draws the same code, at temperature 1. */
+  readonly kl: number;
+  /** Fraction of predictions with the same top-1 code. */
+  readonly sameTop1: number;
+  /** Fraction of predictions from which the same random number draws the same code, at temperature 1. */
   readonly sameDrawn: number;
 }
 
 /** Collects predictions one by one. */
 export function logitGap() {
-  const sum = { predictions: 0, largestDifference: 0, divergence: 0, likeliest: 0, drawn: 0 };
+  const sum = { predictions: 0, maxAbsError: 0, kl: 0, argmax: 0, drawn: 0 };
   const all = { temperature: 1, topK: 0, topP: 1 };
   return {
     /** Compares one row of logits. @param categorical for as many codes @param where whose row it is, for errors */
@@ -25,38 +25,38 @@ export function logitGap() {
       const reference = categorical.weights(expected, 0, all, where);
       const weights = reference.weights.slice(); // the next call overwrites them
       const { total } = categorical.weights(actual, 0, all, where);
-      const [most, mostActual] = [likeliest(expected), likeliest(actual)];
-      if (most === mostActual) sum.likeliest++;
+      const [most, mostActual] = [argmax(expected), argmax(actual)];
+      if (most === mostActual) sum.argmax++;
       // log p − log q, from logits less the largest, so that nothing is the logarithm of 0.
       const norms = Math.log(total) - Math.log(reference.total) + actual[mostActual]! - expected[most]!;
       for (const [code, weight] of weights.entries()) {
         const difference = expected[code]! - actual[code]!;
-        sum.largestDifference = Math.max(sum.largestDifference, Math.abs(difference));
-        sum.divergence += (weight / reference.total) * (difference + norms);
+        sum.maxAbsError = Math.max(sum.maxAbsError, Math.abs(difference));
+        sum.kl += (weight / reference.total) * (difference + norms);
       }
       sum.predictions++;
     },
     /** Counts a row that is no distribution, such as one of NaN: the mean is none then either. */
     addNothing(): void {
-      sum.largestDifference = Number.NaN;
-      sum.divergence = Number.NaN;
+      sum.maxAbsError = Number.NaN;
+      sum.kl = Number.NaN;
       sum.predictions++;
     },
     result(): LogitGap {
-      const { predictions, largestDifference } = sum;
-      const share = (count: number) => count / predictions;
+      const { predictions, maxAbsError } = sum;
+      const fraction = (count: number) => count / predictions;
       return {
         predictions,
-        largestDifference,
-        divergence: Math.max(0, share(sum.divergence)),
-        sameLikeliest: share(sum.likeliest),
-        sameDrawn: share(sum.drawn),
+        maxAbsError,
+        kl: Math.max(0, fraction(sum.kl)),
+        sameTop1: fraction(sum.argmax),
+        sameDrawn: fraction(sum.drawn),
       };
     },
   };
 }
 
-function likeliest(logits: Float32Array): number {
+function argmax(logits: Float32Array): number {
   let best = 0;
   for (let code = 1; code < logits.length; code++) if (logits[code]! > logits[best]!) best = code;
   return best;

@@ -70,7 +70,9 @@ export async function openGraph(
   );
   const types = new Map(graph.inputs.map(({ name, dtype }) => [name.split("/")[0]!, dtype]));
   const narrowed = (inputs: Named<TensorData>): Named<TensorData> =>
-    mapNamed(inputs, (value, name) => (types.get(name) === "float16" ? mapLeaves(value, isData, toHalf) : value));
+    mapNamed(inputs, (value, name) =>
+      types.get(name) === "float16" ? mapLeaves(value, isData, toFloat16Data) : value,
+    );
   return {
     // Every graph of an export takes and returns a record.
     run: async (inputs) => {
@@ -102,7 +104,7 @@ const isData = (value: unknown): value is TensorData => ArrayBuffer.isView(Objec
 const mapNamed = <T>(named: Named<T>, change: (value: Nested<T>, name: string) => Nested<T>): Named<T> =>
   Object.fromEntries(Object.entries(named).map(([name, value]) => [name, change(value, name)]));
 
-const toHalf = ({ shape, data }: TensorData): TensorData => ({
+const toFloat16Data = ({ shape, data }: TensorData): TensorData => ({
   dtype: "float16",
   shape,
   data: toFloat16(data as Float32Array),

@@ -5,7 +5,7 @@ import { listOf } from "./run-eagerly";
 
 /** How far an output is from what it should be. */
 export interface Gap {
-  largestDifference: number;
+  maxAbsError: number;
   largestValue: number;
   /** Rows of logits, and those whose most likely code is the same. */
   predictions: number;
@@ -27,9 +27,9 @@ const TOLERANCE = {
   float16: { relative: 1e-2, absolute: 2e-3 },
 } as const;
 
-export function isWithinTolerance({ largestDifference, largestValue }: Gap, arithmetic: Arithmetic): boolean {
+export function isWithinTolerance({ maxAbsError, largestValue }: Gap, arithmetic: Arithmetic): boolean {
   const { relative, absolute } = TOLERANCE[arithmetic];
-  return largestDifference <= absolute + relative * largestValue; // never where it is NaN
+  return maxAbsError <= absolute + relative * largestValue; // never where it is NaN
 }
 
 export const LOGITS = "logits";
@@ -40,12 +40,12 @@ const argmax = (logits: Float32Array, row: number, codes: number): number => {
   return best;
 };
 
-export const newGap = (): Gap => ({ largestDifference: 0, largestValue: 0, predictions: 0, agreeing: 0 });
+export const newGap = (): Gap => ({ maxAbsError: 0, largestValue: 0, predictions: 0, agreeing: 0 });
 
 /** Widens a gap by the values of one output. */
 export function widen(gap: Gap, expected: ArrayLike<number>, actual: ArrayLike<number>): void {
   for (let i = 0; i < expected.length; i++) {
-    gap.largestDifference = Math.max(gap.largestDifference, Math.abs(actual[i]! - expected[i]!)); // NaN stays
+    gap.maxAbsError = Math.max(gap.maxAbsError, Math.abs(actual[i]! - expected[i]!)); // NaN stays
     gap.largestValue = Math.max(gap.largestValue, Math.abs(expected[i]!));
   }
 }

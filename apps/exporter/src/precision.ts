@@ -14,18 +14,18 @@ import { realConditions } from "./real-conditions";
 import { openStepwise } from "./stepwise";
 
 /** Number formats that lose something. */
-export type RoundedWeights = Exclude<ExportManifest["weights"], "float32">;
+export type QuantizedWeights = Exclude<ExportManifest["weights"], "float32">;
 
 /** What one number format costs, of one kind of predictions. */
 export interface PrecisionGap extends LogitGap {
-  readonly weights: RoundedWeights;
+  readonly weights: QuantizedWeights;
   /** Predictions of the token that a step makes final, or of the drafts after it. */
   readonly of: "tokens" | "drafts";
 }
 
 /** Which number formats are compared, and on what. */
 export interface PrecisionOptions {
-  readonly weights: readonly RoundedWeights[];
+  readonly weights: readonly QuantizedWeights[];
   /** Images that the float32 model draws; their sequences are what is compared along. */
   readonly images: number;
   readonly seed: number;
@@ -34,7 +34,7 @@ export interface PrecisionOptions {
   /** The model's, where this project does not have it. */
   readonly backbone?: OwnBackbone | undefined;
   /** Called after every step. */
-  readonly onStep?: (done: number, total: number, weights: RoundedWeights) => void;
+  readonly onStep?: (done: number, total: number, weights: QuantizedWeights) => void;
 }
 
 /**
@@ -133,7 +133,7 @@ function compareDecoders<C>(reference: Decoder<C>, other: Decoder<C>, seed: numb
           done++;
           return both(0, mine.step(windows), others.step(windows));
         },
-        nextFactor: (known) => both(known.length, mine.nextFactor!(known), others.nextFactor!(known)),
+        nextSubToken: (known) => both(known.length, mine.nextSubToken!(known), others.nextSubToken!(known)),
       };
     },
   };

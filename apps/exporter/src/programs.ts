@@ -1,4 +1,4 @@
-import { DECODER, type GraphFile, IMAGE_DECODER, NEXT_FACTOR, RESIDENT } from "@tensorar/manifest";
+import { DECODER, DEVICE_RESIDENT, type GraphFile, IMAGE_DECODER, NEXT_SUB_TOKEN } from "@tensorar/manifest";
 import { modelPrograms, toParams } from "@tensorar/model";
 import type { AnyProgram } from "@tensorar/program";
 import { createTokenizer, tokenizerPrograms } from "@tensorar/tokenizer";
@@ -15,14 +15,14 @@ export interface ExportedPrograms {
 /** The programs of a model and its tokenizer, each named as its file. */
 export function exportedPrograms({ model: { model, tensors }, tokenizer }: Sources): ExportedPrograms {
   const weights = { model: toParams(tensors), tokenizer: toParams(tokenizer.tensors) };
-  const { step, deviceStep, nextFactor } = modelPrograms(model, weights.model);
+  const { step, deviceStep, nextSubToken } = modelPrograms(model, weights.model);
   const { decode } = tokenizerPrograms(createTokenizer(tokenizer), weights.tokenizer, tokenizer.imageSize);
   // The manifest has two sub-tokens at most, so that one program predicts those that follow.
-  const [next] = nextFactor;
+  const [next] = nextSubToken;
   const files: readonly (readonly [GraphFile, AnyProgram])[] = [
     [DECODER, step],
-    [RESIDENT, deviceStep],
-    ...(next ? [[NEXT_FACTOR, next] as const] : []),
+    [DEVICE_RESIDENT, deviceStep],
+    ...(next ? [[NEXT_SUB_TOKEN, next] as const] : []),
     [IMAGE_DECODER, decode],
   ];
   return {

@@ -11,7 +11,7 @@ export interface Conditions {
 
 /** Any conditions for `count` images: classes; captions, every other one padded; or prompts of different lengths. */
 export function randomConditions(sizes: SourceSizes, count: number, seed: number): Conditions {
-  const { condition, nullCondition, padId } = sizes;
+  const { condition, unconditionalClass, padId } = sizes;
   const random = createStream(seed, "conditions");
   const each = <C>(conditioning: Conditioning<C>, draw: (image: number) => C): Conditions => ({
     conditioning: conditioning as Conditioning<unknown>,
@@ -20,19 +20,19 @@ export function randomConditions(sizes: SourceSizes, count: number, seed: number
   const only = condition[ONLY];
   if (only) {
     // The last of the numbers that it takes stands for none.
-    const classes = Math.max(1, Math.min(only.below!, nullCondition < 0 ? only.below! : nullCondition));
-    return each(classLabels(nullCondition), () => random.below(classes));
+    const classes = Math.max(1, Math.min(only.below!, unconditionalClass < 0 ? only.below! : unconditionalClass));
+    return each(classLabels(unconditionalClass), () => random.below(classes));
   }
   if (condition.prompt) {
     const { below } = condition.prompt;
     return each(promptTokens(padId!), (image) => Array.from({ length: 3 + image }, () => random.below(below!)));
   }
-  const [slots, width] = condition.caption!.shape as [number, number];
+  const [positions, width] = condition.caption!.shape as [number, number];
   return each(captionFeatures, (image) => {
-    const padding = image % 2 === 1 ? Math.floor(slots / 3) : 0;
+    const padding = image % 2 === 1 ? Math.floor(positions / 3) : 0;
     return {
-      features: Float32Array.from({ length: slots * width }, (_, i) => (i < padding * width ? 0 : random.normal())),
-      mask: Float32Array.from({ length: slots }, (_, slot) => (slot < padding ? 0 : 1)),
+      features: Float32Array.from({ length: positions * width }, (_, i) => (i < padding * width ? 0 : random.normal())),
+      mask: Float32Array.from({ length: positions }, (_, position) => (position < padding ? 0 : 1)),
     };
   });
 }

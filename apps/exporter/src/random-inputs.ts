@@ -18,12 +18,12 @@ function fill(
   return { dtype, shape: whole, data };
 }
 
-/** Random conditions: any class or text token; the first slots of every other row may be padding. */
+/** Random conditions: any class or text token; the first positions of every other row may be padding. */
 function condition(sizes: SourceSizes, spec: ConditionSpecs, symbols: Symbols, random: RandomStream) {
   const part = (name: string, each: TensorSpec): TensorData => {
     const { below } = sizes.condition[name]!;
-    const slots = each.shape.at(-1)!;
-    const length = typeof slots === "string" ? symbols[slots]! : slots;
+    const positions = each.shape.at(-1)!;
+    const length = typeof positions === "string" ? symbols[positions]! : positions;
     if (name === "mask")
       return fill(each, symbols, (i) => (Math.floor(i / length) % 2 === 1 && i % length < length / 3 ? 0 : 1));
     return fill(each, symbols, () => (below === undefined ? random.normal() : random.below(below)));
@@ -41,16 +41,16 @@ const PROMPT = 5;
 
 /**
  * Random inputs of the decoder step that makes token `token` final, as generation gives them: real codes, PAD past the
- * last token and before the first, any condition, the slots before it filled. The cache holds two slots more, which the
- * mask hides. The first step is that of the condition's own slots.
+ * last token and before the first, any condition, the positions before it filled. The cache holds two positions more, which the
+ * mask hides. The first step is that of the condition's own positions.
  */
 export function decoderInputs(sizes: SourceSizes, batch: number, token: number, seed: number) {
-  const { vocabSize, tokens, windowSize, conditionSlots } = sizes;
+  const { vocabSize, tokens, windowSize, conditionPositions } = sizes;
   const specs = decodeSpecs({ ...sizes, condition: conditionOf(sizes) });
   const random = createStream(seed, "decoder-inputs", batch, token);
-  const position = token === 0 ? 0 : (conditionSlots ?? PROMPT) - 1 + token; // slot of the whole sequence
-  const slots = position + 2;
-  const symbols = { batch, slots, prompt: PROMPT };
+  const position = token === 0 ? 0 : (conditionPositions ?? PROMPT) - 1 + token; // position of the whole sequence
+  const positions = position + 2;
+  const symbols = { batch, positions, prompt: PROMPT };
   const normal = (spec: TensorSpec) => fill(spec, symbols, () => random.normal());
   return {
     condition: condition(sizes, specs.condition, symbols, random),
@@ -58,7 +58,7 @@ export function decoderInputs(sizes: SourceSizes, batch: number, token: number, 
       token === 0 || token - 1 + (i % windowSize) >= tokens ? PAD : random.below(vocabSize),
     ),
     position: fill(specs.position, symbols, () => position),
-    mask: fill(specs.mask, symbols, (i) => (i % slots < position ? 0 : MASK_VALUE)),
+    mask: fill(specs.mask, symbols, (i) => (i % positions < position ? 0 : MASK_VALUE)),
     keys: specs.keys.map(normal),
     values: specs.values.map(normal),
   };

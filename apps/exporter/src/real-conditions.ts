@@ -15,7 +15,7 @@ import type { SourceSizes } from "./sources";
  * @throws TensorARError where a model of text gets no file, or one that does not fit it
  */
 export async function realConditions(
-  { condition, classes, nullCondition, padId }: SourceSizes,
+  { condition, classes, unconditionalClass, padId }: SourceSizes,
   count: number,
   file: string | undefined,
 ): Promise<Conditions> {
@@ -28,8 +28,8 @@ export async function realConditions(
     if (file !== undefined)
       throw new TensorARError(`${file}: this model takes classes, which need no file; leave it out`);
     // Models without names of classes know them up to the one that stands for none.
-    const known = classes.length || (nullCondition > 0 ? nullCondition : only.below!);
-    return each(classLabels(nullCondition), (image) => Math.floor((image * known) / count));
+    const known = classes.length || (unconditionalClass > 0 ? unconditionalClass : only.below!);
+    return each(classLabels(unconditionalClass), (image) => Math.floor((image * known) / count));
   }
   if (file === undefined)
     throw new TensorARError("this model takes text; name a file of prompts or captions with --conditions");
@@ -37,8 +37,8 @@ export async function realConditions(
     const prompts = await readPrompts(file, condition.prompt.below!);
     return each<ArrayLike<number>>(promptTokens(padId!), (image) => prompts[image % prompts.length]!);
   }
-  const [slots, width] = condition.caption!.shape;
-  const captions = await readCaptions(file, [Number(slots), Number(width)]);
+  const [positions, width] = condition.caption!.shape;
+  const captions = await readCaptions(file, [Number(positions), Number(width)]);
   return each(captionFeatures, (image) => captions[image % captions.length]!);
 }
 
@@ -51,22 +51,22 @@ async function readPrompts(file: string, below: number): Promise<number[][]> {
   throw new TensorARError(`${file}: ${describeIssues(error.issues, contents)}; write ${what}`);
 }
 
-async function readCaptions(file: string, [slots, width]: readonly [number, number]): Promise<Caption[]> {
+async function readCaptions(file: string, [positions, width]: readonly [number, number]): Promise<Caption[]> {
   const { caption, mask } = await readSafetensors(file);
   const count = mask?.shape[0] ?? 0;
   if (
     count === 0 ||
-    caption?.shape.join() !== [count, slots, width].join() ||
-    mask?.shape.join() !== [count, slots].join()
+    caption?.shape.join() !== [count, positions, width].join() ||
+    mask?.shape.join() !== [count, positions].join()
   )
     throw new TensorARError(
       `${file}: caption is [${caption?.shape ?? ""}] and mask [${mask?.shape ?? ""}]; ` +
-        `this model takes caption [N, ${slots}, ${width}] and mask [N, ${slots}]`,
+        `this model takes caption [N, ${positions}, ${width}] and mask [N, ${positions}]`,
     );
   const [features, masks] = [toFloat32(caption), toFloat32(mask)];
   return Array.from({ length: count }, (_, i) => {
-    const own = masks.slice(i * slots, (i + 1) * slots);
-    const values = features.slice(i * slots * width, (i + 1) * slots * width);
+    const own = masks.slice(i * positions, (i + 1) * positions);
+    const values = features.slice(i * positions * width, (i + 1) * positions * width);
     return { mask: own, features: values.map((value, at) => value * own[Math.floor(at / width)]!) }; // 0 where it is padding
   });
 }

@@ -26,7 +26,7 @@ export async function loadSources(modelDir: string, tokenizerDir: string, own?: 
   const model = await loadModel(modelDir, own);
   const tokenizer = await loadTokenizer(tokenizerDir, TOKENIZER_KINDS);
   const { windowSize, backbone } = model.model;
-  const { tokens, vocabSize, nullCondition, conditionSlots = null, prompts, cache, factors } = backbone;
+  const { tokens, vocabSize, unconditionalClass, conditionPositions = null, prompts, cache, factors } = backbone;
   const { codebookSize, gridOf } = createTokenizer(tokenizer);
   const grid = gridOf(tokenizer.imageSize);
   if (vocabSize !== codebookSize || model.grid.join() !== grid.join()) {
@@ -48,9 +48,9 @@ export async function loadSources(modelDir: string, tokenizerDir: string, own?: 
     tokens,
     vocabSize,
     ...(factors && { factors: [...factors.sizes] }),
-    nullCondition,
+    unconditionalClass,
     ...(prompts && { padId: prompts.padId, promptTemplate: prompts.template }),
-    conditionSlots,
+    conditionPositions,
     condition,
     stateWidth: backbone.width,
     cache,
@@ -62,9 +62,9 @@ export async function loadSources(modelDir: string, tokenizerDir: string, own?: 
 
 /** What a condition consists of, with bounds of its integers: classes and none, text tokens, or flags. */
 function conditionParts(model: LoadedModel, classes: number): ExportManifest["condition"] {
-  const { condition, nullCondition, prompts } = model.model.backbone;
+  const { condition, unconditionalClass, prompts } = model.model.backbone;
   const below = (name: string): number => {
-    if (name === ONLY) return Math.max(1, nullCondition + 1, classes);
+    if (name === ONLY) return Math.max(1, unconditionalClass + 1, classes);
     return name === "prompt" && prompts ? prompts.vocabSize : 2;
   };
   const part = (name: string, { dtype, shape }: ConditionSpec) => ({

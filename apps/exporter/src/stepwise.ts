@@ -1,5 +1,5 @@
 import type { ExportManifest, SessionSettings } from "@tensorar/manifest";
-import { DECODER, NEXT_FACTOR } from "@tensorar/manifest";
+import { DECODER, NEXT_SUB_TOKEN } from "@tensorar/manifest";
 import type { NodeRuntime } from "@tensorar/onnx/node";
 import { type Conditioning, cachedDecoder, type Decoder } from "@tensorar/sampler";
 import { openGraph } from "./open-graph";
@@ -18,7 +18,7 @@ export async function openStepwise<C>(
 ): Promise<{ readonly decoder: Decoder<C>; dispose(): Promise<void> }> {
   const open = (file: string) => openGraph(dir, file, runtime, sessions);
   const step = await open(DECODER);
-  const next = files[NEXT_FACTOR] && (await open(NEXT_FACTOR));
+  const next = files[NEXT_SUB_TOKEN] && (await open(NEXT_SUB_TOKEN));
   const decoder = cachedDecoder<C>({
     tokens,
     windowSize,
@@ -26,7 +26,7 @@ export async function openStepwise<C>(
     cache,
     conditioning,
     run: step.run,
-    ...(next && { factors: factors!, nextFactor: next.run }),
+    ...(next && { factors: factors!, nextSubToken: next.run }),
   });
   return {
     decoder,

@@ -1,5 +1,5 @@
 import type { ExportManifest, SessionSettings, Target } from "@tensorar/manifest";
-import { RESIDENT } from "@tensorar/manifest";
+import { DEVICE_RESIDENT } from "@tensorar/manifest";
 import type { FusionTarget, Quantization, TraceOptions } from "@tensorar/onnx";
 import { isOfTextEncoder } from "@tensorar/text-encoder";
 
@@ -21,7 +21,7 @@ const QUANTIZATION: Readonly<Record<ExportManifest["weights"], Quantization | un
   int4: { bits: 4, keep },
 };
 
-/** What travels with the cache, or is passed from one part of a graph to the next: cached rows, and embedded slots. */
+/** What travels with the cache, or is passed from one part of a graph to the next: cached rows, and embedded positions. */
 const isTraffic = (name: string): boolean => /(^|\/)((keys|values)\/\d+|rows|x)$/.test(name);
 
 /** How graphs are written, in which numbers and by which operators: without a target, by standard ones that any runtime takes. */
@@ -30,10 +30,10 @@ export function graphForm(
   target: Target | undefined,
 ): Pick<TraceOptions, "fuse" | "quantize"> {
   const [fuse, quantize] = [target && FUSED[target], QUANTIZATION[weights]];
-  const inHalf = weights === "float16" && target !== undefined && target !== "cpu"; // CPUs compute halves as float32
+  const inFloat16 = weights === "float16" && target !== undefined && target !== "cpu"; // CPUs compute halves as float32
   return {
     ...(fuse && { fuse }),
-    ...(quantize && { quantize: inHalf ? { ...quantize, activations: "float16", ports: isTraffic } : quantize }),
+    ...(quantize && { quantize: inFloat16 ? { ...quantize, activations: "float16", ports: isTraffic } : quantize }),
   };
 }
 
@@ -58,10 +58,10 @@ const PROMPT = { min: 1, opt: 32, max: 256 } as const;
 export function sessionSettings(
   target: Target,
   files: Files,
-  { tokens, conditionSlots, weights }: Pick<ExportManifest, "tokens" | "conditionSlots" | "weights">,
+  { tokens, conditionPositions, weights }: Pick<ExportManifest, "tokens" | "conditionPositions" | "weights">,
 ): Record<string, SessionSettings> {
-  const slots = { min: 1, opt: Math.ceil(tokens / 2), max: tokens + (conditionSlots ?? PROMPT.max) };
-  const ranges = { batch: BATCHES, slots, prompt: PROMPT };
+  const positions = { min: 1, opt: Math.ceil(tokens / 2), max: tokens + (conditionPositions ?? PROMPT.max) };
+  const ranges = { batch: BATCHES, positions, prompt: PROMPT };
   const half = weights === "float16";
   return Object.fromEntries(
     Object.entries(files).flatMap(([file, ports]) =>
@@ -93,7 +93,7 @@ function settingsOf(
     case "webgpu":
       return {
         ...all,
-        ...(file === RESIDENT && { keepOnDevice: outputsOf(/^(mask|keys|values)/) }),
+        ...(file === DEVICE_RESIDENT && { keepOnDevice: outputsOf(/^(mask|keys|values)/) }),
         executionProviders: ["webgpu"],
       };
     case "directml":

@@ -48,7 +48,7 @@ export async function requiredTextEncoder(modelDir: string, model: LoadedModel):
   });
 }
 
-/** What the manifest says of the texts that the whole-generation graph takes. */
+/** What the manifest says of the texts that the end-to-end graph takes. */
 export const textsOf = ({
   functions,
   maxLength,
@@ -72,7 +72,7 @@ export function readingTexts(
   };
 }
 
-/** Random texts: as tokens for the whole-generation graph, and as features for the steps. */
+/** Random texts: as tokens for the end-to-end graph, and as features for the steps. */
 export interface RandomTexts {
   readonly tokens: Readonly<Record<"tokens" | "mask" | "dropped", TensorData>>;
   readonly conditions: Conditions;

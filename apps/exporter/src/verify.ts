@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import type { TensorData } from "@tensorar/checkpoint";
 import { TensorARError } from "@tensorar/core";
 import type { Target } from "@tensorar/manifest";
-import { DECODER, GENERATION, IMAGE_DECODER, NEXT_FACTOR, RESIDENT } from "@tensorar/manifest";
+import { DECODER, DEVICE_RESIDENT, GENERATION, IMAGE_DECODER, NEXT_SUB_TOKEN } from "@tensorar/manifest";
 import { readManifest } from "@tensorar/manifest/node";
 import type { OwnBackbone } from "@tensorar/model";
 import type { NodeRuntime } from "@tensorar/onnx/node";
@@ -14,8 +14,8 @@ import { type Named, type OpenGraph, openGraph } from "./open-graph";
 import { type Arithmetic, addGaps, type Gap, isWithinTolerance, LOGITS, newGap, widen } from "./output-gaps";
 import { exportedPrograms } from "./programs";
 import { availableSessions } from "./providers";
+import { quantizedPrograms } from "./quantized-programs";
 import { decoderInputs, factorRandom, imageInputs } from "./random-inputs";
-import { roundedPrograms } from "./rounded-programs";
 import { listOf, runEagerly } from "./run-eagerly";
 import { loadSources, type SourceSizes } from "./sources";
 import { requiredTextEncoder } from "./text-encoder";
@@ -27,10 +27,10 @@ export interface Comparison {
   readonly output: string;
   readonly batch: number;
   /** Largest |exported − eager| over all values of this output; NaN when one of them is not a number. */
-  readonly largestDifference: number;
+  readonly maxAbsError: number;
   /** Largest |eager| value, for scale. */
   readonly largestValue: number;
-  /** For logits: share of all predictions whose likeliest code is the eager model's; else null. */
+  /** For logits: fraction of all predictions whose top-1 code is the eager model's; else null. */
   readonly agreement: number | null;
   /** Weights were exported in fewer bits: the eager model's are rounded alike. */
   readonly rounded: boolean;
@@ -40,7 +40,7 @@ export interface Comparison {
 }
 
 /** How far the export, as it runs, is from the eager model in full precision. */
-export interface Loss extends Pick<LogitGap, "largestDifference" | "divergence" | "sameLikeliest"> {
+export interface Loss extends Pick<LogitGap, "maxAbsError" | "kl" | "sameTop1"> {
   readonly withinThreshold: boolean;
 }
 
@@ -91,7 +91,7 @@ export async function verifyExport(dir: string, runtime: NodeRuntime, options: V
   const sources = { model, tokenizer, sizes };
   const textEncoder = manifest.generation?.textEncoder && (await requiredTextEncoder(modelDir, model));
   const full = exportedPrograms(sources);
-  const rounded = manifest.weights === "float32" ? undefined : await roundedPrograms(dir, manifest, sources);
+  const rounded = manifest.weights === "float32" ? undefined : await quantizedPrograms(dir, manifest, sources);
   const inputsOf = randomInputs(sizes, seed);
   try {
     const comparisons: Comparison[] = [];
@@ -140,8 +140,8 @@ function randomInputs(
   const steps = (batch: number) => tokens.map((token) => decoderInputs(sizes, batch, token, seed));
   return {
     [DECODER]: steps,
-    [RESIDENT]: steps,
-    [NEXT_FACTOR]: (batch) => [factorRandom(sizes, batch, seed)],
+    [DEVICE_RESIDENT]: steps,
+    [NEXT_SUB_TOKEN]: (batch) => [factorRandom(sizes, batch, seed)],
     [IMAGE_DECODER]: (batch) => [imageInputs(sizes, batch, seed)],
   };
 }
@@ -196,10 +196,10 @@ async function compareAll(
         addGaps(gaps, file, runEagerly(program, each), await graph.run(each));
       }
       for (const [output, gap] of gaps) {
-        const { largestDifference, largestValue, predictions, agreeing } = gap;
+        const { maxAbsError, largestValue, predictions, agreeing } = gap;
         const withinTolerance = isWithinTolerance(gap, arithmetic);
         const agreement = predictions === 0 ? null : agreeing / predictions;
-        comparisons.push({ file, output, batch, largestDifference, largestValue, agreement, rounded, withinTolerance });
+        comparisons.push({ file, output, batch, maxAbsError, largestValue, agreement, rounded, withinTolerance });
       }
     }
     return comparisons;
@@ -231,8 +231,8 @@ async function lossesOf(
           else gap.addNothing();
         }
       }
-      const { largestDifference, divergence, sameLikeliest } = gap.result();
-      losses.set(batch, { largestDifference, divergence, sameLikeliest, withinThreshold: divergence <= maxKl });
+      const { maxAbsError, kl, sameTop1 } = gap.result();
+      losses.set(batch, { maxAbsError, kl, sameTop1, withinThreshold: kl <= maxKl });
     }
     return losses;
   } finally {
@@ -240,7 +240,7 @@ async function lossesOf(
   }
 }
 
-/** The whole-generation graph against the export's own steps: the same codes, and their images. */
+/** The end-to-end graph against the export's own steps: the same codes, and their images. */
 function compareGenerated(
   batch: number,
   { whole, stepwise }: Awaited<ReturnType<typeof generateBothWays>>,
@@ -248,13 +248,13 @@ function compareGenerated(
   return (["codes", "images"] as const).map((output) => {
     const gap = newGap();
     widen(gap, stepwise[output].data as Float32Array, whole[output].data as Float32Array);
-    const within = output === "codes" ? gap.largestDifference === 0 : isWithinTolerance(gap, "float32");
-    const { largestDifference, largestValue } = gap;
+    const within = output === "codes" ? gap.maxAbsError === 0 : isWithinTolerance(gap, "float32");
+    const { maxAbsError, largestValue } = gap;
     return {
       file: GENERATION,
       output,
       batch,
-      largestDifference,
+      maxAbsError,
       largestValue,
       agreement: null,
       rounded: false,

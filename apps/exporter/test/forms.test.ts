@@ -95,11 +95,11 @@ describe.each(families)("%s", (name, kind) => {
       expect(provider).toMatchObject({ trt_fp16_enable: true, trt_layer_norm_fp32_fallback: true });
     const comparisons = await verifyExport(out, ort, { seed: 8, provider: "cpu" });
     let predictions = 0;
-    for (const { file, output, agreement, largestDifference, largestValue, rounded } of comparisons) {
+    for (const { file, output, agreement, maxAbsError, largestValue, rounded } of comparisons) {
       if (file === "image-decoder.onnx" || output === "mask") continue;
       expect(rounded).toBe(true);
       // 11 bits, over two layers: the same bound as of weights that are only stored so.
-      expect(largestDifference / largestValue, `${file} ${output}`).toBeLessThan(0.02);
+      expect(maxAbsError / largestValue, `${file} ${output}`).toBeLessThan(0.02);
       if (agreement === null) continue;
       predictions++;
       expect(agreement, `${file} ${output}`).toBeGreaterThan(0.9);
@@ -132,11 +132,11 @@ test("a sampler keeps the cache in halves where the manifest says so, and draws 
   const step = await openModel(join(out, "decoder.onnx"), { runtime: ort, providers: ["cpu"] });
   const direct = cachedDecoder({
     ...config,
-    conditioning: classLabels(config.nullCondition),
+    conditioning: classLabels(config.unconditionalClass),
     run: async (inputs) => (await step(inputs as never)) as unknown as StepOutputs,
   });
   const sessions = { "decoder.onnx": { executionProviders: ["cpu"], graphOptimizationLevel: "all" } } as const;
-  const stepwise = await openStepwise(out, config, classLabels(config.nullCondition), ort, sessions);
+  const stepwise = await openStepwise(out, config, classLabels(config.unconditionalClass), ort, sessions);
   const draw = async (decoder: Decoder) => {
     const loop = generate(decoder, {
       conditions: [0, 2],
@@ -157,7 +157,7 @@ test("a sampler keeps the cache in halves where the manifest says so, and draws 
   const wrong = cachedDecoder({
     ...config,
     cache: { ...config.cache, dtype: "float32" },
-    conditioning: classLabels(config.nullCondition),
+    conditioning: classLabels(config.unconditionalClass),
     run: async () => ({
       logits: { dtype: "float32", shape: [4, 3, codes], data: new Float32Array(4 * 3 * codes) },
       rows: { dtype: "float16", shape: [2, 1, 4, 2, 1, 8], data: new Uint16Array(128) },

@@ -46,17 +46,17 @@ describe("the gap between two rows of logits", () => {
 
   test("is that of their distributions", () => {
     // KL((1/2, 1/4, 1/4) ‖ (1/4, 1/4, 1/2)) = 1/2 · log 2 + 1/4 · log 1/2
-    const { divergence, ...gap } = gapOf(log(2, 1, 1), log(3, 3, 6), 0.4);
-    expect(divergence).toBeCloseTo(0.25 * Math.LN2, 6);
-    expect(gap).toEqual({ ...gap, predictions: 1, sameLikeliest: 0, sameDrawn: 0 });
-    expect(gap.largestDifference).toBeCloseTo(Math.log(6), 6);
+    const { kl, ...gap } = gapOf(log(2, 1, 1), log(3, 3, 6), 0.4);
+    expect(kl).toBeCloseTo(0.25 * Math.LN2, 6);
+    expect(gap).toEqual({ ...gap, predictions: 1, sameTop1: 0, sameDrawn: 0 });
+    expect(gap.maxAbsError).toBeCloseTo(Math.log(6), 6);
     expect(gapOf(log(2, 1, 1), log(3, 3, 6), 0.2).sameDrawn).toBe(1); // both draw the first code below 1/4
   });
 
   test("is none for logits that are shifted, and finite for codes that are never drawn", () => {
-    expect(gapOf([1, 2, 3], [2, 3, 4], 0.5)).toMatchObject({ largestDifference: 1, sameLikeliest: 1, sameDrawn: 1 });
-    expect(gapOf([1, 2, 3], [2, 3, 4], 0.5).divergence).toBeCloseTo(0, 12);
-    expect(gapOf([-2000, 0, 0], [0, 0, 0], 0.5).divergence).toBeCloseTo(Math.log(1.5), 12);
+    expect(gapOf([1, 2, 3], [2, 3, 4], 0.5)).toMatchObject({ maxAbsError: 1, sameTop1: 1, sameDrawn: 1 });
+    expect(gapOf([1, 2, 3], [2, 3, 4], 0.5).kl).toBeCloseTo(0, 12);
+    expect(gapOf([-2000, 0, 0], [0, 0, 0], 0.5).kl).toBeCloseTo(Math.log(1.5), 12);
     expect(() => gapOf([1, 2, 3], [Number.NaN, 0, 0], 0.5)).toThrow(/row/);
   });
 });
@@ -68,13 +68,13 @@ test("formats are compared along what the float32 model draws", async () => {
   );
   const tokens = gaps.filter(({ of }) => of === "tokens");
   for (const { of, predictions } of gaps) expect(predictions).toBe(3 * (of === "tokens" ? T : T - 1 + T - 2));
-  for (const of of ["largestDifference", "divergence"] as const) {
+  for (const of of ["maxAbsError", "kl"] as const) {
     const [float16, int8, int4] = tokens.map((gap) => gap[of]);
     expect(float16).toBeGreaterThan(0);
     expect(int8).toBeGreaterThan(2 * float16!);
     expect(int4).toBeGreaterThan(2 * int8!);
   }
-  expect(tokens[0]!.sameLikeliest).toBeGreaterThan(0.95);
+  expect(tokens[0]!.sameTop1).toBeGreaterThan(0.95);
   expect(tokens[0]!.sameDrawn).toBeGreaterThan(0.95);
   expect(await compare("model")).toEqual(gaps.filter(({ weights }) => weights === "int8"));
   expect(leftBehind()).toEqual([]);
@@ -121,8 +121,8 @@ test("figures are those of the recorded tensors shown to the other format", asyn
     }
   }
   const [tokens] = await compare("model");
-  expect(tokens!.largestDifference).toBe(largest);
-  expect(tokens!.sameLikeliest).toBe(same / (3 * T));
+  expect(tokens!.maxAbsError).toBe(largest);
+  expect(tokens!.sameTop1).toBe(same / (3 * T));
   await float32.dispose();
   await int8.dispose();
 });
@@ -132,13 +132,13 @@ test("models of other families, by prompts, captions and sub-tokens", async () =
   await writeModel(at("janus"), 2, "janus", prompts);
   await writeModel(at("text"), 1, "llamagen", text);
   writeFileSync(at("prompts.json"), JSON.stringify([[1, 4, 5], [7]]));
-  const [slots, width] = [text.cls_token_num, text.caption_dim!];
+  const [positions, width] = [text.cls_token_num, text.caption_dim!];
   const ones = (...shape: number[]) => ({
     dtype: "float32" as const,
     shape,
     data: new Float32Array(shape.reduce((a, b) => a * b)).fill(1),
   });
-  await writeSafetensors(at("captions.safetensors"), { caption: ones(2, slots, width), mask: ones(2, slots) });
+  await writeSafetensors(at("captions.safetensors"), { caption: ones(2, positions, width), mask: ones(2, positions) });
   const counts = (gaps: PrecisionGap[]) => gaps.map(({ predictions }) => predictions);
   expect(counts(await compare("rar"))).toEqual([3 * T, 3 * (T - 1)]);
   expect(counts(await compare("janus", { conditions: at("prompts.json") }))).toEqual([3 * T, 3 * (T - 1)]);
@@ -158,9 +158,9 @@ test("models of other families, by prompts, captions and sub-tokens", async () =
   await expect(compare("janus", { conditions: at("bad.json") })).rejects.toThrow(
     /bad\.json: .*\n?.*text tokens below 12/s,
   );
-  await writeSafetensors(at("short.safetensors"), { caption: ones(2, slots, 1), mask: ones(2, slots) });
+  await writeSafetensors(at("short.safetensors"), { caption: ones(2, positions, 1), mask: ones(2, positions) });
   const short = compare("text", { conditions: at("short.safetensors") });
-  await expect(short).rejects.toThrow(`this model takes caption [N, ${slots}, ${width}]`);
+  await expect(short).rejects.toThrow(`this model takes caption [N, ${positions}, ${width}]`);
   expect(leftBehind()).toEqual([]);
   expect(tf.memory().numTensors).toBe(0);
 });
@@ -173,7 +173,7 @@ test("the command prints a table, progress and JSON", async () => {
   );
   expect(status, stderr).toBe(0);
   expect(stdout).toMatch(
-    /^weights +predictions +largest logit difference +mean KL +same likeliest code +same code drawn$/m,
+    /^weights +predictions +largest logit difference +mean KL +same argmax code +same code drawn$/m,
   );
   expect(stdout).toMatch(/^int8, tokens +32 +0\.\d+ +\d\.\de-\d +\d+\.\d\d % +\d+\.\d\d %$/m);
   expect(stderr).toMatch(new RegExp(`precision: ${T}/${T} steps .* · int8`));

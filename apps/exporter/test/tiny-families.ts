@@ -4,7 +4,7 @@ import { backbone } from "./tiny-folders";
 export const codes = backbone.vocab_size;
 const tokens = backbone.block_size;
 
-/** One class slot after another, read at every step. */
+/** One class position after another, read at every step. */
 export const rar: RarConfig = {
   hidden_size: 16,
   num_hidden_layers: 2,

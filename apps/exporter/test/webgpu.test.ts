@@ -25,9 +25,9 @@ afterAll(() => rm(dir, { recursive: true, force: true }));
 
 /** The codes that the sampler draws by an export's decoder. */
 async function drawn(folder: string, provider: string, conditions: readonly number[]): Promise<number[]> {
-  const { tokens, windowSize, vocabSize, cache, nullCondition } = await readManifest(folder);
+  const { tokens, windowSize, vocabSize, cache, unconditionalClass } = await readManifest(folder);
   const step = await openModel(join(folder, "decoder.onnx"), { runtime: ort, providers: [provider] });
-  const conditioning = classLabels(nullCondition);
+  const conditioning = classLabels(unconditionalClass);
   const run = async (inputs: object) => (await step(inputs as never)) as never;
   const loop = generate(cachedDecoder({ tokens, windowSize, vocabSize, cache, conditioning, run }), {
     conditions,

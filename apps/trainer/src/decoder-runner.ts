@@ -1,6 +1,6 @@
 import type { FactorInputs, TensorSpec } from "@tensorar/core";
 import {
-  type DecodeSlotsSpecs,
+  type DecodePositionsSpecs,
   type DecodeSpecs,
   type LoadedModel,
   modelPrograms,
@@ -23,17 +23,21 @@ export async function openDecoder<C>(
   { parallel = false } = {},
 ): Promise<{ decoder: Decoder<C>; dispose(): Promise<void> }> {
   const params = toParams(tensors);
-  const { decode, decodeSlots, prefill, nextFactor } = modelPrograms(model, params);
+  const { decode, decodePositions, prefill, nextSubToken } = modelPrograms(model, params);
   const prepared: { dispose(): Promise<void> }[] = [];
   const kept = <R extends { dispose(): Promise<void> }>(run: R): R => {
     prepared.push(run);
     return run;
   };
   const step = parallel
-    ? { runSlots: kept(await engine.prepare<DecodeSlotsSpecs, PackedOutputs>(decodeSlots.run, decodeSlots.inputs)) }
+    ? {
+        runPositions: kept(
+          await engine.prepare<DecodePositionsSpecs, PackedOutputs>(decodePositions.run, decodePositions.inputs),
+        ),
+      }
     : { run: kept(await engine.prepare<DecodeSpecs, PackedOutputs>(decode.run, decode.inputs)) };
-  const nextFactors = await Promise.all(
-    nextFactor.map(async ({ run, inputs }) =>
+  const nextSubTokens = await Promise.all(
+    nextSubToken.map(async ({ run, inputs }) =>
       kept(await engine.prepare<FactorInputs<TensorSpec>, { logits: tf.Tensor }>(run, inputs)),
     ),
   );
@@ -48,7 +52,7 @@ export async function openDecoder<C>(
     prefill: prefill && kept(await engine.prepare<PrefillSpecs, PackedOutputs>(prefill.run, prefill.inputs)),
     ...(factors && {
       factors: factors.sizes,
-      nextFactor: (inputs) => nextFactors[inputs.known.length - 1]!(inputs),
+      nextSubToken: (inputs) => nextSubTokens[inputs.known.length - 1]!(inputs),
     }),
   });
   return {

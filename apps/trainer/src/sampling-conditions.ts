@@ -49,12 +49,12 @@ export async function samplingConditions(
   settings: ConditionSettings,
   tools: ConditionTools,
 ): Promise<SamplingConditions> {
-  const { condition, nullCondition } = model.model.backbone;
+  const { condition, unconditionalClass } = model.model.backbone;
   const { count } = settings;
   if ("dtype" in condition) {
     expectOnly(modelDir, settings, "classes", ["--classes"]);
     const labels = chosenClasses(settings.classes, model.classes, count, (text) => console.error(`note: ${text}`));
-    return inTurn(count, classLabels(nullCondition), (label) => label, model.classes, labels);
+    return inTurn(count, classLabels(unconditionalClass), (label) => label, model.classes, labels);
   }
   if ("caption" in condition) return captionConditions(condition, modelDir, settings, tools);
   expectOnly(modelDir, settings, "prompts", ["--prompt", "--prompts"]);

@@ -13,7 +13,7 @@ export interface SampledCodes {
 }
 
 /** Called with the share of a batch's work that is done, in (0, 1]. */
-export type OnShare = (share: number) => void;
+export type OnFraction = (share: number) => void;
 
 /**
  * Samples a batch of images, one for every condition; image `first + i` depends on the seed and its index alone.
@@ -25,12 +25,12 @@ export async function sampleBatch<C>(
   first: number,
   options: SamplingOptions,
   signal: AbortSignal,
-  onShare: OnShare,
+  onFraction: OnFraction,
 ): Promise<SampledCodes> {
   const { tokens: T } = decoder;
   let sampled: SampledCodes | undefined;
   for await (const step of generate(decoder, { ...options, conditions, firstIndex: first, trace: true, signal })) {
-    onShare((step.position + 1) / T);
+    onFraction((step.position + 1) / T);
     sampled = step;
   }
   return sampled!; // T ≥ 1, and the last step holds all

@@ -86,7 +86,7 @@ test("features of a data set train a model of captions, which keeps its text enc
   await writeTinyModel(path("wide"), { backbone: { ...TINY_T2I, caption_dim: 9 }, classes: [], windowSize: 1 });
   const wide = ["finetune", "--base", path("wide"), "--codes", path("codes"), ...FEW_STEPS];
   expect(await refused(...wide, "--captions", path("features"), "--out", path("none"))).toMatch(
-    /features makes features of 5 slots of width 8, but the model takes 5 slots of width 9/,
+    /features makes features of 5 positions of width 8, but the model takes 5 positions of width 9/,
   );
 }, 120_000);
 

@@ -92,7 +92,7 @@ test("a model of captions is told its text encoder", async () => {
   const other = await convert(...model, "--out", join(dir, "other"), "--text-encoder", join(dir, "t5"));
   expect(other.status).toBe(1);
   expect(other.output).toMatch(
-    /t5 makes features of 120 slots of width 8, but the model takes 5 slots of width 8; give the/,
+    /t5 makes features of 120 positions of width 8, but the model takes 5 positions of width 8; give the/,
   );
 });
 

@@ -48,7 +48,7 @@ const constant = (scale: number): Guidance => ({ kind: "constant", scale: Math.m
 interface Family {
   readonly kind: Exclude<ModelDescription["kind"], "own">;
   readonly source: string;
-  /** Conditions of a fixture, and the backbone's null class where there is one. */
+  /** Conditions of a fixture, and the backbone's unconditional class where there is one. */
   conditions(fixture: ReferenceCase): {
     readonly conditioning: Conditioning<never>;
     readonly conditions: readonly unknown[];
@@ -67,7 +67,7 @@ const families: Family[] = [
     source: "autoregressive/models/gpt.py",
     conditions(fixture) {
       const { config } = fixture.json;
-      if (config.model_type === "c2i") return ofClasses(fixture, llamaGen(config).nullCondition, "labels");
+      if (config.model_type === "c2i") return ofClasses(fixture, llamaGen(config).unconditionalClass, "labels");
       const masks = rowsOf(fixture, "emb_masks");
       const captions = rowsOf(fixture, "caption").map((caption, row): Caption => {
         const mask = masks[row]!;
@@ -87,14 +87,14 @@ const families: Family[] = [
   {
     kind: "rar",
     source: "modeling/rar.py",
-    conditions: (fixture) => ofClasses(fixture, rar(fixture.json.config as never).nullCondition, "classes"),
+    conditions: (fixture) => ofClasses(fixture, rar(fixture.json.config as never).unconditionalClass, "classes"),
     guidance: ({ guidance_scale: scale = 0, guidance_scale_pow: power = 1 }) =>
       scale > 0 ? { kind: "power-cosine", scale, power } : constant(1),
   },
   {
     kind: "magvit2",
     source: "Open_MAGVIT2/modules/transformer/gpt.py",
-    conditions: (fixture) => ofClasses(fixture, magvit2Ar(fixture.json.config as never).nullCondition, "classes"),
+    conditions: (fixture) => ofClasses(fixture, magvit2Ar(fixture.json.config as never).unconditionalClass, "classes"),
     guidance: ({ cfg_scale }) => (cfg_scale as number[]).map(constant),
   },
   {

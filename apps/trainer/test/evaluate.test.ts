@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openNpz, writeNpz, writeSafetensors } from "@tensorar/checkpoint/node";
 import { type ImageBatch, openImages } from "@tensorar/data";
-import { measuresOf, mergeSums, type ReconstructionSums, writeSums } from "@tensorar/evaluation";
+import { mergeSums, metricsOf, type ReconstructionSums, writeSums } from "@tensorar/evaluation";
 import { inceptionShapes, lpipsShapes } from "@tensorar/metrics/features";
 import { createStream } from "@tensorar/noise";
 import { TINY_VQ } from "@tensorar/testing";
@@ -226,10 +226,10 @@ test("a tokenizer's losses: PSNR, SSIM, LPIPS and rFID, with reconstructions tha
     ...["--inception", weights, "--lpips", perceptual, "--batch-size", "3"],
   ]);
   expect(status, output).toBe(0);
-  const measures = JSON.parse(await readFile(join(out, "measures.json"), "utf8"));
-  expect(measures.images).toBe(5);
-  for (const name of ["psnr", "lpips", "rfid"]) expect(measures[name], name).toBeGreaterThan(0);
-  expect(measures.ssim).toBeLessThan(1);
+  const metrics = JSON.parse(await readFile(join(out, "metrics.json"), "utf8"));
+  expect(metrics.images).toBe(5);
+  for (const name of ["psnr", "lpips", "rfid"]) expect(metrics[name], name).toBeGreaterThan(0);
+  expect(metrics.ssim).toBeLessThan(1);
   // The reconstructions as a set of their own are as far from the originals as rFID says.
   const npz = join(dir, "originals.npz");
   const order = [3, 4, 5, 6, 7]; // "deeper" sorts last
@@ -247,7 +247,7 @@ test("a tokenizer's losses: PSNR, SSIM, LPIPS and rFID, with reconstructions tha
     json,
   );
   const { inception } = JSON.parse(await readFile(json, "utf8"));
-  expect(inception.fid / measures.rfid).toBeCloseTo(1, 4);
+  expect(inception.fid / metrics.rfid).toBeCloseTo(1, 4);
 
   // Two parts, measured apart, are the whole. Codes are counted exactly; batches of other sizes round differently in float32.
   const networks = ["--tokenizer", tokenizer, "--inception", weights, "--lpips", perceptual];
@@ -266,10 +266,10 @@ test("a tokenizer's losses: PSNR, SSIM, LPIPS and rFID, with reconstructions tha
   const together = join(dir, "lost together");
   const merge = (...args: string[]) => runCli(["reconstruct", "--out", together, ...args]);
   expect((await merge("--merge", parts.join(","))).status).toBe(0);
-  const { settings: _, ...merged } = JSON.parse(await readFile(join(together, "measures.json"), "utf8"));
+  const { settings: _, ...merged } = JSON.parse(await readFile(join(together, "metrics.json"), "utf8"));
   expect(merged.images).toBe(5);
-  expect(merged.codebook).toEqual(measures.codebook);
-  for (const name of ["psnr", "ssim", "lpips", "rfid"]) expect(merged[name] / measures[name], name).toBeCloseTo(1, 4);
+  expect(merged.codebook).toEqual(metrics.codebook);
+  for (const name of ["psnr", "ssim", "lpips", "rfid"]) expect(merged[name] / metrics[name], name).toBeCloseTo(1, 4);
   expect((await merge()).output).toMatch(/give --images and --tokenizer .*, or --merge/);
   expect((await merge("--overwrite", "--merge", join(dir, "none"))).output).toMatch(
     /none\/statistics\.npz: there is no such file/,
@@ -291,7 +291,7 @@ test("sums of reconstructions: parts must be alike", async () => {
     await file("a.npz", { psnr: mean(2, 60), ssim: mean(2, 1.5) }, [3, 0, 1]),
     await file("b.npz", { psnr: mean(3, 75), ssim: mean(3, 1.5) }, [1, 0, 3]),
   ];
-  expect(measuresOf(await mergeSums([a, b]))).toEqual({
+  expect(metricsOf(await mergeSums([a, b]))).toEqual({
     images: 5,
     psnr: 27,
     ssim: 0.6,

@@ -72,7 +72,7 @@ test("images become codes, models, samples, metrics and a page", { timeout: 180_
   );
   await tensorar("report --run @run --tokenizer @tokenizer");
   await tensorar("reconstruct --images @run/data --tokenizer @tokenizer --count 5 --batch-size 3 --out @lost");
-  const lost = JSON.parse(await readFile(join(dir, "lost/measures.json"), "utf8"));
+  const lost = JSON.parse(await readFile(join(dir, "lost/metrics.json"), "utf8"));
   expect(lost.images).toBe(5);
   expect(lost.psnr).toBeGreaterThan(0);
   expect(lost.codebook.used).toBeGreaterThanOrEqual(1);
@@ -86,8 +86,8 @@ test("images become codes, models, samples, metrics and a page", { timeout: 180_
   expect(width! * height!).toBeGreaterThanOrEqual(6 * 4 * SIZE * SIZE);
   const scores = JSON.parse(await readFile(join(dir, "run/evaluations/tensorar.json"), "utf8"));
   for (const kind of ["noisedTruth", "ownDrafts", "blanked"]) {
-    expect(scores.calibration[kind].crossEntropy).toHaveLength(3);
-    for (const value of scores.calibration[kind].crossEntropy) expect(value).toBeGreaterThan(0);
+    expect(scores.draftAblation[kind].crossEntropy).toHaveLength(3);
+    for (const value of scores.draftAblation[kind].crossEntropy) expect(value).toBeGreaterThan(0);
   }
   const page = await readFile(join(dir, "run/report.html"), "utf8");
   for (const section of ["What the comparison says", "Refinement by depth", "Metrics", "Training", "round trip"]) {

@@ -98,7 +98,7 @@ test("a model without its encoder or tokenizer says what to do", async () => {
   const config = join(model, "text-encoder", "config.json");
   await writeFile(config, (await readFile(config, "utf8")).replace('"maxLength": 5', '"maxLength": 7'));
   await expect(sample("bare-samples", { model, tokenizer, prompt: "a" })).rejects.toThrow(
-    /text-encoder makes features of 7 slots of width 8, but the model takes 5 slots of width 8/,
+    /text-encoder makes features of 7 positions of width 8, but the model takes 5 positions of width 8/,
   );
   await rm(join(model, "text-encoder", "tokenizer.json"));
   await writeFile(config, (await readFile(config, "utf8")).replace('"maxLength": 7', '"maxLength": 5'));

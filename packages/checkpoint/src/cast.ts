@@ -8,12 +8,12 @@ const scratchFloat = new Float32Array(1);
 const scratchBits = new Uint32Array(scratchFloat.buffer);
 
 /** float32 → float16 bits, rounded to nearest, ties to even; 65520 and beyond becomes Infinity. */
-export const float32ToHalf = (values: Float32Array): Uint16Array => mapBits(floatBits(values), halfBits);
+export const float32ToFloat16 = (values: Float32Array): Uint16Array => mapBits(floatBits(values), float16Bits);
 
 /** float16 bits → float32, exact. */
-export function halfToFloat32(bits: Uint16Array): Float32Array {
+export function float16ToFloat32(bits: Uint16Array): Float32Array {
   const values = new Float32Array(bits.length);
-  for (let i = 0; i < bits.length; i++) values[i] = halfValue(bits[i]!);
+  for (let i = 0; i < bits.length; i++) values[i] = float16Value(bits[i]!);
   return values;
 }
 
@@ -36,7 +36,7 @@ export function toFloat32({ dtype, data }: TensorData): Float32Array {
     case "float32":
       return data as Float32Array;
     case "float16":
-      return halfToFloat32(data as Uint16Array);
+      return float16ToFloat32(data as Uint16Array);
     case "bfloat16":
       return bfloat16ToFloat32(data as Uint16Array);
     default:
@@ -52,10 +52,10 @@ export function castTensor(tensor: TensorData, dtype: FloatDType): TensorData {
   if (tensor.dtype === dtype) return tensor;
   const { shape } = tensor;
   if (dtype === "float32") return { dtype, shape, data: toFloat32(tensor) };
-  const isHalf = tensor.dtype === "float16" || tensor.dtype === "bfloat16";
-  const source = isHalf ? toFloat32(tensor) : numbers(tensor.data);
+  const isFloat16 = tensor.dtype === "float16" || tensor.dtype === "bfloat16";
+  const source = isFloat16 ? toFloat32(tensor) : numbers(tensor.data);
   if (dtype === "float64") return { dtype, shape, data: new Float64Array(source) };
-  const round = dtype === "float16" ? halfBits : bfloat16Bits;
+  const round = dtype === "float16" ? float16Bits : bfloat16Bits;
   const bits = source instanceof Float32Array ? floatBits(source) : Uint32Array.from(source, roundToOdd);
   return { dtype, shape, data: mapBits(bits, round) };
 }
@@ -89,7 +89,7 @@ function bfloat16Bits(bits: number): number {
   return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
 }
 
-function halfBits(bits: number): number {
+function float16Bits(bits: number): number {
   const sign = (bits >>> 16) & 0x8000;
   const magnitude = bits & 0x7fff_ffff;
   if (magnitude > 0x7f80_0000) return sign | 0x7e00 | ((magnitude >>> 13) & 0x3ff); // NaN, quiet
@@ -104,7 +104,7 @@ function halfBits(bits: number): number {
   return sign | (scratchBits[0]! - 0x3f00_0000);
 }
 
-function halfValue(bits: number): number {
+function float16Value(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >>> 10) & 0x1f;
   const mantissa = bits & 0x3ff;

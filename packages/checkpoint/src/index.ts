@@ -3,9 +3,9 @@ export {
   bfloat16ToFloat32,
   castTensor,
   type FloatDType,
+  float16ToFloat32,
   float32ToBfloat16,
-  float32ToHalf,
-  halfToFloat32,
+  float32ToFloat16,
   toFloat32,
 } from "./cast";
 export { type CheckpointFile, contentsOf, type OpenOptions, type TensorInfo } from "./checkpoint-file";

@@ -3,9 +3,9 @@ import {
   bfloat16ToFloat32,
   castTensor,
   type DType,
+  float16ToFloat32,
   float32ToBfloat16,
-  float32ToHalf,
-  halfToFloat32,
+  float32ToFloat16,
   type TensorData,
   type TypedArray,
   toFloat32,
@@ -13,7 +13,7 @@ import {
 import { BFLOAT16, HALF, nearestBits, valueOfBits } from "./rounding";
 
 const TYPES = [
-  { dtype: "float16", type: HALF, encode: float32ToHalf, decode: halfToFloat32 },
+  { dtype: "float16", type: HALF, encode: float32ToFloat16, decode: float16ToFloat32 },
   { dtype: "bfloat16", type: BFLOAT16, encode: float32ToBfloat16, decode: bfloat16ToFloat32 },
 ] as const;
 
@@ -120,7 +120,7 @@ describe("castTensor", () => {
   });
 
   test("between the 16-bit types rounds to nearest", () => {
-    const half = tensor("float16", float32ToHalf(Float32Array.of(1.001953125, 65504)));
+    const half = tensor("float16", float32ToFloat16(Float32Array.of(1.001953125, 65504)));
     expect(Array.from(toFloat32(castTensor(half, "bfloat16")))).toEqual([1, 65536]);
   });
 });

@@ -10,7 +10,7 @@ export interface Pace {
 }
 
 /**
- * Measures how fast work goes on.
+ * Metrics how fast work goes on.
  * @param start units that were done before
  * @param now the time in seconds
  */

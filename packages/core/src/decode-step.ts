@@ -25,7 +25,7 @@ export type DecodeInputs<T, C = T> = {
 };
 
 /** As {@link DecodeInputs}, for several positions in a row, which may be others for each image. */
-export type DecodeSlotsInputs<T, C = T> = Omit<DecodeInputs<T, C>, "window" | "position"> & {
+export type DecodePositionsInputs<T, C = T> = Omit<DecodeInputs<T, C>, "window" | "position"> & {
   /** int32 [B, L, k] */
   readonly windows: T;
   /** int32 [B, L], those of an image in order */

@@ -1,5 +1,6 @@
 import { expect, test, vi } from "vitest";
 import { describeIssues, quote, ShapeError, TensorARError } from "../src/index";
+import { fileError } from "../src/node";
 
 test("instanceof knows errors of another copy of the package, and their kind", async () => {
   vi.resetModules();
@@ -45,4 +46,12 @@ test("what a schema finds wrong becomes one line with place and value", () => {
   const many = describeIssues(new Array(1e5).fill({ path: ["x".repeat(1e5)], message: "y".repeat(1e5) }), value);
   expect(many).toMatch(/; and 99997 more$/);
   expect(many.length).toBeLessThan(1200);
+});
+
+test("paths that fill a screen are shortened, in the system's own words too", () => {
+  const path = `/data/${"x".repeat(5000)}`;
+  const cause = Object.assign(new Error(`ENAMETOOLONG: name too long, open '${path}'`), { code: "ENAMETOOLONG" });
+  const { message } = fileError("read", path, cause);
+  expect(message).toMatch(/^cannot read "\/data\/x+ … x+": ENAMETOOLONG: name too long, open '\/data\/x+ … x+'; /);
+  expect(message.length).toBeLessThan(1000);
 });

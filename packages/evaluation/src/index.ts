@@ -14,10 +14,10 @@ export {
 } from "./geneval/results";
 export { type GenEvalNetworks, type ScoreOptions, scoreImages } from "./geneval/score-images";
 export type { ImageTokenizer } from "./image-tokenizer";
-export { type Calibration, calibrate, type DepthScores } from "./statistics/calibration";
-export { compareStatistics, type InceptionMeasures } from "./statistics/compare";
+export { compareStatistics, type InceptionMetrics } from "./statistics/compare";
+export { type DepthScores, type DraftAblation, draftAblation } from "./statistics/draft-ablation";
 export { compareFeatures, type Distances, type Features, featuresOf } from "./statistics/features";
 export { type InceptionBatch, type InceptionRunner, openInception } from "./statistics/inception-runner";
 export { type GatherOptions, gatherStatistics, type InceptionStatistics } from "./statistics/inception-statistics";
-export { type Measures, measuresOf, mergeSums, type ReconstructionSums, writeSums } from "./statistics/reconstruction";
+export { type Metrics, mergeSums, metricsOf, type ReconstructionSums, writeSums } from "./statistics/reconstruction";
 export { mergeStatistics, readStatistics, writeStatistics } from "./statistics/statistics-file";

@@ -1,4 +1,4 @@
 export { buildReport } from "./report/build-report";
-export { type EvaluationResults, evaluationPage, measureRows, type Shown } from "./report/evaluation-page";
+export { type EvaluationResults, evaluationPage, metricRows, type Shown } from "./report/evaluation-page";
 export { genEvalPage, genEvalTable } from "./report/geneval-page";
 export { openRunFolder, type RunFolder, type SampleSet } from "./report/run-folder";

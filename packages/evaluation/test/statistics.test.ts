@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { float32ToHalf } from "@tensorar/checkpoint";
+import { float32ToFloat16 } from "@tensorar/checkpoint";
 import { openNpz, writeNpz } from "@tensorar/checkpoint/node";
 import type { ImageStream } from "@tensorar/data";
 import { frechetDistance, inceptionScoreOf, kernelDistance } from "@tensorar/metrics";
@@ -178,12 +178,16 @@ describe("files", () => {
 test("statistics are numbers, whatever type they are stored in; a bad number is named", async () => {
   const path = join(dir, "types.npz");
   const mu = { dtype: "int64" as const, shape: [2], data: BigInt64Array.of(3n, -4n) };
-  const sigma = { dtype: "float16" as const, shape: [2, 2], data: float32ToHalf(Float32Array.of(2, 0.5, 0.5, 0.25)) };
+  const sigma = {
+    dtype: "float16" as const,
+    shape: [2, 2],
+    data: float32ToFloat16(Float32Array.of(2, 0.5, 0.5, 0.25)),
+  };
   await writeNpz(path, { mu, sigma });
   const { pooled } = (await readStatistics(path))!;
   expect(pooled.mean).toEqual(Float64Array.of(3, -4));
   expect(pooled.covariance).toEqual(Float64Array.of(2, 0.5, 0.5, 0.25)); // exact in float16
-  const damaged = { ...sigma, data: float32ToHalf(Float32Array.of(2, Number.NaN, 0, 1)) };
+  const damaged = { ...sigma, data: float32ToFloat16(Float32Array.of(2, Number.NaN, 0, 1)) };
   await writeNpz(path, { mu, sigma: damaged });
   await expect(readStatistics(path)).rejects.toThrow(/types\.npz: element 1 of sigma is NaN/);
 });

@@ -1,14 +1,14 @@
-import { describeIssues, parseJson, TensorARError } from "@tensorar/core";
+import { describeIssues, parseJson, TensorARError, underTodaysNames } from "@tensorar/core";
 import { z } from "zod";
 import {
   DECODER,
+  DEVICE_RESIDENT,
   EXPORT_KIND,
   GENERATION,
   GRAPHS,
   type GraphFile,
   IMAGE_DECODER,
-  NEXT_FACTOR,
-  RESIDENT,
+  NEXT_SUB_TOKEN,
 } from "./files";
 import { sessionSettingsSchema, TARGETS } from "./session-settings";
 
@@ -39,13 +39,13 @@ const schema = z.strictObject({
   vocabSize: z.int().positive(),
   /** V_0, V_1 where a token consists of two sub-tokens: `code = c_0 + c_1 · V_0`. */
   factors: z.array(z.int().positive()).exactOptional(),
-  nullCondition: z.int(),
+  unconditionalClass: z.int(),
   /** The text token of padding, where conditions are prompts. */
   padId: z.int().nonnegative().exactOptional(),
   /** Where conditions are prompts: what is tokenized, a description in place of `{}`. Exports of Janus-Pro may lack it. */
   promptTemplate: z.string().exactOptional(),
   /** null: as many as the prompt is long. */
-  conditionSlots: z.int().positive().nullable(),
+  conditionPositions: z.int().positive().nullable(),
   /** Parts of one image's condition, without the batch; under "condition" where it is a single tensor. */
   condition: z.record(
     z.string(),
@@ -119,8 +119,8 @@ const schema = z.strictObject({
   files: z.strictObject({
     [DECODER]: graph,
     [IMAGE_DECODER]: graph,
-    [RESIDENT]: graph.optional(),
-    [NEXT_FACTOR]: graph.optional(),
+    [DEVICE_RESIDENT]: graph.optional(),
+    [NEXT_SUB_TOKEN]: graph.optional(),
     [GENERATION]: graph.optional(),
   } satisfies Record<GraphFile, unknown>),
 });
@@ -131,11 +131,14 @@ const MOST = 2 ** 30;
 const checked = schema.superRefine(({ cache, tokens, grid, imageSize, windowSize, vocabSize }, context) => {
   const refuse = (path: string[], message: string) => context.addIssue({ code: "custom", path, message });
   if (grid[0] * grid[1] !== tokens) refuse(["tokens"], `not the ${grid.join(" x ")} tokens of "grid"`);
-  const slots = cache.layers * cache.heads * cache.headDim * tokens;
-  if (slots > MOST) refuse(["cache"], `${slots} values of ${tokens} tokens, where ${MOST} are the most`);
+  const positions = cache.layers * cache.heads * cache.headDim * tokens;
+  if (positions > MOST) refuse(["cache"], `${positions} values of ${tokens} tokens, where ${MOST} are the most`);
   if (windowSize * vocabSize > MOST) refuse(["vocabSize"], `too many for windows of ${windowSize}`);
   if (imageSize > 2 ** 14) refuse(["imageSize"], `at most ${2 ** 14}`);
 });
+
+/** Names that exports made before version 0.1 may have. */
+const current = underTodaysNames({ nullCondition: "unconditionalClass", conditionSlots: "conditionPositions" });
 
 /** What a runtime needs to know of an export besides the graphs: `config.json` of the folder. */
 export type ExportManifest = z.infer<typeof schema>;
@@ -154,7 +157,7 @@ export const WHAT = "a folder written by `tensorar-exporter export`";
 
 /** @throws TensorARError naming `where` and what is wrong, when the value is no manifest */
 export function checkManifest(value: unknown, where: string): ExportManifest {
-  const result = checked.safeParse(value);
+  const result = checked.safeParse(current(value));
   if (!result.success) throw new TensorARError(`${where}: not ${WHAT}: ${describeIssues(result.error.issues, value)}`);
   return result.data;
 }

@@ -13,8 +13,8 @@ const valid = {
   windowSize: 2,
   tokens: 4,
   vocabSize: 7,
-  nullCondition: 2,
-  conditionSlots: 1,
+  unconditionalClass: 2,
+  conditionPositions: 1,
   stateWidth: 8,
   cache: { layers: 1, heads: 2, headDim: 4 },
   grid: [2, 2],
@@ -42,6 +42,12 @@ test("text, bytes, files and responses give the same manifest, with defaults", a
   expect(await fetchManifest("https://host/export/", { fetch })).toEqual(manifest);
   expect(await fetchManifest(new URL("https://host/export"), { fetch })).toEqual(manifest);
   expect(asked).toEqual(["https://host/export/config.json", "https://host/export/config.json"]);
+});
+
+test("names of earlier exports are read", () => {
+  const { unconditionalClass: nullCondition, conditionPositions: conditionSlots, ...rest } = valid;
+  const earlier = parseManifest(JSON.stringify({ ...rest, nullCondition, conditionSlots }), "here");
+  expect(earlier).toEqual(parseManifest(JSON.stringify(valid), "here"));
 });
 
 test.each([

@@ -19,7 +19,7 @@ export interface Kid {
   /** Mean over the subsets; often given times 1000. Unbiased, so below 0 now and then for equal distributions. */
   readonly mean: number;
   /** Standard deviation over the subsets (divided by their number). */
-  readonly deviation: number;
+  readonly std: number;
 }
 
 /**
@@ -61,7 +61,7 @@ export function* kernelDistanceSteps(real: FeatureSet, fake: FeatureSet, options
   }
   const mean = estimates.reduce((sum, value) => sum + value, 0) / subsets;
   const variance = estimates.reduce((sum, value) => sum + (value - mean) ** 2, 0) / subsets;
-  return { mean, deviation: Math.sqrt(variance) };
+  return { mean, std: Math.sqrt(variance) };
 }
 
 /** `mean over i ≠ j of k(x_i, x_j) + the same of y - 2 · mean of k(x_i, y_j)` */

@@ -4,13 +4,13 @@ import { checkPair, type FeatureSet } from "./feature-set";
 
 /** Precision, recall, density and coverage. */
 export interface ManifoldScores {
-  /** Share of fakes inside the manifold of the real ones. */
+  /** Fraction of fakes inside the manifold of the real ones. */
   readonly precision: number;
-  /** Share of real ones inside the manifold of the fakes. */
+  /** Fraction of real ones inside the manifold of the fakes. */
   readonly recall: number;
   /** Balls of real ones that a fake lies in, over k: 1 where fakes are spread as the real ones are, more in dense places. */
   readonly density: number;
-  /** Share of real ones whose ball holds a fake. */
+  /** Fraction of real ones whose ball holds a fake. */
   readonly coverage: number;
 }
 
@@ -79,13 +79,13 @@ export async function manifoldScores(
       if (gap < -bound || (gap <= bound && exactSquared(a, i, b, j) <= radiiOfFake[j]!)) insideFake[i] = 1;
     }
   }
-  const share = (flags: ArrayLike<number>) => Array.from(flags).filter((flag) => flag > 0).length / flags.length;
+  const fraction = (flags: ArrayLike<number>) => Array.from(flags).filter((flag) => flag > 0).length / flags.length;
   const balls = insideReal.reduce((sum, count) => sum + count, 0);
   return {
-    precision: share(insideReal),
-    recall: share(insideFake),
+    precision: fraction(insideReal),
+    recall: fraction(insideFake),
     density: balls / (k * fake.count),
-    coverage: share(covered),
+    coverage: fraction(covered),
   };
 }
 

@@ -4,9 +4,9 @@ import { checkPair, type FeatureSet } from "./feature-set";
 
 /** Shares of images within the other set's manifold. */
 export interface PrecisionRecall {
-  /** Share of fakes inside the manifold of the real ones: how many generated images look real. */
+  /** Fraction of fakes inside the manifold of the real ones: how many generated images look real. */
   readonly precision: number;
-  /** Share of real ones inside the manifold of the fakes: how much of the data is covered. */
+  /** Fraction of real ones inside the manifold of the fakes: how much of the data is covered. */
   readonly recall: number;
 }
 
@@ -42,7 +42,7 @@ export function precisionRecall(real: FeatureSet, fake: FeatureSet, options: { r
     if (distance <= radiiOfReal[i]!) insideReal[j] = 1;
     if (distance <= radiiOfFake[j]!) insideFake[i] = 1;
   });
-  return { precision: shareOf(insideReal), recall: shareOf(insideFake) };
+  return { precision: fractionOf(insideReal), recall: fractionOf(insideFake) };
 }
 
 /** Squared distance of every row to its k-th nearest other row, `[count]`; k < count. */
@@ -87,4 +87,4 @@ function insert(smallest: Float64Array, at: number, size: number, value: number)
   smallest[place] = value;
 }
 
-const shareOf = (flags: Uint8Array): number => flags.reduce((sum, flag) => sum + flag, 0) / flags.length;
+const fractionOf = (flags: Uint8Array): number => flags.reduce((sum, flag) => sum + flag, 0) / flags.length;

@@ -13,12 +13,12 @@ export interface RefinementShape {
 /** What steps of refinement do to drafts. */
 export interface RefinementStatistics {
   /**
-   * Share of positions whose final token differs from their first draft, among positions with a draft before the final
+   * Fraction of positions whose final token differs from their first draft, among positions with a draft before the final
    * one. Absent where there are none, as with `windowSize` 1.
    */
   readonly flipRate?: number;
   /**
-   * `[windowSize]`: share of drafts that equal the final token, by depth from the earliest (0) to the final one, which
+   * `[windowSize]`: fraction of drafts that equal the final token, by depth from the earliest (0) to the final one, which
    * is 1. NaN at a depth that no position has a draft for.
    */
   readonly draftAccuracy: number[];

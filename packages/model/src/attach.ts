@@ -6,10 +6,10 @@ import {
   advance,
   type DecodeInputs,
   type DecodeOutputs,
-  type DecodeSlotsInputs,
+  type DecodePositionsInputs,
   decode,
-  decodeSlots,
-  type EmbeddedSlots,
+  decodePositions,
+  type EmbeddedPositions,
   embedPrefix,
   type PrefillOutputs,
   prefill,
@@ -20,7 +20,7 @@ import { splitTokens } from "./sub-tokens";
 import { tidy } from "./tidy";
 import { embedWindows, expectWindow, windowStates } from "./windows";
 
-// R rows · T tokens · L slots · k window · C condition slots · D width · V codes · S cached slots
+// R rows · T tokens · L positions · k window · C condition positions · D width · V codes · S cached positions
 
 /** What a model reads of whole sequences. */
 export interface ForwardInputs<C extends Condition = tf.Tensor> {
@@ -52,24 +52,24 @@ export interface TensorARModel<C extends Condition = tf.Tensor> {
   forward(params: Params, inputs: TrainingInputs<C>): tf.Tensor;
   /** What `forward` predicts from: the states of X[0] … X[T-1], [R, T, k, D]. The caller owns them. */
   states(params: Params, inputs: ForwardInputs<C>): tf.Tensor;
-  /** All condition slots at once. Not needed for one: `decode` takes it at slot 0. The caller owns the results. */
+  /** All condition positions at once. Not needed for one: `decode` takes it at position 0. The caller owns the results. */
   prefill(params: Params, inputs: { readonly condition: C }): PrefillOutputs;
-  /** The slots of a condition as `advance` takes them. The caller owns the results. */
-  embedPrefix(params: Params, condition: C): EmbeddedSlots;
+  /** The positions of a condition as `advance` takes them. The caller owns the results. */
+  embedPrefix(params: Params, condition: C): EmbeddedPositions;
   /** Input tensors as `advance` takes them: int32 [R, L, k], PAD = -1 → [R, L, D]. The caller owns the result. */
   embedWindows(params: Params, windows: tf.Tensor): tf.Tensor;
   /**
-   * Runs L embedded slots after those of a cache, if there is one, and predicts what follows the last of them. `prefill` and
+   * Runs L embedded positions after those of a cache, if there is one, and predicts what follows the last of them. `prefill` and
    * `decode` are this after `embedPrefix` and `embedWindows`. The caller owns the results.
    */
   advance(params: Params, inputs: AdvanceInputs<C>): DecodeOutputs;
-  /** One slot of the generation loop. The caller owns the results. */
+  /** One position of the generation loop. The caller owns the results. */
   decode(params: Params, inputs: DecodeInputs<C>): DecodeOutputs;
   /**
-   * Several slots of the generation loop at once, each row's at its own place, as Jacobi decoding feeds them: logits
+   * Several positions of the generation loop at once, each row's at its own place, as Jacobi decoding feeds them: logits
    * [R, L, k, V], states [R, L, k, D], rows of the cache [R, Hkv, L, Dh] and [R, Hkv, L, Dh]. The caller owns the results.
    */
-  decodeSlots(params: Params, inputs: DecodeSlotsInputs<C>): DecodeOutputs;
+  decodePositions(params: Params, inputs: DecodePositionsInputs<C>): DecodeOutputs;
   /**
    * With factors: predictions of the sub-tokens after the known ones, from the states that `decode` returned. The
    * caller owns the result.
@@ -77,7 +77,7 @@ export interface TensorARModel<C extends Condition = tf.Tensor> {
    * @param inputs.known int32 [...] each: sub-tokens 0 … f-1
    * @returns [..., V_f]
    */
-  nextFactor(params: Params, inputs: { readonly states: tf.Tensor; readonly known: readonly tf.Tensor[] }): tf.Tensor;
+  nextSubToken(params: Params, inputs: { readonly states: tf.Tensor; readonly known: readonly tf.Tensor[] }): tf.Tensor;
 }
 
 /**
@@ -108,8 +108,8 @@ export function attachTensorAR<C extends Condition = tf.Tensor>(
     advance: (params, inputs) => tidy(() => advance(backbone, sizes, params, inputs)),
     states: (params, inputs) => tidy(() => statesOf(backbone, sizes, params, inputs)),
     decode: (params, inputs) => tidy(() => decode(backbone, sizes, params, inputs)),
-    decodeSlots: (params, inputs) => tidy(() => decodeSlots(backbone, sizes, params, inputs)),
-    nextFactor: (params, { states, known }) => tidy(() => nextFactor(backbone, params, states, known)),
+    decodePositions: (params, inputs) => tidy(() => decodePositions(backbone, sizes, params, inputs)),
+    nextSubToken: (params, { states, known }) => tidy(() => nextSubToken(backbone, params, states, known)),
   };
 }
 
@@ -153,15 +153,15 @@ function statesOf<C extends Condition>(
   const { windowSize } = sizes;
   expectWindow("forward", windows, [tokens - 1], windowSize);
   const prefix = backbone.embedCondition(params, condition); // [R, C, D]
-  const slots = prefix.shape[1]!;
+  const prefixLength = prefix.shape[1]!;
   // Independent of the batch size, so that traced graphs of any batch are the same.
   const sharedCodes = vocabSize <= USUAL_ROWS * tokens * windowSize ? vocabSize : undefined;
   const image = embedWindows(backbone, sizes, params, windows, sharedCodes);
   const x = tf.concat([prefix, image], 1); // [R, C + T - 1, D]
-  const positions = tf.range(0, slots + tokens - 1, 1, "int32");
+  const positions = tf.range(0, prefixLength + tokens - 1, 1, "int32");
   const mask = backbone.conditionMask?.(condition); // [R, C]
-  const { hidden } = backbone.trunk(params, x, { positions, condition, mask: mask && padRight(mask, tokens - 1) });
-  const predicting = slots === 1 ? hidden : tf.slice(hidden, [0, slots - 1, 0], [-1, tokens, width]);
+  const { hidden } = backbone.body(params, x, { positions, condition, mask: mask && padRight(mask, tokens - 1) });
+  const predicting = prefixLength === 1 ? hidden : tf.slice(hidden, [0, prefixLength - 1, 0], [-1, tokens, width]);
   return tf.reshape(windowStates(sizes, params, predicting), [-1, tokens, windowSize, width]);
 }
 
@@ -172,7 +172,7 @@ const padRight = (mask: tf.Tensor, count: number): tf.Tensor =>
     [0, count],
   ]);
 
-function nextFactor<C extends Condition>(
+function nextSubToken<C extends Condition>(
   { factors, width }: Backbone<C>,
   params: Params,
   states: tf.Tensor,
@@ -181,7 +181,7 @@ function nextFactor<C extends Condition>(
   if (factors === undefined || known.length === 0 || known.length >= factors.sizes.length) {
     const count = factors?.sizes.length ?? 1;
     throw new ShapeError(
-      `nextFactor: tokens of this model have ${count} sub-tokens; ${known.length} can't be followed`,
+      `nextSubToken: tokens of this model have ${count} sub-tokens; ${known.length} can't be followed`,
     );
   }
   const flat = tf.reshape(states, [-1, width]);

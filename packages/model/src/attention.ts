@@ -1,32 +1,32 @@
 import { MASK_VALUE } from "@tensorar/core";
 import * as tf from "@tensorflow/tfjs-core";
 
-// R rows · H query heads · Hkv key heads (H = Hkv · G) · L new slots · S cached slots, Sr of them recent · Dh head width
+// R rows · H query heads · Hkv key heads (H = Hkv · G) · L new positions · S cached positions, Sr of them recent · Dh head width
 
-/** Keys and values of earlier slots, only read. */
-export interface LayerCache extends LayerSlots {
-  /** The last of them, which are joined with the new slots: a copy, but one product with both. */
-  readonly recent?: LayerSlots | undefined;
+/** Keys and values of earlier positions, only read. */
+export interface LayerCache extends LayerPositions {
+  /** The last of them, which are joined with the new positions: a copy, but one product with both. */
+  readonly recent?: LayerPositions | undefined;
 }
 
-/** Keys and values of some slots of a layer. */
-export interface LayerSlots {
+/** Keys and values of some positions of a layer. */
+export interface LayerPositions {
   /** [R, Hkv, S, Dh] */
   readonly keys: tf.Tensor;
   /** [R, Hkv, S, Dh] */
   readonly values: tf.Tensor;
-  /** [R, S], added to the scores: 0 where the slot is filled, a large negative number where it is not. */
+  /** [R, S], added to the scores: 0 where the position is filled, a large negative number where it is not. */
   readonly mask: tf.Tensor;
 }
 
 /**
- * What is added to the scores of new slots among themselves: slot a sees slots up to a, and of those only what is no
- * padding; every slot sees itself all the same. Made once for all layers; undefined for a single slot, which needs none.
+ * What is added to the scores of new positions among themselves: position a sees positions up to a, and of those only what is no
+ * padding; every position sees itself all the same. Made once for all layers; undefined for a single position, which needs none.
  *
- * Positions are compared, and no table is built from the number of slots, so that this may be symbolic in a graph.
+ * Positions are compared, and no table is built from the number of positions, so that this may be symbolic in a graph.
  *
  * @param positions int32 [L], ascending; or [R, L], each row's own, of which only the order counts
- * @param options.mask [R, L]: 0, or {@link MASK_VALUE} where a slot is padding
+ * @param options.mask [R, L]: 0, or {@link MASK_VALUE} where a position is padding
  * @param options.group G, query heads that share keys
  * @returns [G · L, L], or [R, 1, G · L, L] with a mask
  */
@@ -52,7 +52,7 @@ function orderOfRow(positions: tf.Tensor): tf.Tensor {
 }
 
 /**
- * Causal attention of L new slots over cached slots and themselves. Heads that share keys are folded into the rows of
+ * Causal attention of L new positions over cached positions and themselves. Heads that share keys are folded into the rows of
  * one product instead of repeating the keys. Cached and new scores are computed apart and joined, so the caches
  * themselves are never copied.
  *
@@ -81,8 +81,8 @@ export function attention(
   return group === 1 ? mixed : tf.reshape(mixed, [-1, heads, length, headDim]);
 }
 
-/** New slots after recent ones: Sr + L of them. */
-function withRecent(recent: LayerSlots, keys: tf.Tensor, values: tf.Tensor, own: tf.Tensor | undefined) {
+/** New positions after recent ones: Sr + L of them. */
+function withRecent(recent: LayerPositions, keys: tf.Tensor, values: tf.Tensor, own: tf.Tensor | undefined) {
   const shown = tf.expandDims(tf.expandDims(recent.mask, 1), 1); // [R, 1, 1, Sr]
   const noScore = (x: tf.Tensor) => tf.mul(tf.slice(x, [0, 0, 0, 0], [-1, -1, -1, 1]), 0); // [.., .., .., 1]
   const fresh = own === undefined ? noScore(shown) : own.rank === 4 ? own : tf.expandDims(tf.expandDims(own, 0), 0);
@@ -98,6 +98,9 @@ function mixWithCache(queries: tf.Tensor, own: tf.Tensor, values: tf.Tensor, cac
   const mask = tf.expandDims(tf.expandDims(cache.mask, 1), 1); // [R, 1, 1, S]
   const past = tf.add(tf.matMul(queries, cache.keys, false, true), mask); // [R, Hkv, G·L, S]
   const probabilities = tf.softmax(tf.concat([past, own], -1));
-  const [pastShare, ownShare] = tf.split(probabilities, [past.shape[3]!, own.shape[3]!], -1) as [tf.Tensor, tf.Tensor];
-  return tf.add(tf.matMul(pastShare, cache.values), tf.matMul(ownShare, values));
+  const [pastWeights, ownWeights] = tf.split(probabilities, [past.shape[3]!, own.shape[3]!], -1) as [
+    tf.Tensor,
+    tf.Tensor,
+  ];
+  return tf.add(tf.matMul(pastWeights, cache.values), tf.matMul(ownWeights, values));
 }

@@ -1,29 +1,29 @@
 import type * as tf from "@tensorflow/tfjs-core";
 import type { ParameterShapes, Params } from "./parameters";
 
-// R rows · L slots · C condition slots · D width · V codes · Hkv key heads · Dh head width · S cached slots
+// R rows · L positions · C condition positions · D width · V codes · Hkv key heads · Dh head width · S cached positions
 
-/** What the trunk reads of earlier calls; S may grow from call to call. */
-export interface TrunkCache extends TrunkSlots {
+/** What the body reads of earlier calls; S may grow from call to call. */
+export interface BodyCache extends BodyPositions {
   /**
-   * The last of the cached slots, apart from the others: they are joined with the new ones, a copy of them, where the others are
+   * The last of the cached positions, apart from the others: they are joined with the new ones, a copy of them, where the others are
    * only read. For loops inside a graph. What runs a layer hands it on to `attention`.
    */
-  readonly recent?: TrunkSlots | undefined;
+  readonly recent?: BodyPositions | undefined;
 }
 
-/** Keys and values of slots of all layers. */
-export interface TrunkSlots {
+/** Keys and values of positions of all layers. */
+export interface BodyPositions {
   /** One per layer: [R, Hkv, S, Dh]. */
   readonly keys: readonly tf.Tensor[];
   /** One per layer: [R, Hkv, S, Dh]. */
   readonly values: readonly tf.Tensor[];
-  /** float32 [R, S], added to the scores: 0 where a slot is filled, -1e9 where not. */
+  /** float32 [R, S], added to the scores: 0 where a position is filled, -1e9 where not. */
   readonly mask: tf.Tensor;
 }
 
 /** What the blocks return. */
-export interface TrunkOutput {
+export interface BodyOutput {
   /** [R, L, D], after the final norm. */
   readonly hidden: tf.Tensor;
   /** New rows, one per layer: [R, Hkv, L, Dh]. */
@@ -55,19 +55,19 @@ export interface PromptInput {
 /** What the images of a batch are conditioned on: one tensor [R, ...], or several by name. */
 export type Condition = tf.Tensor | Readonly<Record<string, tf.Tensor>>;
 
-/** What the blocks read besides the embedded slots. */
-export interface TrunkInputs<C extends Condition = tf.Tensor> {
-  /** int32 [L]: the slots of x in the whole sequence, `0 … C + T - 2`; or [R, L], each row's own. */
+/** What the blocks read besides the embedded positions. */
+export interface BodyInputs<C extends Condition = tf.Tensor> {
+  /** int32 [L]: the positions of x in the whole sequence, `0 … C + T - 2`; or [R, L], each row's own. */
   readonly positions: tf.Tensor;
-  /** For trunks whose layers read it too. */
+  /** For bodies whose layers read it too. */
   readonly condition: C;
-  /** float32 [R, L], added to the scores of these slots for all others: 0, or -1e9 where a slot is padding. */
+  /** float32 [R, L], added to the scores of these positions for all others: 0, or -1e9 where a position is padding. */
   readonly mask?: tf.Tensor | undefined;
-  readonly cache?: TrunkCache | undefined;
+  readonly cache?: BodyCache | undefined;
 }
 
 /**
- * An autoregressive image model as TensorAR sees it: embeddings, a causal trunk and a head. Implement it to attach
+ * An autoregressive image model as TensorAR sees it: embeddings, a causal body and a head. Implement it to attach
  * TensorAR to a model of your own. All functions are pure; the caller owns what they return.
  */
 export interface Backbone<C extends Condition = tf.Tensor> {
@@ -77,12 +77,12 @@ export interface Backbone<C extends Condition = tf.Tensor> {
   readonly vocabSize: number;
   /** T: image tokens in raster order. */
   readonly tokens: number;
-  /** C: slots before the image; undefined when it depends on the condition, as with prompts. */
-  readonly conditionSlots: number | undefined;
+  /** C: positions before the image; undefined when it depends on the condition, as with prompts. */
+  readonly conditionPositions: number | undefined;
   /** Type and shape of an image's condition, by name if there are several tensors. */
   readonly condition: ConditionSpec | Readonly<Record<string, ConditionSpec>>;
   /** Class that stands for "none" in classifier-free guidance; -1 when there is no such class. */
-  readonly nullCondition: number;
+  readonly unconditionalClass: number;
   /** Present where the condition is a tokenized prompt: parts `prompt` int32 [P] and `mask` float32 [P]. */
   readonly prompts?: PromptInput;
   readonly cache: { readonly layers: number; readonly heads: number; readonly headDim: number };
@@ -90,15 +90,15 @@ export interface Backbone<C extends Condition = tf.Tensor> {
   readonly shapes: ParameterShapes;
   /** → [R, C, D] */
   embedCondition(params: Params, condition: C): tf.Tensor;
-  /** → float32 [R, C]: 0, or -1e9 for slots that are padding. Absent when there never are any. */
+  /** → float32 [R, C]: 0, or -1e9 for positions that are padding. Absent when there never are any. */
   conditionMask?(condition: C): tf.Tensor;
   /** int32 [...] in [0, V) → [..., D] */
   embedCodes(params: Params, codes: tf.Tensor): tf.Tensor;
   /**
-   * Runs L new slots after the cached ones; without a cache they are the first ones.
+   * Runs L new positions after the cached ones; without a cache they are the first ones.
    * @param x [R, L, D]
    */
-  trunk(params: Params, x: tf.Tensor, inputs: TrunkInputs<C>): TrunkOutput;
+  body(params: Params, x: tf.Tensor, inputs: BodyInputs<C>): BodyOutput;
   /** [..., D] → [..., V], or [..., V_0] with factors */
   head(params: Params, hidden: tf.Tensor): tf.Tensor;
   /** Present where a token consists of several sub-tokens. */

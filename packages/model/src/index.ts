@@ -1,17 +1,17 @@
 export { ShapeError, TensorARError } from "@tensorar/core";
 export { type AdamWOptions, type AdamWState, adamW, initAdamW } from "./adamw";
 export { attachTensorAR, type ForwardInputs, type TensorARModel, type TrainingInputs } from "./attach";
-export { attention, causalMask, type LayerCache, type LayerSlots } from "./attention";
+export { attention, causalMask, type LayerCache, type LayerPositions } from "./attention";
 export type {
   Backbone,
+  BodyCache,
+  BodyInputs,
+  BodyOutput,
+  BodyPositions,
   Condition,
   ConditionSpec,
   Factors,
   PromptInput,
-  TrunkCache,
-  TrunkInputs,
-  TrunkOutput,
-  TrunkSlots,
 } from "./backbone";
 export { layerCaches } from "./cache";
 export { checkTensors } from "./check-tensors";
@@ -20,12 +20,12 @@ export {
   type AdvanceInputs,
   type DecodeInputs,
   type DecodeOutputs,
-  type DecodeSlotsInputs,
-  type EmbeddedSlots,
+  type DecodePositionsInputs,
+  type EmbeddedPositions,
   type PrefillOutputs,
   packRows,
 } from "./generation";
-export { lossAndGradients, type Measures } from "./gradients";
+export { lossAndGradients, type Metrics } from "./gradients";
 export { janus } from "./janus";
 export { JANUS_SIZES, type JanusConfig, type JanusSize, janusConfig, janusShapes } from "./janus-config";
 export { janusPrompt } from "./janus-prompt";
@@ -71,8 +71,8 @@ export {
 export {
   type ConditionSpecs,
   conditionSpecs,
+  type DecodePositionsSpecs,
   type DecodeSizes,
-  type DecodeSlotsSpecs,
   type DecodeSpecs,
   decodeSpecs,
   factorSpecs,

@@ -5,7 +5,7 @@ import { embed, linear } from "./ops/linear";
 import { rmsNorm } from "./ops/rms-norm";
 import { type Initial, type ParameterShapes, type Params, parameter } from "./parameters";
 
-// N windows (rows · slots) · k window · D width · H heads · Dh head width · V codes
+// N windows (rows · positions) · k window · D width · H heads · Dh head width · V codes
 
 const PREFIX = "tensorar.input";
 const EPSILON = 1e-5;

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { attention, causalMask, type LayerCache } from "./attention";
-import type { Backbone, TrunkOutput } from "./backbone";
+import type { Backbone, BodyOutput } from "./backbone";
 import { layerCaches } from "./cache";
 import { checkJanusConfig, type JanusConfig, janusShapes } from "./janus-config";
 import { JANUS_TEMPLATE } from "./janus-prompt";
@@ -14,7 +14,7 @@ import { PROMPT_CONDITION, type PromptCondition, promptMask } from "./prompt-con
 import { expectShape } from "./shapes";
 import { tidy } from "./tidy";
 
-// R rows · P prompt tokens · L slots · N = R · L · D width · H heads · Hkv key heads · Dh head width
+// R rows · P prompt tokens · L positions · N = R · L · D width · H heads · Hkv key heads · Dh head width
 
 /**
  * Janus-Pro's path to images: a Llama reads the prompt and then embeddings of codes, and a head of its own predicts
@@ -40,9 +40,9 @@ export function janus(config: JanusConfig): Backbone<PromptCondition> {
     width,
     vocabSize: gen_vision.codebook_size,
     tokens: gen_vision.grid ** 2,
-    conditionSlots: undefined,
+    conditionPositions: undefined,
     condition: PROMPT_CONDITION,
-    nullCondition: -1,
+    unconditionalClass: -1,
     prompts: { vocabSize: language.vocab_size, padId: config.pad_id, template: JANUS_TEMPLATE },
     cache: { layers: language.num_hidden_layers, heads: keyHeads, headDim },
     shapes,
@@ -63,12 +63,12 @@ export function janus(config: JanusConfig): Backbone<PromptCondition> {
         return x;
       }),
 
-    trunk: (params, x, { positions, mask, cache }) =>
+    body: (params, x, { positions, mask, cache }) =>
       tidy(() => {
-        const [, length] = expectShape("trunk", "x", x, ["R", "L", width]) as [number, number, number];
+        const [, length] = expectShape("body", "x", x, ["R", "L", width]) as [number, number, number];
         const tables = ropeTables1d(positions, { headDim, heads, keyHeads, base: language.rope_theta });
         const own = causalMask(positions, { mask, group: heads / keyHeads });
-        const output: TrunkOutput = { hidden: x, keys: [], values: [] };
+        const output: BodyOutput = { hidden: x, keys: [], values: [] };
         let h = tf.reshape(x, [-1, width]) as tf.Tensor2D; // [N, D]
         for (const [layer, cached] of layerCaches(cache, language.num_hidden_layers).entries()) {
           const block: BlockWeights = (name) => weight(params, `language_model.model.layers.${layer}.${name}.weight`);

@@ -5,7 +5,7 @@ import { rmsNorm } from "./ops/rms-norm";
 import { type RopeTables, rope } from "./ops/rope";
 import { swiglu } from "./ops/swiglu";
 
-// R rows · L slots · N = R · L · D width · H heads · Hkv key heads · Dh head width
+// R rows · L positions · N = R · L · D width · H heads · Hkv key heads · Dh head width
 
 /** Sizes that a block is made from; the keys of the original. */
 export interface BlockConfig {

@@ -31,7 +31,7 @@ export interface LlamaGenConfig {
   readonly num_classes: number;
   /** C: 1 for classes, 120 in the original for captions. */
   readonly cls_token_num: number;
-  /** Above 0 the label table holds one more row, the null class. */
+  /** Above 0 the label table holds one more row, the unconditional class. */
   readonly class_dropout_prob: number;
   /** Width of the caption's features, of "t2i" only; default 2048. */
   readonly caption_dim?: number;
@@ -65,7 +65,7 @@ export function llamaGenConfig(size: LlamaGenSize, overrides: Partial<LlamaGenCo
 }
 
 /**
- * Config of the text-conditional model with the original's defaults: 256 tokens, captions of 120 slots, features 2048
+ * Config of the text-conditional model with the original's defaults: 256 tokens, captions of 120 positions, features 2048
  * wide (those of Flan-T5 XL).
  */
 export function llamaGenTextConfig(size: LlamaGenSize, overrides: Partial<LlamaGenConfig> = {}): LlamaGenConfig {

@@ -1,7 +1,7 @@
 import { MASK_VALUE } from "@tensorar/core";
 import * as tf from "@tensorflow/tfjs-core";
 import { causalMask } from "./attention";
-import type { Backbone, Condition, TrunkOutput } from "./backbone";
+import type { Backbone, BodyOutput, Condition } from "./backbone";
 import { layerCaches } from "./cache";
 import { llamaGenBlock } from "./llamagen-block";
 import { type LlamaGenConfig, llamaGenShapes, llamaGenSizes } from "./llamagen-config";
@@ -13,7 +13,7 @@ import { type Params, parameter } from "./parameters";
 import { expectShape } from "./shapes";
 import { tidy } from "./tidy";
 
-// R rows · L slots · N = R · L · D width · H heads · Hkv key heads · Dh head width · V codes
+// R rows · L positions · N = R · L · D width · H heads · Hkv key heads · Dh head width · V codes
 
 export { initLlamaGen, type LlamaGenConfig } from "./llamagen-config";
 
@@ -21,7 +21,7 @@ export { initLlamaGen, type LlamaGenConfig } from "./llamagen-config";
 export interface CaptionCondition extends Readonly<Record<string, tf.Tensor>> {
   /** float32 [R, C, caption_dim]; left-padded with zeros. */
   readonly caption: tf.Tensor;
-  /** float32 [R, C]: 1, or 0 where a slot is padding. */
+  /** float32 [R, C]: 1, or 0 where a position is padding. */
   readonly mask: tf.Tensor;
   /** int32 [R]: 1 where the learned null caption takes the caption's place. The mask stays the caption's. */
   readonly dropped: tf.Tensor;
@@ -29,8 +29,8 @@ export interface CaptionCondition extends Readonly<Record<string, tf.Tensor>> {
 
 /**
  * LlamaGen's decoder, conditioned on a class or on a caption. Source: `autoregressive/models/gpt.py` of
- * FoundationVision/LlamaGen. Differs: dropout is left out (label dropout is the caller's, by passing `nullCondition` or
- * `dropped`), and the condition slots are always all there.
+ * FoundationVision/LlamaGen. Differs: dropout is left out (label dropout is the caller's, by passing `unconditionalClass` or
+ * `dropped`), and the condition positions are always all there.
  *
  * @throws TensorARError when the config describes no model
  */
@@ -42,17 +42,17 @@ export function llamaGen(config: LlamaGenConfig): Backbone<tf.Tensor | CaptionCo
   const weight = <T extends tf.Tensor>(params: Params, name: string) => parameter<T>(params, name, shapes[name]!);
   return {
     ...llamaGenDecoder(config, weight, { vanishing: true, rows: (positions) => positions }),
-    conditionSlots: config.cls_token_num,
+    conditionPositions: config.cls_token_num,
     ...(config.model_type === "t2i" ? captions(config, weight) : classes(config, weight)),
     shapes,
   };
 }
 
-/** How slots are placed that come before the image. */
+/** How positions are placed that come before the image. */
 interface PrefixPlaces<C extends Condition> {
   /** Whether their queries and keys vanish, as in the original; otherwise they are not turned. */
   readonly vanishing: boolean;
-  /** Rows of the rotary table, which has one for each of the config's condition slots and then the image's: of the shape of positions. */
+  /** Rows of the rotary table, which has one for each of the config's condition positions and then the image's: of the shape of positions. */
   readonly rows: (positions: tf.Tensor, condition: C) => tf.Tensor;
 }
 
@@ -61,7 +61,7 @@ export function llamaGenDecoder<C extends Condition>(
   config: LlamaGenConfig,
   weight: WeightOf,
   { vanishing, rows }: PrefixPlaces<C>,
-): Pick<Backbone<C>, "width" | "vocabSize" | "tokens" | "cache" | "embedCodes" | "trunk" | "head"> {
+): Pick<Backbone<C>, "width" | "vocabSize" | "tokens" | "cache" | "embedCodes" | "body" | "head"> {
   const sizes = llamaGenSizes(config);
   const table = ropeTable2d(sizes.grid, sizes.headDim, config.rope_base ?? 10000, config.cls_token_num);
   if (!vanishing) for (let i = 0; i < config.cls_token_num * sizes.headDim; i += 2) table[i] = 1; // cos
@@ -75,17 +75,17 @@ export function llamaGenDecoder<C extends Condition>(
 
     embedCodes: (params, codes) => tidy(() => embed(weight(params, "tok_embeddings.weight"), codes)),
 
-    trunk: (params, x, { positions, condition, mask, cache }) =>
+    body: (params, x, { positions, condition, mask, cache }) =>
       tidy(() => {
-        const [, length] = expectShape("trunk", "x", x, ["R", "L", config.dim]) as [number, number, number];
-        expectShape("trunk", "positions", positions, positions.rank === 1 ? [length] : ["R", length]);
+        const [, length] = expectShape("body", "x", x, ["R", "L", config.dim]) as [number, number, number];
+        expectShape("body", "positions", positions, positions.rank === 1 ? [length] : ["R", length]);
         const tables = ropeTables(
           tf.tensor2d(spread, [spread.length / (2 * sizes.headDim), 2 * sizes.headDim]),
           rows(positions, condition),
           { heads: config.n_head, keyHeads: sizes.keyHeads },
         );
         const own = causalMask(positions, { mask, group });
-        const outputs: TrunkOutput = { hidden: x, keys: [], values: [] };
+        const outputs: BodyOutput = { hidden: x, keys: [], values: [] };
         let h = tf.reshape(x, [-1, config.dim]) as tf.Tensor2D; // [N, D]
         for (const [layer, cached] of layerCaches(cache, config.n_layer).entries()) {
           const block = llamaGenBlock(config, sizes, (name) => weight(params, `layers.${layer}.${name}`), h, {
@@ -107,11 +107,11 @@ export function llamaGenDecoder<C extends Condition>(
 }
 
 type WeightOf = <T extends tf.Tensor>(params: Params, name: string) => T;
-type Conditioned = Pick<Backbone<never>, "condition" | "nullCondition" | "embedCondition" | "conditionMask">;
+type Conditioned = Pick<Backbone<never>, "condition" | "unconditionalClass" | "embedCondition" | "conditionMask">;
 
 const classes = (config: LlamaGenConfig, weight: WeightOf): Conditioned => ({
   condition: { dtype: "int32", shape: [] },
-  nullCondition: config.class_dropout_prob > 0 ? config.num_classes : -1,
+  unconditionalClass: config.class_dropout_prob > 0 ? config.num_classes : -1,
   embedCondition: (params: Params, condition: tf.Tensor) =>
     tidy(() => {
       expectShape("embedCondition", "condition", condition, ["R"]);
@@ -119,25 +119,25 @@ const classes = (config: LlamaGenConfig, weight: WeightOf): Conditioned => ({
     }),
 });
 
-/** Features of captions [R, C, caption_dim] as slots [R, C, D]. */
+/** Features of captions [R, C, caption_dim] as positions [R, C, D]. */
 export function embedCaption(weight: WeightOf, params: Params, features: tf.Tensor): tf.Tensor {
   const inner = geluTanh(linear(features, weight(params, "cls_embedding.cap_proj.fc1.weight")));
   return linear(inner, weight(params, "cls_embedding.cap_proj.fc2.weight"));
 }
 
 function captions(config: LlamaGenConfig, weight: WeightOf): Conditioned {
-  const { cls_token_num: slots } = config;
+  const { cls_token_num: positions } = config;
   const [, width] = llamaGenShapes(config)["cls_embedding.uncond_embedding"] as [number, number];
   return {
     condition: {
-      caption: { dtype: "float32", shape: [slots, width] },
-      mask: { dtype: "float32", shape: [slots] },
+      caption: { dtype: "float32", shape: [positions, width] },
+      mask: { dtype: "float32", shape: [positions] },
       dropped: { dtype: "int32", shape: [] },
     },
-    nullCondition: -1,
+    unconditionalClass: -1,
     embedCondition: (params: Params, { caption, dropped }: CaptionCondition) =>
       tidy(() => {
-        expectShape("embedCondition", "caption", caption, ["R", slots, width]);
+        expectShape("embedCondition", "caption", caption, ["R", positions, width]);
         expectShape("embedCondition", "dropped", dropped, ["R"]);
         const none = tf.cast(tf.expandDims(tf.expandDims(dropped, 1), 1), "float32"); // [R, 1, 1]
         const uncond = weight(params, "cls_embedding.uncond_embedding"); // [C, caption_dim]
@@ -146,7 +146,7 @@ function captions(config: LlamaGenConfig, weight: WeightOf): Conditioned {
       }),
     conditionMask: ({ mask }: CaptionCondition) =>
       tidy(() => {
-        expectShape("conditionMask", "mask", mask, ["R", slots]);
+        expectShape("conditionMask", "mask", mask, ["R", positions]);
         return tf.mul(tf.sub(1, mask), MASK_VALUE);
       }),
   };

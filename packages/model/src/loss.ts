@@ -21,7 +21,7 @@ export interface WindowLoss {
   readonly loss: tf.Scalar;
   /** [k]: mean cross-entropy of each depth, in nats; the sum over its sub-tokens. */
   readonly crossEntropy: tf.Tensor1D;
-  /** [k]: share of targets that are the likeliest code; all of whose sub-tokens are, each given the ones before it. */
+  /** [k]: fraction of targets that are the top-1 code; all of whose sub-tokens are, each given the ones before it. */
   readonly accuracy: tf.Tensor1D;
 }
 
@@ -57,9 +57,9 @@ export function windowLoss(
     const known = tf.maximum(flatTargets, tf.scalar(0, "int32")) as tf.Tensor1D;
     const parts = factors ? (tf.split(flatLogits, [...factors], 1) as tf.Tensor2D[]) : [flatLogits]; // [N, V_f]
     const codesOf = (factors ? splitTokens(known, factors) : [known]) as tf.Tensor1D[]; // [N]
-    const likeliest = parts.map((part) => tf.cast(tf.argMax(part, -1), "int32"));
+    const argmax = parts.map((part) => tf.cast(tf.argMax(part, -1), "int32"));
     const entropy = tf.addN(parts.map((part, factor) => crossEntropy(part, codesOf[factor]!)));
-    const best = factors ? joinTokens(likeliest, factors) : likeliest[0]!;
+    const best = factors ? joinTokens(argmax, factors) : argmax[0]!;
     const sums = byDepth(tf.mul(entropy, counted));
     const hits = byDepth(tf.cast(tf.equal(best, flatTargets), "float32"));
 

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { causalMask } from "./attention";
-import type { Backbone, TrunkCache, TrunkOutput } from "./backbone";
+import type { Backbone, BodyCache, BodyOutput } from "./backbone";
 import { layerCaches } from "./cache";
 import { llamaGenBlock } from "./llamagen-block";
 import { type Magvit2ArConfig, magvit2ArShapes, magvit2ArSizes } from "./magvit2-config";
@@ -12,16 +12,16 @@ import { expectShape } from "./shapes";
 import { splitTokens } from "./sub-tokens";
 import { tidy } from "./tidy";
 
-// R rows · L slots · N = R · L · D width
+// R rows · L positions · N = R · L · D width
 
 /**
  * Open-MAGVIT2's class-conditional transformer. A token is two sub-tokens, which its lower and its upper bits count.
- * Blocks over space see the sum of their embeddings; what they make of a slot is the first member of a pair whose second
+ * Blocks over space see the sum of their embeddings; what they make of a position is the first member of a pair whose second
  * is the embedding of the first sub-token, and blocks over the pair predict the one from the first member, the other
  * from the second. These blocks are the head here, so TensorAR's window is one of whole tokens.
  *
  * Source: `src/Open_MAGVIT2/modules/transformer/gpt.py` of TencentARC/SEED-Voken. Differs: dropout is left out (label
- * dropout is the caller's, by passing `nullCondition`).
+ * dropout is the caller's, by passing `unconditionalClass`).
  *
  * @throws TensorARError when the config describes no model
  */
@@ -38,16 +38,16 @@ export function magvit2Ar(config: Magvit2ArConfig): Backbone {
     params: Params,
     stack: { readonly name: string; readonly layers: number },
     x: tf.Tensor,
-    { positions, cache }: { readonly positions: tf.Tensor; readonly cache?: TrunkCache | undefined },
-  ): TrunkOutput => {
+    { positions, cache }: { readonly positions: tf.Tensor; readonly cache?: BodyCache | undefined },
+  ): BodyOutput => {
     const length = x.shape[1]!;
-    const slots = spread.length / (2 * sizes.headDim);
-    const tables = ropeTables(tf.tensor2d(spread, [slots, 2 * sizes.headDim]), positions, {
+    const rows = spread.length / (2 * sizes.headDim);
+    const tables = ropeTables(tf.tensor2d(spread, [rows, 2 * sizes.headDim]), positions, {
       heads: config.n_head,
       keyHeads: sizes.keyHeads,
     });
     const own = causalMask(positions, { group: config.n_head / sizes.keyHeads });
-    const output: TrunkOutput = { hidden: x, keys: [], values: [] };
+    const output: BodyOutput = { hidden: x, keys: [], values: [] };
     let h = tf.reshape(x, [-1, width]) as tf.Tensor2D; // [N, D]
     for (const [layer, cached] of layerCaches(cache, stack.layers).entries()) {
       const inputs = { tables, length, own, cache: cached };
@@ -63,7 +63,7 @@ export function magvit2Ar(config: Magvit2ArConfig): Backbone {
   const heads = (params: Params, hidden: tf.Tensor, known: readonly tf.Tensor[]): tf.Tensor[] => {
     const stack = { name: "factorized_blocks", layers: config.factorized_n_layer };
     const members = [hidden, ...known.map((codes) => embed(weight(params, "pre_emb.weight"), codes))];
-    // The pair has the rotary rows of the first two slots of the image, as in the original.
+    // The pair has the rotary rows of the first two positions of the image, as in the original.
     const positions = tf.range(0, members.length, 1, "int32");
     const pair = blocks(params, stack, tf.stack(members, 1), { positions }).hidden; // [N, 1 or 2, D]
     const normed = rmsNorm(tf.reshape(pair, [-1, width]) as tf.Tensor2D, weight(params, "norm.weight"), epsilon);
@@ -75,9 +75,9 @@ export function magvit2Ar(config: Magvit2ArConfig): Backbone {
     width,
     vocabSize: sizes.factors.reduce((product, size) => product * size, 1),
     tokens: config.block_size,
-    conditionSlots: 1,
+    conditionPositions: 1,
     condition: { dtype: "int32", shape: [] },
-    nullCondition: config.class_num,
+    unconditionalClass: config.class_num,
     cache: { layers: config.spatial_n_layer, heads: sizes.keyHeads, headDim: sizes.headDim },
     shapes,
 
@@ -93,9 +93,9 @@ export function magvit2Ar(config: Magvit2ArConfig): Backbone {
         return tf.add(embed(weight(params, "pre_emb.weight"), pre), embed(weight(params, "post_emb.weight"), post));
       }),
 
-    trunk: (params, x, inputs) =>
+    body: (params, x, inputs) =>
       tidy(() => {
-        expectShape("trunk", "x", x, ["R", "L", width]);
+        expectShape("body", "x", x, ["R", "L", width]);
         return blocks(params, { name: "spatial_blocks", layers: config.spatial_n_layer }, x, inputs);
       }),
 

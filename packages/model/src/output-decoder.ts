@@ -5,7 +5,7 @@ import { rmsNorm } from "./ops/rms-norm";
 import { silu, swiglu } from "./ops/swiglu";
 import { type Initial, type ParameterShapes, type Params, parameter } from "./parameters";
 
-// N slots of all rows · k window · D width · M hidden width of the gated structure
+// N positions of all rows · k window · D width · M hidden width of the gated structure
 
 const PREFIX = "tensorar.output";
 const EPSILON = 1e-5;
@@ -40,7 +40,7 @@ export function outputDecoderInitial({ width }: ModuleSizes, name: string): Init
 }
 
 /**
- * The k states of every slot, `h_j = h + Δ_j(h)`, each a different function of h.
+ * The k states of every position, `h_j = h + Δ_j(h)`, each a different function of h.
  *
  * Source: Cheng et al. 2026, the output decoder. Ours: there is only one state to attend over, so attention has
  * nothing to choose and is left out; what tells the k functions apart is the `structure`.

@@ -11,13 +11,13 @@ const MEMBERS = {
   width: "number",
   vocabSize: "number",
   tokens: "number",
-  nullCondition: "number",
+  unconditionalClass: "number",
   condition: "object",
   cache: "object",
   shapes: "object",
   embedCondition: "function",
   embedCodes: "function",
-  trunk: "function",
+  body: "function",
   head: "function",
 } as const satisfies Partial<Record<keyof Backbone, "number" | "object" | "function">>;
 

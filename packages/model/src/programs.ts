@@ -1,4 +1,4 @@
-import type { DecodeInputs, DecodeSlotsInputs, FactorInputs, TensorSpec } from "@tensorar/core";
+import type { DecodeInputs, DecodePositionsInputs, FactorInputs, TensorSpec } from "@tensorar/core";
 import { type Branches, float32, int32, type Program, type ProgramPart, type Tensors } from "@tensorar/program";
 import * as tf from "@tensorflow/tfjs-core";
 import type { TensorARModel } from "./attach";
@@ -13,8 +13,8 @@ import { updatedCache } from "./updated-cache";
 export type ConditionSpecs = TensorSpec | Readonly<Record<string, TensorSpec>>;
 /** Specs of {@link ModelPrograms.decode}. */
 export type DecodeSpecs = DecodeInputs<TensorSpec, ConditionSpecs>;
-/** Specs of {@link ModelPrograms.decodeSlots}. */
-export type DecodeSlotsSpecs = DecodeSlotsInputs<TensorSpec, ConditionSpecs>;
+/** Specs of {@link ModelPrograms.decodePositions}. */
+export type DecodePositionsSpecs = DecodePositionsInputs<TensorSpec, ConditionSpecs>;
 /** Specs of {@link ModelPrograms.prefill}. */
 export type PrefillSpecs = { readonly condition: ConditionSpecs };
 
@@ -40,11 +40,11 @@ export interface ModelPrograms {
   /** One position. Not for position 0 where the condition has several positions: `prefill` runs those. */
   readonly decode: Program<DecodeSpecs, PackedOutputs>;
   /** Several positions in a row. */
-  readonly decodeSlots: Program<DecodeSlotsSpecs, PackedOutputs>;
+  readonly decodePositions: Program<DecodePositionsSpecs, PackedOutputs>;
   /** All positions of the condition, where there are several. */
   readonly prefill?: Program<PrefillSpecs, PackedOutputs>;
   /** With factors: the sub-tokens after 1, 2, … known ones. */
-  readonly nextFactor: readonly Program<FactorInputs<TensorSpec>, { readonly logits: tf.Tensor }>[];
+  readonly nextSubToken: readonly Program<FactorInputs<TensorSpec>, { readonly logits: tf.Tensor }>[];
   /** As `decode`, and as `prefill` at position 0: all of generation by one program. */
   readonly step: Program<DecodeSpecs, PackedOutputs>;
   /** As `step`, returning the cache with the new positions in it, for caches that stay on the device. */
@@ -53,19 +53,19 @@ export interface ModelPrograms {
 
 /** What {@link ModelPrograms.decode} takes, for any batch and any number of cached positions. */
 export function decodeSpecs({ windowSize, cache, condition }: DecodeSizes): DecodeSpecs {
-  const layers = Array.from({ length: cache.layers }, () => float32("batch", cache.heads, "slots", cache.headDim));
+  const layers = Array.from({ length: cache.layers }, () => float32("batch", cache.heads, "positions", cache.headDim));
   return {
     // First, since graphs read the size of the batch from the first input that has it.
     window: int32("batch", windowSize),
     condition: conditionSpecs(condition),
     position: int32(1),
-    mask: float32("batch", "slots"),
+    mask: float32("batch", "positions"),
     keys: layers,
     values: layers,
   };
 }
 
-/** What {@link ModelPrograms.nextFactor} takes with this many sub-tokens known. @param width D */
+/** What {@link ModelPrograms.nextSubToken} takes with this many sub-tokens known. @param width D */
 export const factorSpecs = (windowSize: number, width: number, known: number): FactorInputs<TensorSpec> => ({
   states: float32("batch", windowSize, width),
   known: Array.from({ length: known }, () => int32("batch", windowSize)),
@@ -87,7 +87,7 @@ type AnyModel = TensorARModel<Condition>;
 /** The programs of a model with these parameters, which are borrowed: dispose of them when no program is used any more. */
 export function modelPrograms(model: AnyModel, weights: Params): ModelPrograms {
   const { windowSize, backbone } = model;
-  const { conditionSlots, factors, width } = backbone;
+  const { conditionPositions, factors, width } = backbone;
   const inputs = decodeSpecs({ ...backbone, windowSize });
   const { window: _, position: __, ...past } = inputs;
   const decode: ModelPrograms["decode"] = {
@@ -104,18 +104,18 @@ export function modelPrograms(model: AnyModel, weights: Params): ModelPrograms {
   };
   return {
     decode,
-    decodeSlots: {
-      name: "decode-slots",
+    decodePositions: {
+      name: "decode-positions",
       inputs: { ...past, windows: int32("batch", "new", windowSize), positions: int32("batch", "new") },
       weights,
-      run: (given) => packRows(model.decodeSlots(weights, given)),
+      run: (given) => packRows(model.decodePositions(weights, given)),
     },
-    ...(conditionSlots !== 1 && { prefill }),
-    nextFactor: (factors?.sizes.slice(1) ?? []).map((__, before) => ({
+    ...(conditionPositions !== 1 && { prefill }),
+    nextSubToken: (factors?.sizes.slice(1) ?? []).map((__, before) => ({
       name: "next-factor",
       inputs: factorSpecs(windowSize, width, before + 1),
       weights,
-      run: (given) => ({ logits: model.nextFactor(weights, given) }),
+      run: (given) => ({ logits: model.nextSubToken(weights, given) }),
     })),
     step: stepProgram("step", model, weights, inputs, (outputs) => packRows(outputs)),
     deviceStep: stepProgram(
@@ -152,7 +152,7 @@ function stepProgram<O extends object>(
   finish: Finish<O>,
 ): Program<DecodeSpecs, O> {
   const decode = (given: Decoding) => model.decode(weights, given);
-  if (model.backbone.conditionSlots === 1)
+  if (model.backbone.conditionPositions === 1)
     return { name, inputs, weights, run: (given) => finish(decode(given), given, given.position) };
   return {
     name,

@@ -10,7 +10,7 @@ import { tidy } from "./tidy";
 export interface PromptCondition extends Readonly<Record<string, tf.Tensor>> {
   /** int32 [R, P]: text tokens; prompts shorter than P are padded on the left, with any token. */
   readonly prompt: tf.Tensor;
-  /** float32 [R, P]: 1, or 0 where a slot is such padding. */
+  /** float32 [R, P]: 1, or 0 where a position is such padding. */
   readonly mask: tf.Tensor;
 }
 
@@ -20,7 +20,7 @@ export const PROMPT_CONDITION: Readonly<Record<"prompt" | "mask", ConditionSpec>
   mask: { dtype: "float32", shape: ["prompt"] },
 };
 
-/** float32 [R, P], added to scores: 0, or {@link MASK_VALUE} where a slot is padding. */
+/** float32 [R, P], added to scores: 0, or {@link MASK_VALUE} where a position is padding. */
 export const promptMask = ({ prompt, mask }: PromptCondition): tf.Tensor =>
   tidy(() => {
     expectShape("conditionMask", "mask", mask, prompt.shape);

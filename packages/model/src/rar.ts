@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { attention, causalMask, type LayerCache } from "./attention";
-import type { Backbone, TrunkCache, TrunkOutput } from "./backbone";
+import type { Backbone, BodyCache, BodyOutput } from "./backbone";
 import { layerCaches } from "./cache";
 import { gelu } from "./ops/gelu";
 import { layerNorm, normalise } from "./ops/layer-norm";
@@ -11,10 +11,10 @@ import { checkRarConfig, type RarConfig, rarShapes } from "./rar-config";
 import { expectShape } from "./shapes";
 import { tidy } from "./tidy";
 
-// R rows · T tokens · L slots · N = R · L · D width · H heads · Dh head width · V codes
+// R rows · T tokens · L positions · N = R · L · D width · H heads · Dh head width · V codes
 
 const EPSILON = 1e-6;
-/** Slots before the image: a learned token, and the class. */
+/** Positions before the image: a learned token, and the class. */
 const PREFIX = 2;
 
 /**
@@ -32,9 +32,9 @@ export function rar(config: RarConfig): Backbone {
     width,
     vocabSize: config.codebook_size,
     tokens,
-    conditionSlots: PREFIX,
+    conditionPositions: PREFIX,
     condition: { dtype: "int32", shape: [] },
-    nullCondition: config.condition_num_classes,
+    unconditionalClass: config.condition_num_classes,
     cache: { layers: config.num_hidden_layers, heads, headDim: width / heads },
     shapes: weights.shapes,
 
@@ -47,10 +47,10 @@ export function rar(config: RarConfig): Backbone {
 
     embedCodes: (params, codes) => tidy(() => embed(weights(params)("embeddings.weight"), codes)),
 
-    trunk: (params, x, { positions, condition, cache }) =>
+    body: (params, x, { positions, condition, cache }) =>
       tidy(() => {
         const weight = weights(params);
-        expectShape("trunk", "x", x, ["R", "L", width]);
+        expectShape("body", "x", x, ["R", "L", width]);
         const placed = tf.add(x, placesOf(weight, positions, positions, tokens)); // [R, L, D]
         return blocks(weight, config, placed, conditionAt(weight, config, condition, positions), {
           positions,
@@ -73,10 +73,10 @@ export interface RarForwardInputs {
 }
 
 /**
- * The training pass over any order: slot i predicts the token at position orders[i]. The caller owns the result.
+ * The training pass over any order: position i of the sequence predicts token orders[i] of the image. The caller owns the result.
  * Source: `RAR.forward_fn` with `is_sampling=False`.
  *
- * @returns logits [R, T + 1, V]; the last slot has nothing to predict
+ * @returns logits [R, T + 1, V]; the last position has nothing to predict
  */
 export function rarForward(params: Params, config: RarConfig, inputs: RarForwardInputs): tf.Tensor {
   const backbone = rar(config);
@@ -87,16 +87,16 @@ export function rarForward(params: Params, config: RarConfig, inputs: RarForward
     expectShape("rarForward", "orders", inputs.orders, ["R", T]);
     const ordered = tf.gather(inputs.tokens, inputs.orders as tf.Tensor2D, 1, 1); // [R, T]
     const x = tf.concat([backbone.embedCondition(params, inputs.condition), backbone.embedCodes(params, ordered)], 1); // [R, 2 + T, D]
-    const slots = tf.range(0, PREFIX + T, 1, "int32");
-    // Slot of the raster order whose place and whose target each slot has.
+    const positions = tf.range(0, PREFIX + T, 1, "int32");
+    // Cell of the raster order whose place and whose target each position has.
     const prefix = tf.tile(tf.tensor2d([[0, 1]], [1, PREFIX], "int32"), [R, 1]);
     const moved = tf.add(inputs.orders, tf.scalar(PREFIX, "int32"));
     const places = tf.concat([prefix, moved], 1); // [R, 2 + T]
     const end = tf.tile(tf.tensor2d([[T + 1]], [1, 1], "int32"), [R, 1]);
     const targets = tf.concat([tf.zeros([R, 1], "int32"), tf.sub(moved, tf.scalar(1, "int32")), end], 1);
     const placed = tf.add(x, placesOf(weight, places, targets, T));
-    const { hidden } = blocks(weight, config, placed, conditionAt(weight, config, inputs.condition, slots), {
-      positions: slots,
+    const { hidden } = blocks(weight, config, placed, conditionAt(weight, config, inputs.condition, positions), {
+      positions,
     });
     return backbone.head(params, tf.slice(hidden, [0, 1, 0], [-1, T + 1, -1]));
   });
@@ -123,8 +123,8 @@ function embedClass(weight: Weights, config: RarConfig, condition: tf.Tensor): t
 }
 
 /**
- * A slot's own place, and the place of the token that it predicts: the one after `targets`, if that lies in the image.
- * @param places int32 [..., L] and targets int32 [..., L]: slots of the raster order
+ * A position's own place, and the place of the token that it predicts: the one after `targets`, if that lies in the image.
+ * @param places int32 [..., L] and targets int32 [..., L]: cells of the raster order
  * @returns [..., L, D]
  */
 function placesOf(weight: Weights, places: tf.Tensor, targets: tf.Tensor, tokens: number): tf.Tensor {
@@ -135,9 +135,9 @@ function placesOf(weight: Weights, places: tf.Tensor, targets: tf.Tensor, tokens
   return tf.add(embed(table("pos_embed"), places), tf.mul(ofTarget, tf.expandDims(tf.cast(inside, "float32"), -1)));
 }
 
-/** What the adaptive norms read: the class and the slot. [R, L, D] */
-function conditionAt(weight: Weights, config: RarConfig, condition: tf.Tensor, slots: tf.Tensor): tf.Tensor {
-  const steps = embed(tf.squeeze(weight("timesteps_embeddings"), [0]) as tf.Tensor2D, slots); // [L, D]
+/** What the adaptive norms read: the class and the position. [R, L, D] */
+function conditionAt(weight: Weights, config: RarConfig, condition: tf.Tensor, positions: tf.Tensor): tf.Tensor {
+  const steps = embed(tf.squeeze(weight("timesteps_embeddings"), [0]) as tf.Tensor2D, positions); // [L, D]
   return tf.add(embedClass(weight, config, condition), steps);
 }
 
@@ -149,15 +149,15 @@ function blocks(
   config: RarConfig,
   x: tf.Tensor,
   condition: tf.Tensor,
-  slots: { readonly positions: tf.Tensor; readonly cache?: TrunkCache | undefined },
-): TrunkOutput {
+  inputs: { readonly positions: tf.Tensor; readonly cache?: BodyCache | undefined },
+): BodyOutput {
   const { hidden_size: width } = config;
   const length = x.shape[1]!;
   const active = silu(tf.reshape(condition, [-1, width]) as tf.Tensor2D); // [N, D]
-  const output: TrunkOutput = { hidden: x, keys: [], values: [] };
-  const own = causalMask(slots.positions, { group: 1 });
+  const output: BodyOutput = { hidden: x, keys: [], values: [] };
+  const own = causalMask(inputs.positions, { group: 1 });
   let h = tf.reshape(x, [-1, width]); // [N, D]
-  for (const [layer, cached] of layerCaches(slots.cache, config.num_hidden_layers).entries()) {
+  for (const [layer, cached] of layerCaches(inputs.cache, config.num_hidden_layers).entries()) {
     const block: Weights = (name) => weight(`blocks.${layer}.${name}`);
     const modulation = affine(block, "adaLN_modulation.1", active); // [N, 6 · D]
     const [shift1, scale1, gate1, shift2, scale2, gate2] = tf.split(modulation, 6, 1) as Six;

@@ -34,7 +34,7 @@ export interface SelfWindowsInputs<C extends Condition = tf.Tensor> extends Forw
 
 /**
  * Input tensors whose drafts are the model's own: a first pass over `windows`, in which every entry j ≥ 1 is then
- * replaced with a draw from the model's prediction of that position, made at the slot that predicts the tensor — what
+ * replaced with a draw from the model's prediction of that position, made at the position that predicts the tensor — what
  * the generation loop feeds back. Entry 0 and PAD are kept. To mix drafts with noise or truth, choose between the
  * result and `windows` entry by entry (`tf.where`).
  *
@@ -74,7 +74,7 @@ function drawTokens<C extends Condition>(
   const known: tf.Tensor[] = [];
   const each = tf.unstack(uniforms, -1); // [R, T, k]
   for (const [factor, own] of each.entries()) {
-    const logits = factor === 0 ? model.backbone.head(params, states) : model.nextFactor(params, { states, known });
+    const logits = factor === 0 ? model.backbone.head(params, states) : model.nextSubToken(params, { states, known });
     known.push(sampleFromLogits(logits, own));
   }
   return joinTokens(known, factors.sizes);

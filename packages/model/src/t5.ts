@@ -119,8 +119,8 @@ function bucketsOfDistances(config: T5Config): Int32Array {
   return Int32Array.from({ length: most + 1 }, (_, distance) => {
     if (distance < exact) return distance;
     const logarithm = Math.fround(Math.log(Math.fround(distance / exact)));
-    const share = Math.fround(Math.fround(logarithm / range) * (half - exact));
-    return Math.min(exact + Math.floor(share), half - 1);
+    const fraction = Math.fround(Math.fround(logarithm / range) * (half - exact));
+    return Math.min(exact + Math.floor(fraction), half - 1);
   });
 }
 

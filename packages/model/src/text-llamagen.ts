@@ -23,7 +23,7 @@ export { initTextLlamaGen, type TextLlamaGenConfig } from "./text-llamagen-confi
  * with captions and stand before the image. Both are one model, trained together. "None" for guidance is the prompt with all but
  * its first and last token replaced by `pad_id`, which training shows it as often as prompts are dropped.
  *
- * Source: `autoregressive/models/gpt.py` of FoundationVision/LlamaGen. Differs: as many slots stand before the image as the prompt
+ * Source: `autoregressive/models/gpt.py` of FoundationVision/LlamaGen. Differs: as many positions stand before the image as the prompt
  * has tokens, and their queries and keys do not vanish, so that codes can look for single words.
  *
  * @throws TensorARError when the config describes no model
@@ -42,13 +42,13 @@ export function textLlamaGen(
   return {
     ...llamaGenDecoder(decoderConfig(config), weight, {
       vanishing: false,
-      /** All slots of the prompt have the first row, the image's follow. */
+      /** All positions of the prompt have the first row, the image's follow. */
       rows: (positions, { prompt }: PromptCondition) =>
         tf.maximum(tf.sub(positions, tf.sub(countTokens(prompt), tf.scalar(1, "int32"))), tf.scalar(0, "int32")),
     }),
-    conditionSlots: undefined,
+    conditionPositions: undefined,
     condition: PROMPT_CONDITION,
-    nullCondition: -1,
+    unconditionalClass: -1,
     prompts: {
       vocabSize: config.encoder.vocab_size,
       padId: config.pad_id,

@@ -24,13 +24,13 @@ export function updatedCache(
   rows: CacheTensors,
   positions: tf.Tensor,
 ): CacheTensors & { readonly mask: tf.Tensor } {
-  const slots = tf.range(0, cache.mask.shape[1]!, 1, "int32"); // [S]
-  const places = tf.cast(tf.equal(tf.expandDims(positions, 1), tf.expandDims(slots, 0)), "float32"); // [L, S]
-  const placed = tf.reshape(tf.transpose(places), [1, 1, ...places.shape.toReversed()]); // [1, 1, S, L]
+  const places = tf.range(0, cache.mask.shape[1]!, 1, "int32"); // [S]
+  const isPlace = tf.cast(tf.equal(tf.expandDims(positions, 1), tf.expandDims(places, 0)), "float32"); // [L, S]
+  const placed = tf.reshape(tf.transpose(isPlace), [1, 1, ...isPlace.shape.toReversed()]); // [1, 1, S, L]
   const added = (cached: tf.Tensor, fresh: tf.Tensor) => tf.add(cached, tf.matMul(placed, fresh));
-  const shown = tf.add(cache.mask, tf.mul(tf.sum(places, 0, true), -MASK_VALUE)); // [B, S]
+  const shown = tf.add(cache.mask, tf.mul(tf.sum(isPlace, 0, true), -MASK_VALUE)); // [B, S]
   return {
-    mask: rows.mask ? tf.add(shown, tf.matMul(rows.mask, places)) : shown,
+    mask: rows.mask ? tf.add(shown, tf.matMul(rows.mask, isPlace)) : shown,
     keys: cache.keys.map((keys, layer) => added(keys, rows.keys[layer]!)),
     values: cache.values.map((values, layer) => added(values, rows.values[layer]!)),
   };

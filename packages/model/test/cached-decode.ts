@@ -3,9 +3,9 @@ import type { Params, TensorARModel } from "../src";
 
 type Buffer4 = tf.TensorBuffer<tf.Rank.R4>;
 
-/** The generation loop's cache in its plainest form: whole arrays, of which `filled` slots count. */
+/** The generation loop's cache in its plainest form: whole arrays, of which `filled` positions count. */
 export class CachedDecode {
-  #slot = 0;
+  #position = 0;
   readonly #keys: Buffer4[];
   readonly #values: Buffer4[];
 
@@ -13,34 +13,36 @@ export class CachedDecode {
     readonly model: TensorARModel,
     readonly params: Params,
     readonly rows: number,
-    readonly slots: number,
+    readonly positions: number,
   ) {
     const { layers, heads, headDim } = model.backbone.cache;
     const buffers = (shape: [number, number, number, number]) =>
       Array.from({ length: layers }, () => tf.buffer(shape, "float32") as Buffer4);
-    this.#keys = buffers([rows, heads, slots, headDim]);
-    this.#values = buffers([rows, heads, slots, headDim]);
+    this.#keys = buffers([rows, heads, positions, headDim]);
+    this.#values = buffers([rows, heads, positions, headDim]);
   }
 
   /** Logits [R, k, V] of the next tensor; the caller's. `window` is int32 [R, k]. */
   step(condition: tf.Tensor, window: tf.Tensor): tf.Tensor {
     return tf.tidy(() => {
-      const filled = Array.from({ length: this.rows * this.slots }, (_, i) => (i % this.slots < this.#slot ? 0 : -1e9));
+      const filled = Array.from({ length: this.rows * this.positions }, (_, i) =>
+        i % this.positions < this.#position ? 0 : -1e9,
+      );
       const { logits, keys, values } = this.model.decode(this.params, {
         condition,
         window,
-        position: tf.tensor1d([this.#slot], "int32"),
-        mask: tf.tensor2d(filled, [this.rows, this.slots]),
+        position: tf.tensor1d([this.#position], "int32"),
+        mask: tf.tensor2d(filled, [this.rows, this.positions]),
         keys: this.#keys.map((buffer) => buffer.toTensor()),
         values: this.#values.map((buffer) => buffer.toTensor()),
       });
       for (const [layer, rows] of keys.entries()) {
-        this.#write(this.#keys[layer]!, rows, ([r, h, , d]) => [r, h, this.#slot, d]);
+        this.#write(this.#keys[layer]!, rows, ([r, h, , d]) => [r, h, this.#position, d]);
       }
       for (const [layer, rows] of values.entries()) {
-        this.#write(this.#values[layer]!, rows, ([r, h, , d]) => [r, h, this.#slot, d]);
+        this.#write(this.#values[layer]!, rows, ([r, h, , d]) => [r, h, this.#position, d]);
       }
-      this.#slot++;
+      this.#position++;
       return logits;
     });
   }

@@ -17,7 +17,7 @@ afterEach(() => tf.engine().endScope());
 
 describe.each(cases)("$name", (fixture) => {
   const model = attachTensorAR(llamaGen(fixture.json.config), { windowSize: 1 });
-  const { tokens: T, vocabSize: V, nullCondition, cache } = model.backbone;
+  const { tokens: T, vocabSize: V, unconditionalClass, cache } = model.backbone;
 
   test("cached decoding, step by step", () => {
     const labels = fixture.int32("labels");
@@ -49,7 +49,7 @@ describe.each(cases)("$name", (fixture) => {
     const labels = fixture.int32("labels");
     const [images] = labels.shape as [number];
     const guided = scale > 1;
-    const condition = guided ? tf.concat([labels, tf.fill([images], nullCondition, "int32")]) : labels;
+    const condition = guided ? tf.concat([labels, tf.fill([images], unconditionalClass, "int32")]) : labels;
     const decode = new CachedDecode(model, fixture.params(), condition.shape[0]!, T);
     const drawn: tf.Tensor[] = [];
     let window = tf.zeros([condition.shape[0]!, 1], "int32");

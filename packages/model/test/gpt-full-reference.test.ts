@@ -27,7 +27,7 @@ async function fullSize(fixture: LlamaGenCase<LlamaGenConfig>): Promise<void> {
   const inputs = { labels: fixture.int32("labels"), tokens: fixture.int32("tokens") };
   const { shape, data } = await compiled(({ labels, tokens }) => {
     const x = tf.concat([backbone.embedCondition(params, labels!), backbone.embedCodes(params, tokens!)], 1);
-    const { hidden } = backbone.trunk(params, x, {
+    const { hidden } = backbone.body(params, x, {
       positions: tf.range(0, x.shape[1]!, 1, "int32"),
       condition: labels!,
     });

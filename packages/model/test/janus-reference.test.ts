@@ -63,7 +63,7 @@ describe.each(cases)("$name", (fixture) => {
     const positions = tf.range(0, length, 1, "int32");
     const mask = backbone.conditionMask!(condition);
     const padded = tf.concat([mask, tf.zeros([mask.shape[0]!, length - mask.shape[1]!])], 1);
-    return { x, hidden: backbone.trunk(params, x, { positions, condition, mask: padded }).hidden };
+    return { x, hidden: backbone.body(params, x, { positions, condition, mask: padded }).hidden };
   }
 
   test("embeddings of codes", () => {
@@ -85,7 +85,7 @@ describe.each(cases)("$name", (fixture) => {
     const prompt = tf.slice(fixture.int32("prompt_rows"), [0, 0], [1, -1]);
     const condition = promptOf(prompt);
     const positions = tf.range(0, prompt.shape[1]!, 1, "int32");
-    const { hidden } = backbone.trunk(params, backbone.embedCondition(params, condition), { positions, condition });
+    const { hidden } = backbone.body(params, backbone.embedCondition(params, condition), { positions, condition });
     const logits = tf.matMul(hidden, tf.expandDims(params["language_model.lm_head.weight"]!, 0), false, true);
     expectTensor("text", logits, fixture.tensor("text_logits_first_row"), fixture.tolerance("gen_logits"));
   });
@@ -106,11 +106,11 @@ describe.each(cases)("$name", (fixture) => {
     const padded = model.prefill(params, { condition });
     const tolerance = fixture.tolerance("gen_logits"); // rotary angles are others, their differences the same
     expectClose("prefill", padded.logits.dataSync(), alone.logits.dataSync(), tolerance);
-    const next = (prefill: typeof alone, slots: number) =>
+    const next = (prefill: typeof alone, positions: number) =>
       model.decode(params, {
         condition,
         window: tf.tensor2d([[1]], [1, 1], "int32"),
-        position: tf.tensor1d([slots], "int32"),
+        position: tf.tensor1d([positions], "int32"),
         mask: prefill.mask,
         keys: prefill.keys,
         values: prefill.values,

@@ -39,13 +39,13 @@ beforeAll(async () => {
 beforeEach(() => tf.engine().startScope());
 afterEach(() => tf.engine().endScope());
 
-/** Conditions with the null class where the fixture forces a drop. */
+/** Conditions with the unconditional class where the fixture forces a drop. */
 function droppedLabels(fixture: LlamaGenCase<LlamaGenConfig>): tf.Tensor {
   const dropped = fixture.tensor("force_drop_ids").data as Int32Array;
   const labels = fixture.tensor("labels").data as Int32Array;
-  const { nullCondition } = llamaGen(fixture.json.config);
+  const { unconditionalClass } = llamaGen(fixture.json.config);
   return tf.tensor1d(
-    Array.from(labels, (label, i) => (dropped[i] === 1 ? nullCondition : label)),
+    Array.from(labels, (label, i) => (dropped[i] === 1 ? unconditionalClass : label)),
     "int32",
   );
 }
@@ -158,7 +158,7 @@ test.each(classConditional<LlamaGenConfig>("eval_full.logits"))(
     const params = fixture.params();
     const prefix = backbone.embedCondition(params, fixture.int32("labels"));
     const x = tf.concat([prefix, backbone.embedCodes(params, fixture.int32("tokens"))], 1);
-    const { hidden } = backbone.trunk(params, x, {
+    const { hidden } = backbone.body(params, x, {
       positions: tf.range(0, x.shape[1]!, 1, "int32"),
       condition: fixture.int32("labels"),
     });
@@ -179,7 +179,7 @@ test.each(classConditional<LlamaGenConfig>("rope_table"))("$name, rotary table",
 });
 
 describe.each(cases.filter(({ json }) => json.tables !== undefined))("$name", (fixture) => {
-  test.each(fixture.json.tables!)("grid $grid, head $head_dim, $cls_token_num condition slots", (table) => {
+  test.each(fixture.json.tables!)("grid $grid, head $head_dim, $cls_token_num condition positions", (table) => {
     const actual = ropeTable2d(table.grid, table.head_dim, table.base, table.cls_token_num);
     expectClose("table", actual, fixture.tensor(table.output).data as Float32Array, fixture.tolerance("all"));
   });
@@ -193,10 +193,10 @@ test.each(cases.filter(({ json }) => json.optimizer !== undefined))("$name, opti
   const losses: number[] = [];
   const norms: number[] = [];
   for (let step = 1; step <= steps; step++) {
-    const { measures, grads } = lossAndGradients(params, (each) => ({ loss: trainLoss(fixture, each, labels) }));
+    const { metrics, grads } = lossAndGradients(params, (each) => ({ loss: trainLoss(fixture, each, labels) }));
     const [learningRate, count] = [tf.scalar(lr), tf.scalar(step)];
     const next = adamW(params, grads, state, { learningRate, step: count, betas, eps, weightDecay, clip });
-    losses.push(scalar(measures.loss));
+    losses.push(scalar(metrics.loss));
     norms.push(scalar(next.gradNorm));
     ({ params, state } = next);
   }

@@ -81,13 +81,13 @@ describe.each(cases)("$name", (fixture) => {
     const whole = tf.unstack(tf.squeeze(model.forward(params, { condition, windows }), [2]), 1); // [R, V]
     const first = model.prefill(params, { condition });
     const [same, V] = [fixture.tolerance("logits"), config.vocab_size];
-    expectClose("slot 0", first.logits.dataSync(), whole[0]!.dataSync(), same);
-    const slots = config.cls_token_num;
+    expectClose("position 0", first.logits.dataSync(), whole[0]!.dataSync(), same);
+    const positions = config.cls_token_num;
     const cache = { mask: first.mask, keys: first.keys, values: first.values };
-    const position = tf.tensor1d([slots], "int32");
+    const position = tf.tensor1d([positions], "int32");
     const window = tf.slice(codes, [0, 0], [-1, 1]);
     const step = model.decode(params, { condition, window, position, ...cache });
     expect(step.logits.shape).toEqual([codes.shape[0], 1, V]);
-    expectClose("slot 1", step.logits.dataSync(), whole[1]!.dataSync(), same);
+    expectClose("position 1", step.logits.dataSync(), whole[1]!.dataSync(), same);
   });
 });

@@ -84,7 +84,7 @@ describe.each(cases.filter((fixture) => !full(fixture)))("$name", (fixture) => {
     const drop = fixture.int32("force_drop_ids");
     return tf.add(
       tf.mul(labels(fixture), tf.sub(tf.scalar(1, "int32"), drop)),
-      tf.mul(drop, tf.scalar(backbone.nullCondition, "int32")),
+      tf.mul(drop, tf.scalar(backbone.unconditionalClass, "int32")),
     );
   };
 
@@ -108,14 +108,14 @@ describe.each(cases.filter((fixture) => !full(fixture)))("$name", (fixture) => {
   test("loss and gradients", () => {
     const targets = tf.expandDims(codesOf(fixture), 2);
     const condition = dropped();
-    const { measures, grads } = lossAndGradients(fixture.params(), (params) => {
+    const { metrics, grads } = lossAndGradients(fixture.params(), (params) => {
       const { loss } = windowLoss(tf.expandDims(trainLogits(fixture, params, condition), 2), targets, {
         factors: sizes,
       });
       return { loss };
     });
     const [pre, post] = ["loss_pre", "loss_post"].map((name) => fixture.tensor(`train_drop.${name}`).data[0] as number);
-    expectClose("loss", measures.loss!.dataSync(), [pre! + post!], fixture.tolerance("loss"));
+    expectClose("loss", metrics.loss!.dataSync(), [pre! + post!], fixture.tolerance("loss"));
     const names: string[] = fixture.json.grad_names;
     expect(Object.keys(grads).sort()).toEqual([...names].sort());
     const norms = names.map((name) => tf.norm(grads[name]!).dataSync()[0]!);

@@ -22,13 +22,13 @@ const spread = () => {
   const table = ropeTable2d(3, headDim, 10000, 1);
   return tf.tensor2d(spreadRopeTable(table, headDim), [10, 2 * headDim]);
 };
-const slots = () => tf.tensor1d([0, 4, 9], "int32");
+const positions = () => tf.tensor1d([0, 4, 9], "int32");
 const targets = () => tf.tensor1d([0, 3, 4], "int32");
 
 /** Rotation of each pair as a complex product, taken apart by hand: x [R, H, L, Dh]. */
 function plainRope(x: tf.Tensor): tf.Tensor {
   const table = tf.tensor(ropeTable2d(3, headDim, 10000, 1), [10, headDim / 2, 2]);
-  const [cos, sin] = tf.unstack(tf.gather(table, slots()), -1) as [tf.Tensor, tf.Tensor];
+  const [cos, sin] = tf.unstack(tf.gather(table, positions()), -1) as [tf.Tensor, tf.Tensor];
   const [a, b] = tf.unstack(tf.reshape(x, [...x.shape.slice(0, -1), headDim / 2, 2]), -1) as [tf.Tensor, tf.Tensor];
   const turned = tf.stack([tf.sub(tf.mul(a, cos), tf.mul(b, sin)), tf.add(tf.mul(b, cos), tf.mul(a, sin))], -1);
   return tf.reshape(turned, x.shape);
@@ -53,7 +53,7 @@ const cases: { name: string; op: Op; plain: Op; shapes: number[][] }[] = [
   },
   {
     name: "rope",
-    op: (x) => rope(x!, ropeTables(spread(), slots(), { heads: 0, keyHeads: 3 })),
+    op: (x) => rope(x!, ropeTables(spread(), positions(), { heads: 0, keyHeads: 3 })),
     plain: (x) => plainRope(x!),
     shapes: [[2, 3, 3, headDim]],
   },
@@ -112,7 +112,7 @@ describe("attention", () => {
     values: randomTensor("values", [R, Hkv, L, Dh]),
   });
 
-  /** One query at a time in float64: softmax over slots 0 … l of the head that the query head belongs to. */
+  /** One query at a time in float64: softmax over positions 0 … l of the head that the query head belongs to. */
   function plainAttention(queries: tf.Tensor, keys: tf.Tensor, values: tf.Tensor): number[] {
     const [q, k, v] = [queries, keys, values].map((tensor) => tensor.bufferSync()) as [Buffer, Buffer, Buffer];
     const output: number[] = [];
@@ -131,7 +131,7 @@ describe("attention", () => {
     return output;
   }
 
-  test("equals softmax over the slots before, one query at a time", () => {
+  test("equals softmax over the positions before, one query at a time", () => {
     const { queries, keys, values } = inputs();
     const own = causalMask(tf.range(0, L, 1, "int32"), { group: H / Hkv });
     const actual = attention(queries, keys, values, { own }).dataSync();
@@ -139,7 +139,7 @@ describe("attention", () => {
   });
 
   test.each([1, 2, 4])(
-    "gives the last %d slots the same result over a cache, whose empty slots do not count",
+    "gives the last %d positions the same result over a cache, whose empty positions do not count",
     (added) => {
       const { queries, keys, values } = inputs();
       const past = L - added;
@@ -167,13 +167,13 @@ describe("attention", () => {
     { held: 1, recent: 3, masked: true },
     { held: 2, recent: 1, masked: false },
     { held: 1, recent: 1, masked: true },
-  ])("recent slots count as the others of the cache do: %j", ({ held, recent, masked }) => {
+  ])("recent positions count as the others of the cache do: %j", ({ held, recent, masked }) => {
     const { queries, keys, values } = inputs();
     const past = held + recent;
     const parts = (x: tf.Tensor) => tf.split(x, [held, recent, L - past], 2) as [tf.Tensor, tf.Tensor, tf.Tensor];
     const [oldKeys, recentKeys, newKeys] = parts(keys);
     const [oldValues, recentValues, newValues] = parts(values);
-    const hidden = tf.tensor2d([0, -1e9], [R, 1]); // the second row's first recent slot is not seen
+    const hidden = tf.tensor2d([0, -1e9], [R, 1]); // the second row's first recent position is not seen
     const shown = tf.concat([hidden, tf.zeros([R, recent - 1])], 1);
     const mask = masked ? tf.zeros([R, L - past]) : undefined;
     const own = causalMask(tf.range(past, L, 1, "int32"), { mask, group: H / Hkv });

@@ -35,7 +35,7 @@ test("a folder of kind own is written and read with its backbone, and not withou
   const own = await loadBackbone(FILE);
   await saveModel(dir, { ...description, tensors }, "float32", own);
   const loaded = await loadModel(dir, own);
-  expect(loaded.model.backbone.trunk).toBe(ownBackbone.trunk);
+  expect(loaded.model.backbone.body).toBe(ownBackbone.body);
   expect(loaded.tensors).toEqual(tensors);
   await expect(loadModel(dir)).rejects.toThrow(
     /config\.json: kind is "own", a backbone that this package does not have; give its file with --backbone/,

@@ -31,15 +31,15 @@ export const ownBackbone: Backbone = {
   width: D,
   vocabSize: codes,
   tokens,
-  conditionSlots: 1,
-  nullCondition: classes,
+  conditionPositions: 1,
+  unconditionalClass: classes,
   shapes,
   condition: { dtype: "int32", shape: [] },
   cache: { layers, heads, headDim: D / heads },
   embedCondition: (params, condition) => tf.expandDims(tf.gather(params["class.weight"]!, condition), 1), // [R, 1, D]
   embedCodes: (params, codes) => tf.gather(params["code.weight"]!, codes), // [..., D]
   head: (params, hidden) => product(hidden, tf.transpose(params["code.weight"]!)), // [..., V]
-  trunk(params, x, { positions, cache }) {
+  body(params, x, { positions, cache }) {
     let h = tf.add(x, tf.gather(params["place.weight"]!, positions)); // [R, L, D]
     const own = causalMask(positions, { group: 1 });
     const rows: { keys: tf.Tensor[]; values: tf.Tensor[] } = { keys: [], values: [] };

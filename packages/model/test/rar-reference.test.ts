@@ -52,7 +52,7 @@ const inputsOf = (fixture: ReferenceCase) => ({
   orders: fixture.int32("orders"),
 });
 
-/** Mean cross-entropy of what every slot but the last predicts. */
+/** Mean cross-entropy of what every position but the last predicts. */
 function loss(params: Params, fixture: ReferenceCase): { logits: tf.Tensor; loss: tf.Tensor } {
   const config = configOf(fixture);
   const logits = rarForward(params, config, inputsOf(fixture));
@@ -67,11 +67,11 @@ describe.each(cases.filter((fixture) => !full(fixture)))("$name", (fixture) => {
   const backbone = rar(config);
 
   test("any order: logits, loss and gradients", () => {
-    const { measures, grads } = lossAndGradients(fixture.params(), (params) => loss(params, fixture));
-    expectTensor("logits", measures.logits, fixture.tensor("permuted.logits"), fixture.tolerance("logits"));
+    const { metrics, grads } = lossAndGradients(fixture.params(), (params) => loss(params, fixture));
+    expectTensor("logits", metrics.logits, fixture.tensor("permuted.logits"), fixture.tolerance("logits"));
     expectClose(
       "loss",
-      measures.loss.dataSync(),
+      metrics.loss.dataSync(),
       fixture.tensor("permuted.loss").data as Float32Array,
       fixture.tolerance("loss"),
     );
@@ -91,11 +91,11 @@ describe.each(cases.filter((fixture) => !full(fixture)))("$name", (fixture) => {
   ] as const)("%s", (key, unconditional) => {
     const params = fixture.params();
     const labels = fixture.int32("classes");
-    const condition = unconditional ? tf.fill(labels.shape, backbone.nullCondition, "int32") : labels;
+    const condition = unconditional ? tf.fill(labels.shape, backbone.unconditionalClass, "int32") : labels;
     const codes = fixture.int32("ids");
     const x = tf.concat([backbone.embedCondition(params, condition), backbone.embedCodes(params, codes)], 1);
     const positions = tf.range(0, x.shape[1]!, 1, "int32");
-    const { hidden } = backbone.trunk(params, x, { positions, condition });
+    const { hidden } = backbone.body(params, x, { positions, condition });
     const logits = backbone.head(params, tf.slice(hidden, [0, 1, 0], [-1, -1, -1]));
     expectTensor(key, logits, fixture.tensor(key), fixture.tolerance("logits"));
   });

@@ -69,24 +69,24 @@ describe("selfWindows", () => {
     };
   };
 
-  test("drafts of a window come from the slot that predicts it; entry 0 and PAD stay", () => {
+  test("drafts of a window come from the position that predicts it; entry 0 and PAD stay", () => {
     const { model, params } = tinyModel({ windowSize: k });
     const { condition, windows, uniforms } = inputs();
     const actual = selfWindows(model, params, { condition, windows, uniforms });
     expect([actual.dtype, ...actual.shape]).toEqual(["int32", R, T - 1, k]);
     const [before, after] = [windows.arraySync(), actual.arraySync()] as number[][][][] as unknown as number[][][][];
-    // The generation loop's own computation: decode slot by slot, then draw entries 1 … k-1.
+    // The generation loop's own computation: decode position by position, then draw entries 1 … k-1.
     const decode = new CachedDecode(model, params, R, T);
     let changed = 0;
-    for (let slot = 0; slot < T - 1; slot++) {
-      const previous = tf.squeeze(tf.slice(windows, [0, Math.max(0, slot - 1), 0], [-1, 1, -1]), [1]);
+    for (let position = 0; position < T - 1; position++) {
+      const previous = tf.squeeze(tf.slice(windows, [0, Math.max(0, position - 1), 0], [-1, 1, -1]), [1]);
       const logits = decode.step(condition, previous);
-      const numbers = tf.squeeze(tf.slice(uniforms, [0, slot, 0], [-1, 1, -1]), [1]);
+      const numbers = tf.squeeze(tf.slice(uniforms, [0, position, 0], [-1, 1, -1]), [1]);
       const drawn = sampleFromLogits(logits, numbers).arraySync() as number[][];
       for (let row = 0; row < R; row++) {
-        const kept = before![row]![slot]! as unknown as number[];
+        const kept = before![row]![position]! as unknown as number[];
         const expected = kept.map((code, j) => (j === 0 || code < 0 ? code : drawn[row]![j]!));
-        expect(after![row]![slot]).toEqual(expected);
+        expect(after![row]![position]).toEqual(expected);
         changed += expected.filter((code, j) => code !== kept[j]).length;
       }
     }

@@ -57,17 +57,17 @@ describe.each([2, 4, 8, T])("window %d", (windowSize) => {
     const windows = windowsOf(truth(), windowSize);
     const whole = logitsOf(model, params, windows);
     const decode = new CachedDecode(model, params, R, T + 3);
-    for (let slot = 0; slot < T; slot++) {
-      const window = tf.squeeze(tf.slice(windows, [0, Math.max(0, slot - 1), 0], [-1, 1, -1]), [1]);
-      const expected = tf.squeeze(tf.slice(whole, [0, slot, 0, 0], [-1, 1, -1, -1]), [1]);
+    for (let position = 0; position < T; position++) {
+      const window = tf.squeeze(tf.slice(windows, [0, Math.max(0, position - 1), 0], [-1, 1, -1]), [1]);
+      const expected = tf.squeeze(tf.slice(whole, [0, position, 0, 0], [-1, 1, -1, -1]), [1]);
       const actual = decode.step(conditions(), window);
       expect(actual.shape).toEqual([R, windowSize, V]);
-      expectClose(`slot ${slot}`, actual.dataSync(), expected.dataSync(), { atol: 2e-5, rtol: 2e-5 }); // float32 sums
+      expectClose(`position ${position}`, actual.dataSync(), expected.dataSync(), { atol: 2e-5, rtol: 2e-5 }); // float32 sums
     }
   });
 });
 
-test.each([1, 4])("slot 0 of decode reads no window: with k = %d, PAD gives what any codes give", (windowSize) => {
+test.each([1, 4])("position 0 of decode reads no window: with k = %d, PAD gives what any codes give", (windowSize) => {
   const { model, params } = tinyModel({ windowSize });
   const first = (code: number) =>
     new CachedDecode(model, params, R, T).step(conditions(), tf.fill([R, windowSize], code, "int32"));
@@ -85,7 +85,7 @@ describe("window 1", () => {
       [backbone.embedCondition(params, conditions()), backbone.embedCodes(params, tf.squeeze(tokens, [2]))],
       1,
     );
-    const { hidden } = backbone.trunk(params, x, { positions: tf.range(0, T, 1, "int32"), condition: conditions() });
+    const { hidden } = backbone.body(params, x, { positions: tf.range(0, T, 1, "int32"), condition: conditions() });
     const expected = backbone.head(params, hidden).dataSync();
     expect([...logitsOf(model, params, tokens).dataSync()]).toEqual([...expected]);
   });

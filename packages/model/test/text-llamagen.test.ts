@@ -70,7 +70,7 @@ describe("LlamaGen with a text encoder of its own", () => {
     const rows = (logits: Float32Array) => logits.slice(7); // row 0 sees the prompt alone
     const short = rows(logitsAfter([2, 3], [1, 1], blind));
     expectClose("values", rows(logitsAfter([0, 0, 0, 2, 3], [0, 0, 0, 1, 1], blind)), short, EXACT);
-    const trunk = (length: number) => {
+    const body = (length: number) => {
       const x = tf.concat(
         [tf.zeros([1, length, 16]), backbone.embedCodes(blind, tf.tensor2d([CODES], undefined, "int32"))],
         1,
@@ -78,10 +78,10 @@ describe("LlamaGen with a text encoder of its own", () => {
       const positions = tf.range(0, length + 3, 1, "int32");
       const condition = { prompt: tf.zeros<tf.Rank.R2>([1, length], "int32"), mask: tf.ones([1, length]) };
       const mask = tf.concat([tf.fill([1, length], -1e9), tf.zeros([1, 3])], 1);
-      const { hidden } = backbone.trunk(blind, x, { positions, condition, mask });
+      const { hidden } = backbone.body(blind, x, { positions, condition, mask });
       return tf.slice(hidden, [0, length, 0]).dataSync() as Float32Array;
     };
-    expectClose("values", trunk(5), trunk(2), EXACT);
+    expectClose("values", body(5), body(2), EXACT);
   });
 
   test("gradients reach all parameters, the encoder's too", () => {

@@ -18,26 +18,26 @@ export interface StreamAddress {
 }
 
 /**
- * Maps `(seed, purpose, ...indices)` to its place.
+ * Maps `(seed, name, ...indices)` to its place.
  *
- * The seed's low word is one key word; the purpose and the number of indices, hashed to 64 bits, are the other key
+ * The seed's low word is one key word; the name and the number of indices, hashed to 64 bits, are the other key
  * word (together with the seed's high bits) and the last counter word; the indices are counter words as they are.
  *
  * @param seed integer in `[0, 2^53)`
- * @param purpose what the numbers are for, such as `"corrupt"`; not empty
+ * @param name what the numbers are for, such as `"corrupt"`; not empty
  * @param indices up to two integers in `[0, 2^32)`
  * @throws TensorARError when one is out of range
  */
-export function streamAddress(where: string, seed: number, purpose: string, indices: readonly number[]): StreamAddress {
+export function streamAddress(where: string, seed: number, name: string, indices: readonly number[]): StreamAddress {
   expectInteger(where, "seed", seed, 0, Number.MAX_SAFE_INTEGER);
-  if (purpose === "") throw new TensorARError(`${where}: purpose is empty; name what the random numbers are for`);
+  if (name === "") throw new TensorARError(`${where}: name is empty; name what the random numbers are for`);
   if (indices.length > MAX_INDICES) {
     throw new TensorARError(`${where}: ${indices.length} indices were given; at most ${MAX_INDICES} fit an address`);
   }
   indices.forEach((index, i) => {
     expectInteger(where, `index ${i}`, index, 0, MAX_UINT32);
   });
-  const [hash0, hash1] = hash64(`${indices.length}/${purpose}`);
+  const [hash0, hash1] = hash64(`${indices.length}/${name}`);
   const seedHigh = Math.floor(seed / 2 ** 32);
   return {
     key0: seed % 2 ** 32,

@@ -22,12 +22,12 @@ const WORDS_PER_BLOCK = 4;
  * process, and streams of different addresses do not overlap.
  *
  * @param seed integer in `[0, 2^53)`: the seed of the whole run
- * @param purpose what the numbers are for; different purposes are different streams
+ * @param name what the numbers are for; different names are different streams
  * @param indices up to two integers in `[0, 2^32)`, for example step and sample
  * @throws TensorARError when an argument is out of range, or after `2^34` words
  */
-export function createStream(seed: number, purpose: string, ...indices: number[]): RandomStream {
-  const address = streamAddress("createStream", seed, purpose, indices);
+export function createStream(seed: number, name: string, ...indices: number[]): RandomStream {
+  const address = streamAddress("createStream", seed, name, indices);
   const uint32 = wordReader(address);
   let spareNormal: number | undefined;
 
@@ -67,11 +67,11 @@ export function scaleWord(word: number, n: number): number {
 }
 
 /**
- * Fills `out` with random words: `out[i]` is word i of `createStream(seed, purpose, ...indices)`, an integer in `[0, 2^32)`.
+ * Fills `out` with random words: `out[i]` is word i of `createStream(seed, name, ...indices)`, an integer in `[0, 2^32)`.
  * @throws TensorARError when an argument is out of range
  */
-export function fillWords(out: Uint32Array, seed: number, purpose: string, ...indices: number[]): void {
-  const { key0, key1, index0, index1, counter3 } = streamAddress("fillWords", seed, purpose, indices);
+export function fillWords(out: Uint32Array, seed: number, name: string, ...indices: number[]): void {
+  const { key0, key1, index0, index1, counter3 } = streamAddress("fillWords", seed, name, indices);
   const whole = out.length - (out.length % WORDS_PER_BLOCK);
   for (let i = 0; i < whole; i += WORDS_PER_BLOCK)
     philoxInto(out, i, i / WORDS_PER_BLOCK, index0, index1, counter3, key0, key1);
@@ -83,10 +83,10 @@ export function fillWords(out: Uint32Array, seed: number, purpose: string, ...in
 
 /**
  * Fills `out` with uniform numbers in `[0, 1)`: multiples of `2^-24`, which float32 holds exactly.
- * `out[i]` is the upper 24 bits of word `i` of `createStream(seed, purpose, ...indices)`.
+ * `out[i]` is the upper 24 bits of word `i` of `createStream(seed, name, ...indices)`.
  */
-export function fillUniform(out: Float32Array, seed: number, purpose: string, ...indices: number[]): void {
-  const { key0, key1, index0, index1, counter3 } = streamAddress("fillUniform", seed, purpose, indices);
+export function fillUniform(out: Float32Array, seed: number, name: string, ...indices: number[]): void {
+  const { key0, key1, index0, index1, counter3 } = streamAddress("fillUniform", seed, name, indices);
   const words = new Uint32Array(WORDS_PER_BLOCK);
   for (let i = 0; i < out.length; i++) {
     const position = i % WORDS_PER_BLOCK;
@@ -96,9 +96,9 @@ export function fillUniform(out: Float32Array, seed: number, purpose: string, ..
 }
 
 /** A uniformly random order of `0 … n-1` (Fisher-Yates), from the stream at this address. */
-export function permutation(n: number, seed: number, purpose: string, ...indices: number[]): Int32Array {
+export function permutation(n: number, seed: number, name: string, ...indices: number[]): Int32Array {
   expectInteger("permutation", "n", n, 0, 2 ** 31 - 1);
-  const stream = createStream(seed, purpose, ...indices);
+  const stream = createStream(seed, name, ...indices);
   const order = Int32Array.from({ length: n }, (_, i) => i);
   for (let i = n - 1; i > 0; i--) {
     const j = stream.below(i + 1);

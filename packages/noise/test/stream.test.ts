@@ -19,12 +19,12 @@ describe("addresses", () => {
 
   test("different addresses share no block", () => {
     const addresses: [number, string, ...number[]][] = [];
-    for (const purpose of ["corrupt", "sample", "init", "a", "a1", "1/a", "1", "ab", "ba"]) {
+    for (const name of ["corrupt", "sample", "init", "a", "a1", "1/a", "1", "ab", "ba"]) {
       for (const seed of [0, 1, 2, 2 ** 32, 2 ** 32 + 1, 2 ** 53 - 1]) {
-        addresses.push([seed, purpose]);
+        addresses.push([seed, name]);
         for (const i of [0, 1, 2, 2 ** 32 - 1]) {
-          addresses.push([seed, purpose, i]);
-          for (const j of [0, 1, 2 ** 32 - 1]) addresses.push([seed, purpose, i, j]);
+          addresses.push([seed, name, i]);
+          for (const j of [0, 1, 2 ** 32 - 1]) addresses.push([seed, name, i, j]);
         }
       }
     }
@@ -54,7 +54,7 @@ describe("addresses", () => {
     ["a fractional seed", () => createStream(0.5, "x"), /seed = 0.5/],
     ["a seed beyond 2^53", () => createStream(2 ** 53, "x"), /seed/],
     ["NaN", () => createStream(Number.NaN, "x"), /seed = NaN/],
-    ["no purpose", () => createStream(1, ""), /purpose is empty; name/],
+    ["no name", () => createStream(1, ""), /name is empty; name/],
     ["three indices", () => createStream(1, "x", 1, 2, 3), /3 indices .* at most 2/],
     ["an index of 2^32", () => createStream(1, "x", 0, 2 ** 32), /index 1 = 4294967296 .* 4294967295/],
     ["below(0)", () => createStream(1, "x").below(0), /n = 0/],

@@ -9,10 +9,16 @@ import { valueInfo, type WrittenGraph } from "./serialize";
 
 export const STEP = "step";
 export const [INITIAL, STATE, NEXT, FINAL, FIXED] = ["initial/", "state/", "state.next/", "final/", "fixed/"] as const;
-export const [EMPTY, HELD, NEXT_HELD, ENDED, BEGIN] = ["empty/", "held/", "held.next/", "ended/", "begin/"] as const;
+export const [EMPTY, COMMITTED, NEXT_COMMITTED, ENDED, BEGIN] = [
+  "empty/",
+  "committed/",
+  "committed.next/",
+  "ended/",
+  "begin/",
+] as const;
 
 /** What the parts of a loop take from each other; all else are inputs of the whole. */
-export const INSIDE = [STEP, STATE, FINAL, FIXED, HELD, ENDED] as const;
+export const INSIDE = [STEP, STATE, FINAL, FIXED, COMMITTED, ENDED] as const;
 
 /** The leaves of what goes from step to step, and of what flushes grow; names in the graphs have the prefixes above. */
 export interface LoopNames {
@@ -57,7 +63,7 @@ export function roundGraph(
   const anew = new Set(suffixes(flush.outputs, BEGIN));
   const nodes = [
     plainNode("Mul", ["round", "every"], ["round/start"]),
-    plainNode("Sub", ["trips", "round/start"], ["round/left"]),
+    plainNode("Sub", ["trip_count", "round/start"], ["round/left"]),
     plainNode("Min", ["round/left", "every"], ["round/steps"]),
     controlNode(
       "Loop",
@@ -75,12 +81,12 @@ export function roundGraph(
       valueInfo(scalar("round", "int64")),
       valueInfo(scalar("round/again", "bool")),
       ...carry.map(under("round/")),
-      ...committed.map(under(HELD)),
+      ...committed.map(under(COMMITTED)),
     ],
     output: [
       valueInfo(scalar("round/again.next", "bool")),
       ...carry.map((port) => under(anew.has(port.name) ? BEGIN : ENDED)(port)),
-      ...committed.map(under(NEXT_HELD)),
+      ...committed.map(under(NEXT_COMMITTED)),
     ],
   });
 }

@@ -14,7 +14,7 @@ import {
   INSIDE,
   type LoopNames,
   NEXT,
-  NEXT_HELD,
+  NEXT_COMMITTED,
   roundGraph,
 } from "./loop-graphs";
 import { type ComposedModel, composedModel, type OnnxModel, type Port } from "./model";
@@ -106,21 +106,21 @@ export function loop<
   const written = {
     before: writeScope(parts.before, "before/"),
     body: writeScope(parts.body, "body/"),
-    ...(parts.flush && { flush: writeScope(parts.flush, "settle/") }),
+    ...(parts.flush && { flush: writeScope(parts.flush, "flush/") }),
     after: writeScope(parts.after, "after/"),
   };
   const steps = bodyGraph(parts.body, written.body, names, flush && "round/start");
   const first = [...names.carry.map(({ name }) => INITIAL + name), ...names.committed.map(({ name }) => EMPTY + name)];
   const last = [
     ...names.carry.map(({ name }) => FINAL + name),
-    ...names.committed.map(({ name }) => `settled/${name}`),
+    ...names.committed.map(({ name }) => `flushed/${name}`),
   ];
   const node =
     parts.flush && written.flush
       ? controlNode("Loop", ["rounds", "", ...first], last, {
           body: roundGraph(steps, parts.flush, written.flush, names),
         })
-      : controlNode("Loop", ["trips", "", ...first], last, { body: steps });
+      : controlNode("Loop", ["trip_count", "", ...first], last, { body: steps });
   const inputs = wholeInputs(Object.values(parts), INSIDE);
   const proto = create(GraphProtoSchema, {
     name,
@@ -169,7 +169,7 @@ type Named<Key extends string> = Readonly<Record<Key, object>>;
 /** Traces the parts under the names by which their graphs refer to each other. */
 function traceParts({ before, body, after, flush, ...options }: UntypedLoop): Parts {
   const { inputs, carry, invariants, committed, stepInputs } = options;
-  const held = committed !== undefined && { held: committed };
+  const carried = committed !== undefined && { committed };
   const part = (run: (given: never) => object, specs: object, form = options.trace): OnnxModel =>
     traceModel(run, specs as Specs, form);
   return {
@@ -178,18 +178,18 @@ function traceParts({ before, body, after, flush, ...options }: UntypedLoop): Pa
       return { initial: begun.carry, ...(begun.committed && { empty: begun.committed }), fixed: begun.invariants };
     }, inputs),
     body: part(
-      ({ state, held: committed, fixed, step, ...inputs }: Named<"state" | "fixed" | "step"> & { held?: object }) => ({
+      ({ state, committed, fixed, step, ...inputs }: Named<"state" | "fixed" | "step"> & { committed?: object }) => ({
         state: body({ carry: state, invariants: fixed, ...(committed && { committed }), step, inputs }),
       }),
-      { state: carry, ...held, fixed: invariants, step: { dtype: "int32", shape: [1] }, ...stepInputs },
+      { state: carry, ...carried, fixed: invariants, step: { dtype: "int32", shape: [1] }, ...stepInputs },
     ),
     ...(flush && {
       flush: part(
-        ({ ended, held: committed }: Named<"ended" | "held">) => {
+        ({ ended, committed }: Named<"ended" | "committed">) => {
           const flushed = flush.run({ carry: ended, committed });
-          return { held: flushed.committed, begin: flushed.carry };
+          return { committed: flushed.committed, begin: flushed.carry };
         },
-        { ...held, ended: carry },
+        { ...carried, ended: carry },
       ),
     }),
     after: part(
@@ -210,10 +210,10 @@ function namesOf({ carry, committed = {}, invariants }: UntypedLoop, { before, b
   same('what before returns as "invariants"', before, FIXED, invariants);
   if (!flush) return { carry: ports(carry, body, NEXT), committed: [] };
   same('what before returns as "committed"', before, EMPTY, committed);
-  same('what flush returns as "committed"', flush, NEXT_HELD, committed);
+  same('what flush returns as "committed"', flush, NEXT_COMMITTED, committed);
   const unknown = suffixes(flush.outputs, BEGIN).find((name) => !namesIn(carry).includes(name));
   if (unknown !== undefined) throw new TensorARError(`loop: flush returns "${unknown}", which is no part of the carry`);
-  return { carry: ports(carry, body, NEXT), committed: ports(committed, flush, NEXT_HELD) };
+  return { carry: ports(carry, body, NEXT), committed: ports(committed, flush, NEXT_COMMITTED) };
 }
 
 /** Specifications as ports, in the types that the part has which returns them: those of float16 are float32 where they are traced. */
@@ -228,7 +228,7 @@ function constants(tripCount: number, every: number | undefined): Initializer[] 
     bytes: new Uint8Array(BigInt64Array.of(BigInt(number)).buffer),
   });
   return [
-    scalar("trips", tripCount),
+    scalar("trip_count", tripCount),
     { tensor: tensor("one", "int64", [1]), bytes: new Uint8Array(BigInt64Array.of(1n).buffer) },
     ...(every ? [scalar("every", every), scalar("rounds", Math.ceil(tripCount / every))] : []),
   ];

@@ -41,13 +41,13 @@ const INTEGERS = [Int32Array, Int16Array, Int8Array, Uint16Array, Uint8Array, Ui
 export function arrayOf(dtype: DType, data: ArrayBufferView): TypedArray | undefined {
   const Wanted = ARRAYS[dtype];
   if (data instanceof Wanted) return data;
-  if (dtype === "float16") return halfBits(data);
+  if (dtype === "float16") return float16Bits(data);
   const isWider = Wanted === Float32Array || Wanted === Float64Array || Wanted === Int32Array;
   return isWider && INTEGERS.some((Whole) => data instanceof Whole) ? Wanted.from(data as Int32Array) : undefined;
 }
 
 /** The bits of a Float16Array, which newer engines have and give for halves. */
-function halfBits(data: ArrayBufferView): Uint16Array | undefined {
+function float16Bits(data: ArrayBufferView): Uint16Array | undefined {
   if (Object.prototype.toString.call(data) !== "[object Float16Array]") return undefined;
   return new Uint16Array(data.buffer, data.byteOffset, data.byteLength / 2);
 }

@@ -30,7 +30,7 @@ function build(weight: tf.Tensor2D) {
       y: tf.add(tf.mul(tf.matMul(x as tf.Tensor3D, weight), scale), offset),
       x: tf.mul(x, 1),
     }),
-    { chosen: { x: float("batch", "slots", 3), scale: float() }, offset: float() } as const,
+    { chosen: { x: float("batch", "positions", 3), scale: float() }, offset: float() } as const,
     { weights: { weight } },
   );
   return cond("choose", { zero: "which", thenBranch, elseBranch, after });

@@ -6,8 +6,8 @@ import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { compile } from "../src";
 import { within } from "./within";
 
-// R rows · H query heads · K key heads · L slots · W width of a head
-const [H, K, W, SLOTS] = [4, 2, 8, 12];
+// R rows · H query heads · K key heads · L positions · W width of a head
+const [H, K, W, POSITIONS] = [4, 2, 8, 12];
 
 /** Two products and a sum of numbers of size 1. */
 const TOLERANCE = 1e-6;
@@ -35,12 +35,12 @@ const swapMatrix = (form: Form): tf.Tensor2D =>
     [W, W],
   );
 
-/** cos and sin of all slots as constants, [SLOTS, 2 · W], of which rows are looked up. */
+/** cos and sin of all positions as constants, [POSITIONS, 2 · W], of which rows are looked up. */
 function looked(form: Form, positions: tf.Tensor1D): tf.Tensor[] {
   const columns = Array.from({ length: 2 * W }, (_, i) => i);
-  const rows = Array.from({ length: SLOTS }, (_, slot) =>
+  const rows = Array.from({ length: POSITIONS }, (_, position) =>
     columns.map((i) => {
-      const angle = slot * frequency(form.pair(i % W));
+      const angle = position * frequency(form.pair(i % W));
       return i < W ? Math.cos(angle) : signOf(form, i - W) * Math.sin(angle);
     }),
   );
@@ -82,7 +82,7 @@ interface Inputs {
 type Fn = (inputs: Inputs) => Record<string, tf.Tensor>;
 
 /** Compares the fused form with the eager function at several sizes and returns the operators by how often they occur. */
-async function compared(fn: Fn, length: number | "slots"): Promise<Record<string, number>> {
+async function compared(fn: Fn, length: number | "positions"): Promise<Record<string, number>> {
   const specs = {
     x: { dtype: "float32", shape: ["rows", H + K, length, W] },
     positions: { dtype: "int32", shape: [length] },
@@ -91,15 +91,15 @@ async function compared(fn: Fn, length: number | "slots"): Promise<Record<string
   const counts: Record<string, number> = {};
   for (const { op } of form.model.graph.nodes) counts[op] = (counts[op] ?? 0) + 1;
   for (const rows of [1, 3]) {
-    for (const slots of length === "slots" ? [1, 5] : [length]) {
-      const x = tf.randomNormal([rows, H + K, slots, W], 0, 1, "float32", rows);
+    for (const count of length === "positions" ? [1, 5] : [length]) {
+      const x = tf.randomNormal([rows, H + K, count, W], 0, 1, "float32", rows);
       const positions = tf.tensor1d(
-        Array.from({ length: slots }, (_, i) => (7 * (i + 1)) % SLOTS),
+        Array.from({ length: count }, (_, i) => (7 * (i + 1)) % POSITIONS),
         "int32",
       );
       const [eager, actual] = [fn({ x, positions }), await form({ x, positions })];
       for (const [name, { data }] of Object.entries(actual as Record<string, { data: Float32Array }>))
-        expectClose(`${name}, ${rows} rows, ${slots} slots`, data, eager[name]!.dataSync(), within(TOLERANCE));
+        expectClose(`${name}, ${rows} rows, ${count} positions`, data, eager[name]!.dataSync(), within(TOLERANCE));
     }
   }
   await form.dispose();
@@ -110,7 +110,7 @@ const tables = { looked, computed, joined };
 const forms = { neighbours, halves };
 const cases = Object.entries(forms).flatMap(([pairs, form]) =>
   Object.entries(tables).flatMap(([made, table]) =>
-    ([1, 3, "slots"] as const).map(
+    ([1, 3, "positions"] as const).map(
       (length) => [`${pairs}, tables ${made}, length ${length}`, form, table, length] as const,
     ),
   ),
@@ -157,7 +157,7 @@ test("heads with factors of their own, or none", async () => {
       ];
       return { turned: rotated(x, cos, sin, swapMatrix(neighbours)) };
     };
-  expect(await compared(each(undefined), "slots")).toMatchObject({ RotaryEmbedding: 1 });
+  expect(await compared(each(undefined), "positions")).toMatchObject({ RotaryEmbedding: 1 });
   expect(await compared(each(factors(1, 2, 3, 4, 5, 6)), 1)).toMatchObject({ RotaryEmbedding: 1, Mul: 1 });
 });
 

@@ -54,11 +54,11 @@ export async function conditionsOf(
     const what = tokens.length === 0 ? "it has no tokens" : `token ${bad} is none of 0 … ${conditions.below - 1}`;
     throw new TensorARError(`generate: prompt ${quote(prompt)}: ${what}`);
   }
-  const { slots, width } = conditions;
-  if (typeof prompt === "string") return [await texts.caption(prompt, { maxLength: slots, width })];
-  if (caption?.mask?.length === slots && caption.features?.length === slots * width) return [caption];
+  const { positions, width } = conditions;
+  if (typeof prompt === "string") return [await texts.caption(prompt, { maxLength: positions, width })];
+  if (caption?.mask?.length === positions && caption.features?.length === positions * width) return [caption];
   throw new TensorARError(
-    `generate: this model takes a caption of ${slots} slots with ${width} features each, ` +
+    `generate: this model takes a caption of ${positions} positions with ${width} features each, ` +
       `${caption === undefined ? "and none is given" : `not ${caption.features?.length} features in ${caption.mask?.length}`}`,
   );
 }

@@ -1,5 +1,12 @@
 import { TensorARError } from "@tensorar/core";
-import { DECODER, type ExportManifest, type GraphFile, IMAGE_DECODER, NEXT_FACTOR, RESIDENT } from "@tensorar/manifest";
+import {
+  DECODER,
+  DEVICE_RESIDENT,
+  type ExportManifest,
+  type GraphFile,
+  IMAGE_DECODER,
+  NEXT_SUB_TOKEN,
+} from "@tensorar/manifest";
 import {
   type CompiledFunction,
   ignoreUnread,
@@ -8,7 +15,7 @@ import {
   type RuntimeOptions,
   type TensorData,
 } from "@tensorar/onnx/run";
-import { cachedDecoder, type Decoder, residentDecoder } from "@tensorar/sampler";
+import { cachedDecoder, type Decoder, deviceResidentDecoder } from "@tensorar/sampler";
 import { conditioningOf } from "./conditioning";
 import { type Device, PROVIDERS } from "./device";
 import { externalFiles } from "./external-data";
@@ -33,9 +40,9 @@ export async function openExport(
   };
   try {
     const description = describe(manifest, folder.where);
-    const resident = device === "webgpu" && manifest.files[RESIDENT] !== undefined;
-    const step = resident ? await open(RESIDENT, STATE) : await open(DECODER);
-    const next = manifest.files[NEXT_FACTOR] && (await open(NEXT_FACTOR));
+    const resident = device === "webgpu" && manifest.files[DEVICE_RESIDENT] !== undefined;
+    const step = resident ? await open(DEVICE_RESIDENT, STATE) : await open(DECODER);
+    const next = manifest.files[NEXT_SUB_TOKEN] && (await open(NEXT_SUB_TOKEN));
     const images = await open(IMAGE_DECODER);
     return {
       description,
@@ -63,10 +70,12 @@ function decoderOf(
   next: CompiledFunction | undefined,
   resident: boolean,
 ): Decoder<AnyCondition> {
-  const { tokens, windowSize, vocabSize, factors, cache, conditionSlots } = manifest;
+  const { tokens, windowSize, vocabSize, factors, cache, conditionPositions } = manifest;
   const conditioning = conditioningOf(conditions);
-  const common = { tokens, windowSize, vocabSize, cache, conditioning, factors, nextFactor: next };
-  return resident ? residentDecoder({ ...common, conditionSlots, run: step }) : cachedDecoder({ ...common, run: step });
+  const common = { tokens, windowSize, vocabSize, cache, conditioning, factors, nextSubToken: next };
+  return resident
+    ? deviceResidentDecoder({ ...common, conditionPositions, run: step })
+    : cachedDecoder({ ...common, run: step });
 }
 
 async function openGraph(
@@ -111,18 +120,18 @@ function describe(manifest: ExportManifest, where: string): Description {
 const OLDER_TEMPLATE = "<|User|>: {}\n\n<|Assistant|>:<begin_of_image>";
 
 function conditionsIn(manifest: ExportManifest, where: string): Conditions {
-  const { condition, classes, nullCondition, padId, promptTemplate: template = OLDER_TEMPLATE } = manifest;
+  const { condition, classes, unconditionalClass, padId, promptTemplate: template = OLDER_TEMPLATE } = manifest;
   const only = condition.condition;
   if (only) {
-    const count = classes.length || (nullCondition > 0 ? nullCondition : (only.below ?? 1));
-    return { kind: "class", count, none: nullCondition };
+    const count = classes.length || (unconditionalClass > 0 ? unconditionalClass : (only.below ?? 1));
+    return { kind: "class", count, none: unconditionalClass };
   }
   if (condition.prompt?.below !== undefined) {
     if (padId !== undefined) return { kind: "prompt", below: condition.prompt.below, padId, template };
     throw new TensorARError(`${where}: its manifest has no "padId", which prompts need; export the model again`);
   }
-  const [slots, width] = condition.caption?.shape ?? [];
-  if (typeof slots === "number" && typeof width === "number") return { kind: "caption", slots, width };
+  const [positions, width] = condition.caption?.shape ?? [];
+  if (typeof positions === "number" && typeof width === "number") return { kind: "caption", positions, width };
   throw new TensorARError(
     `${where}: conditions ${Object.keys(condition).join(", ")} are unknown; update this package`,
     {

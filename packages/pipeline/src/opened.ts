@@ -9,8 +9,8 @@ export type Conditions =
   | { readonly kind: "class"; readonly count: number; readonly none: number }
   /** Text tokens below `below`, of a description in place of the template's `{}`. */
   | { readonly kind: "prompt"; readonly below: number; readonly padId: number; readonly template: string }
-  /** Features of a caption, [slots, width]. */
-  | { readonly kind: "caption"; readonly slots: number; readonly width: number };
+  /** Features of a caption, [positions, width]. */
+  | { readonly kind: "caption"; readonly positions: number; readonly width: number };
 
 /** The condition of one image: a class, text tokens or a caption. */
 export type AnyCondition = number | ArrayLike<number> | Caption;

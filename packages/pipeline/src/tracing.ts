@@ -72,9 +72,9 @@ async function traceDecoder(folder: LoadedModel, prepare: Prepare) {
   const { tokens, vocabSize, cache, factors } = backbone;
   const params = toParams(folder.tensors);
   try {
-    const { decode, prefill, nextFactor } = modelPrograms(folder.model, params);
-    const nextFactors: CompiledProgram<FactorInputs<TensorSpec>, { logits: tf.Tensor }>[] = [];
-    for (const program of nextFactor) nextFactors.push(await prepare(program));
+    const { decode, prefill, nextSubToken } = modelPrograms(folder.model, params);
+    const nextSubTokens: CompiledProgram<FactorInputs<TensorSpec>, { logits: tf.Tensor }>[] = [];
+    for (const program of nextSubToken) nextSubTokens.push(await prepare(program));
     return cachedDecoder({
       tokens,
       windowSize,
@@ -85,7 +85,7 @@ async function traceDecoder(folder: LoadedModel, prepare: Prepare) {
       prefill: prefill && (await prepare(prefill)),
       ...(factors && {
         factors: factors.sizes,
-        nextFactor: (inputs) => nextFactors[inputs.known.length - 1]!(inputs),
+        nextSubToken: (inputs) => nextSubTokens[inputs.known.length - 1]!(inputs),
       }),
     });
   } finally {
@@ -112,14 +112,14 @@ const isSpec = (condition: object): condition is ConditionSpec =>
   typeof (condition as ConditionSpec).dtype === "string";
 
 function conditionsIn({ classes, model }: LoadedModel): Conditions {
-  const { condition, nullCondition, prompts } = model.backbone;
+  const { condition, unconditionalClass, prompts } = model.backbone;
   if (isSpec(condition)) {
-    const count = classes.length || Math.max(1, nullCondition);
-    return { kind: "class", count, none: nullCondition };
+    const count = classes.length || Math.max(1, unconditionalClass);
+    return { kind: "class", count, none: unconditionalClass };
   }
   if (prompts) return { kind: "prompt", below: prompts.vocabSize, padId: prompts.padId, template: prompts.template };
-  const [slots, width] = condition.caption!.shape as readonly [number, number];
-  return { kind: "caption", slots, width };
+  const [positions, width] = condition.caption!.shape as readonly [number, number];
+  return { kind: "caption", positions, width };
 }
 
 /** @throws TensorARError when codes of the model are not codes of the tokenizer */

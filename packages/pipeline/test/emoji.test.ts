@@ -34,7 +34,7 @@ beforeAll(async () => {
 
   // As `tensorar sample` does it.
   const folder = await loadModel(model);
-  const conditioning = classLabels(folder.model.backbone.nullCondition);
+  const conditioning = classLabels(folder.model.backbone.unconditionalClass);
   const { decoder, dispose } = await openDecoder(folder, conditioning, await chooseEngine("onnx", { threads: 1 }));
   const first = folder.classes.indexOf("noto/food-drink");
   const { class: _, count: __, scale, ...settings } = asked;

@@ -40,6 +40,6 @@ test("a text as prompt is read by the text encoder in the model's folder", async
   await expect(loaded.generate({ prompt: "a", caption: { features, mask } })).rejects.toThrow(
     /takes a caption, not a prompt/,
   );
-  await expect(loaded.generate({ prompt: [1, 2] })).rejects.toThrow(/takes a caption of 5 slots/);
+  await expect(loaded.generate({ prompt: [1, 2] })).rejects.toThrow(/takes a caption of 5 positions/);
   await loaded.dispose();
 });

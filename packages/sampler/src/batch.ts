@@ -48,10 +48,10 @@ export function beginBatch<C>(decoder: Decoder<C>, options: GenerateOptions<C>):
   const guided = factors.some(({ guidance }) =>
     requests.some(({ scale = guidance.scale }) => isGuided({ ...guidance, scale })),
   );
-  const session = decoder.start(guided ? withTwins(decoder, conditions) : conditions);
+  const session = decoder.start(guided ? withUnconditional(decoder, conditions) : conditions);
   if (parallel > 1 && !(session.verify && session.commit))
     throw new TensorARError(
-      `generate: this decoder runs one position at a time; use parallel 1, or give it the function of several (runSlots)`,
+      `generate: this decoder runs one position at a time; use parallel 1, or give it the function of several (runPositions)`,
     );
   return {
     session,
@@ -79,7 +79,7 @@ function takenBack<C>({ vocabSize }: Decoder<C>, options: GenerateOptions<C>): n
 }
 
 /** [N] → [2N]: every condition, then what stands for none beside each. */
-function withTwins<C>(decoder: Decoder<C>, conditions: ArrayLike<C>): C[] {
+function withUnconditional<C>(decoder: Decoder<C>, conditions: ArrayLike<C>): C[] {
   const all = Array.from(conditions);
   return [...all, ...all.map((condition) => decoder.unconditional(condition))];
 }
@@ -97,7 +97,7 @@ export async function step(batch: Batch): Promise<void> {
   const known: Int32Array[] = []; // sub-tokens [R, L, k]
   for (const factor of factors.keys()) {
     const logits = await (factor > 0
-      ? session.nextFactor!(known)
+      ? session.nextSubToken!(known)
       : together
         ? session.verify!(windows)
         : session.step(windows)); // [R, L, k, V_f]
@@ -157,9 +157,9 @@ function drawFactor(batch: Batch, factor: number, L: number, logits: Float32Arra
   const out = new Int32Array((guided ? 2 * N : N) * L * k);
   for (let row = 0; row < N; row++) {
     const own = { ...guidance, scale: requests[row]!.scale ?? guidance.scale };
-    for (let slot = 0; slot < Math.min(L, T - final[row]!); slot++) {
-      const position = final[row]! + slot;
-      const at = (row * L + slot) * k;
+    for (let entry = 0; entry < Math.min(L, T - final[row]!); entry++) {
+      const position = final[row]! + entry;
+      const at = (row * L + entry) * k;
       if (isGuided(own)) mixGuided(logits, at * size, N * L * k * size, k * size, scaleAt(own, position, T));
       if (batch.takenBack.length > 0) leaveOneOut(logits, at * size, viewsOf(batch, row, position), batch.takenBack);
       draw({ factor, row, position }, logits, at * size, out.subarray(at, at + Math.min(k, T - position)));

@@ -1,6 +1,6 @@
 import {
   type DecodeInputs,
-  type DecodeSlotsInputs,
+  type DecodePositionsInputs,
   type FactorInputs,
   requireOptions,
   TensorARError,
@@ -18,9 +18,9 @@ export type StepTensor = TensorData<"float32" | "float16" | "int32">;
 export type StepInputs<T extends ConditionTensors = ConditionTensors> = DecodeInputs<StepTensor, T>;
 
 /** As {@link StepInputs}, for several positions in a row. */
-export type SlotsInputs<T extends ConditionTensors = ConditionTensors> = DecodeSlotsInputs<StepTensor, T>;
+export type PositionsInputs<T extends ConditionTensors = ConditionTensors> = DecodePositionsInputs<StepTensor, T>;
 
-/** What one decoder step returns: predictions, and the new slot's rows for the cache. */
+/** What one decoder step returns: predictions, and the new position's rows for the cache. */
 export interface StepOutputs {
   /** float32 [R, k, V] */
   readonly logits: OutputTensor;
@@ -28,13 +28,13 @@ export interface StepOutputs {
   readonly states?: OutputTensor | undefined;
   /** [2, layers, R, H, L, Dh]: keys, then values, in the cache's type */
   readonly rows: OutputTensor;
-  /** float32 [R, C]: from a step that runs all slots of the condition the first time, as {@link PrefillOutputs.mask}. */
+  /** float32 [R, C]: from a step that runs all positions of the condition the first time, as {@link PrefillOutputs.mask}. */
   readonly mask?: OutputTensor | undefined;
 }
 
-/** What the condition's C slots return all at once: predictions of X[0], their rows of the cache, and which are padding. */
+/** What the condition's C positions return all at once: predictions of X[0], their rows of the cache, and which are padding. */
 export interface PrefillOutputs extends StepOutputs {
-  /** float32 [R, C]: 0, or -1e9 where a slot is padding */
+  /** float32 [R, C]: 0, or -1e9 where a position is padding */
   readonly mask: OutputTensor;
 }
 
@@ -46,30 +46,30 @@ export interface CachedDecoderOptions<C, T extends ConditionTensors = ConditionT
   readonly tokens: number;
   readonly windowSize: number;
   readonly vocabSize: number;
-  /** V_0, V_1, … where a token consists of sub-tokens; needs `nextFactor`. */
+  /** V_0, V_1, … where a token consists of sub-tokens; needs `nextSubToken`. */
   readonly factors?: readonly number[] | undefined;
   readonly cache: CacheShape;
   readonly conditioning: Conditioning<C, T>;
-  /** Runs the condition's slots. Without it the first step runs them, or the one that there is. */
+  /** Runs the condition's positions. Without it the first step runs them, or the one that there is. */
   prefill?: Runs<{ readonly condition: NoInfer<T> }, PrefillOutputs> | undefined;
-  /** Runs one step: the model's decode function, eagerly, compiled or from a file. Not needed beside `runSlots`. */
+  /** Runs one step: the model's decode function, eagerly, compiled or from a file. Not needed beside `runPositions`. */
   run?: Runs<StepInputs<NoInfer<T>>, StepOutputs> | undefined;
-  /** Runs several slots at once: the model's decodeSlots function. Needed for Jacobi decoding. */
-  runSlots?: Runs<SlotsInputs<NoInfer<T>>, StepOutputs> | undefined;
+  /** Runs several positions at once: the model's decodePositions function. Needed for Jacobi decoding. */
+  runPositions?: Runs<PositionsInputs<NoInfer<T>>, StepOutputs> | undefined;
   /** Logits of the sub-tokens after the known ones. */
-  nextFactor?: Runs<FactorInputs<StepTensor>, Pick<StepOutputs, "logits">> | undefined;
+  nextSubToken?: Runs<FactorInputs<StepTensor>, Pick<StepOutputs, "logits">> | undefined;
 }
 
 /**
  * A decoder over a step function, with the KV cache kept here in plain arrays: the runtime reads them, and only the new
- * slot's rows come back. The cache grows in buckets, so that a step reads little more than what is filled.
+ * position's rows come back. The cache grows in buckets, so that a step reads little more than what is filled.
  */
 export function cachedDecoder<C = number, T extends ConditionTensors = ConditionTensors>(
   options: CachedDecoderOptions<C, T>,
 ): Decoder<C> {
   requireOptions(WHERE, options, ["tokens", "windowSize", "vocabSize", "cache", "conditioning"]);
   const { tokens, windowSize, vocabSize, factors, conditioning } = options;
-  const run = options.run ?? oneSlot(options.runSlots);
+  const run = options.run ?? onePosition(options.runPositions);
   return {
     tokens,
     windowSize,
@@ -85,7 +85,7 @@ type Runnable<C, T extends ConditionTensors> = CachedDecoderOptions<C, T> & {
 };
 
 function startSession<C, T extends ConditionTensors>(options: Runnable<C, T>, conditions: ArrayLike<C>): DecodeSession {
-  const { tokens, windowSize: k, vocabSize, factors, prefill, run, runSlots, nextFactor } = options;
+  const { tokens, windowSize: k, vocabSize, factors, prefill, run, runPositions, nextSubToken } = options;
   const R = conditions.length;
   const condition = options.conditioning.tensors(conditions);
   const cache = createCache(options.cache, R, tokens);
@@ -109,20 +109,21 @@ function startSession<C, T extends ConditionTensors>(options: Runnable<C, T>, co
       if (done < tokens) cache.append(findOutput(outputs, "rows"), findOutput(outputs, "mask"));
       return logits;
     },
-    ...(runSlots && verifying(options, runSlots, { R, condition, cache, read })),
-    async nextFactor(known) {
-      if (!nextFactor || !states) throw new TensorARError(`${WHERE}: this model has no sub-tokens; draw whole tokens`);
+    ...(runPositions && verifying(options, runPositions, { R, condition, cache, read })),
+    async nextSubToken(known) {
+      if (!nextSubToken || !states)
+        throw new TensorARError(`${WHERE}: this model has no sub-tokens; draw whole tokens`);
       const shape = [states.shape[0]!, k];
-      const outputs = await nextFactor({ states, known: known.map((data) => ({ dtype: "int32", shape, data })) });
+      const outputs = await nextSubToken({ states, known: known.map((data) => ({ dtype: "int32", shape, data })) });
       return readLogits(WHERE, outputs, [...shape, factors?.[known.length] ?? vocabSize]);
     },
   };
 }
 
-/** What a session does with several slots at once. */
+/** What a session does with several positions at once. */
 function verifying<C, T extends ConditionTensors>(
   { tokens, windowSize: k }: CachedDecoderOptions<C, T>,
-  runSlots: Runs<SlotsInputs<NoInfer<T>>, StepOutputs>,
+  runPositions: Runs<PositionsInputs<NoInfer<T>>, StepOutputs>,
   session: {
     readonly R: number;
     readonly condition: NoInfer<T>;
@@ -131,16 +132,16 @@ function verifying<C, T extends ConditionTensors>(
   },
 ): Required<Pick<DecodeSession, "verify" | "commit">> {
   const { R, condition, cache } = session;
-  let committed: Int32Array | undefined; // [R]: slots before the last call
-  let last = 0; // the last slot of a sequence that predicts anything
+  let committed: Int32Array | undefined; // [R]: positions before the last call
+  let last = 0; // the last position of a sequence that predicts anything
   return {
     async verify(windows) {
       const L = windows.length / (R * k);
-      if (!committed) last = cache.filled()[0]! + tokens - 2; // after the condition's slots
+      if (!committed) last = cache.filled()[0]! + tokens - 2; // after the condition's positions
       const before = cache.filled().slice();
       committed = before;
       const at = (i: number) => Math.min(last, before[Math.floor(i / L)]! + (i % L));
-      const outputs = await runSlots({
+      const outputs = await runPositions({
         condition,
         windows: { dtype: "int32", shape: [R, L, k], data: windows },
         positions: { dtype: "int32", shape: [R, L], data: Int32Array.from({ length: R * L }, (_, i) => at(i)) },
@@ -159,15 +160,15 @@ function verifying<C, T extends ConditionTensors>(
 
 const WHERE = "cachedDecoder";
 
-/** A step by the function of several slots. */
-function oneSlot<T extends ConditionTensors>(
-  runSlots: CachedDecoderOptions<never, T>["runSlots"],
+/** A step by the function of several positions. */
+function onePosition<T extends ConditionTensors>(
+  runPositions: CachedDecoderOptions<never, T>["runPositions"],
 ): Runs<StepInputs<T>, StepOutputs> {
-  if (!runSlots) throw new TensorARError(`${WHERE}: nothing runs a step; pass run or runSlots`);
+  if (!runPositions) throw new TensorARError(`${WHERE}: nothing runs a step; pass run or runPositions`);
   return async ({ window, position, ...rest }) => {
     const [R, k] = window.shape as [number, number];
     const [first] = position.data;
     const positions: StepTensor = { dtype: "int32", shape: [R, 1], data: new Int32Array(R).fill(Number(first)) };
-    return runSlots({ ...rest, windows: { ...window, shape: [R, 1, k] }, positions });
+    return runPositions({ ...rest, windows: { ...window, shape: [R, 1, k] }, positions });
   };
 }

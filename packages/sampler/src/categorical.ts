@@ -38,7 +38,7 @@ export interface Categorical {
    */
   race(logits: Float32Array, offset: number, options: SamplingOptions, words: Uint32Array, where: string): number;
   /** The code of the largest logit; the first of several. @throws as `weights` */
-  likeliest(logits: Float32Array, offset: number, where: string): number;
+  argmax(logits: Float32Array, offset: number, where: string): number;
 }
 
 /** Codes whose weights are added up before one of them is looked for: their sum is all that is kept of them. */
@@ -186,7 +186,7 @@ export function createCategorical(vocabSize: number): Categorical {
       }
       return winner;
     },
-    likeliest: (logits, offset, where) => values.indexOf(read(logits, offset, where)),
+    argmax: (logits, offset, where) => values.indexOf(read(logits, offset, where)),
   };
 }
 

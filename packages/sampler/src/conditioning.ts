@@ -21,7 +21,7 @@ export const classLabels = (nullClass: number): Conditioning<number, StepTensor>
 export interface Caption {
   /** [C, caption_dim] row-major, left-padded with zeros. */
   readonly features: Float32Array;
-  /** [C]: 1, or 0 where a slot is padding. */
+  /** [C]: 1, or 0 where a position is padding. */
   readonly mask: Float32Array;
   /** Replaced by the model's learned null caption. */
   readonly dropped?: boolean;
@@ -32,12 +32,14 @@ export const captionFeatures: Conditioning<Caption, Record<"caption" | "mask" | 
   unconditional: (caption) => ({ ...caption, dropped: true }),
   tensors: (conditions) => {
     const captions = Array.from(conditions);
-    const slots = captions[0]!.mask.length;
-    const width = captions[0]!.features.length / slots;
+    const positions = captions[0]!.mask.length;
+    const width = captions[0]!.features.length / positions;
     for (const [i, { features, mask }] of captions.entries()) {
-      if (mask.length === slots && features.length === slots * width && Number.isInteger(width)) continue;
-      const given = `${features.length} features in ${mask.length} slots`;
-      throw new TensorARError(`caption ${i}: ${given} do not fit ${slots} slots of ${width}; pad all captions alike`);
+      if (mask.length === positions && features.length === positions * width && Number.isInteger(width)) continue;
+      const given = `${features.length} features in ${mask.length} positions`;
+      throw new TensorARError(
+        `caption ${i}: ${given} do not fit ${positions} positions of ${width}; pad all captions alike`,
+      );
     }
     const float32 = (parts: Float32Array[], shape: number[]): StepTensor => ({
       dtype: "float32",
@@ -47,11 +49,11 @@ export const captionFeatures: Conditioning<Caption, Record<"caption" | "mask" | 
     return {
       caption: float32(
         captions.map(({ features }) => features),
-        [slots, width],
+        [positions, width],
       ),
       mask: float32(
         captions.map(({ mask }) => mask),
-        [slots],
+        [positions],
       ),
       dropped: {
         dtype: "int32",

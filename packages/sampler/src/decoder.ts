@@ -35,7 +35,7 @@ export interface DecodeSession {
    * @param known [R, k] each, or [R, L, k]: sub-tokens 0 … f-1
    * @returns logits [R, k, V_f], or [R, L, k, V_f]; valid until the next call
    */
-  nextFactor?(known: readonly Int32Array[]): Promise<Float32Array>;
+  nextSubToken?(known: readonly Int32Array[]): Promise<Float32Array>;
   /**
    * Predicts after each of L tensors in a row, of which all but the first may be drafts: of every row, what follows those that
    * are committed. Not for the first step. Followed by `commit`.

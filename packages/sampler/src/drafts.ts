@@ -10,7 +10,7 @@ export type DraftPolicy =
   | { readonly kind: "raw"; readonly temperature?: DraftTemperature | undefined }
   /** Sampled, then replaced by a uniform code with probability `rates[j]`, which makes inputs look as in training. */
   | { readonly kind: "renoise"; readonly rates: ArrayLike<number>; readonly temperature?: DraftTemperature | undefined }
-  /** The likeliest code. */
+  /** The argmax code. */
   | { readonly kind: "argmax" }
   /** Sampled for the trace, but uniform codes are fed back: generation without drafts. */
   | { readonly kind: "noise" };

@@ -1,7 +1,7 @@
 import { createStream } from "@tensorar/noise";
 import type { Categorical, SamplingOptions } from "./categorical";
 import { type DraftPolicy, draftTemperatureOf } from "./drafts";
-import { type ImageAddress, positionWords, streamPurpose, tokenUniforms } from "./random";
+import { type ImageAddress, positionWords, streamName, tokenUniforms } from "./random";
 
 // N images · T tokens · k window · V_f codes of a sub-token
 
@@ -59,12 +59,12 @@ function withNumbersOfSteps({ factors, images, drafts, tokens }: Drawing): DrawT
     const where = placeOf(image, position);
     out[0] = categorical.sample(logits, offset, sampling, uniforms[factor]![row]![position]!, where);
     if (out.length < 2) return; // windows of one, and the last position
-    const stream = createStream(seed, streamPurpose("draft", factor), image, position);
+    const stream = createStream(seed, streamName("draft", factor), image, position);
     for (let entry = 1; entry < out.length; entry++) {
       const from = offset + entry * size;
       out[entry] =
         drafts.kind === "argmax"
-          ? categorical.likeliest(logits, from, where)
+          ? categorical.argmax(logits, from, where)
           : categorical.sample(logits, from, draftSampling(drafts, entry), stream.uniform(), where);
     }
   };
@@ -82,7 +82,7 @@ function withNumbersOfPositions({ factors, images, drafts, windowSize, parallel 
       const options = entry === 0 ? sampling : draftSampling(drafts, entry);
       out[entry] =
         entry > 0 && drafts.kind === "argmax"
-          ? categorical.likeliest(logits, from, where)
+          ? categorical.argmax(logits, from, where)
           : categorical.race(logits, from, options, words(address, factor, position + entry), where);
     }
   };

@@ -2,9 +2,9 @@ export { type FactorInputs, TensorARError } from "@tensorar/core";
 export {
   type CachedDecoderOptions,
   cachedDecoder,
+  type PositionsInputs,
   type PrefillOutputs,
   type Runs,
-  type SlotsInputs,
   type StepInputs,
   type StepOutputs,
   type StepTensor,
@@ -19,6 +19,11 @@ export {
   promptTokens,
 } from "./conditioning";
 export type { Decoder, DecodeSession } from "./decoder";
+export {
+  type DeviceResidentDecoderOptions,
+  type DeviceResidentStep,
+  deviceResidentDecoder,
+} from "./device-resident-decoder";
 export type { DraftPolicy, DraftTemperature } from "./drafts";
 export type { Draws } from "./draw";
 export { type Generated, type GenerateStep, generate, type Traced } from "./generate";
@@ -28,5 +33,4 @@ export type { LeaveOneOut } from "./leave-one-out";
 export type { GenerateOptions, PerFactor } from "./options";
 export type { NamedOutputs, OutputTensor } from "./outputs";
 export { PRESETS, type Preset } from "./presets";
-export { streamPurpose } from "./random";
-export { type ResidentDecoderOptions, type ResidentStep, residentDecoder } from "./resident-decoder";
+export { streamName } from "./random";

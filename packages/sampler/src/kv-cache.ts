@@ -2,7 +2,7 @@ import { MASK_VALUE, TensorARError } from "@tensorar/core";
 import type { StepInputs, StepTensor } from "./cached-decoder";
 import { type OutputTensor, readFloats } from "./outputs";
 
-// R rows · H key heads · Dh head width · S slots held · L new slots
+// R rows · H key heads · Dh head width · S positions held · L new positions
 
 /** Sizes of a KV cache. */
 export interface CacheShape {
@@ -13,19 +13,19 @@ export interface CacheShape {
   readonly dtype?: "float32" | "float16" | undefined;
 }
 
-/** Keys and values of all slots so far, in the layout that a step reads without rearranging. Rows may hold different numbers of them. */
+/** Keys and values of all positions so far, in the layout that a step reads without rearranging. Rows may hold different numbers of them. */
 export interface KvCache {
-  /** [R]: slots of each row that hold something. */
+  /** [R]: positions of each row that hold something. */
   filled(): Int32Array;
   /** Cache and mask for the next step: the same objects as before until they are too short. */
   inputs(): Pick<StepInputs, "mask" | "keys" | "values">;
   /**
-   * Stores the next L slots, of each row after its own.
+   * Stores the next L positions, of each row after its own.
    * @param rows [2, layers, R, H, L, Dh]
    * @param mask [R, L]: what is added to their scores; 0 unless given
    */
   append(rows: OutputTensor | undefined, mask?: OutputTensor): void;
-  /** Forgets all slots of a row from this one on. @param filled [R] */
+  /** Forgets all positions of a row from this one on. @param filled [R] */
   truncate(filled: Int32Array): void;
 }
 
@@ -36,19 +36,19 @@ type Numbers = Float32Array | Uint16Array;
 
 /**
  * @param R rows
- * @param slots as many will likely be filled in all; room for them is set aside, memory that is not written costs nothing
+ * @param positions as many will likely be filled in all; room for them is set aside, memory that is not written costs nothing
  */
 export function createCache(
   { layers, heads: H, headDim: Dh, dtype = "float32" }: CacheShape,
   R: number,
-  slots: number,
+  positions: number,
 ): KvCache {
   const zeros = (length: number): Numbers => {
     try {
       return dtype === "float16" ? new Uint16Array(length) : new Float32Array(length);
     } catch (cause) {
       throw new TensorARError(
-        `cachedDecoder: no memory for a cache of ${R} rows and ${room} slots, ${2 * layers} arrays of ${length} numbers; make ` +
+        `cachedDecoder: no memory for a cache of ${R} rows and ${room} positions, ${2 * layers} arrays of ${length} numbers; make ` +
           "fewer images at a time",
         { cause },
       );
@@ -56,7 +56,7 @@ export function createCache(
   };
   const lines = R * H; // of each array
   let S = BUCKET;
-  let room = inBuckets(slots);
+  let room = inBuckets(positions);
   const arrays = Array.from({ length: 2 * layers }, () => zeros(lines * room * Dh)); // keys, then values
   let mask = new Float32Array(R * S).fill(MASK_VALUE); // [R, S]
   const filled = new Int32Array(R);
@@ -76,7 +76,7 @@ export function createCache(
   const grow = (needed: number) => {
     const longer = inBuckets(needed);
     if (longer > room) {
-      room = longer + inBuckets(slots);
+      room = longer + inBuckets(positions);
       for (const [i, array] of arrays.entries()) {
         arrays[i] = zeros(lines * room * Dh);
         arrays[i].set(array.subarray(0, lines * S * Dh));
@@ -129,7 +129,7 @@ export function createCache(
   };
 }
 
-const inBuckets = (slots: number): number => BUCKET * Math.ceil(slots / BUCKET);
+const inBuckets = (positions: number): number => BUCKET * Math.ceil(positions / BUCKET);
 
 /**
  * Moves lines of `length` numbers apart that began `from` numbers from each other, so that they begin `to` from each other. What

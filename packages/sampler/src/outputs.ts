@@ -18,7 +18,7 @@ export function findOutput(outputs: object, name: string): OutputTensor | undefi
 }
 
 /**
- * Logits [R, ..., k, V] that a step returned; one slot may have an axis of its own.
+ * Logits [R, ..., k, V] that a step returned; one position may have an axis of its own.
  * @throws TensorARError when there are none, or none of this type and size, naming what there is
  */
 export function readLogits(where: string, outputs: object, shape: readonly number[]): Float32Array {

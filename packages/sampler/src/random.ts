@@ -7,14 +7,13 @@ export interface ImageAddress {
   readonly image: number;
 }
 
-/** Purpose of random numbers for one sub-token; the first one's are those of a whole token. */
-export const streamPurpose = (purpose: string, factor: number): string =>
-  factor === 0 ? purpose : `${purpose}/${factor}`;
+/** Name of random numbers for one sub-token; the first one's are those of a whole token. */
+export const streamName = (name: string, factor: number): string => (factor === 0 ? name : `${name}/${factor}`);
 
 /** The number in [0, 1) that each final token of an image is drawn with: [T]. */
 export const tokenUniforms = ({ seed, image }: ImageAddress, factor: number, tokens: number): Float64Array =>
   Float64Array.from({ length: tokens }, (_, position) =>
-    createStream(seed, streamPurpose("token", factor), image, position).uniform(),
+    createStream(seed, streamName("token", factor), image, position).uniform(),
   );
 
 /** The random words of a position: one for each code. Valid until many others have been asked for. */
@@ -35,7 +34,7 @@ export function positionWords(sizes: readonly number[], held: number): PositionW
     const oldest = ofFactor.size < held ? undefined : ofFactor.entries().next().value;
     if (oldest) ofFactor.delete(oldest[0]);
     const words = oldest?.[1] ?? new Uint32Array(sizes[factor]!);
-    fillWords(words, seed, streamPurpose("gumbel", factor), image, position);
+    fillWords(words, seed, streamName("gumbel", factor), image, position);
     ofFactor.set(key, words);
     return words;
   };

@@ -27,9 +27,9 @@ const toData = (tensor: tf.Tensor): StepTensor => ({
   data: tensor.dataSync<"float32">(),
 });
 
-/** The model's step, run eagerly. `seen` gets the number of slots that each step was shown. */
+/** The model's step, run eagerly. `seen` gets the number of positions that each step was shown. */
 function eagerDecoder(model: TensorARModel, params: Params, seen: number[] = []): Decoder {
-  const { tokens, vocabSize, nullCondition, cache } = model.backbone;
+  const { tokens, vocabSize, unconditionalClass, cache } = model.backbone;
   const run = async ({ condition, window, position, mask, keys, values }: StepInputs) => {
     seen.push(mask.shape[1]!);
     const outputs = model.decode(params, {
@@ -43,7 +43,7 @@ function eagerDecoder(model: TensorARModel, params: Params, seen: number[] = [])
     const { logits, rows } = packRows(outputs);
     return { logits: toData(logits), rows: toData(rows) };
   };
-  const conditioning = classLabels(nullCondition);
+  const conditioning = classLabels(unconditionalClass);
   return cachedDecoder({ tokens, windowSize: model.windowSize, vocabSize, conditioning, cache, run });
 }
 
@@ -97,16 +97,16 @@ test("a cache that grows gives the logits of the whole sequence at once", async 
     })
     .dataSync(); // [1, T, k, V]
 
-  const slots: number[] = [];
-  const session = eagerDecoder(model, params, slots).start(Int32Array.of(1));
+  const positions: number[] = [];
+  const session = eagerDecoder(model, params, positions).start(Int32Array.of(1));
   for (let step = 0; step < T; step++) {
     const window = step === 0 ? new Int32Array(k) : windows.slice((step - 1) * k, step * k);
     const logits = await session.step(window);
     const expected = whole.subarray(step * k * config.vocab_size, (step + 1) * k * config.vocab_size);
-    // float32 sums over at most 144 slots, in another order
+    // float32 sums over at most 144 positions, in another order
     for (const [i, logit] of expected.entries()) expect(Math.abs(logits[i]! - logit)).toBeLessThan(1e-5);
   }
-  expect(new Set(slots).size).toBeGreaterThan(1); // it did grow
+  expect(new Set(positions).size).toBeGreaterThan(1); // it did grow
   await expect(session.step(new Int32Array(k))).rejects.toThrow(/all 144 tokens are decoded/);
 });
 

@@ -2,7 +2,7 @@ import { type Condition, modelPrograms, type Params, type TensorARModel } from "
 import { runProgram } from "@tensorar/program";
 import { type Conditioning, cachedDecoder, type Decoder } from "../src";
 
-/** A model run step by step by tfjs; the condition's slots in a prefill unless there is one. */
+/** A model run step by step by tfjs; the condition's positions in a prefill unless there is one. */
 export function eagerDecoder<C>(
   model: TensorARModel<Condition>,
   params: Params,
@@ -11,7 +11,7 @@ export function eagerDecoder<C>(
 ): Decoder<C> {
   const { backbone, windowSize } = model;
   const { tokens, vocabSize, cache, factors } = backbone;
-  const { decode, decodeSlots, prefill, nextFactor } = modelPrograms(model, params);
+  const { decode, decodePositions, prefill, nextSubToken } = modelPrograms(model, params);
   return cachedDecoder({
     tokens,
     windowSize,
@@ -21,8 +21,8 @@ export function eagerDecoder<C>(
     ...(factors && { factors: factors.sizes }),
     ...(prefill && { prefill: async (inputs) => runProgram(prefill, inputs) }),
     ...(parallel
-      ? { runSlots: async (inputs) => runProgram(decodeSlots, inputs) }
+      ? { runPositions: async (inputs) => runProgram(decodePositions, inputs) }
       : { run: async (inputs) => runProgram(decode, inputs) }),
-    nextFactor: async (inputs) => runProgram(nextFactor[inputs.known.length - 1]!, inputs),
+    nextSubToken: async (inputs) => runProgram(nextSubToken[inputs.known.length - 1]!, inputs),
   });
 }

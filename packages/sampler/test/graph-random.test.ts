@@ -4,7 +4,7 @@ import { compile } from "@tensorar/onnx";
 import * as tf from "@tensorflow/tfjs-core";
 import * as ort from "onnxruntime-node";
 import { beforeAll, expect, test } from "vitest";
-import { streamPurpose } from "../src";
+import { streamName } from "../src";
 import { draftNoise, generationUniforms, gumbels } from "../src/graph/random";
 
 // Expected values: the streams that `generate` draws from, cut to the 24 bits of float32.
@@ -36,8 +36,7 @@ test.each([
   const expected = seeds!.flatMap((seed, row) =>
     Array.from({ length: tokens }, (_, position) =>
       Array.from({ length: factors }, (_, factor) => {
-        const stream = (purpose: string) =>
-          createStream(seed, streamPurpose(purpose, factor), indices![row]!, position);
+        const stream = (name: string) => createStream(seed, streamName(name, factor), indices![row]!, position);
         const [token, draft] = [stream("token"), stream("draft")];
         return [token.uniform(), ...Array.from({ length: windowSize - 1 }, () => draft.uniform())];
       }),
@@ -96,7 +95,7 @@ test.each([
   expect(g.shape).toEqual([2, 2, size]);
   const expected = seeds!.flatMap((seed, row) =>
     positions!.flatMap((position) => {
-      const stream = createStream(seed, streamPurpose("gumbel", factor), indices![row]!, position);
+      const stream = createStream(seed, streamName("gumbel", factor), indices![row]!, position);
       return Array.from({ length: size }, () => -Math.log(-Math.log1p(-(stream.uint32() + 0.5) / 2 ** 32)));
     }),
   );

@@ -48,7 +48,7 @@ const config = llamaGenConfig("GPT-B", {
   num_classes: 3,
 });
 const model = attachTensorAR(llamaGen(config), { windowSize }) as unknown as TensorARModel<Condition>;
-const { nullCondition } = model.backbone;
+const { unconditionalClass } = model.backbone;
 let params: Record<string, tf.Tensor>;
 beforeAll(async () => {
   await tf.setBackend("cpu");
@@ -89,7 +89,7 @@ async function stepByStep(
   options: Pick<GenerateOptions, "topK" | "topP" | "guidance" | "drafts" | "draws">,
   strength: number,
 ): Promise<number[]> {
-  const decoder = eagerDecoder(model, params, classLabels(nullCondition));
+  const decoder = eagerDecoder(model, params, classLabels(unconditionalClass));
   const common = {
     conditions: classes,
     seed: seeds,

@@ -25,7 +25,7 @@ test("the power-cosine ramp rises from 1 to the scale", () => {
   }
 });
 
-test("logits are mixed with those of the null condition, for all entries", async () => {
+test("logits are mixed with those of the unconditional class, for all entries", async () => {
   // Conditional logits favour code 1, the difference to the unconditional ones favours code 2.
   const conditional = [
     [0, 2, 1.5, 0],

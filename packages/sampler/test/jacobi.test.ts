@@ -102,9 +102,9 @@ describe("a model whose inputs do not matter", () => {
     const fed: Int32Array[] = [];
     const start: typeof sequential.start = () => {
       let committed = 0;
-      /** Logits [slots, 2, 5] from a position on. */
-      const from = (position: number, slots: number) =>
-        Float32Array.from({ length: 10 * slots }, (_, i) => Math.sin(3 * (i % 5) + position + Math.floor(i / 10)));
+      /** Logits [positions, 2, 5] from a position on. */
+      const from = (position: number, positions: number) =>
+        Float32Array.from({ length: 10 * positions }, (_, i) => Math.sin(3 * (i % 5) + position + Math.floor(i / 10)));
       return {
         step: async () => from(0, 1),
         async verify(windows) {

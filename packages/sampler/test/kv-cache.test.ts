@@ -5,22 +5,22 @@ import { createCache } from "../src/kv-cache";
 
 const [layers, heads, headDim, R] = [2, 3, 4, 2];
 
-/** Rows [2, layers, R, heads, L, headDim]: number i of slot s of line n is their own. @param first [R]: slot of the first of them */
+/** Rows [2, layers, R, heads, L, headDim]: number i of position s of line n is their own. @param first [R]: position of the first of them */
 function rowsOf(
   first: ArrayLike<number>,
   L: number,
-): { rows: StepTensor; numberAt(line: number, slot: number, i: number): number } {
-  const numberAt = (line: number, slot: number, i: number) => 1 + line + 100 * (slot + 1000 * i);
+): { rows: StepTensor; numberAt(line: number, position: number, i: number): number } {
+  const numberAt = (line: number, position: number, i: number) => 1 + line + 100 * (position + 1000 * i);
   const lines = 2 * layers * R * heads;
   const data = Float32Array.from({ length: lines * L * headDim }, (_, at) => {
     const line = Math.floor(at / (L * headDim));
-    const slot = first[Math.floor(line / heads) % R]! + (Math.floor(at / headDim) % L);
-    return numberAt(line, slot, at % headDim);
+    const position = first[Math.floor(line / heads) % R]! + (Math.floor(at / headDim) % L);
+    return numberAt(line, position, at % headDim);
   });
   return { rows: { dtype: "float32", shape: [2, layers, R, heads, L, headDim], data }, numberAt };
 }
 
-test("every slot is where the shape says, however the cache grows, also past what was set aside", () => {
+test("every position is where the shape says, however the cache grows, also past what was set aside", () => {
   const random = createStream(4, "appends");
   const cache = createCache({ layers, heads, headDim }, R, 70);
   const filled = new Int32Array(R);
@@ -45,10 +45,10 @@ test("every slot is where the shape says, however the cache grows, also past wha
       expect(shape).toEqual([R, heads, S, headDim]);
       expect(data).toHaveLength(R * heads * S * headDim);
       for (let line = 0; line < R * heads; line++)
-        for (let slot = 0; slot < filled[Math.floor(line / heads)]!; slot++)
+        for (let position = 0; position < filled[Math.floor(line / heads)]!; position++)
           for (let i = 0; i < headDim; i++)
-            if (data[(line * S + slot) * headDim + i] !== numberAt(array * R * heads + line, slot, i))
-              throw new Error(`array ${array}, line ${line}, slot ${slot}, number ${i}`);
+            if (data[(line * S + position) * headDim + i] !== numberAt(array * R * heads + line, position, i))
+              throw new Error(`array ${array}, line ${line}, position ${position}, number ${i}`);
     }
     expect(cache.inputs()).toBe(cache.inputs());
   }
@@ -64,6 +64,6 @@ test("rows that are missing, of another shape or another type are refused with w
   );
   expect(() => cache.append({ ...rows, dtype: "float16" })).toThrow(/rows in float16, the cache is float32/);
   expect(() => createCache({ layers, heads: 2 ** 16, headDim: 2 ** 10 }, 2 ** 10, 64)).toThrow(
-    /no memory for a cache of 1024 rows and 64 slots, .* make fewer images at a time/,
+    /no memory for a cache of 1024 rows and 64 positions, .* make fewer images at a time/,
   );
 });

@@ -8,27 +8,27 @@ import { saveModel } from "@tensorar/onnx/node";
 import * as tf from "@tensorflow/tfjs-core";
 import * as ort from "onnxruntime-node";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
-import { cachedDecoder, classLabels, generate, residentDecoder } from "../src";
+import { cachedDecoder, classLabels, deviceResidentDecoder, generate } from "../src";
 
 // Programs as users write them: the type check of this file is as much of the test as what they print.
 
 const sizes = { dim: 16, n_layer: 2, n_head: 2, multiple_of: 8, block_size: 9, vocab_size: 11, num_classes: 3 };
 const config = llamaGenConfig("GPT-B", sizes);
 const model = attachTensorAR(llamaGen(config), { windowSize: 2 });
-const { tokens, vocabSize, cache, nullCondition } = model.backbone;
-const decoding = { tokens, vocabSize, cache, windowSize: 2, conditioning: classLabels(nullCondition) };
+const { tokens, vocabSize, cache, unconditionalClass } = model.backbone;
+const decoding = { tokens, vocabSize, cache, windowSize: 2, conditioning: classLabels(unconditionalClass) };
 const settings = { conditions: [0, 2], seed: 3, guidance: { kind: "constant", scale: 2 }, trace: true } as const;
 
 /** Specs of one step, a size by name where it changes from call to call. */
 const perLayer = Array.from({ length: cache.layers }, () => ({
   dtype: "float32" as const,
-  shape: ["batch", cache.heads, "slots", cache.headDim],
+  shape: ["batch", cache.heads, "positions", cache.headDim],
 }));
 const specs = {
   window: { dtype: "int32", shape: ["batch", 2] },
   condition: { dtype: "int32", shape: ["batch"] },
   position: { dtype: "int32", shape: [1] },
-  mask: { dtype: "float32", shape: ["batch", "slots"] },
+  mask: { dtype: "float32", shape: ["batch", "positions"] },
   keys: perLayer,
   values: perLayer,
 } as const;
@@ -99,6 +99,6 @@ test("a cache that stays in the runtime is the state of the function", async () 
 // Types alone: never run.
 export async function openResident(path: string) {
   const run = await openModel(path, { runtime: ort, providers: ["webgpu"], state: ["mask", "keys", "values"] });
-  const decoder = residentDecoder({ ...decoding, conditionSlots: 1, run });
+  const decoder = deviceResidentDecoder({ ...decoding, conditionPositions: 1, run });
   return generate(decoder, { conditions: [1] });
 }

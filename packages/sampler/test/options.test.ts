@@ -1,6 +1,6 @@
 import { optionsCall, testOptions } from "@tensorar/testing/options";
 import type { Decoder } from "../src/decoder";
-import { cachedDecoder, classLabels, generate, residentDecoder } from "../src/index";
+import { cachedDecoder, classLabels, deviceResidentDecoder, generate } from "../src/index";
 
 /** Windows of two, two tokens, three codes, all equally likely. */
 const decoder: Decoder<number> = {
@@ -45,7 +45,7 @@ testOptions({
     { ...shape, cache: { layers: 1, heads: 1, headDim: 1 }, conditioning: classLabels(3), run },
     (options) => cachedDecoder(options as never),
   ),
-  residentDecoder: optionsCall({ ...shape, conditioning: classLabels(3), run }, (options) =>
-    residentDecoder(options as never),
+  deviceResidentDecoder: optionsCall({ ...shape, conditioning: classLabels(3), run }, (options) =>
+    deviceResidentDecoder(options as never),
   ),
 });

@@ -32,7 +32,7 @@ beforeAll(async () => {
 beforeEach(() => tf.engine().startScope());
 afterEach(() => tf.engine().endScope());
 
-/** Greedy runs: top-k 1 keeps the likeliest code alone, whatever else is set. */
+/** Greedy runs: top-k 1 keeps the argmax code alone, whatever else is set. */
 async function greedy<C>(
   decoder: Decoder<C>,
   options: Pick<GenerateOptions<C>, "conditions"> & { guidance: GenerateOptions["guidance"] },
@@ -69,7 +69,7 @@ describe("RAR", () => {
   test.each(runsOf<RarRun>("modeling/rar.py"))("$fixture.name, $run", async ({ fixture, run }) => {
     const backbone = rar(fixture.json.config as unknown as RarConfig);
     const model = attachTensorAR(backbone, { windowSize: 1 });
-    const decoder = eagerDecoder(model, fixture.params(), classLabels(backbone.nullCondition));
+    const decoder = eagerDecoder(model, fixture.params(), classLabels(backbone.unconditionalClass));
     const { guidance_scale: scale, guidance_scale_pow: power } = run;
     const guidance: Guidance = scale > 0 ? { kind: "power-cosine", scale, power } : constant(1);
     const codes = await greedy(decoder, { conditions: numbers(fixture, "classes"), guidance });
@@ -115,7 +115,7 @@ describe("Open-MAGVIT2", () => {
   test.each(runs)("$fixture.name, $run", async ({ fixture, run }) => {
     const backbone = magvit2Ar(fixture.json.config as unknown as Magvit2ArConfig);
     const model = attachTensorAR(backbone, { windowSize: 1 });
-    const decoder = eagerDecoder(model, fixture.params(), classLabels(backbone.nullCondition));
+    const decoder = eagerDecoder(model, fixture.params(), classLabels(backbone.unconditionalClass));
     const guidance = run.cfg_scale.map(constant);
     const codes = await greedy(decoder, { conditions: numbers(fixture, "classes"), guidance });
     const [first] = backbone.factors!.sizes;

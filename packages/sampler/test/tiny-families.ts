@@ -73,7 +73,7 @@ function randomParams(shapes: ParameterShapes): Params {
 
 const captions = [2, 3, 1].map((shown, image) => {
   const random = createStream(7, "caption", image);
-  const mask = Float32Array.from({ length: 3 }, (_, slot) => (slot < 3 - shown ? 0 : 1));
+  const mask = Float32Array.from({ length: 3 }, (_, position) => (position < 3 - shown ? 0 : 1));
   return { features: Float32Array.from({ length: 15 }, () => random.normal()), mask };
 });
 

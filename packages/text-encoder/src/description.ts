@@ -6,7 +6,7 @@ import { z } from "zod";
 const MOST_TOKENS = 2 ** 14;
 
 const common = {
-  /** T: slots of a text's features; longer texts lose their end. */
+  /** T: positions of a text's features; longer texts lose their end. */
   maxLength: z.int().positive().max(MOST_TOKENS),
   /** Whether texts are cleaned as LlamaGen cleans captions, see `cleanCaption` of `@tensorar/text`. */
   cleanCaptions: z.boolean(),

@@ -26,7 +26,7 @@ export function featureSize(description: TextEncoderDescription): FeatureSize {
  */
 export function expectFeatureSize(encoderDir: string, encoder: FeatureSize, model: FeatureSize): void {
   if (encoder.maxLength === model.maxLength && encoder.width === model.width) return;
-  const sizes = ({ maxLength, width }: FeatureSize) => `${maxLength} slots of width ${width}`;
+  const sizes = ({ maxLength, width }: FeatureSize) => `${maxLength} positions of width ${width}`;
   throw new ShapeError(
     `${encoderDir} makes features of ${sizes(encoder)}, but the model takes ${sizes(model)}; ` +
       "give the text encoder that the model was trained with",

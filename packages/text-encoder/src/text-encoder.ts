@@ -2,7 +2,7 @@ import { ShapeError, TensorARError, type TensorData } from "@tensorar/core";
 import { cleanCaption, padTokens, type TextTokenizer, type TokenBatch } from "@tensorar/text";
 import type { TextEncoderDescription } from "./description";
 
-// B texts · T slots · t tokens of the longest text of a batch · D width
+// B texts · T positions · t tokens of the longest text of a batch · D width
 
 /** What of several texts is not read as it stands. */
 export interface TextLosses {
@@ -16,9 +16,9 @@ export interface TextLosses {
 
 /** Features of several texts. */
 export interface EncodedTexts extends TextLosses {
-  /** [B, T, D] row-major; 0 where a slot is padding. */
+  /** [B, T, D] row-major; 0 where a position is padding. */
   readonly features: Float32Array;
-  /** [B, T]: 1, or 0 where a slot is padding. */
+  /** [B, T]: 1, or 0 where a position is padding. */
   readonly mask: Float32Array;
 }
 

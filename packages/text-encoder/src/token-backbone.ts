@@ -3,7 +3,7 @@ import type { Backbone, CaptionCondition, Params } from "@tensorar/model";
 import * as tf from "@tensorflow/tfjs-core";
 import type { TokenEncoder } from "./token-encoder";
 
-// R rows · T slots of a text · D width of its features
+// R rows · T positions of a text · D width of its features
 
 /** Texts of a batch, as tokens. */
 export interface TokenCondition extends Readonly<Record<string, tf.Tensor>> {
@@ -52,9 +52,9 @@ export function withTextEncoder(
         return backbone.embedCondition(params, { caption, mask, dropped });
       }),
     conditionMask: ({ mask }) => tf.tidy(() => tf.mul(tf.sub(1, mask), MASK_VALUE)),
-    trunk(params, x, { condition, ...inputs }) {
+    body(params, x, { condition, ...inputs }) {
       const { mask, dropped } = condition;
-      return backbone.trunk(params, x, { ...inputs, condition: { caption: mask, mask, dropped } }); // whose layers read none
+      return backbone.body(params, x, { ...inputs, condition: { caption: mask, mask, dropped } }); // whose layers read none
     },
   };
 }

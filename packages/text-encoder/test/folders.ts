@@ -37,7 +37,7 @@ export const TINY_T5: T5Config = {
   layer_norm_epsilon: 1e-6,
 };
 
-/** A text encoder of 5 slots and width 8, whose weights are waves. */
+/** A text encoder of 5 positions and width 8, whose weights are waves. */
 export async function writeTinyEncoder(
   folder: string,
   settings: { readonly cleanCaptions?: boolean; readonly padding?: "left" | "right" } = {},

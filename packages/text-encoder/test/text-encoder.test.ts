@@ -17,13 +17,13 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-/** Features of one text, slot by slot. */
+/** Features of one text, position by position. */
 async function slotsOf(encoder: TextEncoder, texts: readonly string[], text: number) {
   const { features, mask } = await encoder.encode(texts);
   const { maxLength: T, width: D } = encoder;
   return {
     mask: [...mask.subarray(text * T, (text + 1) * T)],
-    slots: Array.from({ length: T }, (_, t) => [...features.subarray((text * T + t) * D, (text * T + t + 1) * D)]),
+    positions: Array.from({ length: T }, (_, t) => [...features.subarray((text * T + t) * D, (text * T + t + 1) * D)]),
   };
 }
 
@@ -38,9 +38,9 @@ test("padding at the right is that at the left, moved", async () => {
   const [atLeft, atRight] = [await slotsOf(left, ["red heart"], 0), await slotsOf(right, ["red heart"], 0)];
   expect(atLeft.mask).toEqual([0, 0, 1, 1, 1]);
   expect(atRight.mask).toEqual([1, 1, 1, 0, 0]);
-  expect(atLeft.slots.slice(2)).toEqual(atRight.slots.slice(0, 3));
+  expect(atLeft.positions.slice(2)).toEqual(atRight.positions.slice(0, 3));
   expect(
-    atLeft.slots
+    atLeft.positions
       .slice(0, 2)
       .flat()
       .every((value) => value === 0),
@@ -58,8 +58,8 @@ test("features of a text don't depend on the others, nor on their number", async
   const together = await slotsOf(encoder, texts, 13);
   const alone = await slotsOf(encoder, [texts[13]!], 0);
   expect(together.mask).toEqual(alone.mask);
-  for (const [t, slot] of alone.slots.entries())
-    for (const [d, value] of slot.entries()) expect(together.slots[t]![d]).toBeCloseTo(value, 5); // sums of float32 in another order
+  for (const [t, position] of alone.positions.entries())
+    for (const [d, value] of position.entries()) expect(together.positions[t]![d]).toBeCloseTo(value, 5); // sums of float32 in another order
   await encoder.dispose();
   expect(tf.memory().numTensors).toBe(before);
 });

@@ -18,7 +18,7 @@ export const command: CommandBody<Settings> = {
       signal,
       backbone,
       ...(target && { target }),
-      ...(whole && { whole: wholeOptions(settings) }),
+      ...(whole && { whole: endToEndOptions(settings) }),
     };
     if (triton !== undefined) await openOutputFolder(triton, { overwrite: false, entries: [] }); // found before the work
     await eagerBackend();
@@ -32,7 +32,7 @@ export const command: CommandBody<Settings> = {
   },
 };
 
-const wholeOptions = (settings: Settings): GraphSampling => ({
+const endToEndOptions = (settings: Settings): GraphSampling => ({
   topK: settings.topK,
   topP: settings.topP,
   guidance: rampOf(settings),

@@ -25,12 +25,12 @@ export const command: CommandBody<Settings> = {
     });
     progress?.stop();
     const percent = (part: number) => `${(100 * part).toFixed(2)} %`;
-    const rows = gaps.map(({ weights, of, predictions, largestDifference, divergence, sameLikeliest, sameDrawn }) => [
-      ...[`${weights}, ${of}`, String(predictions), largestDifference.toPrecision(2), divergence.toExponential(1)],
-      ...[percent(sameLikeliest), percent(sameDrawn)],
+    const rows = gaps.map(({ weights, of, predictions, maxAbsError, kl, sameTop1, sameDrawn }) => [
+      ...[`${weights}, ${of}`, String(predictions), maxAbsError.toPrecision(2), kl.toExponential(1)],
+      ...[percent(sameTop1), percent(sameDrawn)],
     ]);
     const columns = ["weights", "predictions", "largest logit difference", "mean KL"];
-    console.log(formatTable([...columns, "same likeliest code", "same code drawn"], rows));
+    console.log(formatTable([...columns, "same top-1 code", "same code drawn"], rows));
     await saveJson(json, gaps);
   },
 };

@@ -24,10 +24,10 @@ export const command: CommandBody<Settings> = {
       backbone: await loadBackbone(given.backbone),
     });
     const percent = (part: number | null) => (part === null ? "" : `${(100 * part).toFixed(1)} %`);
-    const rows = comparisons.map(({ file, output, batch, largestDifference, largestValue, agreement, ...verdict }) => [
+    const rows = comparisons.map(({ file, output, batch, maxAbsError, largestValue, agreement, ...verdict }) => [
       `${file} ${output}`,
       String(batch),
-      largestDifference.toExponential(1),
+      maxAbsError.toExponential(1),
       largestValue.toPrecision(3),
       percent(agreement),
       verdict.withinTolerance ? "equal" : "DIFFERENT",
@@ -40,9 +40,9 @@ export const command: CommandBody<Settings> = {
       const lost = losses.map(({ file, output, batch, loss }) => [
         `${file} ${output}`,
         String(batch),
-        loss.largestDifference.toExponential(1),
-        loss.divergence.toExponential(1),
-        percent(loss.sameLikeliest),
+        loss.maxAbsError.toExponential(1),
+        loss.kl.toExponential(1),
+        percent(loss.sameTop1),
         loss.withinThreshold ? "accepted" : "TOO FAR",
       ]);
       console.log("\nwhat fewer bits cost, against full precision:");
@@ -61,7 +61,7 @@ export const command: CommandBody<Settings> = {
       throw new TensorARError(
         `${dir} loses more than ${given.maxKl} nats against full precision in ${namesOf(far)} (seed ${seed}); export it with more bits, or accept it with --max-kl`,
       );
-    const largest = Math.max(...comparisons.map(({ largestDifference }) => largestDifference));
+    const largest = Math.max(...comparisons.map(({ maxAbsError }) => maxAbsError));
     console.log(`the export equals ${reference}: max abs error ${largest.toExponential(1)} (seed ${seed})`);
   },
 };

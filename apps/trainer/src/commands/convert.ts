@@ -86,7 +86,7 @@ async function planModel(family: Family, source: string, imageSize: number, sett
       tensorar: { windowSize: 1, depth: 1, structure: "maps" },
       noiseRates: [0],
       grid: [side, side],
-      classes: Array.from({ length: Math.max(0, backbone.nullCondition) }, (_, i) => String(i)),
+      classes: Array.from({ length: Math.max(0, backbone.unconditionalClass) }, (_, i) => String(i)),
       ...encoder,
       training: { convertedFrom: basename(source), weights: conversion.weights },
     });

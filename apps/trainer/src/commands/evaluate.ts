@@ -12,19 +12,19 @@ import {
   SHARD_SIZE,
 } from "@tensorar/data";
 import {
-  calibrate,
   compareFeatures,
   compareStatistics,
   type Distances,
+  draftAblation,
   featuresOf,
   gatherStatistics,
-  type InceptionMeasures,
+  type InceptionMetrics,
   mergeStatistics,
   openInception,
   readStatistics,
   writeStatistics,
 } from "@tensorar/evaluation";
-import { type EvaluationResults, evaluationPage, measureRows, type Shown } from "@tensorar/evaluation/report";
+import { type EvaluationResults, evaluationPage, metricRows, type Shown } from "@tensorar/evaluation/report";
 import { createRefinement } from "@tensorar/metrics";
 import { loadBackbone, loadModel } from "@tensorar/model/node";
 import { TOKENIZER_KINDS } from "@tensorar/tokenizer";
@@ -82,7 +82,7 @@ async function byInception(
   sets: ImageSets,
   engine: Engine,
   signal: AbortSignal,
-): Promise<InceptionMeasures> {
+): Promise<InceptionMetrics> {
   const { samples, reference, saveStatistics, neighbours: kept, batchSize, firstImage, seed } = settings;
   const known = sets.reference ? undefined : await readStatistics(reference);
   if (!sets.samples) {
@@ -127,7 +127,7 @@ async function refinementOf(dir: string, signal: AbortSignal) {
   return { ...refinement.result(), grid };
 }
 
-async function calibration(
+async function draftScores(
   modelDir: string,
   codesDir: string,
   engine: Engine,
@@ -138,7 +138,7 @@ async function calibration(
   const { codes, note } = fitCodes(model, modelDir, await loadCodes(codesDir), codesDir);
   if (note !== undefined) console.log(note);
   const conditions = await trainingConditions(model, modelDir, codes, settings.captions);
-  return calibrate(model, codes, conditions, engine, settings.images, settings.seed, signal);
+  return draftAblation(model, codes, conditions, engine, settings.images, settings.seed, signal);
 }
 
 export const command: CommandBody<Settings> = {
@@ -154,19 +154,19 @@ export const command: CommandBody<Settings> = {
     const sets = await openSets(settings);
     const distances =
       tokenizer === undefined ? undefined : await byTokenizer(tokenizer, settings, sets, engine, signal);
-    const measures = inception === undefined ? undefined : await byInception(inception, settings, sets, engine, signal);
+    const metrics = inception === undefined ? undefined : await byInception(inception, settings, sets, engine, signal);
     const images = countsOf(sets);
     const refinement = await refinementOf(settings.samples, signal);
     const results = {
       images,
       ...distances,
-      ...(measures && { inception: measures }),
+      ...(metrics && { inception: metrics }),
       ...(refinement && { refinement }),
       ...(model !== undefined &&
-        codes !== undefined && { calibration: await calibration(model, codes, engine, settings, signal) }),
+        codes !== undefined && { draftAblation: await draftScores(model, codes, engine, settings, signal) }),
     };
     const shown: EvaluationResults = {
-      ...(measures && { inception: measures }),
+      ...(metrics && { inception: metrics }),
       ...(distances && { tokenizerFeatures: { ...distances } }),
       ...(refinement && { refinement }),
     };
@@ -183,10 +183,10 @@ export const command: CommandBody<Settings> = {
       );
     }
     for (const [name, counts] of Object.entries(images)) console.log(`${name}: ${describeCounts(counts)}`);
-    const rows = measureRows(shown);
+    const rows = metricRows(shown);
     const width = Math.max(...rows.map(([name]) => name!.length));
     for (const [name, value, better] of rows) console.log(`${name!.padEnd(width)}  ${value!.padStart(8)}  ${better}`);
     if (refinement?.flipRate !== undefined) console.log(`flip rate ${(100 * refinement.flipRate).toFixed(1)} %`);
-    for (const warning of measures?.warnings ?? []) console.log(`note: ${warning}`);
+    for (const warning of metrics?.warnings ?? []) console.log(`note: ${warning}`);
   },
 };

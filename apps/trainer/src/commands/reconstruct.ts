@@ -17,8 +17,8 @@ import {
 } from "@tensorar/data";
 import {
   type InceptionRunner,
-  measuresOf,
   mergeSums,
+  metricsOf,
   openInception,
   type ReconstructionSums,
   writeSums,
@@ -49,25 +49,25 @@ export const command: CommandBody<Settings> = {
     if ((merge === undefined) === (images === undefined) || (images === undefined) !== (tokenizer === undefined))
       throw new TensorARError("give --images and --tokenizer to reconstruct some, or --merge to put results together");
     const output = await openOutputFolder(out, { ...settings, entries: FILES });
-    const { measures, leftOut } = await output.write(async (folder) => {
+    const { metrics, leftOut } = await output.write(async (folder) => {
       const { sums, leftOut } = merge
         ? { sums: await mergeSums(merge.map((dir) => join(dir, STATISTICS))), leftOut: [] }
         : await reconstruct({ ...settings, images: images!, tokenizer: tokenizer! }, folder, signal);
-      const measures = measuresOf(sums);
+      const metrics = metricsOf(sums);
       await writeSums(join(folder, STATISTICS), sums);
-      const results = { settings, ...measures, leftOut };
-      await writeFileAtomic(join(folder, "measures.json"), `${JSON.stringify(results, null, 2)}\n`);
-      return { measures, leftOut };
+      const results = { settings, ...metrics, leftOut };
+      await writeFileAtomic(join(folder, "metrics.json"), `${JSON.stringify(results, null, 2)}\n`);
+      return { metrics, leftOut };
     });
-    // Apart from the measures, which other programs read.
-    if (images !== undefined) console.error(`${images}: ${describeCounts({ taken: measures.images, leftOut })}`);
-    console.log(JSON.stringify(measures, null, 2));
+    // Apart from the metrics, which other programs read.
+    if (images !== undefined) console.error(`${images}: ${describeCounts({ taken: metrics.images, leftOut })}`);
+    console.log(JSON.stringify(metrics, null, 2));
   },
 };
 
 /** What merging reads. */
 const STATISTICS = "statistics.npz";
-const FILES = [STATISTICS, "measures.json", "reconstructions.npz", "grid.png"];
+const FILES = [STATISTICS, "metrics.json", "reconstructions.npz", "grid.png"];
 
 /** Writes reconstructions of all images and a picture of some. */
 async function reconstruct(

@@ -160,8 +160,8 @@ async function draw(work: Work, samples: SamplesWriter, signal: AbortSignal): Pr
       const size = Math.min(batchSize, count - first);
       if (samples.has(first, size)) continue;
       const chosen = Array.from({ length: size }, (_, i) => conditions.of(first + i));
-      const onShare = (share: number) => report.drawn(share * size);
-      const drawn = await sampleBatch(decoder, chosen, first, sampling, signal, onShare);
+      const onFraction = (share: number) => report.drawn(share * size);
+      const drawn = await sampleBatch(decoder, chosen, first, sampling, signal, onFraction);
       const images = await tokenizer.decode(drawn.codes, imageSize, signal);
       const labels = conditions.labels.subarray(first, first + size);
       await samples.add(first, { images, labels, codes: drawn.codes, trace: drawn.trace });

@@ -20,7 +20,7 @@ const ENCODERS = {
   },
 } as const satisfies Record<TextEncoderName, unknown>;
 
-/** Slots of a caption in LlamaGen. Source: `--t5-feature-max-len` of its `autoregressive/sample/sample_t2i.py`. */
+/** Positions of a caption in LlamaGen. Source: `--t5-feature-max-len` of its `autoregressive/sample/sample_t2i.py`. */
 const LLAMAGEN_SLOTS = 120;
 
 /** Settings of models, which say nothing about a text encoder. */

@@ -8,7 +8,7 @@ const schema = z.strictObject({
     .optional()
     .describe("images of the tokenizer's size: a prepared data set, a folder or tar of images, or .npz"),
   tokenizer: weights().optional().describe("tokenizer folder"),
-  out: z.string().describe("folder to write reconstructions and measures to"),
+  out: z.string().describe("folder to write reconstructions and metrics to"),
   ...overwriteSetting,
   count: whole(1).optional().describe("at most so many images; all when left out"),
   inception: z.string().optional().describe("weights of FID's Inception-v3, for rFID"),

@@ -19,5 +19,15 @@ export function fileError(action: string, path: string, cause: unknown): TensorA
   if (cause instanceof TensorARError) return cause;
   const { code = "", message = String(cause) } = cause as NodeJS.ErrnoException;
   const remedy = REMEDIES[code] ?? "check the disk and try again";
-  return new TensorARError(`cannot ${action} "${path}": ${message}; ${remedy}`, { cause, code: "io" });
+  const shown = shortened(path);
+  return new TensorARError(`cannot ${action} "${shown}": ${message.replaceAll(path, shown)}; ${remedy}`, {
+    cause,
+    code: "io",
+  });
 }
+
+/** Longer paths come from damaged files. */
+const LONGEST_PATH = 400;
+
+const shortened = (path: string): string =>
+  path.length <= LONGEST_PATH ? path : `${path.slice(0, LONGEST_PATH / 2)} … ${path.slice(-LONGEST_PATH / 2)}`;

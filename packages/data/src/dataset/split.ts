@@ -22,13 +22,13 @@ export function splitAsChosen(chosen: readonly Split[]): SplitIndices {
  * Divides images into training and validation by a hash of their names, so that neither order nor later additions move
  * an image to the other side. At least one image is on either side where there are two.
  *
- * @param share of the images that go to validation, in (0, 1)
+ * @param fraction of the images that go to validation, in (0, 1)
  */
-export function splitByName(names: readonly string[], share: number): SplitIndices {
+export function splitByName(names: readonly string[], fraction: number): SplitIndices {
   const positions = names.map(hashPosition);
   const lowest = positions.reduce((best, value, i) => (value < positions[best]! ? i : best), 0);
   const highest = positions.reduce((best, value, i) => (value >= positions[best]! ? i : best), 0);
-  const isValidation = positions.map((position, i) => i !== highest && (position < share || i === lowest));
+  const isValidation = positions.map((position, i) => i !== highest && (position < fraction || i === lowest));
   const indices = names.map((_, i) => i);
   return {
     train: Int32Array.from(indices.filter((i) => !isValidation[i])),

@@ -1,5 +1,5 @@
 import { dirname, resolve } from "node:path";
-import { splitLines, TensorARError } from "@tensorar/core";
+import { quote, splitLines, TensorARError } from "@tensorar/core";
 import { readChecked, readText } from "@tensorar/core/node";
 import { cocoClasses, type Detector, userDetector } from "@tensorar/metrics/features";
 import type { NodeRuntime } from "@tensorar/onnx/node";
@@ -58,7 +58,7 @@ export async function classesOf(path: string, { classes }: DetectorFile): Promis
   const names = resolve(dirname(path), classes);
   const text = await readText(names).catch((cause: Error) => {
     const remedy = `give ${Object.keys(COCO).join(", ")}, or a file with one name a line`;
-    throw new TensorARError(`${path}: classes "${classes}": ${cause.message}; ${remedy}`, { cause });
+    throw new TensorARError(`${path}: classes ${quote(classes)}: ${cause.message}; ${remedy}`, { cause });
   });
   const known = splitLines(text.trimEnd()).map((name) => name.trim()); // an empty line is a label without a class
   if (known.every((name) => name === "")) throw new TensorARError(`${names}: holds no name; write one a line`);

@@ -17,7 +17,7 @@ const REFINED = 8;
 type Evaluated = SampleSet & { readonly evaluation: Evaluation };
 
 const NONE = "–";
-const percent = (share: number | null): string => (share === null ? NONE : `${(100 * share).toFixed(0)} %`);
+const percent = (fraction: number | null): string => (fraction === null ? NONE : `${(100 * fraction).toFixed(0)} %`);
 const decimals = (value: number | undefined, digits: number): string => value?.toFixed(digits) ?? NONE;
 
 const evaluated = ({ sets }: RunFolder): Evaluated[] =>
@@ -55,7 +55,7 @@ function metricsSection(run: RunFolder): Section[] {
     ];
   });
   const note =
-    "Fréchet distance, precision and recall in the tokenizer's encoder features, pooled over the quarters of the grid, against the real images of the data set. It is not FID, which needs the Inception network. Flip rate: final token differs from its first draft. Draft accuracy: share of drafts equal to the final token, first draft first.";
+    "Fréchet distance, precision and recall in the tokenizer's encoder features, pooled over the quarters of the grid, against the real images of the data set. It is not FID, which needs the Inception network. Flip rate: final token differs from its first draft. Draft accuracy: fraction of drafts equal to the final token, first draft first.";
   return [
     {
       title: "Metrics",
@@ -68,20 +68,20 @@ function metricsSection(run: RunFolder): Section[] {
   ];
 }
 
-function calibrationSection(run: RunFolder): Section[] {
-  return evaluated(run).flatMap(({ name, evaluation: { calibration } }) => {
-    if (!calibration || calibration.noisedTruth.crossEntropy.length === 1) return [];
+function draftAblationSection(run: RunFolder): Section[] {
+  return evaluated(run).flatMap(({ name, evaluation: { draftAblation } }) => {
+    if (!draftAblation || draftAblation.noisedTruth.crossEntropy.length === 1) return [];
     const kinds = [
-      ["noised truth, as in training", calibration.noisedTruth],
-      ["own drafts, as in generation", calibration.ownDrafts],
-      ["drafts blanked", calibration.blanked],
+      ["noised truth, as in training", draftAblation.noisedTruth],
+      ["own drafts, as in generation", draftAblation.ownDrafts],
+      ["drafts blanked", draftAblation.blanked],
     ] as const;
     const rows = kinds.map(([what, scores]) => [
       what,
       scores.crossEntropy[0]!.toFixed(3),
-      scores.accuracy.map((share) => (share === null ? NONE : `${(100 * share).toFixed(1)} %`)).join(", "),
+      scores.accuracy.map((fraction) => (fraction === null ? NONE : `${(100 * fraction).toFixed(1)} %`)).join(", "),
     ]);
-    const trust = calibration.ownDrafts.crossEntropy[0]! - calibration.blanked.crossEntropy[0]!;
+    const trust = draftAblation.ownDrafts.crossEntropy[0]! - draftAblation.blanked.crossEntropy[0]!;
     const reading =
       trust > 0.01
         ? `Own drafts make the final token harder to predict by ${trust.toFixed(3)} nats than no drafts at all: the model trusts its drafts too much.`
@@ -191,7 +191,7 @@ function exportSection({ verification, timings }: RunFolder): Section[] {
       row.file,
       row.output,
       String(row.batch),
-      row.largestDifference.toExponential(1),
+      row.maxAbsError.toExponential(1),
       row.largestValue.toPrecision(3),
     ]);
     sections.push({
@@ -236,7 +236,7 @@ export async function buildReport(run: RunFolder, tokenizer: ImageTokenizer): Pr
       ...(await sampleSections(run)),
       ...(await refinementSections(run, tokenizer)),
       ...metricsSection(run),
-      ...calibrationSection(run),
+      ...draftAblationSection(run),
       ...trainingSection(run),
       ...(await roundTripSection(run.dir, tokenizer)),
       ...exportSection(run),

@@ -1,6 +1,6 @@
 import { imageGrid } from "@tensorar/data";
 import type { RefinementStatistics } from "@tensorar/metrics";
-import type { InceptionMeasures } from "../statistics/compare";
+import type { InceptionMetrics } from "../statistics/compare";
 import { barChart } from "./charts";
 import { page, paragraph, picture, type Section, table } from "./page";
 import { revisionMap } from "./revision-map";
@@ -15,13 +15,13 @@ export interface Shown {
 
 /** What a page of an evaluation shows. */
 export interface EvaluationResults {
-  readonly inception?: InceptionMeasures;
+  readonly inception?: InceptionMetrics;
   readonly tokenizerFeatures?: Readonly<Record<string, number>>;
   readonly refinement?: RefinementStatistics & { readonly grid: readonly [number, number] };
 }
 
-/** Measures as rows of name, value and what is better. */
-export function measureRows({ inception, tokenizerFeatures }: EvaluationResults): string[][] {
+/** Metrics as rows of name, value and what is better. */
+export function metricRows({ inception, tokenizerFeatures }: EvaluationResults): string[][] {
   const rows: [string, number | undefined, string][] = [];
   if (inception) {
     const { fid, sfid, inceptionScore, kid, precision, recall, density, coverage } = inception;
@@ -41,14 +41,14 @@ export function measureRows({ inception, tokenizerFeatures }: EvaluationResults)
 
 const format = (value: number): string => (Math.abs(value) >= 100 ? value.toFixed(1) : value.toPrecision(4));
 
-/** The page of one evaluation: measures, what they rest on, images of both sets, and what refinement did. */
+/** The page of one evaluation: metrics, what they rest on, images of both sets, and what refinement did. */
 export async function evaluationPage(
   title: string,
   results: EvaluationResults,
   shown: Readonly<Record<string, Shown | undefined>>,
 ): Promise<string> {
   const { inception, refinement } = results;
-  const sections: Section[] = [{ title: "Measures", body: table(["measure", "value", ""], measureRows(results)) }];
+  const sections: Section[] = [{ title: "Metrics", body: table(["measure", "value", ""], metricRows(results)) }];
   if (inception && inception.warnings.length > 0)
     sections.push({ title: "To bear in mind", body: inception.warnings.map(paragraph).join("") });
   const pictures: string[] = [];
@@ -70,7 +70,7 @@ export async function evaluationPage(
       title: "Refinement",
       body: [
         paragraph(`${flipped} Depth 0 is the first draft, the last depth the final code.`),
-        barChart(depths, "share", [{ name: "drafts that equal the final code", values: draftAccuracy }]),
+        barChart(depths, "fraction", [{ name: "drafts that equal the final code", values: draftAccuracy }]),
         barChart(depths, "nats", [{ name: "entropy of the codes drawn", values: entropy }]),
         picture(
           `data:image/png;base64,${map.toString("base64")}`,
@@ -79,5 +79,5 @@ export async function evaluationPage(
       ].join(""),
     });
   }
-  return page(title, "Measures follow the evaluation suite of openai/guided-diffusion where it has them.", sections);
+  return page(title, "Metrics follow the evaluation suite of openai/guided-diffusion where it has them.", sections);
 }

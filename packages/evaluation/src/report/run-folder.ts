@@ -2,34 +2,34 @@ import type { Dirent } from "node:fs";
 import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { TensorARError } from "@tensorar/core";
+import { TensorARError, underTodaysNames } from "@tensorar/core";
 import { fileError, readChecked } from "@tensorar/core/node";
 import { openSamples, type Samples } from "@tensorar/data";
 import { type LogEntry, readLog } from "@tensorar/training";
 import { z } from "zod";
 
 /** What JSON makes of NaN is null: a depth that no position has a draft for. */
-const shares = z.array(z.number().nullable());
-const depthScores = z.object({ crossEntropy: z.array(z.number()).min(1), accuracy: shares });
+const fractions = z.array(z.number().nullable());
+const depthScores = z.object({ crossEntropy: z.array(z.number()).min(1), accuracy: fractions });
 
 /** What `evaluate --out` writes, as far as it is shown; which of it is there depends on the flags. */
-const evaluationSchema = z.object({
+const evaluationResults = z.object({
   frechet: z.number().optional(),
   precision: z.number().optional(),
   recall: z.number().optional(),
-  refinement: z.object({ flipRate: z.number().optional(), draftAccuracy: shares }).optional(),
-  calibration: z.object({ noisedTruth: depthScores, ownDrafts: depthScores, blanked: depthScores }).optional(),
+  refinement: z.object({ flipRate: z.number().optional(), draftAccuracy: fractions }).optional(),
+  draftAblation: z.object({ noisedTruth: depthScores, ownDrafts: depthScores, blanked: depthScores }).optional(),
 });
+const evaluationSchema = z.preprocess(underTodaysNames({ calibration: "draftAblation" }), evaluationResults);
 
-const verificationSchema = z.array(
-  z.object({
-    file: z.string(),
-    output: z.string(),
-    batch: z.number(),
-    largestDifference: z.number(),
-    largestValue: z.number(),
-  }),
-);
+const comparison = z.object({
+  file: z.string(),
+  output: z.string(),
+  batch: z.number(),
+  maxAbsError: z.number(),
+  largestValue: z.number(),
+});
+const verificationSchema = z.array(z.preprocess(underTodaysNames({ largestDifference: "maxAbsError" }), comparison));
 const timingsSchema = z.array(z.object({ file: z.string(), batch: z.number(), milliseconds: z.number() }));
 const commandsSchema = z.array(z.object({ command: z.string(), seconds: z.number() }));
 

@@ -12,13 +12,13 @@ import type { Engine } from "@tensorar/training";
 import * as tf from "@tensorflow/tfjs-core";
 import type { InceptionStatistics } from "./inception-statistics";
 
-/** Measures of generated images against real ones, in features of FID's Inception-v3. */
-export interface InceptionMeasures {
+/** Metrics of generated images against real ones, in features of FID's Inception-v3. */
+export interface InceptionMetrics {
   readonly images: { readonly samples: number | undefined; readonly reference: number | undefined };
   readonly fid: number;
   readonly sfid?: number;
   readonly inceptionScore?: number;
-  readonly kid?: { readonly mean: number; readonly deviation: number; readonly subsetSize: number };
+  readonly kid?: { readonly mean: number; readonly std: number; readonly subsetSize: number };
   /** Of neighbours k = 3. */
   readonly precision?: number;
   readonly recall?: number;
@@ -44,8 +44,8 @@ export async function compareStatistics(
   engine: Engine,
   seed: number,
   signal: AbortSignal,
-): Promise<InceptionMeasures> {
-  const measures = {
+): Promise<InceptionMetrics> {
+  const metrics = {
     images: { samples: samples.count, reference: reference.count },
     fid: frechetDistance(samples.pooled, reference.pooled),
     ...(samples.spatial && reference.spatial && { sfid: frechetDistance(samples.spatial, reference.spatial) }),
@@ -53,7 +53,7 @@ export async function compareStatistics(
     warnings: [...samples.notes, ...warningsOf(samples, reference)],
   };
   const [fake, real] = [samples.features, reference.features];
-  if (!fake || !real) return measures;
+  if (!fake || !real) return metrics;
   const subsetSize = Math.min(KID.subsetSize, fake.count, real.count);
   const kid = {
     ...(await unlessStopped(kernelDistanceSteps(real, fake, { ...KID, subsetSize, seed }), signal)),
@@ -62,10 +62,10 @@ export async function compareStatistics(
   const products = await rowProducts(engine, fake.dims, signal);
   try {
     const enough = Math.min(fake.count, real.count) > DENSITY_NEIGHBOURS;
-    if (!enough) return { ...measures, kid };
+    if (!enough) return { ...metrics, kid };
     const { precision, recall } = await manifoldScores(real, fake, { k: NEIGHBOURS, products: products.run });
     const { density, coverage } = await manifoldScores(real, fake, { k: DENSITY_NEIGHBOURS, products: products.run });
-    return { ...measures, kid, precision, recall, density, coverage };
+    return { ...metrics, kid, precision, recall, density, coverage };
   } finally {
     await products.dispose();
   }

@@ -32,7 +32,7 @@ const SPLIT = 5000;
 /** How statistics are gathered. */
 export interface GatherOptions {
   readonly batchSize: number;
-  /** Features of at most this many images are kept, for measures that compare neighbours. */
+  /** Features of at most this many images are kept, for metrics that compare neighbours. */
   readonly kept: number;
   /** Which image of the whole the first one is, where these are a part. */
   readonly first: number;

@@ -14,7 +14,7 @@ import {
 } from "@tensorar/metrics";
 
 /** What a tokenizer loses, as means over images. */
-export interface Measures {
+export interface Metrics {
   readonly images: number;
   /** dB */
   readonly psnr: number;
@@ -24,7 +24,7 @@ export interface Measures {
   readonly codebook: { readonly used: number; readonly size: number; readonly perplexity: number };
 }
 
-/** What determines the measures of a set of images, and adds up over parts of it. */
+/** What determines the metrics of a set of images, and adds up over parts of it. */
 export interface ReconstructionSums {
   readonly means: Readonly<Partial<Record<MeanName, MeanSums>> & { psnr: MeanSums }>;
   /** How often each code occurs, [codebookSize]. */
@@ -38,8 +38,8 @@ type MeanName = (typeof MEANS)[number];
 const MOMENTS = ["originals", "reconstructions"] as const;
 type MomentsName = (typeof MOMENTS)[number];
 
-/** The measures that sums give. */
-export function measuresOf({ means, codes, moments }: ReconstructionSums): Measures {
+/** The metrics that sums give. */
+export function metricsOf({ means, codes, moments }: ReconstructionSums): Metrics {
   const { psnr, ssim, lpips } = means;
   return {
     images: psnr.count,
@@ -104,7 +104,7 @@ const values = async (file: NpzFile, name: string): Promise<Float64Array> =>
 /**
  * Sums of all images from those of parts.
  * @param paths files of the parts
- * @throws TensorARError for a file that is named twice, and parts that do not have the same measures
+ * @throws TensorARError for a file that is named twice, and parts that do not have the same metrics
  */
 export async function mergeSums(paths: readonly string[]): Promise<ReconstructionSums> {
   const twice = paths.find((path, i) => paths.indexOf(path) !== i);

@@ -135,7 +135,7 @@ function firstFeatures(paths: readonly string[], parts: readonly InceptionStatis
   const set = held.length === 0 ? undefined : mergeFeatures(held, kept);
   const enough = short < 0 || (set?.count ?? 0) === kept;
   const found = `${paths[short]} keeps features of ${parts[short]?.features?.count ?? 0} of its ${parts[short]?.count} images`;
-  const meant = `KID and measures of neighbours see the first ${set?.count ?? 0} images`;
+  const meant = `KID and metrics of neighbours see the first ${set?.count ?? 0} images`;
   return { set, notes: enough ? [] : [`${found}: ${meant}`] };
 }
 

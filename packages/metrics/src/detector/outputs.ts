@@ -8,7 +8,7 @@ export type DetectorOutputs =
   /** mmdeploy: dets [1, N, 5], each a box and its score, and labels [1, N]; a label below 0 fills up. */
   | { readonly kind: "dets"; readonly dets: string; readonly labels: string }
   /**
-   * DETR and its descendants: boxes [1, Q, 4] (center, width and height as shares of the input) and logits. "softmax": logits
+   * DETR and its descendants: boxes [1, Q, 4] (center, width and height as fractions of the input) and logits. "softmax": logits
    * [1, Q, C + 1], of which the last is "no object", and each query is its likeliest class (DETR). "sigmoid": logits
    * [1, Q, C], of which the Q highest count, whatever their query (Deformable DETR, RT-DETR, D-FINE).
    */
@@ -131,7 +131,7 @@ const boxOf = (values: readonly number[], at: number): RawDetection["box"] => [
   values[at + 3]!,
 ];
 
-/** From center and size in shares of the input. */
+/** From center and size in fractions of the input. */
 function fromShares(
   [x, y, w, h]: RawDetection["box"],
   [height, width]: readonly [number, number],

@@ -6,7 +6,7 @@ import type { GenEvalResult } from "./score";
 /** Images of each task, and how many of them are correct: all that scores need, and it adds up over parts. */
 export type GenEvalCounts = Readonly<Record<GenEvalTask, { readonly images: number; readonly correct: number }>>;
 
-/** The columns of the paper's table: the share of correct images of each task, and the mean over tasks. */
+/** The columns of the paper's table: the fraction of correct images of each task, and the mean over tasks. */
 export type GenEvalScores = Readonly<Record<GenEvalTask | "overall", number>>;
 
 const byTask = <T>(of: (task: GenEvalTask) => T): Readonly<Record<GenEvalTask, T>> =>
@@ -41,9 +41,9 @@ export function mergeGenEval(parts: readonly GenEvalCounts[]): GenEvalCounts {
  * Source: `evaluation/summary_scores.py` of djghosh13/geneval.
  */
 export function genEvalScores(counts: GenEvalCounts): GenEvalScores {
-  const shares = byTask((task) => counts[task].correct / counts[task].images);
-  const overall = Object.values(shares).reduce((sum, share) => sum + share, 0) / GENEVAL_TASKS.length;
-  return { ...shares, overall };
+  const fractions = byTask((task) => counts[task].correct / counts[task].images);
+  const overall = Object.values(fractions).reduce((sum, fraction) => sum + fraction, 0) / GENEVAL_TASKS.length;
+  return { ...fractions, overall };
 }
 
 /** Scores of images, as {@link genEvalScores}. */

@@ -49,12 +49,12 @@ function between(images: tf.Tensor4D, axis: 1 | 2): tf.Tensor4D {
   const upper = lower.map((position) => Math.min(position + 1, size - 1));
   const shape = [1, 1, 1, 1] as [number, number, number, number];
   shape[axis] = SIDE;
-  const share = tf.tensor4d(
+  const fraction = tf.tensor4d(
     positions.map((position, i) => position - lower[i]!),
     shape,
   );
   const at = (indices: number[]) => tf.gather(images, tf.tensor1d(indices, "int32"), axis);
-  return tf.add(tf.mul(at(lower), tf.sub(1, share)), tf.mul(at(upper), share));
+  return tf.add(tf.mul(at(lower), tf.sub(1, fraction)), tf.mul(at(upper), fraction));
 }
 
 /**

@@ -1,9 +1,9 @@
 import { withGradient } from "@tensorar/program";
 import * as tf from "@tensorflow/tfjs-core";
 
-// R rows · H heads · L slots of this call · Dh head width
+// R rows · H heads · L positions of this call · Dh head width
 
-/** Rotary coefficients of some slots, ready for {@link rope}. */
+/** Rotary coefficients of some positions, ready for {@link rope}. */
 export interface RopeTables {
   /** [H, L, Dh], or [R, H, L, Dh] where rows have positions of their own: cos, for both members of each pair. */
   readonly cos: tf.Tensor;
@@ -14,36 +14,36 @@ export interface RopeTables {
 }
 
 /**
- * 2-D rotary table, the layout of the original: cos and sin of each slot and pair. The first half of the pairs turns
- * with the row of the grid, the second half with its column. Condition slots come first and are all zero, cos too, so
+ * 2-D rotary table, the layout of the original: cos and sin of each position and pair. The first half of the pairs turns
+ * with the row of the grid, the second half with its column. Condition positions come first and are all zero, cos too, so
  * their queries and keys vanish. Computed in float32 like the original.
  * Source: LlamaGen `autoregressive/models/gpt.py`, `precompute_freqs_cis_2d`.
  *
- * @returns [conditionSlots + grid², Dh / 2, 2]
+ * @returns [conditionPositions + grid², Dh / 2, 2]
  */
-export function ropeTable2d(grid: number, headDim: number, base: number, conditionSlots: number): Float32Array {
+export function ropeTable2d(grid: number, headDim: number, base: number, conditionPositions: number): Float32Array {
   const pairs = headDim / 2;
   const perAxis = Math.floor(pairs / 2);
-  const table = new Float32Array((conditionSlots + grid * grid) * headDim);
-  for (let slot = 0; slot < grid * grid; slot++) {
-    const position = [Math.floor(slot / grid), slot % grid] as const;
+  const table = new Float32Array((conditionPositions + grid * grid) * headDim);
+  for (let cell = 0; cell < grid * grid; cell++) {
+    const place = [Math.floor(cell / grid), cell % grid] as const;
     for (let pair = 0; pair < 2 * perAxis; pair++) {
       const axis = pair < perAxis ? 0 : 1;
       const exponent = Math.fround((2 * (pair - axis * perAxis)) / pairs);
       const frequency = Math.fround(1 / Math.fround(base ** exponent));
-      const angle = Math.fround(position[axis] * frequency);
-      table.set([Math.cos(angle), Math.sin(angle)], ((conditionSlots + slot) * pairs + pair) * 2);
+      const angle = Math.fround(place[axis] * frequency);
+      table.set([Math.cos(angle), Math.sin(angle)], ((conditionPositions + cell) * pairs + pair) * 2);
     }
   }
   return table;
 }
 
-/** The table with cos and signed sin spread over the interleaved pairs: [slots, 2 · Dh], cos first. */
+/** The table with cos and signed sin spread over the interleaved pairs: [positions, 2 · Dh], cos first. */
 export function spreadRopeTable(table: Float32Array, headDim: number): Float32Array {
   const spread = new Float32Array(table.length * 2);
   for (let i = 0; i < table.length; i += 2) {
-    const slot = Math.floor(i / headDim);
-    const at = slot * 2 * headDim + (i % headDim);
+    const position = Math.floor(i / headDim);
+    const at = position * 2 * headDim + (i % headDim);
     const [cos, sin] = [table[i]!, table[i + 1]!];
     spread.set([cos, cos], at);
     spread.set([-sin, sin], at + headDim);
@@ -52,11 +52,11 @@ export function spreadRopeTable(table: Float32Array, headDim: number): Float32Ar
 }
 
 /**
- * Coefficients of some slots for all query heads and then all key heads, so that both are turned in one pass. Those of
+ * Coefficients of some positions for all query heads and then all key heads, so that both are turned in one pass. Those of
  * queries hold the scale `1/√Dh`, which saves a pass over the attention scores.
  *
- * @param spread [slots, 2 · Dh] from {@link spreadRopeTable}
- * @param positions int32 [L]: slots; or [R, L], each row's own
+ * @param spread [positions, 2 · Dh] from {@link spreadRopeTable}
+ * @param positions int32 [L]: places in the sequence; or [R, L], each row's own
  */
 export function ropeTables(
   spread: tf.Tensor2D,

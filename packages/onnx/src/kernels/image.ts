@@ -111,8 +111,8 @@ const averagePoolGrad: Lowering = (g, inputs, attributes) => {
   const [dy, x] = [need(inputs, "dy"), need(inputs, "input")];
   const geometry = poolGeometry(sizes(x), attributes);
   const channels = sizes(x).at(-1)!;
-  const shares = g.binary("Mul", dy, reciprocalCounts(geometry));
-  return convolveBack(g, shares, fill(x.dtype, [channels, 1, ...geometry.window], 1), geometry, channels);
+  const fractions = g.binary("Mul", dy, reciprocalCounts(geometry));
+  return convolveBack(g, fractions, fill(x.dtype, [channels, 1, ...geometry.window], 1), geometry, channels);
 };
 
 /** One over the number of real elements in each window, [...output, 1]. */
@@ -201,8 +201,8 @@ function nearestWeights(from: number, to: number, attributes: ResizeAttributes):
 const batchNorm: Lowering = (g, inputs, { varianceEpsilon }) => {
   const [x, mean, variance] = [need(inputs, "x"), need(inputs, "mean"), need(inputs, "variance")];
   const { scale, offset } = inputs;
-  const deviation = g.unary("Sqrt", g.binary("Add", variance, scalar("float32", varianceEpsilon)));
-  const gain = g.binary("Div", scale ?? scalar("float32", 1), deviation);
+  const std = g.unary("Sqrt", g.binary("Add", variance, scalar("float32", varianceEpsilon)));
+  const gain = g.binary("Div", scale ?? scalar("float32", 1), std);
   const normed = g.binary("Mul", g.binary("Sub", x, mean), gain);
   return offset ? g.binary("Add", normed, offset) : normed;
 };

@@ -1,7 +1,7 @@
 import { TensorARError } from "@tensorar/core";
 import type { Graph, Value } from "../graph";
-import { computeInHalf } from "./half-compute";
-import { halveWeights } from "./halves";
+import { halveWeights } from "./float16-weights";
+import { computeInFloat16 } from "./mixed-precision";
 import { rewrite } from "./rewrite";
 
 /**
@@ -46,7 +46,8 @@ export function quantizeWeights(graph: Graph, { bits, blockSize, activations, ke
     throw new TensorARError(`quantize: activations "${activations}" do not go with ${bits} bits; leave them out`);
   if (ports && activations !== "float16")
     throw new TensorARError('quantize: ports are float16 only where activations are; add activations: "float16"');
-  if (bits === 16) return activations === "float16" ? computeInHalf(graph, { keep, ports }) : halveWeights(graph, keep);
+  if (bits === 16)
+    return activations === "float16" ? computeInFloat16(graph, { keep, ports }) : halveWeights(graph, keep);
   if (blockSize !== undefined && !BLOCK_SIZES.includes(blockSize))
     throw new TensorARError(`quantize: blockSize ${blockSize}; use ${BLOCK_SIZES.join(", ")}`);
   const stored = new Map<Value, { codes: Value; scales: Value }>();

@@ -8,14 +8,14 @@ type ByName = Readonly<Record<string, tf.Tensor>>;
 export type Unconditional = (condition: Condition) => Condition;
 
 /**
- * What stands for "none" beside conditions in guidance: the null class, the caption dropped, or padding inside the prompt, as
+ * What stands for "none" beside conditions in guidance: the unconditional class, the caption dropped, or padding inside the prompt, as
  * `classLabels`, `captionFeatures` and `promptTokens` have it. Traceable.
  *
  * @param padId the text token of padding, where conditions are prompts
  * @throws TensorARError for models of classes that were trained without one for "none"
  */
 export function unconditionalOf(
-  { condition, nullCondition }: Pick<Backbone<Condition>, "condition" | "nullCondition">,
+  { condition, unconditionalClass }: Pick<Backbone<Condition>, "condition" | "unconditionalClass">,
   padId: number | undefined,
 ): Unconditional {
   if ("prompt" in condition) {
@@ -24,11 +24,11 @@ export function unconditionalOf(
     return (given) => ({ ...partsOf(given), prompt: paddedInside(partsOf(given), padId) });
   }
   if ("dropped" in condition) return (given) => ({ ...partsOf(given), dropped: tf.onesLike(partsOf(given).dropped!) });
-  if (nullCondition < 0)
+  if (unconditionalClass < 0)
     throw new TensorARError(
       "a graph of end-to-end generation guides, and this model has no class for none; export its steps instead",
     );
-  return (given) => tf.fill(tensorOf(given).shape, nullCondition, "int32");
+  return (given) => tf.fill(tensorOf(given).shape, unconditionalClass, "int32");
 }
 
 /** What `change` makes of a condition and of the other that lies beside it: of one tensor each, or of each by name. */

@@ -237,7 +237,7 @@ function drawTokens(
   const drawn: tf.Tensor[] = [];
   for (const [factor, V] of sizes.entries()) {
     const known = drawn.map((each) => twice(each)); // [rows, k]
-    const logits = factor === 0 ? outputs.logits : model.nextFactor(params, { states: outputs.states!, known });
+    const logits = factor === 0 ? outputs.logits : model.nextSubToken(params, { states: outputs.states!, known });
     const scales = own(scale, factor); // [B]
     const mixed = mixGuided(
       tf.reshape(logits, [-1, 2, k, V]),

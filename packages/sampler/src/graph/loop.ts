@@ -123,12 +123,12 @@ function loopSpecs(
   { backbone, windowSize: k }: TensorARModel<Condition>,
   { rates, flushes, draws, takenBack }: LoopForm,
 ): Pick<GenerationLoop, "inputs" | "carry" | "invariants" | "committed" | "stepInputs"> {
-  const { tokens: T, width, conditionSlots, factors } = backbone;
+  const { tokens: T, width, conditionPositions, factors } = backbone;
   const { layers, heads: H, headDim: Dh } = backbone.cache;
   const int = (...shape: (number | string)[]): Spec => ({ dtype: "int32", shape });
   const float = (...shape: (number | string)[]): Spec => ({ dtype: "float32", shape });
   const each = (spec: Spec): Spec[] => Array.from({ length: layers }, () => spec);
-  const L = conditionSlots === 1 ? 1 : "new"; // the usual case needs no free dimension
+  const L = conditionPositions === 1 ? 1 : "new"; // the usual case needs no free dimension
   const padded = backbone.conditionMask !== undefined;
   const cached = (count: string): Cached<Spec> => ({
     mask: float(padded ? ROWS : 1, count),

@@ -1,6 +1,6 @@
 import { streamAddress } from "@tensorar/noise";
 import * as tf from "@tensorflow/tfjs-core";
-import { streamPurpose } from "../random";
+import { streamName } from "../random";
 
 // The random numbers of `../generate` as tensors: Philox4x32-10 (Salmon et al. 2011). A 32-bit word is kept as
 // two halves of 16 bits, since int32 holds neither 32 unsigned bits nor products of them, and words that are treated alike are one
@@ -89,9 +89,9 @@ function philox(
   return state;
 }
 
-/** A block of four words of the stream of this purpose, at each position. */
+/** A block of four words of the stream of this name, at each position. */
 interface Block {
-  readonly purpose: string;
+  readonly name: string;
   /** Its number in the stream. */
   readonly block: number;
 }
@@ -106,7 +106,7 @@ function randomWords(
   positions: tf.Tensor,
   blocks: readonly Block[],
 ): { readonly low: tf.Tensor; readonly high: tf.Tensor } {
-  const streams = blocks.map(({ purpose, block }) => ({ block, ...streamAddress("randomWords", 0, purpose, [0, 0]) }));
+  const streams = blocks.map(({ name, block }) => ({ block, ...streamAddress("randomWords", 0, name, [0, 0]) }));
   const tokens = positions.shape[0]!;
   const shape = [1, tokens, streams.length];
   const zero = tf.add(tf.reshape(tf.mul(seed, int(0)), [-1, 1, 1]), tf.zeros(shape, "int32")); // [B, T, blocks]
@@ -149,8 +149,8 @@ export function generationUniforms(
   // Of each factor: the stream of the final token, and as many blocks as the drafts need.
   const blocks = Math.ceil((windowSize - 1) / WORDS);
   const streams = Array.from({ length: factors }, (_, factor) => [
-    { purpose: streamPurpose("token", factor), block: 0 },
-    ...Array.from({ length: blocks }, (_, block) => ({ purpose: streamPurpose("draft", factor), block })),
+    { name: streamName("token", factor), block: 0 },
+    ...Array.from({ length: blocks }, (_, block) => ({ name: streamName("draft", factor), block })),
   ]).flat();
   const numbers = uniformsOf(randomWords(seed, index, allPositions(tokens), streams)); // [4, B, T, streams]
   const all = tf.unstack(tf.transpose(numbers, [3, 1, 2, 0])); // [B, T, 4] each: the words of a block in order
@@ -181,8 +181,8 @@ export function gumbels(
   positions: tf.Tensor,
   { size, factor }: { readonly size: number; readonly factor: number },
 ): tf.Tensor {
-  const purpose = streamPurpose("gumbel", factor);
-  const blocks = Array.from({ length: Math.ceil(size / WORDS) }, (_, block) => ({ purpose, block }));
+  const name = streamName("gumbel", factor);
+  const blocks = Array.from({ length: Math.ceil(size / WORDS) }, (_, block) => ({ name, block }));
   const { low, high } = randomWords(seed, index, positions, blocks); // [4, B, P, blocks]
   const words = tf.add(tf.mul(tf.cast(high, "float32"), 2 ** 16), tf.cast(low, "float32"));
   const uniforms = tf.mul(tf.add(words, 0.5), 2 ** -32);
@@ -206,7 +206,7 @@ export function draftNoise(
 ): { readonly chances: tf.Tensor; readonly codes: tf.Tensor } {
   const { tokens, windowSize, vocabSize } = sizes;
   const count = Math.ceil((2 * (windowSize - 1)) / WORDS);
-  const blocks = Array.from({ length: count }, (_, block) => ({ purpose: "draft-noise", block }));
+  const blocks = Array.from({ length: count }, (_, block) => ({ name: "draft-noise", block }));
   const words = randomWords(seed, index, allPositions(tokens), blocks); // [4, B, T, blocks]
   /** Of two words an entry the first or the second: [B, T, k-1] */
   const ofEntries = (x: tf.Tensor, which: number): tf.Tensor => {

@@ -7,12 +7,12 @@ import { TensorARError } from "@tensorar/core";
 import { fileError, readChecked, settleFolder, writeFileAtomic } from "@tensorar/core/node";
 import { z } from "zod";
 
-// N captions of a shard · n slots of all of them that are no padding · D width
+// N captions of a shard · n positions of all of them that are no padding · D width
 
 const schema = z.strictObject({
   /** Images of the data set. */
   images: z.int().positive(),
-  /** T: slots of a caption. */
+  /** T: positions of a caption. */
   maxLength: z.int().positive(),
   /** D */
   width: z.int().positive(),
@@ -67,14 +67,14 @@ export async function writeShard(
 ): Promise<string> {
   const all = captions.flat();
   const lengths = Int32Array.from(all, ({ length }) => length / D);
-  const slots = lengths.reduce((sum, length) => sum + length, 0);
-  const features = new Float32Array(slots * D);
+  const positions = lengths.reduce((sum, length) => sum + length, 0);
+  const features = new Float32Array(positions * D);
   let at = 0;
   for (const caption of all) {
     features.set(caption, at);
     at += caption.length;
   }
-  const stored = castTensor({ dtype: "float32", shape: [slots, D], data: features }, dtype);
+  const stored = castTensor({ dtype: "float32", shape: [positions, D], data: features }, dtype);
   if (stored.data instanceof Uint16Array && stored.data.some((bits) => (bits & INFINITE) === INFINITE))
     throw new TensorARError(`${path}: features are beyond float16's 65504; use --dtype float32`);
   const counts = Int32Array.from(captions, ({ length }) => length);
@@ -88,7 +88,7 @@ export async function writeShard(
 
 /** Where the captions of a shard are. */
 export interface ShardLayout {
-  /** [N + 1]: the first slot of every caption. */
+  /** [N + 1]: the first position of every caption. */
   readonly starts: Int32Array;
   /** [images + 1]: the first caption of every image. */
   readonly firsts: Int32Array;
@@ -126,7 +126,7 @@ export async function readLayout(path: string, index: CaptionIndex, images: numb
   }
 }
 
-/** Features [end - first, D] of some slots of a shard. */
+/** Features [end - first, D] of some positions of a shard. */
 export async function readSlots(path: string, first: number, end: number): Promise<Float32Array> {
   const file = await openSafetensors(path);
   try {

@@ -16,7 +16,7 @@ export interface FittedCodes {
  * @throws TensorARError when a model can't be trained or scored on these codes; where classes differ, with the first on each side
  */
 export function fitCodes(model: LoadedModel, modelDir: string, codes: Codes, codesDir: string): FittedCodes {
-  const { vocabSize, tokens, condition, nullCondition } = model.model.backbone;
+  const { vocabSize, tokens, condition, unconditionalClass } = model.model.backbone;
   const rows: [string, number, number][] = [
     ["codes in the codebook", vocabSize, codes.vocabSize],
     ["tokens an image", tokens, codes.grid[0] * codes.grid[1]],
@@ -28,12 +28,12 @@ export function fitCodes(model: LoadedModel, modelDir: string, codes: Codes, cod
       );
   }
   if (!("dtype" in condition)) return { codes, note: undefined };
-  // Classes are 0 … nullCondition - 1; a model without a class for none says no number.
-  const classes = nullCondition >= 0 ? nullCondition : codes.classes.length;
+  // Classes are 0 … unconditionalClass - 1; a model without a class for none says no number.
+  const classes = unconditionalClass >= 0 ? unconditionalClass : codes.classes.length;
   const names = model.classes.length > 0 ? model.classes : Array.from({ length: classes }, (_, i) => String(i));
-  if (nullCondition >= 0 && names.length !== nullCondition)
+  if (unconditionalClass >= 0 && names.length !== unconditionalClass)
     throw new TensorARError(
-      `${modelDir}/config.json names ${names.length} classes, the model has ${nullCondition}; correct "classes"`,
+      `${modelDir}/config.json names ${names.length} classes, the model has ${unconditionalClass}; correct "classes"`,
     );
   return withLabels(codes, matchClasses({ names, where: modelDir }, { names: codes.classes, where: codesDir }), names);
 }

@@ -50,11 +50,11 @@ export async function trainingConditions(
   codes: Codes,
   captionsFile?: string,
 ): Promise<TrainingConditions> {
-  const { condition, nullCondition } = model.model.backbone;
+  const { condition, unconditionalClass } = model.model.backbone;
   const isCaptioned = "caption" in condition;
   if (captionsFile !== undefined && !isCaptioned)
     throw new TensorARError(`--captions ${captionsFile}: ${modelDir} takes no features of captions; leave it out`);
-  if ("dtype" in condition) return classConditions(codes.labels, nullCondition);
+  if ("dtype" in condition) return classConditions(codes.labels, unconditionalClass);
   if (isCaptioned) {
     if (captionsFile === undefined)
       throw new TensorARError(

@@ -18,7 +18,7 @@ export function trimmedCaption(
 
 /**
  * A caption as a model takes it.
- * @param features [n, D]; for none, which is what a caption without words becomes, one slot is seen, as for the shortest caption
+ * @param features [n, D]; for none, which is what a caption without words becomes, one position is seen, as for the shortest caption
  */
 export function paddedCaption(
   { maxLength: T, width: D }: FeatureSize,

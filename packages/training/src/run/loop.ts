@@ -119,7 +119,7 @@ function readAhead<B extends BatchSpecs>(task: TrainingTask<B>, start: number, e
   };
 }
 
-/** Measures held-out images every so many steps, and passes the best weights on. */
+/** Metrics held-out images every so many steps, and passes the best weights on. */
 async function heldOutMeasures<B extends BatchSpecs>(
   { validation }: TrainingTask<B>,
   { out, steps, validateEvery, signal, onBest }: LoopOptions,

@@ -3,7 +3,7 @@ import type { Engine } from "../engine/engine";
 import type { BatchSpecs, Validation } from "../tasks/task";
 import { numbersOf } from "./measures";
 
-/** Measures of weights on held-out images. */
+/** Metrics of weights on held-out images. */
 export interface Validator {
   /** Means over all batches, such as `heldOutLoss`. */
   measure(weights: Record<string, TensorData>, signal: AbortSignal | undefined): Promise<Record<string, number>>;

@@ -20,7 +20,7 @@ interface ArBatchOptions {
   readonly factors: number | undefined;
   /** β(j) */
   readonly rates: Float64Array;
-  /** Share of window entries that the model draws. */
+  /** Fraction of window entries that the model draws. */
   readonly selfShare: number;
 }
 

@@ -18,7 +18,7 @@ export interface ArTrainingOptions extends OptimizerOptions {
   /** Probability that a condition is replaced by what stands for none, which guidance needs; default 0.1. */
   readonly classDropout?: number;
   /**
-   * Share of window entries j ≥ 1 drawn from the model's own predictions instead of noised truth; default 0, which is the
+   * Fraction of window entries j ≥ 1 drawn from the model's own predictions instead of noised truth; default 0, which is the
    * paper.
    */
   readonly selfShare?: number;

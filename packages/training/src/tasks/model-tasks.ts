@@ -84,10 +84,10 @@ export function pretrainOwnTask(
   };
   const { backbone, shapes } = modelOf(description, own);
   const [V, T, classes] = [codes.vocabSize, codes.grid[0] * codes.grid[1], codes.classes.length];
-  const { condition, nullCondition, tokens, vocabSize } = backbone;
-  if (!("dtype" in condition) || nullCondition !== classes || tokens !== T || vocabSize !== V)
+  const { condition, unconditionalClass, tokens, vocabSize } = backbone;
+  if (!("dtype" in condition) || unconditionalClass !== classes || tokens !== T || vocabSize !== V)
     throw new TensorARError(
-      `the backbone has vocabSize ${vocabSize}, tokens ${tokens} and nullCondition ${nullCondition}; these codes need ` +
+      `the backbone has vocabSize ${vocabSize}, tokens ${tokens} and unconditionalClass ${unconditionalClass}; these codes need ` +
         `${V}, ${T} and ${classes}, the number of their classes`,
     );
   return arTask(

@@ -1,4 +1,4 @@
-import { adamW, emaUpdate, lossAndGradients, type Measures, type Params } from "@tensorar/model";
+import { adamW, emaUpdate, lossAndGradients, type Metrics, type Params } from "@tensorar/model";
 import { TRAINING_DEFAULTS } from "../settings";
 import type { StepInputs, StepOutputs } from "./task";
 
@@ -13,13 +13,13 @@ export interface OptimizerOptions {
 }
 
 /** One step of AdamW down a loss, and of the moving average after it. Traceable. @param forward see `lossAndGradients` */
-export function optimize<M extends Measures<M>>(
+export function optimize<M extends Metrics<M>>(
   { state, learningRate, step }: Pick<StepInputs, "state" | "learningRate" | "step">,
   options: OptimizerOptions,
   forward: (params: Params) => M,
 ): StepOutputs {
   const { weightDecay, clip, emaDecay } = { ...TRAINING_DEFAULTS, ...options };
-  const { measures, grads } = lossAndGradients(state.params!, forward);
+  const { metrics, grads } = lossAndGradients(state.params!, forward);
   const moments = { firstMoment: state.firstMoment!, secondMoment: state.secondMoment! };
   const next = adamW(state.params!, grads, moments, {
     learningRate,
@@ -31,6 +31,6 @@ export function optimize<M extends Measures<M>>(
   });
   return {
     state: { params: next.params, ...next.state, ema: emaUpdate(state.ema!, next.params, emaDecay) },
-    measures: { ...measures, gradNorm: next.gradNorm },
+    metrics: { ...metrics, gradNorm: next.gradNorm },
   };
 }

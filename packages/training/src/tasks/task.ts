@@ -28,7 +28,7 @@ export interface StepInputs<B extends BatchSpecs = BatchSpecs> {
 export interface StepOutputs {
   readonly state: StepState;
   /** Scalars or short vectors to log; `loss` is one of them, and all are watched for NaN. */
-  readonly measures: Params;
+  readonly metrics: Params;
 }
 
 /** How a result is written. */

@@ -15,11 +15,11 @@ export const activations: Pattern = (node, uses) => {
   return undefined;
 };
 
-/** What x is multiplied with: the share of it that passes. */
-function recognise(x: Value, share: Value, uses: Uses) {
-  if (uses.only(share, "Sigmoid")?.inputs[0] === x) return { op: "QuickGelu", attributes: { alpha: 1 } };
+/** What x is multiplied with: the fraction of it that passes. */
+function recognise(x: Value, fraction: Value, uses: Uses) {
+  if (uses.only(fraction, "Sigmoid")?.inputs[0] === x) return { op: "QuickGelu", attributes: { alpha: 1 } };
   // ½ · (1 + …), in either order of the factors
-  const doubled = besides(uses.only(share, "Mul"), 0.5);
+  const doubled = besides(uses.only(fraction, "Mul"), 0.5);
   const inner = besides(doubled && uses.only(doubled, "Add"), 1);
   if (inner === undefined) return undefined;
   const error = uses.only(inner, "Erf");

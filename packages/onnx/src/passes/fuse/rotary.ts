@@ -5,7 +5,7 @@ import { dataOf, joinedHalves, type Pairing, parityOf, partnerOf } from "./mirro
 import { eitherWay, width } from "./operands";
 import type { Pattern, Uses } from "./replace";
 
-// R rows · H heads · L slots · Dh head width
+// R rows · H heads · L positions · Dh head width
 
 /** `x·cos + swap(x)·sin` with the swap a product with a permutation. */
 interface Rotation {
@@ -29,7 +29,7 @@ export const rotary: Pattern = (node, uses) => {
       const { x, pairing, factors } = rotation;
       const [cos, sin] = [current(rotation.cos), current(rotation.sin)];
       const tables = [halfOf(g, cos, pairing, "first"), halfOf(g, sin, pairing, "second")];
-      const start = dims([0]); // slot i reads row i of these tables
+      const start = dims([0]); // position i reads row i of these tables
       const attributes = { interleaved: pairing === "neighbours" ? 1 : 0 };
       const turned = g.op("RotaryEmbedding", [current(x), start, ...tables], x, attributes);
       const result = factors ? g.binary("Mul", turned, current(factors)) : turned;

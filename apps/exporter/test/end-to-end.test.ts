@@ -173,10 +173,10 @@ test("without a target the graph draws the same in a browser's runtime, its weig
 });
 
 test("models that can't be guided, and lists that do not fit, are refused", async () => {
-  await writeTinyModel(at("no null class"), 1, { class_dropout_prob: 0 });
+  await writeTinyModel(at("no unconditional class"), 1, { class_dropout_prob: 0 });
   const exported = (model: string, whole: ExportOptions["whole"]) =>
     exportFolders(at(model), at("tokenizer"), at("no"), { whole: whole! });
-  await expect(exported("no null class", { topK: 0, topP: 1 })).rejects.toThrow(/has no class for none/);
+  await expect(exported("no unconditional class", { topK: 0, topP: 1 })).rejects.toThrow(/has no class for none/);
   await writeTinyModel(at("classes"), 1);
   await expect(exported("classes", { topK: [1, 2], topP: 1 })).rejects.toThrow(/2 values of topK for 1 sub-tokens/);
 });

@@ -15,7 +15,7 @@ export function halveWeights(graph: Graph, keep: ((name: string) => boolean) | u
       changed = true;
       const known = stored.get(value);
       if (known) return known;
-      const cast = g.cast(halfWeight(value), "float32");
+      const cast = g.cast(float16Weight(value), "float32");
       stored.set(value, cast);
       return cast;
     });
@@ -28,7 +28,7 @@ export function halveWeights(graph: Graph, keep: ((name: string) => boolean) | u
 }
 
 /** A weight of the same name in half precision. @throws TensorARError for numbers that it can't hold */
-export function halfWeight({ source, shape }: Value): Value {
+export function float16Weight({ source, shape }: Value): Value {
   const { name, data } = source as Extract<Value["source"], { kind: "weight" }>;
   return { dtype: "float16", shape, source: { kind: "weight", name, data: halved(name, data) } };
 }
@@ -36,11 +36,11 @@ export function halfWeight({ source, shape }: Value): Value {
 /** @throws TensorARError for numbers that half precision can't hold */
 function halved(name: string, data: ArrayLike<number>): Uint16Array {
   for (let i = 0; i < data.length; i++) {
-    if (Math.abs(data[i]!) < LARGEST_HALF) continue;
+    if (Math.abs(data[i]!) < LARGEST_FLOAT16) continue;
     throw new TensorARError(`quantize: weight "${name}" holds ${data[i]}, which 16 bits can't; use float32`);
   }
   return toFloat16(data);
 }
 
 /** From here on a number rounds to infinity. */
-export const LARGEST_HALF = 65520;
+export const LARGEST_FLOAT16 = 65520;

@@ -17,7 +17,7 @@ import { timingWeights } from "../lib/weights";
 import { VQ16 } from "./vq16";
 
 /** One guided image of GPT-B and VQ-16: all in one graph, against a step at a time and the image decoder. */
-export async function wholeGraph(): Promise<Row> {
+export async function endToEndGraph(): Promise<Row> {
   const dir = await mkdtemp(join(tmpdir(), "tensorar whole "));
   const [modelDir, tokenizerDir, out] = ["model", "tokenizer", "export"].map((name) => join(dir, name)) as [
     string,
@@ -35,7 +35,7 @@ export async function wholeGraph(): Promise<Row> {
     await saveModel(modelDir, { ...description, grid: [16, 16], noiseRates: [0], classes: ["0"], tensors }, "float32");
     const pixels = hostWeights(vqShapes(VQ16));
     await saveTokenizer(tokenizerDir, { kind: "vq", imageSize: 256, config: VQ16, tensors: pixels }, "float32");
-    const { cache, tokens, vocabSize, nullCondition } = await exportFolders(modelDir, tokenizerDir, out, {
+    const { cache, tokens, vocabSize, unconditionalClass } = await exportFolders(modelDir, tokenizerDir, out, {
       target: "cpu",
       whole: { topK: 0, topP: 1 },
     });
@@ -49,7 +49,7 @@ export async function wholeGraph(): Promise<Row> {
       windowSize: 1,
       vocabSize,
       cache,
-      conditioning: classLabels(nullCondition),
+      conditioning: classLabels(unconditionalClass),
       run: async (inputs) => (await step!(inputs as never)) as unknown as StepOutputs,
     });
     const int = (...data: number[]) => ({ dtype: "int32", shape: [data.length], data: Int32Array.from(data) }) as const;
@@ -65,7 +65,7 @@ export async function wholeGraph(): Promise<Row> {
     };
     const { a, b } = await measurePair(() => whole!(inputs), stepwise, { warmup: 1, runs: 6 });
     await Promise.all([whole, step, images].map((each) => each!.dispose()));
-    return costRow("one guided image of GPT-B, whole-generation graph (peer: stepwise)", a / 1000, "s", {
+    return costRow("one guided image of GPT-B, end-to-end graph (peer: stepwise)", a / 1000, "s", {
       peer: b / 1000,
     });
   } finally {

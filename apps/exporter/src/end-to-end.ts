@@ -18,7 +18,7 @@ import { readingTexts } from "./text-encoder";
  * @param textEncoder of a model of captions: the graph takes texts as tokens then
  * @throws TensorARError for models that can't be guided
  */
-export function wholeGeneration(
+export function endToEndGraph(
   folder: LoadedModel,
   tokenizerFolder: TokenizerFolder<TokenizerKind>,
   { grid, padId }: SourceSizes,

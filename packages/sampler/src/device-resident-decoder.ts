@@ -9,7 +9,7 @@ import { type NamedOutputs, readLogits, readStates } from "./outputs";
  * A step that keeps the cache itself, as `openModel` of `@tensorar/onnx` opens `decoder-resident.onnx` with the state
  * `mask`, `keys` and `values`.
  */
-export interface ResidentStep<T extends ConditionTensors = ConditionTensors> {
+export interface DeviceResidentStep<T extends ConditionTensors = ConditionTensors> {
   (
     inputs: Pick<StepInputs<T>, "condition" | "window" | "position">,
   ): Promise<Pick<StepOutputs, "logits" | "states"> | NamedOutputs>;
@@ -24,27 +24,27 @@ export interface ResidentStep<T extends ConditionTensors = ConditionTensors> {
 }
 
 /** Sizes of a model, and the step that keeps the cache. */
-export interface ResidentDecoderOptions<C, T extends ConditionTensors = ConditionTensors>
+export interface DeviceResidentDecoderOptions<C, T extends ConditionTensors = ConditionTensors>
   extends Pick<
     CachedDecoderOptions<C, T>,
-    "tokens" | "windowSize" | "vocabSize" | "factors" | "cache" | "conditioning" | "nextFactor"
+    "tokens" | "windowSize" | "vocabSize" | "factors" | "cache" | "conditioning" | "nextSubToken"
   > {
   /** C; null where it is as many as the prompt is long. */
-  readonly conditionSlots: number | null;
-  readonly run: ResidentStep<NoInfer<T>>;
+  readonly conditionPositions: number | null;
+  readonly run: DeviceResidentStep<NoInfer<T>>;
 }
 
-const WHERE = "residentDecoder";
+const WHERE = "deviceResidentDecoder";
 
 /**
  * As `cachedDecoder`, with a cache that never leaves the device: only codes go there and only logits come back. Since there is
  * one cache, a new session ends the one before it.
  */
-export function residentDecoder<C = number, T extends ConditionTensors = ConditionTensors>(
-  options: ResidentDecoderOptions<C, T>,
+export function deviceResidentDecoder<C = number, T extends ConditionTensors = ConditionTensors>(
+  options: DeviceResidentDecoderOptions<C, T>,
 ): Decoder<C> {
-  requireOptions("residentDecoder", options, ["tokens", "windowSize", "vocabSize", "conditioning", "run"]);
-  const { tokens, windowSize, vocabSize, factors, conditioning, conditionSlots, run, nextFactor } = options;
+  requireOptions("deviceResidentDecoder", options, ["tokens", "windowSize", "vocabSize", "conditioning", "run"]);
+  const { tokens, windowSize, vocabSize, factors, conditioning, conditionPositions, run, nextSubToken } = options;
   const int = (shape: number[], data: Int32Array) => ({ dtype: "int32", shape, data }) as const;
   let newest = 0;
   return {
@@ -57,18 +57,20 @@ export function residentDecoder<C = number, T extends ConditionTensors = Conditi
       const own = ++newest;
       const R = conditions.length;
       const condition = conditioning.tensors(conditions);
-      const C = conditionSlots ?? promptLength(condition);
+      const C = conditionPositions ?? promptLength(condition);
       let done = 0;
       let states: StepTensor | undefined;
       const check = () => {
         if (own !== newest)
-          throw new TensorARError("residentDecoder: another session has begun and taken the cache; use one at a time");
+          throw new TensorARError(
+            "deviceResidentDecoder: another session has begun and taken the cache; use one at a time",
+          );
       };
       return {
         async step(windows) {
           check();
           if (done === tokens)
-            throw new TensorARError(`residentDecoder: all ${tokens} tokens are decoded; start a new session`);
+            throw new TensorARError(`deviceResidentDecoder: all ${tokens} tokens are decoded; start a new session`);
           if (done === 0) await run.setState(emptyState(options, R, C + tokens - 2));
           const position = Int32Array.of(done === 0 ? 0 : C - 1 + done);
           const window = int([R, windowSize], windows);
@@ -78,11 +80,11 @@ export function residentDecoder<C = number, T extends ConditionTensors = Conditi
           states = readStates(WHERE, outputs, windowSize);
           return logits;
         },
-        async nextFactor(known) {
+        async nextSubToken(known) {
           check();
-          if (!nextFactor || !states)
-            throw new TensorARError("residentDecoder: this model has no sub-tokens; draw whole tokens");
-          const outputs = await nextFactor({ states, known: known.map((data) => int([R, windowSize], data)) });
+          if (!nextSubToken || !states)
+            throw new TensorARError("deviceResidentDecoder: this model has no sub-tokens; draw whole tokens");
+          const outputs = await nextSubToken({ states, known: known.map((data) => int([R, windowSize], data)) });
           return readLogits(WHERE, outputs, [R, windowSize, factors?.[known.length] ?? vocabSize]);
         },
       };
@@ -94,20 +96,22 @@ function promptLength(condition: ConditionTensors): number {
   const { mask } = condition as { readonly mask?: { readonly shape: readonly number[] } };
   const length = mask?.shape[1];
   if (length === undefined)
-    throw new TensorARError("residentDecoder: conditionSlots is null, but conditions are no prompts; give their slots");
+    throw new TensorARError(
+      "deviceResidentDecoder: conditionPositions is null, but conditions are no prompts; give their positions",
+    );
   return length;
 }
 
-/** @param slots of the condition and of all tokens but the last, which nobody reads; at least one */
+/** @param positions of the condition and of all tokens but the last, which nobody reads; at least one */
 function emptyState(
   {
     run,
     cache: { layers, heads, headDim },
-  }: { readonly run: Pick<ResidentStep, "inputs">; readonly cache: CacheShape },
+  }: { readonly run: Pick<DeviceResidentStep, "inputs">; readonly cache: CacheShape },
   R: number,
-  slots: number,
-): Parameters<ResidentStep["setState"]>[0] {
-  const S = Math.max(1, slots);
+  positions: number,
+): Parameters<DeviceResidentStep["setState"]>[0] {
+  const S = Math.max(1, positions);
   const half = run.inputs.find(({ name }) => name === "keys/0")?.dtype === "float16";
   const empty = (...shape: number[]): StepTensor[] => {
     const size = shape.reduce((product, each) => product * each, 1);

@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { openModel } from "@tensorar/onnx";
 import {
   type Decoder,
+  type DeviceResidentDecoderOptions,
+  type DeviceResidentStep,
+  deviceResidentDecoder,
   generate,
-  type ResidentDecoderOptions,
-  type ResidentStep,
-  residentDecoder,
 } from "@tensorar/sampler";
 import * as ort from "onnxruntime-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -23,7 +23,7 @@ import { hasWebGpu } from "./vulkan";
 await eagerBackend();
 const providers = hasWebGpu() ? ["cpu", "webgpu"] : ["cpu"];
 
-type NextFactor = NonNullable<ResidentDecoderOptions<unknown>["nextFactor"]>;
+type NextFactor = NonNullable<DeviceResidentDecoderOptions<unknown>["nextSubToken"]>;
 
 let dir: string;
 beforeAll(async () => {
@@ -79,12 +79,12 @@ test.each([
         state: ["mask", "keys", "values"],
       });
       const next = manifest.factors && (await openGraph(out, "next-factor.onnx", ort, sessions));
-      const inside = residentDecoder({
+      const inside = deviceResidentDecoder({
         ...manifest,
         conditioning,
-        run: step as unknown as ResidentStep,
-        ...(next && { nextFactor: next.run as unknown as NextFactor }),
-      } as ResidentDecoderOptions<unknown>);
+        run: step as unknown as DeviceResidentStep,
+        ...(next && { nextSubToken: next.run as unknown as NextFactor }),
+      } as DeviceResidentDecoderOptions<unknown>);
       const found = await drawn(inside, conditions);
       expect(new Set(found).size).toBeGreaterThan(3);
       expect(found, provider).toEqual(await drawn(outside.decoder, conditions));

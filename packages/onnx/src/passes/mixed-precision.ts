@@ -1,5 +1,5 @@
 import { Builder, constant, type Graph, literalOf, makeNode, type Node, type Type, type Value } from "../graph";
-import { halfWeight, LARGEST_HALF } from "./halves";
+import { float16Weight, LARGEST_FLOAT16 } from "./float16-weights";
 
 /** Which weights stay in float32, and which inputs and outputs become float16, by name. */
 interface Choices {
@@ -44,11 +44,11 @@ const BOUNDED = new Set(["Erf", "Sigmoid", "Softmax", "Tanh"]);
  *
  * @throws TensorARError when a weight holds a number that halves can't
  */
-export function computeInHalf(graph: Graph, choices: Choices): Graph {
-  return new HalfPrecision(graph, choices).run();
+export function computeInFloat16(graph: Graph, choices: Choices): Graph {
+  return new MixedPrecision(graph, choices).run();
 }
 
-class HalfPrecision {
+class MixedPrecision {
   readonly #g = new Builder();
   readonly #held = new Map<Value, Held>();
   /** The other type of a value, where it was needed. */
@@ -66,9 +66,9 @@ class HalfPrecision {
     const { ports } = this.choices;
     const inputs = this.graph.inputs.map((value) => {
       if (value.dtype !== "float32" || value.source.kind !== "input") return value;
-      const isHalf = ports?.(value.source.name) ?? false;
-      const input: Value = isHalf ? { ...value, dtype: "float16" } : value;
-      this.#held.set(value, { value: input, holding: isHalf ? "half" : "exact", mixed: isHalf });
+      const isFloat16 = ports?.(value.source.name) ?? false;
+      const input: Value = isFloat16 ? { ...value, dtype: "float16" } : value;
+      this.#held.set(value, { value: input, holding: isFloat16 ? "half" : "exact", mixed: isFloat16 });
       return input;
     });
     for (const node of this.graph.nodes) this.#node(node);
@@ -85,7 +85,7 @@ class HalfPrecision {
     const holding = this.#holdingOf(node, operands);
     const half = holding === "half";
     const inputs = node.inputs.map(
-      (input) => input && this.#as(input, half || (node.op === "Shape" && this.#isHalf(input))),
+      (input) => input && this.#as(input, half || (node.op === "Shape" && this.#isFloat16(input))),
     );
     const types = node.outputs.map(
       ({ dtype, shape }): Type => ({ dtype: half && dtype === "float32" ? "float16" : dtype, shape }),
@@ -116,7 +116,7 @@ class HalfPrecision {
     if (operands.length === 0) return "exact";
     if (!product && !FOLLOWERS.has(node.op)) return BOUNDED.has(node.op) ? "soft" : this.#worst(operands);
     if (operands.some((value) => this.#of(value)?.holding === "exact" || !fitsHalf(value))) return "exact";
-    return operands.some((value) => this.#isHalf(value)) ? "half" : "soft";
+    return operands.some((value) => this.#isFloat16(value)) ? "half" : "soft";
   }
 
   #worst(operands: readonly Value[]): Holding {
@@ -138,7 +138,7 @@ class HalfPrecision {
     );
   }
 
-  #isHalf(value: Value): boolean {
+  #isFloat16(value: Value): boolean {
     return this.#of(value)?.holding === "half" || this.#isMatrix(value);
   }
 
@@ -158,7 +158,7 @@ class HalfPrecision {
   /** Matrices are stored as halves; a weight has one form in a file. */
   #stored(value: Value): Value {
     if (!this.#isMatrix(value)) return value;
-    const stored = halfWeight(value);
+    const stored = float16Weight(value);
     this.#held.set(value, { value: stored, holding: "half", mixed: false });
     return stored;
   }
@@ -167,8 +167,8 @@ class HalfPrecision {
 /** Can halves hold a constant? Everything else they can, as far as its type says. */
 function fitsHalf(value: Value): boolean {
   const literal = literalOf(value);
-  if (literal?.kind === "fill") return typeof literal.value === "number" && Math.abs(literal.value) < LARGEST_HALF;
-  return literal?.kind !== "data" || literal.data.every((each) => Math.abs(each) < LARGEST_HALF);
+  if (literal?.kind === "fill") return typeof literal.value === "number" && Math.abs(literal.value) < LARGEST_FLOAT16;
+  return literal?.kind !== "data" || literal.data.every((each) => Math.abs(each) < LARGEST_FLOAT16);
 }
 
 /** Products with weights whose results go into no other: they make the logits. */

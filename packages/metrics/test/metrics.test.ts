@@ -36,20 +36,20 @@ describe("kernelDistance", () => {
       all.flatMap((i) => all.filter((j) => !apart || i !== j).map((j) => kernel(row(a, i), row(b, j))));
     const mean = (values: number[]) => values.reduce((a, b) => a + b) / values.length;
     const expected = mean(pairs(real, real, true)) + mean(pairs(fake, fake, true)) - 2 * mean(pairs(real, fake, false));
-    const { mean: actual, deviation } = kernelDistance(real, fake, { subsets: 1, subsetSize: 9, seed: 0 });
+    const { mean: actual, std } = kernelDistance(real, fake, { subsets: 1, subsetSize: 9, seed: 0 });
     expectClose("kid", [actual], [expected], { atol: 1e-12, rtol: 1e-12 });
-    expect(deviation).toBe(0);
+    expect(std).toBe(0);
   });
 
   test("is unbiased: near 0 over subsets of one distribution, and the same for the same seed", () => {
     const [real, fake] = [features(400, 8, 3), features(400, 8, 4)];
     const options = { subsets: 50, subsetSize: 100, seed: 7 };
-    const { mean, deviation } = kernelDistance(real, fake, options);
-    // Subsets overlap, so the mean is less certain than deviation / √50 says.
-    expect(Math.abs(mean)).toBeLessThan(deviation);
-    expect(kernelDistance(real, fake, options)).toEqual({ mean, deviation });
+    const { mean, std } = kernelDistance(real, fake, options);
+    // Subsets overlap, so the mean is less certain than std / √50 says.
+    expect(Math.abs(mean)).toBeLessThan(std);
+    expect(kernelDistance(real, fake, options)).toEqual({ mean, std });
     expect(kernelDistance(real, fake, { ...options, seed: 8 }).mean).not.toBe(mean);
-    expect(kernelDistance(real, features(400, 8, 4, 0.5), options).mean).toBeGreaterThan(10 * deviation);
+    expect(kernelDistance(real, features(400, 8, 4, 0.5), options).mean).toBeGreaterThan(10 * std);
   });
 
   test("a shuffle holds every index once", () => {

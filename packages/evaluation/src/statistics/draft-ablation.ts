@@ -5,7 +5,7 @@ import { corruptWindows, fillUniform, slideWindows } from "@tensorar/noise";
 import type { Engine, TrainingConditions } from "@tensorar/training";
 import * as tf from "@tensorflow/tfjs-core";
 
-/** How well each depth is predicted, in nats and as a share; index 0 is the final token. */
+/** How well each depth is predicted, in nats and as a fraction; index 0 is the final token. */
 export interface DepthScores {
   readonly crossEntropy: number[];
   readonly accuracy: number[];
@@ -16,7 +16,7 @@ export interface DepthScores {
  * training, with its own drafts, and with drafts blanked (uniform noise). A model that gains from truth and loses from
  * its own drafts trusts them too much.
  */
-export interface Calibration {
+export interface DraftAblation {
   readonly noisedTruth: DepthScores;
   readonly ownDrafts: DepthScores;
   readonly blanked: DepthScores;
@@ -28,7 +28,7 @@ const BATCH = 32;
  * @param images at most this many held-out images are scored
  * @throws the reason of `signal` where it stops it
  */
-export async function calibrate(
+export async function draftAblation(
   folder: LoadedModel,
   codes: Codes,
   conditions: TrainingConditions,
@@ -36,7 +36,7 @@ export async function calibrate(
   images: number,
   seed: number,
   signal: AbortSignal,
-): Promise<Calibration> {
+): Promise<DraftAblation> {
   const model = folder.model;
   const params = toParams(folder.tensors);
   const { tokens: T, vocabSize: V } = model.backbone;

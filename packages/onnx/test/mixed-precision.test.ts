@@ -55,7 +55,7 @@ function inputsOf(rows: number) {
   );
   const keys = tf.randomNormal([rows, D, S], 0, 1, "float32", rows + 10);
   // The last row may see nothing: as large a number as that is no half, and without it there is no distribution.
-  const hidden = (row: number, slot: number) => row === rows - 1 || slot > 3;
+  const hidden = (row: number, position: number) => row === rows - 1 || position > 3;
   const mask = Array.from({ length: rows * S }, (_, i) => (hidden(Math.floor(i / S), i % S) ? -1e9 : 0));
   return { tokens, keys, mask: tf.tensor2d(mask, [rows, S]) };
 }

@@ -12,7 +12,7 @@ import type { Sources } from "./sources";
  *
  * @throws TensorARError when a graph can't be read
  */
-export async function roundedPrograms(
+export async function quantizedPrograms(
   dir: string,
   { files }: Pick<ExportManifest, "files">,
   sources: Sources,
