@@ -3,7 +3,7 @@ import type { Feeds } from "@tensorar/onnx";
 import type { Engine } from "../engine/engine";
 import type { BatchSpecs, TrainingState, TrainingTask } from "../tasks/task";
 import { loadNewestCheckpoint, saveCheckpoint, shapesOf } from "./checkpoint";
-import { numbersOf } from "./measures";
+import { numbersOf } from "./metrics";
 import { appendLog, type LogEntry, readLog, rewindLog } from "./run-log";
 import { openValidator } from "./validation";
 
@@ -84,11 +84,11 @@ export async function runSteps<B extends BatchSpecs>(
         step: scalar(done + 1),
       });
       done++;
-      const measures = { loss: Number.NaN, ...numbersOf(outputs.measures) }; // a loss is needed
-      expectFinite(measures, `${task.title}: step ${done}`, saved, options);
+      const metrics = { loss: Number.NaN, ...numbersOf(outputs.metrics) }; // a loss is needed
+      expectFinite(metrics, `${task.title}: step ${done}`, saved, options);
       const ms = Math.round(performance.now() - begun);
       const heldOut = await validate.at(done, async () => (await step.getState()).state.ema!);
-      const entry: LogEntry = { step: done, ...measures, ...heldOut, learningRate, ms };
+      const entry: LogEntry = { step: done, ...metrics, ...heldOut, learningRate, ms };
       progress.update(done, `loss ${entry.loss.toFixed(4)}${validate.shown()}`);
       const stopped = signal?.aborted ?? false;
       if (done % logEvery === 0 || done === steps || heldOut) await appendLog(out, entry);
@@ -135,13 +135,13 @@ async function heldOutMeasures<B extends BatchSpecs>(
     async at(done: number, weightsNow: () => Promise<Record<string, TensorData>>) {
       if (done % validateEvery !== 0 && done !== steps) return undefined;
       const weights = await weightsNow();
-      const measures = await validator.measure(weights, signal);
-      last = measures.heldOutLoss!;
+      const metrics = await validator.measure(weights, signal);
+      last = metrics.heldOutLoss!;
       if (last < best) {
         best = last;
         await onBest(weights);
       }
-      return measures;
+      return metrics;
     },
     shown: () => (last === undefined ? "" : `, held out ${last.toFixed(4)}, at best ${best.toFixed(4)}`),
     dispose: () => validator.dispose(),
@@ -159,14 +159,14 @@ async function begin<B extends BatchSpecs>(task: TrainingTask<B>, { out, steps, 
   return { state: inOrder(saved?.state ?? initial), done };
 }
 
-/** A state that gave such measures is never saved: it would be resumed from for ever. */
+/** A state that gave such metrics is never saved: it would be resumed from for ever. */
 function expectFinite(
-  measures: Record<string, number>,
+  metrics: Record<string, number>,
   where: string,
   saved: number | undefined,
   { out, learningRate }: LoopOptions,
 ): void {
-  const bad = Object.entries(measures).filter(([, value]) => !Number.isFinite(value));
+  const bad = Object.entries(metrics).filter(([, value]) => !Number.isFinite(value));
   if (bad.length === 0) return;
   const terms = bad.map(([name, value]) => `${name} is ${value}`).join(", ");
   const kept = saved === undefined ? "nothing was saved before" : `the checkpoint of step ${saved} in ${out} is good`;
