@@ -76,7 +76,7 @@ const schema = z.strictObject({
     .enum(["sequential", "jacobi"])
     .default("sequential")
     .describe(
-      "one token of each image a step, or as many as drafts foretell: the same images, in fewer and larger steps",
+      "one token of each image a step, or as many as drafts foretell: the same images in fewer, larger steps, faster for few images of a large model",
     ),
   parallel: whole(2, 1024)
     .optional()
