@@ -218,8 +218,9 @@ export const resultReaders: readonly Reader[] = [
         condition: { prompt: { dtype: "int32", shape: ["prompt"], below: 12 } },
         classes: [],
         unconditionalClass: -1,
+        padId: 2,
       };
-      const { conditions } = await realConditions({ backbone: { pad_id: 2 } } as never, sizes as never, 3, path);
+      const { conditions } = await realConditions(sizes as never, 3, path);
       expectRight(
         conditions.every((prompt) => Array.from(prompt as ArrayLike<number>).every((token) => token < 12)),
         "a token out of range",

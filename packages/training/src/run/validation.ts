@@ -1,7 +1,7 @@
 import type { TensorData, TensorSpec } from "@tensorar/core";
 import type { Engine } from "../engine/engine";
 import type { BatchSpecs, Validation } from "../tasks/task";
-import { numbersOf } from "./measures";
+import { numbersOf } from "./metrics";
 
 /** Metrics of weights on held-out images. */
 export interface Validator {
