@@ -40,8 +40,12 @@ function* parts(count: number, imageSize: number): Generator<{ readonly first: n
 /** Mean over each cell of a 2 × 2 division of the grid: [N, h, w, C] → [N, 4 · C]. Keeps where things are, not only what. */
 function poolQuarters(latents: tf.Tensor4D): tf.Tensor {
   const [, h, w, C] = latents.shape;
-  const pooled = tf.avgPool(latents, [h / 2, w / 2], [h / 2, w / 2], "valid"); // [N, 2, 2, C]
-  return tf.reshape(pooled, [-1, 4 * C]);
+  // Blocks of an odd grid share its middle; one of a single row or column has one block there.
+  const blocks = [Math.ceil(h / 2), Math.ceil(w / 2)] as [number, number];
+  const strides = [Math.max(1, Math.floor(h / 2)), Math.max(1, Math.floor(w / 2))] as [number, number];
+  const pooled = tf.avgPool(latents, blocks, strides, "valid"); // [N, 2, 2, C]
+  const [, rows, columns] = pooled.shape;
+  return tf.reshape(pooled, [-1, rows * columns * C]);
 }
 
 export async function openTokenizer(folder: TokenizerFolder<TokenizerKind>, engine: Engine): Promise<TokenizerRunner> {

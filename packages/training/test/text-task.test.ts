@@ -136,8 +136,8 @@ describe("captions of images", () => {
       "1 text has no words, which makes images unconditional: text 2",
       "1 text is cut to the first 6 tokens: text 3 has 8",
     ]);
-    expect(notes(["a red 心", "a rod"])).toEqual([
-      '1 text has words that the text encoder does not know: "心"',
+    expect(notes(["a red 心!", "a rod"])).toEqual([
+      '1 text has words that the text encoder does not know: "心", "!"',
       'read in pieces, since training had few or none of these words: "rod"',
     ]);
   });

@@ -138,7 +138,11 @@ async function draftScores(
   const { codes, note } = fitCodes(model, modelDir, await loadCodes(codesDir), codesDir);
   if (note !== undefined) console.log(note);
   const conditions = await trainingConditions(model, modelDir, codes, settings.captions);
-  return draftAblation(model, codes, conditions, engine, settings.images, settings.seed, signal);
+  const { split, images, seed } = settings;
+  const rows = codes[split] ?? new Int32Array(0);
+  if (rows.length === 0)
+    throw new TensorARError(`--split ${split}: ${codesDir} has no such images; choose another, or leave it out`);
+  return draftAblation(model, codes, conditions, engine, rows.subarray(0, images), seed, signal);
 }
 
 export const command: CommandBody<Settings> = {

@@ -39,6 +39,12 @@ const schema = z.strictObject({
   codes: z.string().optional().describe("with --model: the folder of codes"),
   captions: z.string().optional().describe("with --codes: features of their captions, as in `finetune`"),
   images: whole(1).default(512).describe("held-out images scored with --model and --codes"),
+  split: z
+    .enum(["validation", "test", "combinations"])
+    .default("validation")
+    .describe(
+      "with --codes: which of the held-out images, where the data set names some for the test, or held-out combinations",
+    ),
   out: z.string().optional().describe("JSON file for the results"),
   report: z.string().optional().describe("HTML file for the results, with pictures"),
   ...overwriteSetting,

@@ -25,7 +25,7 @@ export interface DraftAblation {
 const BATCH = 32;
 
 /**
- * @param images at most this many held-out images are scored
+ * @param rows of the held-out images, which are scored
  * @throws the reason of `signal` where it stops it
  */
 export async function draftAblation(
@@ -33,7 +33,7 @@ export async function draftAblation(
   codes: Codes,
   conditions: TrainingConditions,
   engine: Engine,
-  images: number,
+  rows: Int32Array,
   seed: number,
   signal: AbortSignal,
 ): Promise<DraftAblation> {
@@ -58,7 +58,6 @@ export async function draftAblation(
     },
   );
 
-  const rows = codes.validation.subarray(0, images);
   const sums = { noisedTruth: emptyScores(k), ownDrafts: emptyScores(k), blanked: emptyScores(k) };
   for (let start = 0; start < rows.length; start += BATCH) {
     signal.throwIfAborted();

@@ -69,7 +69,7 @@ function wordsWhere(texts: readonly string[], holds: (word: string) => boolean) 
   });
 }
 
-const WORD = /[\p{L}\p{N}\p{M}]+|\p{Extended_Pictographic}/gu;
+const WORD = /[\p{L}\p{N}\p{M}]+|[\p{P}\p{S}]/gu;
 const LISTED = 8;
 
 /** Of a vocabulary that was made from the captions of training, words in several pieces are rare or new. */

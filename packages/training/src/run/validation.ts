@@ -17,14 +17,14 @@ export async function openValidator<B extends BatchSpecs>(
   specs: Readonly<Record<string, TensorSpec>>,
 ): Promise<Validator> {
   const inputs = { params: specs, batch: validation.batchSpec };
-  const run = await engine.prepare((given) => ({ measures: validation.measures(given) }), inputs);
+  const run = await engine.prepare((given) => ({ metrics: validation.metrics(given) }), inputs);
   return {
     async measure(params, signal) {
       const sums: Record<string, number> = {};
       for (let index = 0; index < validation.batches; index++) {
         signal?.throwIfAborted();
-        const { measures } = await run({ params, batch: await validation.batch(index) });
-        for (const [name, value] of Object.entries(numbersOf(measures))) sums[name] = (sums[name] ?? 0) + value;
+        const { metrics } = await run({ params, batch: await validation.batch(index) });
+        for (const [name, value] of Object.entries(numbersOf(metrics))) sums[name] = (sums[name] ?? 0) + value;
       }
       return Object.fromEntries(
         Object.entries(sums).map(([name, sum]) => [

@@ -32,7 +32,7 @@ export function arBatches(
   codes: Codes,
   conditions: TrainingConditions,
   options: ArBatchOptions,
-): Pick<TrainingTask<ArSpecs>, "batchSpec" | "batch"> & { readonly validation: Omit<Validation<ArSpecs>, "measures"> } {
+): Pick<TrainingTask<ArSpecs>, "batchSpec" | "batch"> & { readonly validation: Omit<Validation<ArSpecs>, "metrics"> } {
   const { batchSize: B, tokens: T, windowSize: k, vocabSize, rates, seed, selfShare, factors } = options;
   const shape = { batch: B, windowSize: k };
   const uniformShape = [B, T, k, ...(factors === undefined ? [] : [factors])];

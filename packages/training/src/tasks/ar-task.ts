@@ -100,7 +100,7 @@ export function arTask(training: ArTraining, options: ArTrainingOptions = {}): T
     ...(codes.validation.length > 0 && {
       validation: {
         ...validation,
-        measures: ({ params, batch }: { readonly params: Params; readonly batch: Tensors<ArSpecs> }) => {
+        metrics: ({ params, batch }: { readonly params: Params; readonly batch: Tensors<ArSpecs> }) => {
           const { condition, windows, targets } = batch;
           return {
             ...windowLoss(model.forward(params, { condition, windows, targets }), targets, { weights, factors }),

@@ -47,7 +47,7 @@ export interface Validation<B extends BatchSpecs = BatchSpecs> {
   /** @param index from 0 */
   batch(index: number): Promise<Feeds<B>>;
   /** Scalars or short vectors; `loss` is one of them. Traced once, or called for every batch, depending on the engine. */
-  measures(inputs: { readonly params: Params; readonly batch: Tensors<B> }): Params;
+  metrics(inputs: { readonly params: Params; readonly batch: Tensors<B> }): Params;
 }
 
 /** Something to train: a pure step, its first state, its batches, which depend on nothing but the step's number, and its result. */
