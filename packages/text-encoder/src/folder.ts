@@ -4,10 +4,11 @@ import { openSafetensors, writeSafetensors } from "@tensorar/checkpoint/node";
 import { TensorARError } from "@tensorar/core";
 import { checkFolder, readJson, settleFolder, writeChecksums, writeFileAtomic } from "@tensorar/core/node";
 import { checkTensors, type Params, toParams } from "@tensorar/model";
-import { compileProgram, type RuntimeOptions } from "@tensorar/onnx";
+import type { RuntimeOptions } from "@tensorar/onnx";
 import { runProgram } from "@tensorar/program";
 import { openTextTokenizer, TOKENIZER_FILES } from "@tensorar/text/node";
 import * as tf from "@tensorflow/tfjs-core";
+import { compileEncoder } from "./compile";
 import { parseTextEncoder, TEXT_ENCODER_FOLDER, type TextEncoderDescription } from "./description";
 import { openOnnxEncoder } from "./onnx-encoder";
 import { createTextEncoder, type TextEncoder, type TokenRunner } from "./text-encoder";
@@ -134,8 +135,8 @@ async function openTokenEncoder(
     };
   }
   try {
-    const run = await compileProgram(program, runtime);
-    return { width, run: async (ids, mask) => (await run({ ids, mask })).features, dispose: () => run.dispose() };
+    const { run, dispose } = await compileEncoder(program, runtime);
+    return { width, run: async (ids, mask) => (await run({ ids, mask })).features, dispose };
   } finally {
     tf.dispose(params);
   }
