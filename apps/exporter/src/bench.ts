@@ -2,10 +2,9 @@ import type { TensorData } from "@tensorar/checkpoint";
 import { checkFolder } from "@tensorar/core/node";
 import type { Target } from "@tensorar/manifest";
 import { DECODER, DEVICE_RESIDENT, IMAGE_DECODER } from "@tensorar/manifest";
-import { readManifest } from "@tensorar/manifest/node";
 import type { NodeRuntime } from "@tensorar/onnx/node";
-import { type Named, openGraph } from "./open-graph";
-import { availableSessions } from "./providers";
+import type { Named } from "./open-graph";
+import { openExport } from "./opened-export";
 import { decoderInputs, imageInputs } from "./random-inputs";
 
 /** How long one call of a graph takes. */
@@ -43,10 +42,9 @@ interface Case {
  * images.
  */
 export async function benchExport(dir: string, runtime: NodeRuntime, options: BenchOptions): Promise<Timing[]> {
-  const manifest = await readManifest(dir);
-  await checkFolder(dir);
   const { threads, batches, runs, onRun, provider } = options;
-  const sessions = await availableSessions(runtime, manifest, provider);
+  const { manifest, open } = await openExport(dir, runtime, provider);
+  await checkFolder(dir);
   const step = (batch: number) => decoderInputs(manifest, batch, Math.floor(manifest.tokens / 2), 0);
   const cases: Case[] = [
     { file: DECODER, inputs: step },
@@ -59,7 +57,7 @@ export async function benchExport(dir: string, runtime: NodeRuntime, options: Be
   const timings: Timing[] = [];
   let done = 0;
   for (const { file, inputs: inputsOf, state = [] } of cases) {
-    const graph = await openGraph(dir, file, runtime, sessions, { threads, state });
+    const graph = await open(file, { threads, state });
     try {
       for (const batch of batches) {
         const all = Object.entries(inputsOf(batch));

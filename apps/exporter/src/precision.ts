@@ -2,13 +2,13 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ExportManifest } from "@tensorar/manifest";
-import { readManifest } from "@tensorar/manifest/node";
 import type { OwnBackbone } from "@tensorar/model";
 import { createStream } from "@tensorar/noise";
 import type { NodeRuntime } from "@tensorar/onnx/node";
 import { createCategorical, type Decoder, generate } from "@tensorar/sampler";
 import { exportFolders } from "./export";
 import { type LogitGap, logitGap } from "./logit-gap";
+import { openExport } from "./opened-export";
 import type { Conditions } from "./random-conditions";
 import { realConditions } from "./real-conditions";
 import { openStepwise } from "./stepwise";
@@ -57,13 +57,13 @@ export async function comparePrecision(
     const conditions = await realConditions(manifest, options.images, options.conditions);
     const gaps: PrecisionGap[] = [];
     for (const [number, weights] of options.weights.entries()) {
-      const rounded = join(folder, weights);
-      await exportFolders(modelDir, tokenizerDir, rounded, { weights, backbone: options.backbone });
+      const quantized = join(folder, weights);
+      await exportFolders(modelDir, tokenizerDir, quantized, { weights, backbone: options.backbone });
       const onStep = (step: number) =>
         options.onStep?.(number * manifest.tokens + step, options.weights.length * manifest.tokens, weights);
-      const found = await compareAlong(reference, rounded, runtime, conditions, { ...options, onStep });
+      const found = await compareAlong(reference, quantized, runtime, conditions, { ...options, onStep });
       gaps.push(...found.map(({ of, ...gap }) => ({ weights, of, ...gap })));
-      await rm(rounded, { recursive: true }); // formats of large models one after the other
+      await rm(quantized, { recursive: true }); // formats of large models one after the other
     }
     return gaps;
   } finally {
@@ -74,14 +74,13 @@ export async function comparePrecision(
 /** Draws images by the reference and compares all predictions on the way. */
 async function compareAlong(
   reference: string,
-  rounded: string,
+  quantized: string,
   runtime: NodeRuntime,
   { conditioning, conditions }: Conditions,
   { seed, onStep }: { readonly seed: number; readonly onStep: (step: number) => void },
 ): Promise<Omit<PrecisionGap, "weights">[]> {
-  const manifest = await readManifest(reference);
-  const open = (dir: string) => openStepwise(dir, manifest, conditioning, runtime, manifest.sessions);
-  const [expected, actual] = [await open(reference), await open(rounded)];
+  const open = async (dir: string) => openStepwise(await openExport(dir, runtime), conditioning);
+  const [expected, actual] = [await open(reference), await open(quantized)];
   const compared = compareDecoders(expected.decoder, actual.decoder, seed);
   try {
     const loop = generate(compared.decoder, {

@@ -124,7 +124,7 @@ test.each([
     const folders = ["--model", at("window 4"), "--tokenizer", at("tokenizer"), "--out", out];
     await succeed("export", ...folders, "--weights", weights);
     const { stdout } = await succeed("verify", out, "--seed", "3");
-    expect(stdout).toMatch(/the export equals the eager model with its weights rounded alike: max abs error/);
+    expect(stdout).toMatch(/the export equals the eager model with its weights quantized alike: max abs error/);
     const comparisons = await verifyExport(out, ort, { seed: 3 });
     const logits = comparisons.filter(({ output }) => output === "logits");
     expect(logits).toHaveLength(2);
@@ -132,7 +132,7 @@ test.each([
       expect(loss!.maxAbsError / largestValue).toBeLessThan(largest);
       expect(loss!.sameTop1).toBeGreaterThan(0.5); // of 11 codes, by a model of random weights
     }
-    for (const { file, rounded } of comparisons) expect(rounded).toBe(file === "decoder.onnx");
+    for (const { file, quantized } of comparisons) expect(quantized).toBe(file === "decoder.onnx");
     const size = (folder: string) => statSync(join(folder, "decoder.onnx")).size;
     expect(size(out) / size(at("export of window 4"))).toBeLessThan(smaller);
   },

@@ -13,6 +13,7 @@ import * as ort from "onnxruntime-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { benchExport, exportFolders, verifyExport } from "../src/index";
 import { openGraph } from "../src/open-graph";
+import { openedExport } from "../src/opened-export";
 import { randomConditions } from "../src/random-conditions";
 import { eagerBackend } from "../src/runtimes";
 import { openStepwise } from "../src/stepwise";
@@ -72,7 +73,7 @@ test.each([
           { ...each, executionProviders: [provider as "cpu"] },
         ]),
       );
-      const outside = await openStepwise(out, manifest, conditioning, ort, sessions);
+      const outside = await openStepwise(openedExport(out, manifest, ort, sessions), conditioning);
       const step = await openModel(join(out, "decoder-resident.onnx"), {
         runtime: ort,
         providers: [provider],

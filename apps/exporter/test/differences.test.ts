@@ -113,13 +113,13 @@ describe.each([
     await exportFolders(at("model"), at("tokenizer"), at(name), options);
   });
 
-  test("verify finds them equal to the model's own rounded alike, and says what they cost", async () => {
+  test("verify finds them equal to the model's own quantized alike, and says what they cost", async () => {
     const comparisons = await verify(at(name), provider);
     expect(different(comparisons)).toEqual([]);
     const ofLogits = comparisons.filter(({ output }) => output === "logits");
     expect(ofLogits.length).toBeGreaterThan(0);
-    for (const { rounded, loss } of ofLogits) {
-      expect(rounded).toBe(true);
+    for (const { quantized, loss } of ofLogits) {
+      expect(quantized).toBe(true);
       expect(loss!.kl).toBeGreaterThan(0);
       expect(loss!.withinThreshold).toBe(true);
     }
@@ -161,7 +161,7 @@ test("garbage in place of weights in fewer bits ends with status 1; a loss that 
   expect(right.status, right.stderr).toBe(0);
   expect(right.stdout).toMatch(/^decoder\.onnx logits +1 +.* equal$/m);
   expect(right.stdout).toMatch(/^decoder\.onnx logits +1 +.* accepted$/m);
-  expect(right.stdout).toMatch(/equals the eager model with its weights rounded alike/);
+  expect(right.stdout).toMatch(/equals the eager model with its weights quantized alike/);
   const file = readFileSync(at("garbage", "decoder.onnx"));
   const name = file.lastIndexOf("feed_forward.w2.weight.codes"); // of the tensor itself, whose bytes follow it
   expect(name).toBeGreaterThan(0);
@@ -169,5 +169,5 @@ test("garbage in place of weights in fewer bits ends with status 1; a loss that 
   writeFileSync(at("garbage", "decoder.onnx"), file);
   const garbage = await run();
   expect(garbage.status).toBe(1);
-  expect(garbage.stderr).toMatch(/differs from the eager model with its weights rounded alike in decoder\.onnx/);
+  expect(garbage.stderr).toMatch(/differs from the eager model with its weights quantized alike in decoder\.onnx/);
 });

@@ -7,6 +7,7 @@ import * as web from "onnxruntime-web";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TINY_T5, writeTinyEncoder } from "../../../packages/text-encoder/test/folders";
 import { type ExportOptions, exportFolders, readManifest, verifyExport } from "../src/index";
+import { openedExport } from "../src/opened-export";
 import { eagerBackend } from "../src/runtimes";
 import { generateBothWays } from "../src/verify-generation";
 import { encoded, pairs, prompts, rar, text } from "./tiny-families";
@@ -29,22 +30,23 @@ async function draw(model: string, tokenizer: string, name: string, options: Exp
   await exportFolders(model, tokenizer, at(name), options);
   const manifest = await readManifest(at(name));
   const batch = 4;
-  const { whole, stepwise } = await generateBothWays(
-    ...([at(name), manifest, ort, manifest.sessions, { batch, seed: 11 }] as const),
-  );
-  expect(whole.codes.shape).toEqual([batch, manifest.tokens]);
-  expect([...whole.codes.data]).toEqual([...stepwise.codes.data]);
+  const { endToEnd, stepwise } = await generateBothWays(openedExport(at(name), manifest, ort, manifest.sessions), {
+    batch,
+    seed: 11,
+  });
+  expect(endToEnd.codes.shape).toEqual([batch, manifest.tokens]);
+  expect([...endToEnd.codes.data]).toEqual([...stepwise.codes.data]);
   // Not all of one image, nor all images the same.
   const rows = Array.from({ length: batch }, (_, row) =>
-    whole.codes.data.slice(row * manifest.tokens, (row + 1) * manifest.tokens).join(),
+    endToEnd.codes.data.slice(row * manifest.tokens, (row + 1) * manifest.tokens).join(),
   );
   expect(new Set(rows).size).toBe(batch);
-  expect(new Set(whole.codes.data as Int32Array).size).toBeGreaterThan(2); // the smallest models know few
-  expect(whole.images.shape).toEqual(stepwise.images.shape);
+  expect(new Set(endToEnd.codes.data as Int32Array).size).toBeGreaterThan(2); // the smallest models know few
+  expect(endToEnd.images.shape).toEqual(stepwise.images.shape);
   const images = stepwise.images.data as Float32Array;
   // float32 in another order of sums
   for (const [i, value] of images.entries())
-    expect(Math.abs((whole.images.data as Float32Array)[i]! - value)).toBeLessThan(1e-5);
+    expect(Math.abs((endToEnd.images.data as Float32Array)[i]! - value)).toBeLessThan(1e-5);
 }
 
 // In ONNX Runtime's own forms the cache is held outside of the loop.

@@ -7,6 +7,7 @@ import { cachedDecoder, classLabels, type Decoder, generate, type StepOutputs } 
 import * as ort from "onnxruntime-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type ExportManifest, exportFolders, verifyExport } from "../src/index";
+import { openedExport } from "../src/opened-export";
 import { eagerBackend } from "../src/runtimes";
 import { openStepwise } from "../src/stepwise";
 import { operatorsOf } from "./operators";
@@ -95,9 +96,9 @@ describe.each(families)("%s", (name, kind) => {
       expect(provider).toMatchObject({ trt_fp16_enable: true, trt_layer_norm_fp32_fallback: true });
     const comparisons = await verifyExport(out, ort, { seed: 8, provider: "cpu" });
     let predictions = 0;
-    for (const { file, output, agreement, maxAbsError, largestValue, rounded } of comparisons) {
+    for (const { file, output, agreement, maxAbsError, largestValue, quantized } of comparisons) {
       if (file === "image-decoder.onnx" || output === "mask") continue;
-      expect(rounded).toBe(true);
+      expect(quantized).toBe(true);
       // 11 bits, over two layers: the same bound as of weights that are only stored so.
       expect(maxAbsError / largestValue, `${file} ${output}`).toBeLessThan(0.02);
       if (agreement === null) continue;
@@ -136,7 +137,7 @@ test("a sampler keeps the cache in halves where the manifest says so, and draws 
     run: async (inputs) => (await step(inputs as never)) as unknown as StepOutputs,
   });
   const sessions = { "decoder.onnx": { executionProviders: ["cpu"], graphOptimizationLevel: "all" } } as const;
-  const stepwise = await openStepwise(out, config, classLabels(config.unconditionalClass), ort, sessions);
+  const stepwise = await openStepwise(openedExport(out, config, ort, sessions), classLabels(config.unconditionalClass));
   const draw = async (decoder: Decoder) => {
     const loop = generate(decoder, {
       conditions: [0, 2],

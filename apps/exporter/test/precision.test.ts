@@ -9,6 +9,7 @@ import * as ort from "onnxruntime-node";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { comparePrecision, exportFolders, type PrecisionGap, type PrecisionOptions, readManifest } from "../src/index";
 import { logitGap } from "../src/logit-gap";
+import { openedExport } from "../src/opened-export";
 import { realConditions } from "../src/real-conditions";
 import { eagerBackend } from "../src/runtimes";
 import { openStepwise } from "../src/stepwise";
@@ -105,7 +106,7 @@ test("figures are those of the recorded tensors shown to the other format", asyn
   const manifest = await readManifest(at("float32"));
   const { conditioning, conditions } = await realConditions(manifest, 3, undefined);
   expect(conditions).toEqual([0, 1, 2]);
-  const open = (name: string) => openStepwise(at(name), manifest, conditioning, ort, manifest.sessions);
+  const open = (name: string) => openStepwise(openedExport(at(name), manifest, ort, manifest.sessions), conditioning);
   const [float32, int8] = [await open("float32"), await open("int8")];
   const expected = await record(float32.decoder, conditions);
   const actual = await record(int8.decoder, conditions, expected.windows);
