@@ -174,7 +174,7 @@ test("the command prints a table, progress and JSON", async () => {
   );
   expect(status, stderr).toBe(0);
   expect(stdout).toMatch(
-    /^weights +predictions +largest logit difference +mean KL +same argmax code +same code drawn$/m,
+    /^weights +predictions +largest logit difference +mean KL +same top-1 code +same code drawn$/m,
   );
   expect(stdout).toMatch(/^int8, tokens +32 +0\.\d+ +\d\.\de-\d +\d+\.\d\d % +\d+\.\d\d %$/m);
   expect(stderr).toMatch(new RegExp(`precision: ${T}/${T} steps .* · int8`));

@@ -87,7 +87,7 @@ export function traceGraph(fn: (inputs: never) => unknown, inputs: Nested<Spec>,
   return recordings.length === 1 ? recordings[0]! : unify(recordings, dimensions, samples);
 }
 
-const MOST_DIMENSIONS = 4;
+const MOST_DIMENSIONS = 5;
 
 function findDimensions(entries: readonly (readonly [string, TensorSpec])[]): Graph["dimensions"] {
   const found = new Map<string, { name: string; input: string; axis: number }>();
