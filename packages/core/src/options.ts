@@ -12,7 +12,7 @@ export function requireOptions<O extends object>(
 ): void {
   if (typeof options !== "object" || options === null)
     throw new TensorARError(
-      `${where}: options are ${quote(options ?? null)}; pass an object with ${required.join(", ")}`,
+      `${where}: options are ${quote(options ?? null)}; pass an object${required.length > 0 ? ` with ${required.join(", ")}` : ""}`,
     );
   const missing = required.filter((name) => (options[name] ?? undefined) === undefined);
   if (missing.length > 0)

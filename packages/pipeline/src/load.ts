@@ -1,4 +1,4 @@
-import { parseJson, quote, TensorARError } from "@tensorar/core";
+import { parseJson, quote, requireOptions, TensorARError } from "@tensorar/core";
 import { EXPORT_KIND, parseManifest } from "@tensorar/manifest";
 import type { Runtime } from "@tensorar/onnx/run";
 import { checkDevice, type Device } from "./device";
@@ -33,6 +33,7 @@ export interface Loaded {
 
 /** Opens a model by what its folder holds. */
 export async function load(platform: Platform, source: string | URL, options: LoadOptions): Promise<Loaded> {
+  requireOptions("load", options, []);
   const { signal, onProgress, tokenizer: given } = options;
   if (options.device !== undefined) checkDevice(options.device);
   signal?.throwIfAborted();

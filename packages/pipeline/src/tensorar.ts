@@ -1,4 +1,4 @@
-import { quote, TensorARError } from "@tensorar/core";
+import { quote, requireOptions, TensorARError } from "@tensorar/core";
 import { PAD } from "@tensorar/noise";
 import { type DraftPolicy, type Draws, type Guidance, generate, type PerFactor } from "@tensorar/sampler";
 import { conditionsOf, type Subject } from "./conditioning";
@@ -109,6 +109,7 @@ export class LoadedModel {
   }
 
   async #generate(options: GenerateOptions): Promise<GeneratedImages> {
+    requireOptions("generate", options, []);
     const { description, decoder } = this.#opened;
     const { count: N = 1, seed = 0, temperature, topK, topP, draws, signal, onStep } = options;
     if (!(Number.isInteger(N) && N > 0))
