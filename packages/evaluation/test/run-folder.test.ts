@@ -33,3 +33,19 @@ test("a run folder with stray files and evaluations that hold less", async () =>
   await mkdir(join(run, "samples", "empty"));
   await expect(openRunFolder(run)).rejects.toThrow(/empty\/manifest\.json: there is no such file/);
 });
+
+test("evaluations and verifications under earlier names are read", async () => {
+  const run = join(root, "earlier");
+  await mkdir(join(run, "evaluations"), { recursive: true });
+  await mkdir(join(run, "export"));
+  await mkdir(join(run, "samples"));
+  await writeSamples(join(run, "samples", "one"), { ...DESCRIPTION, settings: {} }, ROWS);
+  const scores = { crossEntropy: [3], accuracy: [0.5] };
+  const calibration = { noisedTruth: scores, ownDrafts: scores, blanked: scores };
+  await writeFile(join(run, "evaluations", "one.json"), JSON.stringify({ calibration }));
+  const row = { file: "decoder.onnx", output: "logits", batch: 1, largestValue: 3 };
+  await writeFile(join(run, "export", "verification.json"), JSON.stringify([{ ...row, largestDifference: 1e-6 }]));
+  const { sets, verification } = await openRunFolder(run);
+  expect(sets).toMatchObject([{ evaluation: { draftAblation: calibration } }]);
+  expect(verification).toEqual([{ ...row, maxAbsError: 1e-6 }]);
+});
