@@ -50,6 +50,7 @@ export {
   magvit2ArShapes,
 } from "./magvit2-config";
 export {
+  BASE_FORM,
   type LoadedModel,
   MODEL_FOLDER,
   type ModelDescription,

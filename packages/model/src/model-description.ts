@@ -45,6 +45,12 @@ const schema = z.strictObject({
 /** What `config.json` of a model folder holds. */
 export type ModelDescription = z.infer<typeof schema>;
 
+/** What the description of a base model holds, to which TensorAR was not attached: tensors of one token. */
+export const BASE_FORM: Pick<ModelDescription, "tensorar" | "noiseRates"> = {
+  tensorar: { windowSize: 1, depth: 1, structure: "maps" },
+  noiseRates: [0],
+};
+
 /** A model folder in memory. */
 export interface ModelFolder extends ModelDescription {
   /** float32: the base model's tensors by their original names, TensorAR's under `tensorar.`. */

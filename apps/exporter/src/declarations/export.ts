@@ -46,7 +46,7 @@ const schema = z.strictObject({
     .max(1)
     .default(0)
     .describe(
-      "with --whole: share of the trust in a token's own drafts that is taken back, as `tensorar sample` does it",
+      "with --whole: fraction of the trust in a token's own drafts that is taken back, as `tensorar sample` does it",
     ),
   draws: z
     .enum(["step", "position"])

@@ -3,6 +3,7 @@ import { basename, join } from "node:path";
 import type { CommandBody } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
 import { openOutputFolder } from "@tensorar/core/node";
+import { BASE_FORM } from "@tensorar/model";
 import { TOKENIZER_FILES } from "@tensorar/text/node";
 import { TEXT_ENCODER_FILES } from "@tensorar/text-encoder/node";
 import { createTokenizer, type TokenizerSpec } from "@tensorar/tokenizer";
@@ -83,8 +84,7 @@ async function planModel(family: Family, source: string, imageSize: number, sett
     await writeJson(join(folder, "config.json"), {
       kind: from,
       backbone: config,
-      tensorar: { windowSize: 1, depth: 1, structure: "maps" },
-      noiseRates: [0],
+      ...BASE_FORM,
       grid: [side, side],
       classes: Array.from({ length: Math.max(0, backbone.unconditionalClass) }, (_, i) => String(i)),
       ...encoder,

@@ -65,7 +65,7 @@ const schema = z.strictObject({
     .min(0)
     .max(1)
     .default(0)
-    .describe("share of the trust in a token's own drafts that is taken back when it becomes final; 0 is the paper"),
+    .describe("fraction of the trust in a token's own drafts that is taken back when it becomes final; 0 is the paper"),
   draws: z
     .enum(["step", "position"])
     .default("step")

@@ -2,6 +2,7 @@ import { TensorARError } from "@tensorar/core";
 import { writeChecksums } from "@tensorar/core/node";
 import type { Codes } from "@tensorar/data";
 import {
+  BASE_FORM,
   initLlamaGen,
   initParameters,
   type LlamaGenConfig,
@@ -46,8 +47,7 @@ export function pretrainTask(
   const description: ModelDescription = {
     kind: "llamagen",
     backbone,
-    tensorar: { windowSize: 1, depth: 1, structure: "maps" },
-    noiseRates: [0],
+    ...BASE_FORM,
     grid: codes.grid,
     classes: codes.classes,
   };
@@ -77,8 +77,7 @@ export function pretrainOwnTask(
   const description: ModelDescription = {
     kind: "own",
     backbone: {},
-    tensorar: { windowSize: 1, depth: 1, structure: "maps" },
-    noiseRates: [0],
+    ...BASE_FORM,
     grid: codes.grid,
     classes: codes.classes,
   };

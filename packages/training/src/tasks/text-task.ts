@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { writeChecksums, writeFileAtomic } from "@tensorar/core/node";
 import type { Codes } from "@tensorar/data";
 import {
+  BASE_FORM,
   initTextLlamaGen,
   type LlamaGenConfig,
   type ModelDescription,
@@ -49,8 +50,7 @@ export function pretrainTextTask(
   const description: ModelDescription = {
     kind: "llamagen-text",
     backbone,
-    tensorar: { windowSize: 1, depth: 1, structure: "maps" },
-    noiseRates: [0],
+    ...BASE_FORM,
     grid: codes.grid,
     classes: [],
   };
