@@ -115,10 +115,10 @@ async function firstImage(): Promise<Row> {
   const path = (name: string) => fileURLToPath(new URL(name, root));
   const out = await mkdtemp(join(tmpdir(), "tensorar first image "));
   const weights = path("packages/weights-emoji");
-  const args = ["sample", "--model", `${weights}/tensorar`, "--tokenizer", `${weights}/tokenizer`, "--count", "1"];
+  const args = ["sample", "--model", `${weights}/tensorar`, "--tokenizer", `${weights}/tokenizer`, "--num-images", "1"];
   try {
     const work = () =>
-      execute(process.execPath, [path("apps/trainer/dist/cli.js"), ...args, "--out", join(out, "one")]);
+      execute(process.execPath, [path("apps/trainer/dist/cli.js"), ...args, "--output", join(out, "one")]);
     const milliseconds = await measure(work, { warmup: 1, runs: 3 });
     return costRow("first image from a cold start, emoji weights", milliseconds / 1000, "s", { limit: 3 });
   } finally {

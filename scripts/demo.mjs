@@ -10,24 +10,24 @@ const run = "runs/demo";
 const SAMPLES = 480;
 
 const sample = (name, model, ...flags) =>
-  `tensorar sample --model ${model} --tokenizer ${weights}/tokenizer --out ${run}/samples/${name} --count ${SAMPLES} --batch-size 120 ${flags.join(" ")}`.trim();
+  `tensorar sample --model ${model} --tokenizer ${weights}/tokenizer --output ${run}/samples/${name} --num-images ${SAMPLES} --batch-size 120 ${flags.join(" ")}`.trim();
 const evaluate = (name, ...flags) =>
-  `tensorar evaluate --samples ${run}/samples/${name} --reference ${run}/data --tokenizer ${weights}/tokenizer --out ${run}/evaluations/${name}.json ${flags.join(" ")}`.trim();
+  `tensorar evaluate --samples ${run}/samples/${name} --reference ${run}/data --tokenizer ${weights}/tokenizer --output ${run}/evaluations/${name}.json ${flags.join(" ")}`.trim();
 const scored = (model) => `--model ${model} --codes ${run}/codes`;
 
 const commands = [
-  `tensorar data --source emoji --size 32 --out ${run}/data`,
-  `tensorar codes --data ${run}/data --tokenizer ${weights}/tokenizer --out ${run}/codes`,
+  `tensorar data --source emoji --size 32 --output ${run}/data`,
+  `tensorar codes --data ${run}/data --tokenizer ${weights}/tokenizer --output ${run}/codes`,
   sample("base", `${weights}/base`),
   sample("tensorar-raw", `${weights}/tensorar`, "--drafts raw"),
   sample("tensorar-renoise", `${weights}/tensorar`, "--drafts renoise"),
   sample("tensorar-self-raw", `${weights}/tensorar-self`, "--drafts raw"),
-  `tensorar finetune --base ${weights}/base --codes ${run}/codes --out ${run}/training/live --steps 150 --batch-size 32 --learning-rate 5e-4 --log-every 1 --warmup-steps 20 --ema-decay 0.9`,
+  `tensorar finetune --base ${weights}/base --codes ${run}/codes --output ${run}/training/live --steps 150 --batch-size 32 --learning-rate 5e-4 --log-every 1 --warmup-steps 20 --ema-decay 0.9`,
   evaluate("base", scored(`${weights}/base`)),
   evaluate("tensorar-raw", scored(`${weights}/tensorar`)),
   evaluate("tensorar-renoise"),
   evaluate("tensorar-self-raw", scored(`${weights}/tensorar-self`)),
-  `tensorar-exporter export --model ${weights}/tensorar --tokenizer ${weights}/tokenizer --out ${run}/export`,
+  `tensorar-exporter export --model ${weights}/tensorar --tokenizer ${weights}/tokenizer --output ${run}/export`,
   `tensorar-exporter verify ${run}/export --json ${run}/export/verification.json`,
   `tensorar-exporter bench ${run}/export --json ${run}/export/timings.json`,
 ];

@@ -35,14 +35,14 @@ function tensorar(...args) {
 function train(name, command, ...args) {
   if (there(name, "model.safetensors")) return;
   const resume = there(name, "checkpoints") ? ["--resume"] : [];
-  tensorar(command, "--config", `${configs}/${name}.json`, "--out", `${run}/${name}`, ...args, ...resume);
+  tensorar(command, "--config", `${configs}/${name}.json`, "--output", `${run}/${name}`, ...args, ...resume);
 }
 
 mkdirSync(join(root, run), { recursive: true });
-if (!there("data", "dataset.json")) tensorar("data", "--source", "emoji-text", "--out", `${run}/data`);
+if (!there("data", "dataset.json")) tensorar("data", "--source", "emoji-text", "--output", `${run}/data`);
 train("tokenizer", "tokenizer", "--data", `${run}/data`);
 if (!there("codes", "codes.json"))
-  tensorar("codes", "--data", `${run}/data`, "--tokenizer", `${run}/tokenizer`, "--out", `${run}/codes`);
+  tensorar("codes", "--data", `${run}/data`, "--tokenizer", `${run}/tokenizer`, "--output", `${run}/codes`);
 train("base", "pretrain", "--codes", `${run}/codes`);
 train("tensorar", "finetune", "--base", `${run}/base/best`, "--codes", `${run}/codes`);
 writeFileSync(join(root, run, "prompts.txt"), `${PROMPTS.join("\n")}\n`);
@@ -55,6 +55,6 @@ for (const name of ["base", "tensorar"]) {
     "--prompts",
     `${run}/prompts.txt`,
   ];
-  const out = ["--out", `${run}/samples/${name}`, "--overwrite"];
-  tensorar("sample", ...model, "--count", "64", "--scale", "3", ...out);
+  const out = ["--output", `${run}/samples/${name}`, "--overwrite"];
+  tensorar("sample", ...model, "--num-images", "64", "--cfg-scale", "3", ...out);
 }

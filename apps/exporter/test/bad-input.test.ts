@@ -48,7 +48,7 @@ async function exportRefused({ model = at("model"), tokenizer = at("tokenizer"),
 
 test("a folder that is not there, or is no export", async () => {
   const missing = at("missing");
-  const message = await refused("export", "--model", missing, "--tokenizer", at("tokenizer"), "--out", at("out"));
+  const message = await refused("export", "--model", missing, "--tokenizer", at("tokenizer"), "--output", at("out"));
   expect(message).toContain(`${join(missing, "config.json")}: there is no such file`);
   expect(await exportRefused({ tokenizer: missing })).toContain("expected a tokenizer folder");
   const expected = "expected a folder written by `tensorar-exporter export`";
@@ -110,7 +110,7 @@ test("flags that are unknown, missing or make no sense", async () => {
     refused("verfiy"),
   ]);
   expect(unknown).toContain("unknown flag --bathc; did you mean --batch?");
-  expect(missing).toContain("missing required --tokenizer, --out");
+  expect(missing).toContain("missing required --tokenizer, --output");
   expect(batch).toContain('--batch "0": must be a whole number from 1 to 65536');
   expect(seed).toContain('--seed "x": must be a whole number from 0 to 2147483647');
   expect(command).toContain('unknown command "verfiy"; did you mean verify?');

@@ -32,7 +32,7 @@ describe.each([1, 4])("window %i", (windowSize) => {
 
   beforeAll(async () => {
     await writeTinyModel(at(name), windowSize);
-    await succeed("export", "--model", at(name), "--tokenizer", at("tokenizer"), "--out", exported());
+    await succeed("export", "--model", at(name), "--tokenizer", at("tokenizer"), "--output", exported());
   });
 
   test("export writes the graphs and a manifest that names their inputs and outputs", async () => {
@@ -121,7 +121,7 @@ test.each([
   "$weights weights make a smaller file that predicts nearly the same",
   async ({ weights, largest, smaller }) => {
     const out = at(`export in ${weights}`);
-    const folders = ["--model", at("window 4"), "--tokenizer", at("tokenizer"), "--out", out];
+    const folders = ["--model", at("window 4"), "--tokenizer", at("tokenizer"), "--output", out];
     await succeed("export", ...folders, "--weights", weights);
     const { stdout } = await succeed("verify", out, "--seed", "3");
     expect(stdout).toMatch(/the export equals the eager model with its weights quantized alike: max abs error/);

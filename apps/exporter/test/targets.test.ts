@@ -86,7 +86,7 @@ test("what the manifest promises is what is run, or refused with the remedy", as
 });
 
 test("weights that a target can't run are refused", async () => {
-  const folders = ["--model", at("model"), "--tokenizer", at("tokenizer"), "--out", at("refused")];
+  const folders = ["--model", at("model"), "--tokenizer", at("tokenizer"), "--output", at("refused")];
   const { status, stderr } = await runCli("export", ...folders, "--weights", "int4", "--target", "tensorrt");
   expect(status).toBe(1);
   expect(stderr).toContain("--weights int4 needs ONNX Runtime's MatMulNBits, which tensorrt does not run");

@@ -9,7 +9,7 @@ const RUN_ONLY = [
   "logEvery",
   "validateEvery",
   "precision",
-  "out",
+  "output",
 ];
 
 /** The part of the settings that decides what is trained. */

@@ -9,7 +9,7 @@ import { type Engine, encodeCaptions, loadCaptions, openPromptTokenizer } from "
 
 /** What the command line says about conditions. */
 export interface ConditionSettings {
-  readonly count: number;
+  readonly numImages: number;
   readonly classes: readonly string[];
   readonly prompt?: string | undefined;
   readonly prompts?: string | undefined;
@@ -50,7 +50,7 @@ export async function samplingConditions(
   tools: ConditionTools,
 ): Promise<SamplingConditions> {
   const { condition, unconditionalClass } = model.model.backbone;
-  const { count } = settings;
+  const { numImages: count } = settings;
   if ("dtype" in condition) {
     expectOnly(modelDir, settings, "classes", ["--classes"]);
     const labels = chosenClasses(settings.classes, model.classes, count, (text) => console.error(`note: ${text}`));
@@ -74,7 +74,7 @@ async function captionConditions(
   { engine, signal }: ConditionTools,
 ): Promise<SamplingConditions> {
   expectOnly(modelDir, settings, "texts", ["--prompt", "--prompts", "--captions"]);
-  const { count, captions, prompt, prompts } = settings;
+  const { numImages: count, captions, prompt, prompts } = settings;
   if (captions !== undefined) {
     const wrong = prompt === undefined ? prompts && "--prompts" : "--prompt";
     if (wrong) throw new TensorARError(`${wrong} and --captions both say what the images show; give one of them`);

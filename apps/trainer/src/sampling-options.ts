@@ -42,7 +42,7 @@ function parallelOf({ decoding, parallel }: Settings): number {
 /** One value for each sub-token, where there are several. */
 function expectValues({ model: dir, ...settings }: Settings, model: LoadedModel): void {
   const sizes = model.model.backbone.factors?.sizes.length ?? 1;
-  const flags = { "--scale": settings.scale, "--temperature": settings.temperature } as const;
+  const flags = { "--cfg-scale": settings.cfgScale, "--temperature": settings.temperature } as const;
   for (const [flag, value] of Object.entries({ ...flags, "--top-k": settings.topK, "--top-p": settings.topP })) {
     if (!Array.isArray(value) || value.length === sizes) continue;
     const remedy = sizes === 1 ? "give one" : `give one, or ${sizes}`;
@@ -56,11 +56,11 @@ function only(value: number | readonly number[] | undefined, flag: string, belon
   if (value !== undefined) throw new TensorARError(`${flag} ${value} belongs to ${belongsTo}; leave it out`);
 }
 
-function guidanceOf({ scale, ...settings }: Settings): PerFactor<Guidance> {
+function guidanceOf({ cfgScale: scale, ...settings }: Settings): PerFactor<Guidance> {
   return Array.isArray(scale) ? scale.map((each) => guidanceAt(settings, each)) : guidanceAt(settings, scale);
 }
 
-function guidanceAt({ guidance, interval, power }: Omit<Settings, "scale">, scale: number): Guidance {
+function guidanceAt({ guidance, interval, power }: Omit<Settings, "cfgScale">, scale: number): Guidance {
   if (guidance !== "interval") only(interval, "--interval", "--guidance interval");
   if (guidance !== "power-cosine") only(power, "--power", "--guidance power-cosine");
   if (guidance === "constant") return { kind: guidance, scale };

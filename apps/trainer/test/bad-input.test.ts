@@ -25,7 +25,7 @@ test("a config file with an unknown key", async () => {
   const config = join(dir, "unknown.json");
   await writeFile(
     config,
-    JSON.stringify({ codes: join(dir, "codes"), out: join(dir, "run"), steps: 1, learningrate: 1 }),
+    JSON.stringify({ codes: join(dir, "codes"), output: join(dir, "run"), steps: 1, learningrate: 1 }),
   );
   const output = await refused(["pretrain", "--config", config]);
   expect(output).toContain('unknown key "learningrate"');
@@ -38,7 +38,7 @@ test("a value of the wrong kind names key, value and flag", async () => {
     "pretrain",
     "--codes",
     join(dir, "codes"),
-    "--out",
+    "--output",
     join(dir, "run"),
     "--steps",
     "many",
@@ -48,7 +48,7 @@ test("a value of the wrong kind names key, value and flag", async () => {
 
 test("flags override the config file", async () => {
   const config = join(dir, "override.json");
-  await writeFile(config, JSON.stringify({ codes: join(dir, "nowhere"), out: join(dir, "run"), steps: 1 }));
+  await writeFile(config, JSON.stringify({ codes: join(dir, "nowhere"), output: join(dir, "run"), steps: 1 }));
   const output = await refused(["pretrain", "--config", config, "--codes", join(dir, "elsewhere")]);
   expect(output).toContain(join(dir, "elsewhere"));
   expect(output).not.toContain("nowhere");
@@ -58,7 +58,7 @@ test("codes that are cut off", async () => {
   const whole = await readFile(join(dir, "codes", "codes.safetensors"));
   await writeTinyCodes(join(dir, "cut"));
   await writeFile(join(dir, "cut", "codes.safetensors"), whole.subarray(0, whole.length - 10));
-  const output = await refused(["pretrain", "--codes", join(dir, "cut"), "--out", join(dir, "run"), "--steps", "1"]);
+  const output = await refused(["pretrain", "--codes", join(dir, "cut"), "--output", join(dir, "run"), "--steps", "1"]);
   expect(output).toContain(join(dir, "cut", "codes.safetensors"));
 });
 
@@ -68,7 +68,7 @@ test("a window larger than the image, and a base model of another shape", async 
     "pretrain",
     "--codes",
     join(dir, "codes"),
-    "--out",
+    "--output",
     base,
     "--width",
     "32",
@@ -88,7 +88,7 @@ test("a window larger than the image, and a base model of another shape", async 
     base,
     "--codes",
     join(dir, "codes"),
-    "--out",
+    "--output",
     join(dir, "tuned"),
     "--steps",
     "1",
@@ -110,16 +110,22 @@ test("a model folder that is not there", async () => {
     join(dir, "missing"),
     "--tokenizer",
     join(dir, "missing"),
-    "--out",
+    "--output",
     join(dir, "x"),
   ]);
   expect(output).toContain(join(dir, "missing", "config.json"));
 });
 
 test("a preset fills in what is not given, and only that", async () => {
-  const given = ["--model", "m", "--tokenizer", "t", "--out", "o", "--count", "7"];
+  const given = ["--model", "m", "--tokenizer", "t", "--output", "o", "--num-images", "7"];
   const settings = await readSettings(sampleCommand, [...given, "--preset", "rar-l"]);
-  expect(settings).toMatchObject({ guidance: "power-cosine", scale: 15.5, power: 2.5, temperature: 1.02, count: 7 });
+  expect(settings).toMatchObject({
+    guidance: "power-cosine",
+    cfgScale: 15.5,
+    power: 2.5,
+    temperature: 1.02,
+    numImages: 7,
+  });
   await expect(readSettings(sampleCommand, [...given, "--preset", "rar-xs"])).rejects.toThrow(
     /--preset "rar-xs": must be one of .*rar-xxl/,
   );

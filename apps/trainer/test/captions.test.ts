@@ -38,9 +38,9 @@ beforeAll(async () => {
     lines.push(`images/${i}.png,${["a red heart", "a blue star", "", "a purple a a a a"][i % 4]},heart`);
   }
   await writeFile(path("all.csv"), lines.join("\n"));
-  await succeed("data", "--source", "csv", "--path", path("all.csv"), "--size", "6", "--out", path("data"));
+  await succeed("data", "--source", "csv", "--path", path("all.csv"), "--size", "6", "--output", path("data"));
   await writeTinyTokenizer(path("tokenizer"));
-  await succeed("codes", "--data", path("data"), "--tokenizer", path("tokenizer"), "--out", path("codes"));
+  await succeed("codes", "--data", path("data"), "--tokenizer", path("tokenizer"), "--output", path("codes"));
   await writeTinyModel(path("base"), { backbone: TINY_T2I, classes: [], windowSize: 1 });
   await mkdir(join(path("base"), "text-encoder"));
   await writeTinyEncoder(join(path("base"), "text-encoder"));
@@ -52,7 +52,7 @@ const encode = (out: string, ...args: string[]) => [
   join(path("base"), "text-encoder"),
   "--data",
   path("data"),
-  "--out",
+  "--output",
   path(out),
   ...args,
 ];
@@ -67,7 +67,7 @@ test("features of a data set train a model of captions, which keeps its text enc
   expect((await features.read(2, 0)).mask).toEqual(Float32Array.of(0, 0, 0, 1, 1));
 
   const finetune = ["finetune", "--base", path("base"), "--codes", path("codes"), ...FEW_STEPS];
-  await succeed(...finetune, "--captions", path("features"), "--out", path("tuned"));
+  await succeed(...finetune, "--captions", path("features"), "--output", path("tuned"));
   expect((await loadModel(path("tuned"))).textEncoder).toBe("../base/text-encoder");
   expect(await textEncoderOf(path("tuned"))).toBe(join(path("base"), "text-encoder"));
   await succeed(
@@ -76,16 +76,16 @@ test("features of a data set train a model of captions, which keeps its text enc
     path("tuned"),
     "--prompt",
     "a red heart",
-    "--count",
+    "--num-images",
     "2",
-    "--out",
+    "--output",
     path("samples"),
   );
 
-  expect(await refused(...finetune, "--out", path("none"))).toContain("make them with `tensorar captions`");
+  expect(await refused(...finetune, "--output", path("none"))).toContain("make them with `tensorar captions`");
   await writeTinyModel(path("wide"), { backbone: { ...TINY_T2I, caption_dim: 9 }, classes: [], windowSize: 1 });
   const wide = ["finetune", "--base", path("wide"), "--codes", path("codes"), ...FEW_STEPS];
-  expect(await refused(...wide, "--captions", path("features"), "--out", path("none"))).toMatch(
+  expect(await refused(...wide, "--captions", path("features"), "--output", path("none"))).toMatch(
     /features makes features of 5 positions of width 8, but the model takes 5 positions of width 9/,
   );
 }, 120_000);
@@ -97,13 +97,13 @@ test("a shard cut short is found, and made again by --resume", async () => {
   const whole = await readFile(shard, "base64");
   await truncate(shard, 500);
   const finetune = ["finetune", "--base", path("base"), "--codes", path("codes"), ...FEW_STEPS];
-  expect(await refused(...finetune, "--captions", path("cut"), "--out", path("none"))).toMatch(
+  expect(await refused(...finetune, "--captions", path("cut"), "--output", path("none"))).toMatch(
     /00000\.safetensors.*; continue with `tensorar captions --resume`/,
   );
   await succeed(...encode("cut", "--resume"));
   expect(await readFile(shard, "base64")).toBe(whole);
   await rm(join(path("cut"), "captions.json"));
-  expect(await refused(...finetune, "--captions", path("cut"), "--out", path("none"))).toMatch(
+  expect(await refused(...finetune, "--captions", path("cut"), "--output", path("none"))).toMatch(
     /captions\.json: there is no such file; expected features of captions/,
   );
 }, 120_000);
@@ -111,10 +111,10 @@ test("a shard cut short is found, and made again by --resume", async () => {
 test("features of other captions are refused", async () => {
   const csv = (await readFile(path("all.csv"), "utf8")).replace("a blue star", "a star");
   await writeFile(path("other.csv"), csv);
-  await succeed("data", "--source", "csv", "--path", path("other.csv"), "--size", "6", "--out", path("other"));
+  await succeed("data", "--source", "csv", "--path", path("other.csv"), "--size", "6", "--output", path("other"));
   await succeed(...encode("others").map((arg) => (arg === path("data") ? path("other") : arg)));
   const finetune = ["finetune", "--base", path("base"), "--codes", path("codes"), ...FEW_STEPS];
-  expect(await refused(...finetune, "--captions", path("others"), "--out", path("none"))).toMatch(
+  expect(await refused(...finetune, "--captions", path("others"), "--output", path("none"))).toMatch(
     /others holds features of the captions of another data set than that of the codes/,
   );
 }, 120_000);

@@ -101,7 +101,7 @@ test("Janus-Pro: one checkpoint of all, prompts in, images out, and TensorAR on 
   const out = join(dir, "janus");
   const convert = [
     ...["convert", source, "--from", "janus", "--model", await json("janus.json", config), "--tokenizer", source],
-    ...["--tokenizer-model", await json("vq.json", VQ), "--image-size", "4", "--out", out],
+    ...["--tokenizer-model", await json("vq.json", VQ), "--image-size", "4", "--output", out],
   ];
   const incomplete = await runCli(convert);
   expect(incomplete.status).toBe(1);
@@ -125,19 +125,29 @@ test("Janus-Pro: one checkpoint of all, prompts in, images out, and TensorAR on 
 
   const prompts = join(dir, "prompts.txt");
   await writeFile(prompts, "cat\n\na dog and a cat, both small\n");
-  const sample = ["sample", "--model", out, "--tokenizer", join(out, "tokenizer"), "--count", "3", "--scale", "5"];
-  await succeed(...sample, "--prompts", prompts, "--batch-size", "3", "--out", join(dir, "together"));
-  await succeed(...sample, "--prompts", prompts, "--batch-size", "1", "--out", join(dir, "alone"));
+  const sample = [
+    "sample",
+    "--model",
+    out,
+    "--tokenizer",
+    join(out, "tokenizer"),
+    "--num-images",
+    "3",
+    "--cfg-scale",
+    "5",
+  ];
+  await succeed(...sample, "--prompts", prompts, "--batch-size", "3", "--output", join(dir, "together"));
+  await succeed(...sample, "--prompts", prompts, "--batch-size", "1", "--output", join(dir, "alone"));
   const [together, alone] = [await samplesOf("together"), await samplesOf("alone")];
   expect([...together.codes!.data]).toEqual([...alone.codes!.data]); // padding changes nothing
-  const wrong = await runCli([...sample, "--classes", "0", "--out", join(dir, "wrong")]);
+  const wrong = await runCli([...sample, "--classes", "0", "--output", join(dir, "wrong")]);
   expect(wrong.output).toMatch(/--classes: .* is conditioned on prompts; use --prompt or --prompts/);
 
   const codes = await writeCodes("janus codes", 16, ["a cat", "a dog"]);
   const tuned = join(dir, "janus tensorar");
-  await succeed("finetune", "--base", out, "--codes", codes, "--out", tuned, ...FEW_STEPS);
-  const refine = ["sample", "--model", tuned, "--tokenizer", join(out, "tokenizer"), "--count", "2"];
-  await succeed(...refine, "--prompt", "a cat", "--scale", "5", "--out", join(dir, "refined"));
+  await succeed("finetune", "--base", out, "--codes", codes, "--output", tuned, ...FEW_STEPS);
+  const refine = ["sample", "--model", tuned, "--tokenizer", join(out, "tokenizer"), "--num-images", "2"];
+  await succeed(...refine, "--prompt", "a cat", "--cfg-scale", "5", "--output", join(dir, "refined"));
   expect((await samplesOf("refined")).trace!.shape).toEqual([2, 4, 2]);
 }, 120_000);
 
@@ -161,7 +171,7 @@ test("LlamaGen with captions: converted, sampled from and tuned on features", as
   const out = join(dir, "t2i");
   await succeed(
     ...["convert", weights, "--from", "llamagen", "--model", await json("t2i.json", config), "--tokenizer", images],
-    ...["--tokenizer-model", await json("vq.json", VQ), "--image-size", "4", "--out", out],
+    ...["--tokenizer-model", await json("vq.json", VQ), "--image-size", "4", "--output", out],
   );
   const captions = join(dir, "captions.safetensors");
   await writeSafetensors(captions, {
@@ -172,14 +182,24 @@ test("LlamaGen with captions: converted, sampled from and tuned on features", as
       data: Float32Array.from({ length: 18 }, (_, i) => (i % 3 < i % 4 ? 1 : 0)),
     },
   });
-  const sample = ["sample", "--model", out, "--tokenizer", join(out, "tokenizer"), "--count", "3", "--scale", "7.5"];
-  await succeed(...sample, "--captions", captions, "--out", join(dir, "captioned"));
+  const sample = [
+    "sample",
+    "--model",
+    out,
+    "--tokenizer",
+    join(out, "tokenizer"),
+    "--num-images",
+    "3",
+    "--cfg-scale",
+    "7.5",
+  ];
+  await succeed(...sample, "--captions", captions, "--output", join(dir, "captioned"));
   expect((await samplesOf("captioned")).codes!.shape).toEqual([3, 4]);
-  const missing = await runCli([...sample, "--out", join(dir, "wrong")]);
+  const missing = await runCli([...sample, "--output", join(dir, "wrong")]);
   expect(missing.output).toContain("give --prompt, or --prompts with a file of lines");
   const codes = await writeCodes("t2i codes", 16, ["all"]);
   const tune = ["finetune", "--base", out, "--codes", codes, "--captions", captions, ...FEW_STEPS];
-  await succeed(...tune, "--out", join(dir, "t2i tensorar"));
+  await succeed(...tune, "--output", join(dir, "t2i tensorar"));
 }, 120_000);
 
 test("Open-MAGVIT2: settings for each sub-token, and TensorAR on top", async () => {
@@ -203,15 +223,15 @@ test("Open-MAGVIT2: settings for each sub-token, and TensorAR on top", async () 
   const out = join(dir, "magvit2");
   await succeed(
     ...["convert", weights, "--from", "magvit2", "--model", await json("magvit2.json", config), "--tokenizer", images],
-    ...["--tokenizer-model", await json("lfq.json", lfq), "--image-size", "4", "--out", out],
+    ...["--tokenizer-model", await json("lfq.json", lfq), "--image-size", "4", "--output", out],
   );
-  const sample = ["sample", "--tokenizer", join(out, "tokenizer"), "--count", "2", "--evaluation-size", "4"];
-  await succeed(...sample, "--model", out, "--preset", "open-magvit2-l", "--out", join(dir, "preset"));
+  const sample = ["sample", "--tokenizer", join(out, "tokenizer"), "--num-images", "2", "--evaluation-size", "4"];
+  await succeed(...sample, "--model", out, "--preset", "open-magvit2-l", "--output", join(dir, "preset"));
   const { settings } = JSON.parse(readFileSync(join(dir, "preset", "manifest.json"), "utf8"));
-  expect(settings).toMatchObject({ scale: [1.9, 1.9], temperature: [1.1, 1], topK: [0, 0], topP: [1, 1] });
+  expect(settings).toMatchObject({ cfgScale: [1.9, 1.9], temperature: [1.1, 1], topK: [0, 0], topP: [1, 1] });
   const codes = await writeCodes("magvit2 codes", 32, ["0", "1", "2"]);
   const tuned = join(dir, "magvit2 tensorar");
-  await succeed("finetune", "--base", out, "--codes", codes, "--out", tuned, ...FEW_STEPS);
-  await succeed(...sample, "--model", tuned, "--scale", "2,1.5", "--out", join(dir, "tuned"));
+  await succeed("finetune", "--base", out, "--codes", codes, "--output", tuned, ...FEW_STEPS);
+  await succeed(...sample, "--model", tuned, "--cfg-scale", "2,1.5", "--output", join(dir, "tuned"));
   for (const code of (await samplesOf("tuned")).codes!.data) expect(code >= 0 && code < 32).toBe(true);
 }, 120_000);

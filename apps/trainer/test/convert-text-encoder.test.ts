@@ -51,7 +51,7 @@ const convert = (...args: string[]) => runCli(["convert", ...args]);
 
 test("a sharded checkpoint becomes a text encoder, without its decoder", async () => {
   const out = join(dir, "t5");
-  const { status, output } = await convert("--from", "t5", "--model", join(dir, "t5.json"), sources, "--out", out);
+  const { status, output } = await convert("--from", "t5", "--model", join(dir, "t5.json"), sources, "--output", out);
   expect(status, output).toBe(0);
   const loaded = await loadTextEncoder(out);
   expect(loaded).toMatchObject({ kind: "t5", maxLength: 120, cleanCaptions: true, padding: "left" });
@@ -70,7 +70,16 @@ test("a model of captions is told its text encoder", async () => {
   await writeSafetensors(join(dir, "t2i.safetensors"), randomTensors(llamaGen(t2i).shapes));
   const encoder = join(dir, "five");
   const settings = ["--text-length", "5", "--no-clean-captions", "--precision", "float16"];
-  const made = await convert("--from", "t5", "--model", join(dir, "t5.json"), sources, "--out", encoder, ...settings);
+  const made = await convert(
+    "--from",
+    "t5",
+    "--model",
+    join(dir, "t5.json"),
+    sources,
+    "--output",
+    encoder,
+    ...settings,
+  );
   expect(made.status, made.output).toBe(0);
   expect(await describeTextEncoder(encoder)).toMatchObject({ maxLength: 5, cleanCaptions: false });
 
@@ -84,12 +93,12 @@ test("a model of captions is told its text encoder", async () => {
     "256",
   ];
   const out = join(dir, "models", "t2i");
-  const { status, output } = await convert(...model, "--out", out, "--text-encoder", encoder);
+  const { status, output } = await convert(...model, "--output", out, "--text-encoder", encoder);
   expect(status, output).toBe(0);
   expect((await loadModel(out)).textEncoder).toBe("../../five");
   expect(await textEncoderOf(out)).toBe(encoder);
 
-  const other = await convert(...model, "--out", join(dir, "other"), "--text-encoder", join(dir, "t5"));
+  const other = await convert(...model, "--output", join(dir, "other"), "--text-encoder", join(dir, "t5"));
   expect(other.status).toBe(1);
   expect(other.output).toMatch(
     /t5 makes features of 120 positions of width 8, but the model takes 5 positions of width 8; give the/,
@@ -115,7 +124,7 @@ test.each([
     await rm(join(dir, "moved", "tokenizer.json"));
   }
   const paths = args.map((arg) => (/^(moved|flan-t5|t5\.json)$/.test(arg) ? join(dir, arg) : arg));
-  const { status, output } = await convert("--from", "t5", ...paths, "--out", join(dir, "refused"));
+  const { status, output } = await convert("--from", "t5", ...paths, "--output", join(dir, "refused"));
   expect(status, output).toBe(1);
   expect(output).toMatch(message);
   expect(output).not.toMatch(/\n\s+at /);

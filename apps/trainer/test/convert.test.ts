@@ -65,7 +65,7 @@ describe.runIf(described)("checkpoints of LlamaGen", () => {
         join(folder, file),
         "--image-size",
         "256",
-        "--out",
+        "--output",
         out,
       ]);
       expect(status, output).toBe(0);
@@ -89,7 +89,7 @@ describe.runIf(described)("checkpoints of LlamaGen", () => {
     const out = join(dir, "with tokenizer");
     const { status, output } = await runCli([
       ...["convert", "--from", "llamagen", "--tokenizer", join(folder, file), "--tokenizer-model", config],
-      ...["--image-size", "256", "--precision", "float16", "--out", out],
+      ...["--image-size", "256", "--precision", "float16", "--output", out],
     ]);
     expect(status, output).toBe(0);
     expect(await readdir(out)).toEqual(["tokenizer"]);
@@ -110,7 +110,7 @@ describe.runIf(described)("checkpoints of LlamaGen", () => {
     const settings = { from: "llamagen", model: config, checkpoint: join(folder, file!), imageSize: 256 };
     const reason = new DOMException("stopped", "AbortError");
     const work = command.run(
-      convertCommand.schema.parse({ ...settings, out: join(dir, "stopped") }),
+      convertCommand.schema.parse({ ...settings, output: join(dir, "stopped") }),
       AbortSignal.abort(reason),
     );
     await expect(work).rejects.toBe(reason);
@@ -128,7 +128,7 @@ describe.runIf(described)("checkpoints of LlamaGen", () => {
         join(folder, file!),
         "--image-size",
         "256",
-        "--out",
+        "--output",
         join(dir, "no"),
       ],
     );
@@ -149,7 +149,7 @@ describe.runIf(described)("checkpoints of LlamaGen", () => {
         join(folder, hostile),
         "--image-size",
         "256",
-        "--out",
+        "--output",
         join(dir, "h"),
       ],
     );
@@ -160,7 +160,7 @@ describe.runIf(described)("checkpoints of LlamaGen", () => {
 test("what can't be told from the arguments is asked for", async () => {
   const weights = join(dir, "weights.safetensors");
   await writeSafetensors(weights, { a: { dtype: "float32", shape: [1], data: Float32Array.of(1) } });
-  const out = ["--out", join(dir, "out")];
+  const out = ["--output", join(dir, "out")];
   expect(await refused("--from", "llamagen", "--model", "GPT-B", weights, ...out)).toContain("give --image-size");
   expect(await refused("--from", "llamagen", ...out)).toContain("nothing to convert");
   const unknown = await refused("--from", "llamagen", "--model", "GPT-S", weights, "--image-size", "256", ...out);
@@ -204,12 +204,22 @@ test("RAR and its tokenizer: converted, sampled with the guidance of the origina
   const out = join(dir, "rar");
   const converted = await runCli([
     ...["convert", weights, "--from", "rar", "--model", model, "--tokenizer", images, "--tokenizer-model", tokenizer],
-    ...["--image-size", "4", "--out", out],
+    ...["--image-size", "4", "--output", out],
   ]);
   expect(converted.status, converted.output).toBe(0);
   const sampled = await runCli([
-    ...["sample", "--model", out, "--tokenizer", join(out, "tokenizer"), "--count", "3", "--out", join(dir, "images")],
-    ...["--guidance", "power-cosine", "--scale", "4", "--power", "2.75"],
+    ...[
+      "sample",
+      "--model",
+      out,
+      "--tokenizer",
+      join(out, "tokenizer"),
+      "--num-images",
+      "3",
+      "--output",
+      join(dir, "images"),
+    ],
+    ...["--guidance", "power-cosine", "--cfg-scale", "4", "--power", "2.75"],
   ]);
   expect(sampled.status, sampled.output).toBe(0);
   const { codes } = await readSafetensors(join(dir, "images", "shards", "00000.safetensors"));

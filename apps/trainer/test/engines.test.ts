@@ -26,7 +26,7 @@ const pretrain = (engine: string) =>
   runCli(
     `pretrain --width 32 --layers 2 --heads 2 --batch-size 4 --steps 6 --warmup-steps 2 --log-every 1 --engine ${engine}`
       .split(" ")
-      .concat("--codes", join(dir, "codes"), "--out", join(dir, engine)),
+      .concat("--codes", join(dir, "codes"), "--output", join(dir, engine)),
   );
 
 async function curves(engine: string): Promise<number[]> {

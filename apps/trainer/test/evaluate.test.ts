@@ -82,7 +82,7 @@ test("FID and the others: a folder against npz, statistics, and another set; JSO
   await writeNpz(npz, { arr_0: { dtype: "uint8", shape: [COUNT, SIZE, SIZE, 3], rows } });
   const [json, page, saved] = [join(dir, "out", "same.json"), join(dir, "out", "same.html"), join(dir, "saved.npz")];
   const output = await evaluate(
-    ...["--samples", folder, "--reference", npz, "--inception", weights, "--out", json, "--report", page],
+    ...["--samples", folder, "--reference", npz, "--inception", weights, "--output", json, "--report", page],
     ...["--save-statistics", saved, "--batch-size", "5"],
   );
   expect(output).toMatch(/^FID +\d/m);
@@ -98,8 +98,8 @@ test("FID and the others: a folder against npz, statistics, and another set; JSO
 
   const other = await saveImages("other", draw(2));
   const [direct, stored] = [join(dir, "direct.json"), join(dir, "stored.json")];
-  await evaluate("--samples", other, "--reference", folder, "--inception", weights, "--out", direct);
-  await evaluate("--samples", other, "--reference", saved, "--inception", weights, "--out", stored);
+  await evaluate("--samples", other, "--reference", folder, "--inception", weights, "--output", direct);
+  await evaluate("--samples", other, "--reference", saved, "--inception", weights, "--output", stored);
   const [a, b] = [direct, stored].map(async (file) => JSON.parse(await readFile(file, "utf8")).inception);
   const [full, fromFile] = [await a, await b];
   expect(full.fid).toBeGreaterThan(100 * same.fid);
@@ -132,7 +132,7 @@ test("statistics of shards merge to those of the whole", async () => {
   const parts = [await shard("first", 0, 5), await shard("second", 5, COUNT)];
   const [json, merged] = [join(dir, "merged.json"), join(dir, "merged.npz")];
   const shards = ["--samples", parts.join(","), "--reference", join(dir, "saved.npz"), "--inception", weights];
-  const output = await evaluate(...shards, "--save-statistics", merged, "--out", json);
+  const output = await evaluate(...shards, "--save-statistics", merged, "--output", json);
   expect(output).toMatch(/^FID/m);
   const { inception } = JSON.parse(await readFile(json, "utf8"));
   expect(inception.images.samples).toBe(COUNT);
@@ -142,7 +142,7 @@ test("statistics of shards merge to those of the whole", async () => {
   const [whole, once] = [join(dir, "whole images.npz"), join(dir, "once.json")];
   await writeNpz(whole, { arr_0: { dtype: "uint8", shape: [COUNT, SIZE, SIZE, 3], data: pixels } });
   const sets = ["--samples", whole, "--reference", join(dir, "saved.npz")];
-  await evaluate(...sets, "--inception", weights, "--out", once);
+  await evaluate(...sets, "--inception", weights, "--output", once);
   const direct = JSON.parse(await readFile(once, "utf8")).inception;
   expect(inception.inceptionScore / direct.inceptionScore).toBeCloseTo(1, 5);
   expect(inception.kid.mean).toBeCloseTo(direct.kid.mean, 4);
@@ -222,7 +222,7 @@ test("a tokenizer's losses: PSNR, SSIM, LPIPS and rFID, with reconstructions tha
   await writeSafetensors(perceptual, tensors(lpipsShapes()));
   const out = join(dir, "lost");
   const { status, output } = await runCli([
-    ...["reconstruct", "--images", join(dir, "same"), "--tokenizer", tokenizer, "--out", out, "--count", "5"],
+    ...["reconstruct", "--images", join(dir, "same"), "--tokenizer", tokenizer, "--output", out, "--num-images", "5"],
     ...["--inception", weights, "--lpips", perceptual, "--batch-size", "3"],
   ]);
   expect(status, output).toBe(0);
@@ -243,7 +243,7 @@ test("a tokenizer's losses: PSNR, SSIM, LPIPS and rFID, with reconstructions tha
     npz,
     "--inception",
     weights,
-    "--out",
+    "--output",
     json,
   );
   const { inception } = JSON.parse(await readFile(json, "utf8"));
@@ -260,11 +260,18 @@ test("a tokenizer's losses: PSNR, SSIM, LPIPS and rFID, with reconstructions tha
     const held = { dtype: "uint8" as const, shape: [end - begin, SIZE, SIZE, 3], rows: rows.slice(begin, end) };
     await writeNpz(images, { arr_0: held });
     parts.push(join(dir, `lost ${begin}`));
-    const { status, output } = await runCli(["reconstruct", "--images", images, ...networks, "--out", parts.at(-1)!]);
+    const { status, output } = await runCli([
+      "reconstruct",
+      "--images",
+      images,
+      ...networks,
+      "--output",
+      parts.at(-1)!,
+    ]);
     expect(status, output).toBe(0);
   }
   const together = join(dir, "lost together");
-  const merge = (...args: string[]) => runCli(["reconstruct", "--out", together, ...args]);
+  const merge = (...args: string[]) => runCli(["reconstruct", "--output", together, ...args]);
   expect((await merge("--merge", parts.join(","))).status).toBe(0);
   const { settings: _, ...merged } = JSON.parse(await readFile(join(together, "metrics.json"), "utf8"));
   expect(merged.images).toBe(5);

@@ -215,7 +215,7 @@ async function command(out: string, ...args: string[]): Promise<string> {
     vi.spyOn(console, name).mockImplementation((line) => void lines.push(String(line))),
   );
   try {
-    const settings = genevalCommand.schema.parse(settingsOf(["--out", join(dir, out), ...args]));
+    const settings = genevalCommand.schema.parse(settingsOf(["--output", join(dir, out), ...args]));
     await (await genevalCommand.load()).run(settings, new AbortController().signal);
     return lines.join("\n");
   } finally {
@@ -230,7 +230,7 @@ const run = async (out: string, ...args: string[]) => ({
 
 test("six tasks from images to columns: verdicts, reasons, a table and a page", async () => {
   const networks = ["--detector", detector, "--colors", colors];
-  const args = ["geneval", "--images", images, "--prompts", prompts, ...networks, "--out", join(dir, "whole")];
+  const args = ["geneval", "--images", images, "--prompts", prompts, ...networks, "--output", join(dir, "whole")];
   const { status, output } = await runCli(args);
   expect(status, output).toBe(0);
   const results = JSON.parse(await readFile(join(dir, "whole", "results.json"), "utf8"));
@@ -307,7 +307,7 @@ test("Ctrl-C ends with what is done written down", async () => {
   const many = SCENES.map((scene) => ({ ...scene, images: Array.from({ length: 20 }, () => scene.images).flat() }));
   const folder = await saveScenes("many", many);
   const out = join(dir, "interrupted");
-  const args = ["geneval", "--images", folder, "--detector", detector, "--colors", colors, "--out", out];
+  const args = ["geneval", "--images", folder, "--detector", detector, "--colors", colors, "--output", out];
   const stopped = await runCli(args, { when: /geneval: 1\/320/, signal: "SIGINT" });
   expect(stopped.status, stopped.output).toBe(130);
   expect(stopped.output).toMatch(/\d+ of 320 images are scored; --resume continues\nstopped\n$/);

@@ -42,17 +42,17 @@ test("the documented backbone trains, refines, samples, exports and verifies", {
   const tokenizer = await writeTinyTokenizer(path("tokenizer"), { imageSize: 8, codes: 11 });
   const own = ["--backbone", backbone];
   const short = ["--steps", "3", "--batch-size", "4", "--codes", path("codes"), ...own];
-  await tensorar("pretrain", "--out", path("base"), ...short);
-  await tensorar("finetune --window-size 3", "--base", path("base"), "--out", path("tuned"), ...short);
+  await tensorar("pretrain", "--output", path("base"), ...short);
+  await tensorar("finetune --window-size 3", "--base", path("base"), "--output", path("tuned"), ...short);
   expect(JSON.parse(await readFile(path("tuned/config.json"), "utf8"))).toMatchObject({
     kind: "own",
     tensorar: { windowSize: 3 },
   });
   const sources = ["--model", path("tuned"), "--tokenizer", tokenizer];
-  await tensorar("sample --count 3", ...sources, ...own, "--out", path("samples"));
-  const refusal = await runCli(["sample", ...sources, "--out", path("none")]);
+  await tensorar("sample --num-images 3", ...sources, ...own, "--output", path("samples"));
+  const refusal = await runCli(["sample", ...sources, "--output", path("none")]);
   expect(refusal.status).toBe(1);
   expect(refusal.output).toContain('kind is "own", a backbone that this package does not have; give its file with');
-  await exporter("export", ...sources, ...own, "--out", path("export"));
+  await exporter("export", ...sources, ...own, "--output", path("export"));
   expect(await exporter("verify", path("export"), ...own)).toMatch(/equals the eager model/);
 });

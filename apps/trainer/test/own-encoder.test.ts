@@ -21,7 +21,7 @@ async function run(status: number, ...args: string[]): Promise<string> {
 
 const TINY = ["--width", "16", "--layers", "1", "--heads", "2", "--encoder-width", "8", "--encoder-heads", "2"];
 const FEW = ["--steps", "4", "--batch-size", "4", "--warmup-steps", "1", "--threads", "1", "--validate-every", "2"];
-const pretrain = (...args: string[]) => ["pretrain", "--codes", path("codes"), "--out", path("base"), ...args];
+const pretrain = (...args: string[]) => ["pretrain", "--codes", path("codes"), "--output", path("base"), ...args];
 
 beforeAll(async () => {
   const random = createStream(5, "own-encoder");
@@ -49,9 +49,9 @@ test("a model of captions is trained, samples prompts with no further file, and 
   await run(0, ...pretrain("--condition", "captions", "--vocabulary", "100", ...TINY, ...FEW));
   expect((await readLog(path("base"))).flatMap(({ step, heldOutLoss }) => (heldOutLoss ? [step] : []))).toEqual([2, 4]);
 
-  const sample = ["sample", "--model", path("base", "best"), "--tokenizer", path("tokenizer"), "--count", "4"];
-  const out = ["--out", path("samples"), "--threads", "1"];
-  const output = await run(0, ...sample, "--prompt", "a red heart 心", "--scale", "2", ...out);
+  const sample = ["sample", "--model", path("base", "best"), "--tokenizer", path("tokenizer"), "--num-images", "4"];
+  const out = ["--output", path("samples"), "--threads", "1"];
+  const output = await run(0, ...sample, "--prompt", "a red heart 心", "--cfg-scale", "2", ...out);
   expect(output).toContain('note: 1 text has words that the text encoder does not know: "心"');
   expect((await openSamples(path("samples"))).classes).toEqual(["a red heart 心"]);
 
@@ -63,7 +63,7 @@ test("a model of captions is trained, samples prompts with no further file, and 
     ...scored,
     "--split",
     split,
-    "--out",
+    "--output",
     path(`${split}.json`),
   ];
   await run(0, ...evaluate("test"));

@@ -49,29 +49,29 @@ beforeAll(async () => {
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
 test("images become codes, models, samples, metrics and a page", { timeout: 180_000 }, async () => {
-  await tensorar(`data --source folder --path @shapes --size ${SIZE} --validation-share 0.25 --out @run/data`);
+  await tensorar(`data --source folder --path @shapes --size ${SIZE} --validation-share 0.25 --output @run/data`);
   await tensorar(
-    "tokenizer --data @run/data --out @tokenizer --channels 32 --channel-multipliers 1,1 --latent-channels 32 --codebook-size 16 --code-width 4 --steps 3 --batch-size 4 --precision float16",
+    "tokenizer --data @run/data --output @tokenizer --channels 32 --channel-multipliers 1,1 --latent-channels 32 --codebook-size 16 --code-width 4 --steps 3 --batch-size 4 --precision float16",
   );
-  await tensorar("codes --data @run/data --tokenizer @tokenizer --out @codes");
+  await tensorar("codes --data @run/data --tokenizer @tokenizer --output @codes");
   const small = "--steps 3 --batch-size 4 --warmup-steps 1";
-  await tensorar(`pretrain --codes @codes --out @run/training/base --width 32 --layers 1 --heads 2 ${small}`);
+  await tensorar(`pretrain --codes @codes --output @run/training/base --width 32 --layers 1 --heads 2 ${small}`);
   await tensorar(
-    `finetune --base @run/training/base --codes @codes --out @run/training/tuned --window-size 3 ${small}`,
+    `finetune --base @run/training/base --codes @codes --output @run/training/tuned --window-size 3 ${small}`,
   );
-  const sample = "--tokenizer @tokenizer --count 6 --batch-size 4";
-  await tensorar(`sample --model @run/training/base --out @run/samples/base ${sample}`);
+  const sample = "--tokenizer @tokenizer --num-images 6 --batch-size 4";
+  await tensorar(`sample --model @run/training/base --output @run/samples/base ${sample}`);
   await tensorar(
-    `sample --model @run/training/tuned --out @run/samples/tensorar ${sample} --drafts renoise --scale 1.5 --classes square,0`,
-  );
-  await tensorar(
-    "evaluate --samples @run/samples/base --reference @run/data --tokenizer @tokenizer --out @run/evaluations/base.json",
+    `sample --model @run/training/tuned --output @run/samples/tensorar ${sample} --drafts renoise --cfg-scale 1.5 --classes square,0`,
   );
   await tensorar(
-    "evaluate --samples @run/samples/tensorar --reference @run/data --tokenizer @tokenizer --model @run/training/tuned --codes @codes --out @run/evaluations/tensorar.json",
+    "evaluate --samples @run/samples/base --reference @run/data --tokenizer @tokenizer --output @run/evaluations/base.json",
+  );
+  await tensorar(
+    "evaluate --samples @run/samples/tensorar --reference @run/data --tokenizer @tokenizer --model @run/training/tuned --codes @codes --output @run/evaluations/tensorar.json",
   );
   await tensorar("report --run @run --tokenizer @tokenizer");
-  await tensorar("reconstruct --images @run/data --tokenizer @tokenizer --count 5 --batch-size 3 --out @lost");
+  await tensorar("reconstruct --images @run/data --tokenizer @tokenizer --num-images 5 --batch-size 3 --output @lost");
   const lost = JSON.parse(await readFile(join(dir, "lost/metrics.json"), "utf8"));
   expect(lost.images).toBe(5);
   expect(lost.psnr).toBeGreaterThan(0);
@@ -79,7 +79,7 @@ test("images become codes, models, samples, metrics and a page", { timeout: 180_
   const reconstructions = await openNpz(join(dir, "lost/reconstructions.npz"));
   expect(reconstructions.info("arr_0")).toMatchObject({ dtype: "uint8", shape: [5, SIZE, SIZE, 3] });
   await reconstructions.close();
-  const again = await refusal("reconstruct --images @run/samples/base --tokenizer @nowhere --out @none");
+  const again = await refusal("reconstruct --images @run/samples/base --tokenizer @nowhere --output @none");
   expect(again).toContain("nowhere");
 
   const { width, height } = await sharp(join(dir, "run/samples/tensorar/grid.png")).metadata();
@@ -98,9 +98,9 @@ test("images become codes, models, samples, metrics and a page", { timeout: 180_
 });
 
 test("the same seed draws the same images whatever the batch size", { timeout: 60_000 }, async () => {
-  const sample = "sample --model @run/training/tuned --tokenizer @tokenizer --count 5";
-  await tensorar(`${sample} --batch-size 5 --out @together`);
-  await tensorar(`${sample} --batch-size 2 --out @apart`);
+  const sample = "sample --model @run/training/tuned --tokenizer @tokenizer --num-images 5";
+  await tensorar(`${sample} --batch-size 5 --output @together`);
+  await tensorar(`${sample} --batch-size 2 --output @apart`);
   const files = (await readdir(join(dir, "together"), { recursive: true })).filter((name) => name.includes("."));
   expect(files.sort()).toEqual([
     "checksums.txt",
@@ -115,7 +115,7 @@ test("the same seed draws the same images whatever the batch size", { timeout: 6
 });
 
 test("requests that make no sense are refused by name", { timeout: 60_000 }, async () => {
-  const sample = "sample --model @run/training/tuned --tokenizer @tokenizer --out @none";
+  const sample = "sample --model @run/training/tuned --tokenizer @tokenizer --output @none";
   expect(await refusal(`${sample} --classes triangle`)).toMatch(/"triangle".*disc.*square/);
   expect(await refusal(`${sample} --interval 3`)).toContain("--guidance interval");
   expect(await refusal(`${sample} --temperature 0`)).toContain("--temperature");

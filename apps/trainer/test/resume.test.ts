@@ -18,7 +18,7 @@ const at = (...parts: string[]) => join(dir, ...parts);
 const training = (command: string, out: string, settings: Record<string, string | number>) => [
   ...[
     command,
-    "--out",
+    "--output",
     at(out),
     "--engine",
     "onnx",

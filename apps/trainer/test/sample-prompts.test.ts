@@ -26,7 +26,7 @@ beforeEach(() => {
 afterAll(() => vi.restoreAllMocks());
 
 async function sample(name: string, settings: Record<string, unknown>) {
-  const base = { model: path("model"), out: path(name), engine: "onnx", threads: 1, scale: 3 };
+  const base = { model: path("model"), output: path(name), engine: "onnx", threads: 1, cfgScale: 3 };
   await command.run(sampleCommand.schema.parse({ ...base, ...settings }), new AbortController().signal);
   const samples = await openSamples(path(name));
   return { samples, rows: await samples.read(0, samples.count) };
@@ -38,12 +38,12 @@ const prompts = async (name: string, text: string) => {
 };
 
 test("a prompt needs nothing but the model's folder", async () => {
-  const { samples } = await sample("one", { prompt: "a red heart", count: 3 });
+  const { samples } = await sample("one", { prompt: "a red heart", numImages: 3 });
   expect(samples.classes).toEqual(["a red heart"]);
   expect([...samples.labels]).toEqual([0, 0, 0]);
   expect(samples.inputs).toHaveProperty("textEncoder");
-  const other = await sample("other", { prompt: "blue", count: 3 });
-  const again = await sample("again", { prompt: "a red heart", count: 3 });
+  const other = await sample("other", { prompt: "blue", numImages: 3 });
+  const again = await sample("again", { prompt: "a red heart", numImages: 3 });
   const one = (await samples.read(0, 3)).codes;
   expect(again.rows.codes).toEqual(one);
   expect(other.rows.codes).not.toEqual(one);
@@ -51,26 +51,26 @@ test("a prompt needs nothing but the model's folder", async () => {
 
 test("prompts of a file are mixed in a batch, whatever ends its lines", async () => {
   const file = await prompts("prompts.txt", "\ufeffa red heart\r\n\r\nblue star\r\n");
-  const mixed = await sample("mixed", { prompts: file, count: 5, batchSize: 5 });
+  const mixed = await sample("mixed", { prompts: file, numImages: 5, batchSize: 5 });
   expect(mixed.samples.classes).toEqual(["a red heart", "blue star"]);
   expect([...mixed.samples.labels]).toEqual([0, 1, 0, 1, 0]);
-  const single = await sample("single", { prompts: file, count: 5, batchSize: 1 });
+  const single = await sample("single", { prompts: file, numImages: 5, batchSize: 1 });
   expect(single.rows).toEqual(mixed.rows);
 });
 
 test("says what is not read of a prompt, and which images have no condition", async () => {
   const long = "red ".repeat(2500);
   const file = await prompts("odd.txt", `${long}\na purple \u202eheart\na 👩‍🚀\n`);
-  await sample("odd", { prompts: file, count: 3 });
+  await sample("odd", { prompts: file, numImages: 3 });
   expect(lines).toContain("note: 1 text is cut to the first 5 tokens: text 1 has 2501");
   expect(lines).toContain(
     'note: 2 texts have words that the text encoder does not know: "purple", "\u202eheart", "👩‍🚀"',
   );
   lines.length = 0;
-  const empty = await sample("empty", { prompt: " ", count: 2 });
+  const empty = await sample("empty", { prompt: " ", numImages: 2 });
   expect(lines).toContain("note: 1 text has no words, which makes images unconditional: text 1");
   // Without a condition guidance has nothing to guide to: the scale does not matter.
-  const unguided = await sample("unguided", { prompt: "", count: 2, scale: 1 });
+  const unguided = await sample("unguided", { prompt: "", numImages: 2, cfgScale: 1 });
   expect(unguided.rows.codes).toEqual(empty.rows.codes);
 });
 

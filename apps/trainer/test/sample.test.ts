@@ -22,7 +22,7 @@ beforeAll(async () => {
   base = {
     model: await writeTinyModel(path("model")),
     tokenizer: await writeTinyTokenizer(path("tokenizer")),
-    count: 150,
+    numImages: 150,
     batchSize: 40,
     engine: "onnx",
     threads: 1,
@@ -33,7 +33,7 @@ afterAll(() => vi.restoreAllMocks());
 
 async function sample(name: string, settings: Record<string, unknown> = {}, signal = new AbortController().signal) {
   lines.length = 0;
-  await command.run(sampleCommand.schema.parse({ ...base, out: path(name), ...settings }), signal);
+  await command.run(sampleCommand.schema.parse({ ...base, output: path(name), ...settings }), signal);
   return lines.join("\n");
 }
 
@@ -112,7 +112,7 @@ describe("a run that ended early", () => {
     await resume({ seed: 1 }).toThrow(/begun with other settings: "seed" was 0, and is 1 now/);
     await resume({ topK: [5] }).toThrow(/"topK" was 0, and is \[5\] now/);
     await resume({ classes: ["dog"] }).toThrow(/"classes" was \[\]/);
-    await resume({ count: 151 }).toThrow(/"count" was 150, and is 151/);
+    await resume({ numImages: 151 }).toThrow(/"numImages" was 150, and is 151/);
     await resume({ model: await writeTinyModel(path("retrained"), { seed: 4 }) }).toThrow(/"model" was /);
     await writeTinyModel(path("model"), { seed: 4 });
     await resume({}).toThrow(/the SHA-256 of model was/);
@@ -133,8 +133,8 @@ describe("a run that ended early", () => {
 
   test(`continues byte for byte after ${KILLS} SIGKILL at any time`, { timeout: KILLS_MS }, async () => {
     const args = (name: string) => [
-      ...["sample", "--out", path(name), "--npz"],
-      ...Object.entries({ ...base, count: 128 * KILLS + 22, batchSize: 8 }).flatMap(([key, value]) => [
+      ...["sample", "--output", path(name), "--npz"],
+      ...Object.entries({ ...base, numImages: 128 * KILLS + 22, batchSize: 8 }).flatMap(([key, value]) => [
         `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
         String(value),
       ]),
@@ -152,13 +152,13 @@ describe("a run that ended early", () => {
   });
 });
 
-describe("--out", () => {
+describe("--output", () => {
   test("is checked before the work, and replaced on request only, without what is stale", async () => {
     await cp(path("whole"), path("occupied"), { recursive: true });
     await expect(sample("occupied", { model: "nowhere" })).rejects.toThrow(
       /occupied" exists and is not empty.*--overwrite/,
     );
-    await sample("occupied", { overwrite: true, count: 3, png: false });
+    await sample("occupied", { overwrite: true, numImages: 3, png: false });
     expect(Object.keys(await contents("occupied"))).toEqual(
       ["checksums.txt", "grid.png", "manifest.json", "shards/00000.safetensors"], // biome-ignore format: one row
     );
@@ -221,7 +221,7 @@ describe("refuses before the work", () => {
 });
 
 test.each(["step", "position"])("Jacobi decoding makes the same files, in fewer steps: draws by %s", async (draws) => {
-  const settings = { draws, drafts: "noise", leaveOneOut: 0.5, scale: 2, topK: 6, count: 50 };
+  const settings = { draws, drafts: "noise", leaveOneOut: 0.5, cfgScale: 2, topK: 6, numImages: 50 };
   expect(await sample(`sequential ${draws}`, settings)).toContain("1.00 tokens a step");
   const output = await sample(`jacobi ${draws}`, { ...settings, decoding: "jacobi", parallel: 3, batchSize: 30 });
   expect(Number(/([\d.]+) tokens a step/.exec(output)![1])).toBeGreaterThan(1);
@@ -229,16 +229,16 @@ test.each(["step", "position"])("Jacobi decoding makes the same files, in fewer 
 });
 
 test("classes by name and by index, in turn; a name wins and says so", async () => {
-  const output = await sample("classes", { classes: ["10", "dog", "0"], count: 5 });
+  const output = await sample("classes", { classes: ["10", "dog", "0"], numImages: 5 });
   expect([...(await openSamples(path("classes"))).labels]).toEqual([2, 1, 0, 2, 1]);
   expect(output).not.toContain("note"); // there is no class of index 10
   const model = await writeTinyModel(path("numbers"), { classes: ["0", "10", "2"] });
-  await expect(sample("odd", { model, classes: ["2", "1", "10"], count: 3 })).resolves.not.toContain("note");
+  await expect(sample("odd", { model, classes: ["2", "1", "10"], numImages: 3 })).resolves.not.toContain("note");
   const swapped = await writeTinyModel(path("swapped"), { classes: ["1", "0", "2"] });
-  const noted = await sample("noted", { model: swapped, classes: ["1"], count: 1 });
+  const noted = await sample("noted", { model: swapped, classes: ["1"], numImages: 1 });
   expect(noted).toContain('note: --classes 1: taken as the name of class 0, not as the index of "0"');
   const twice = await writeTinyModel(path("twice"), { classes: ["owl", "crane", "crane"] });
-  expect(await sample("cranes", { model: twice, classes: ["crane", "2"], count: 2 })).toContain(
+  expect(await sample("cranes", { model: twice, classes: ["crane", "2"], numImages: 2 })).toContain(
     "note: --classes crane: classes 1 and 2 have this name; taken as 1",
   );
   expect([...(await openSamples(path("cranes"))).labels]).toEqual([1, 2]);

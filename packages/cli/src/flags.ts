@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { quote, TensorARError } from "@tensorar/core";
+import { type EarlierName, earlierNames } from "./earlier-names";
 import type { Setting } from "./kinds";
 import { didYouMean } from "./suggest";
 import { isBlank, parseValue } from "./values";
@@ -15,6 +16,8 @@ export interface GivenFlags {
   readonly values: Readonly<Record<string, unknown>>;
   /** What is wrong with values, by the key of their setting: one line each. */
   readonly problems: ReadonlyMap<string, string>;
+  /** Flags that were given under an earlier name. */
+  readonly earlier: ReadonlySet<EarlierName>;
 }
 
 /** Texts by the name of their flag. A switch has none. */
@@ -22,6 +25,7 @@ interface Sorted {
   readonly texts: ReadonlyMap<string, readonly string[]>;
   readonly positionals: readonly string[];
   readonly unknown: readonly string[];
+  readonly earlier: ReadonlySet<EarlierName>;
 }
 
 /**
@@ -31,9 +35,10 @@ interface Sorted {
  * @throws TensorARError naming all unknown flags, or a value that belongs to none
  */
 export function readFlags(args: readonly string[], settings: readonly Setting[], argument?: string): GivenFlags {
-  const { texts, positionals, unknown } = sortArguments(args, settings);
-  if (texts.has("help")) return { help: true, config: undefined, values: {}, problems: new Map() };
+  const { texts, positionals, unknown, earlier } = sortArguments(args, settings);
+  if (texts.has("help")) return { help: true, config: undefined, values: {}, problems: new Map(), earlier };
   const known = [...settings.map(({ flag }) => flag), CONFIG];
+  const flags = [...known, ...earlierNames(settings).map(({ flag }) => flag)];
   if (unknown.length > 0)
     throw new TensorARError(
       unknown.map((raw) => `unknown flag ${raw}${didYouMean(raw, known, (flag) => `--${flag}`)}`).join("\n"),
@@ -48,7 +53,7 @@ export function readFlags(args: readonly string[], settings: readonly Setting[],
         const off = texts.get(`no-${flag}`);
         if (given?.length || off?.length) throw new TensorARError(`takes no value; give --${flag} or --no-${flag}`);
         if (given || off) values[key] = given !== undefined;
-      } else if (given) values[key] = parseValue(kind, expectValues(given, known));
+      } else if (given) values[key] = parseValue(kind, expectValues(given, flags));
     } catch (error) {
       if (!(error instanceof TensorARError)) throw error;
       problems.set(key, `--${flag}${given?.length ? ` ${quote(given.join(" "))}` : ""}: ${error.message}`);
@@ -60,7 +65,7 @@ export function readFlags(args: readonly string[], settings: readonly Setting[],
   const config = texts.get(CONFIG)?.at(-1) ?? "";
   const named = !isBlank(config);
   if (texts.has(CONFIG) && !named) problems.set(CONFIG, "--config: empty; must be the name of a JSON file");
-  return { help: false, config: named ? config : undefined, values, problems };
+  return { help: false, config: named ? config : undefined, values, problems, earlier };
 }
 
 /** A flag at the end, or before another flag, lacks its value. */
@@ -74,7 +79,12 @@ function expectValues(texts: readonly string[], known: readonly string[]): reado
 function sortArguments(args: readonly string[], settings: readonly Setting[]): Sorted {
   const switches = settings.flatMap(({ flag, kind }) => (kind.kind === "switch" ? [flag, `no-${flag}`] : []));
   const lists = new Set(settings.flatMap(({ flag, kind }) => (kind.kind === "list" ? [flag] : [])));
-  const valued = [CONFIG, ...settings.flatMap(({ flag, kind }) => (kind.kind === "switch" ? [] : [flag]))];
+  const renamed = earlierNames(settings);
+  const valued = [
+    CONFIG,
+    ...renamed.map(({ flag }) => flag),
+    ...settings.flatMap(({ flag, kind }) => (kind.kind === "switch" ? [] : [flag])),
+  ];
   const options = Object.fromEntries([
     ...valued.map((flag) => [flag, { type: "string" as const, multiple: true }]),
     ...["help", ...switches].map((flag) => [flag, { type: "boolean" as const, multiple: true }]),
@@ -84,6 +94,7 @@ function sortArguments(args: readonly string[], settings: readonly Setting[]): S
   const texts = new Map<string, string[]>();
   const positionals: string[] = [];
   const unknown: string[] = [];
+  const earlier = new Set<EarlierName>();
   let open: string[] | undefined; // the list that a further value belongs to
   for (const token of tokens) {
     if (token.kind === "positional") (open ?? positionals).push(token.value);
@@ -91,12 +102,15 @@ function sortArguments(args: readonly string[], settings: readonly Setting[]): S
       if (token.kind === "option-terminator") open = undefined;
       continue;
     }
-    const { name, rawName, value } = token;
+    const { rawName, value } = token;
+    const known = renamed.find(({ flag }) => flag === token.name);
+    if (known) earlier.add(known);
+    const name = known?.today.flag ?? token.name;
     texts.delete(name.startsWith("no-") ? name.slice(3) : `no-${name}`); // the last of a switch counts
     if (!Object.hasOwn(options, name)) unknown.push(rawName);
     const given = texts.get(name) ?? [];
     texts.set(name, value === undefined ? given : [...given, value]);
     open = lists.has(name) ? texts.get(name) : undefined;
   }
-  return { texts, positionals, unknown };
+  return { texts, positionals, unknown, earlier };
 }

@@ -1,13 +1,14 @@
 /** Names of flags here, and what other projects call them (LlamaGen, RAR, Open-MAGVIT2, Janus, diffusers, timm, torch-fidelity). */
 const CALLED: Readonly<Record<string, string>> = {
-  scale: "cfg cfg-scale cfg-weight guidance-scale classifier-free-guidance unconditional-guidance-scale",
+  "cfg-scale": "scale cfg cfg-weight guidance-scale classifier-free-guidance unconditional-guidance-scale",
   guidance: "cfg-schedule guidance-schedule guidance-kind guidance-type",
   interval: "cfg-interval guidance-interval",
   power: "scale-pow guidance-scale-pow cfg-power guidance-power",
-  count:
-    "n num-images n-images num-samples n-samples num-fid-samples num-fid num-images-per-prompt number samples images",
+  "num-images":
+    "n count samples images n-images num-samples n-samples num-fid-samples num-fid num-images-per-prompt number",
   images: "num-images n-images num-samples n-samples count image-dir",
-  out: "o output output-dir output-path output-file outdir out-dir save-dir save-path sample-dir results-dir result-dir save-folder dest destination to",
+  output:
+    "o out output-dir output-path output-file outdir out-dir save-dir save-path sample-dir results-dir result-dir save-folder dest destination to",
   model:
     "ckpt checkpoint gpt-ckpt gpt-model ckpt-path checkpoint-path model-path model-dir weights pretrained from-pretrained load resume-from network",
   checkpoint: "ckpt gpt-ckpt ckpt-path checkpoint-path weights input",

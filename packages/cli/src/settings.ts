@@ -1,7 +1,8 @@
-import { quote, TensorARError } from "@tensorar/core";
+import { quote, TensorARError, underTodaysNames } from "@tensorar/core";
 import { readJson } from "@tensorar/core/node";
 import type { z } from "zod";
 import type { Command } from "./command";
+import { earlierNames } from "./earlier-names";
 import { type GivenFlags, readFlags } from "./flags";
 import { expected, flagOf, type Setting, settingsOf } from "./kinds";
 import { didYouMean } from "./suggest";
@@ -27,7 +28,8 @@ export async function readSettings<Schema extends z.ZodObject>(
   const settings = settingsOf(command.schema);
   const given = readFlags(args, settings, command.argument);
   if (given.help) return undefined;
-  const file = given.config === undefined ? {} : await readConfig(given.config);
+  for (const { flag, today } of given.earlier) console.error(`note: --${flag} is called --${today.flag} now`);
+  const file = given.config === undefined ? {} : await readConfig(given.config, settings);
   return checkSettings(command, settings, given, file);
 }
 
@@ -98,8 +100,11 @@ function refusal(setting: Setting, value: unknown, { flags, config }: Sources, w
   return `${place}: ${reason ?? `${what}must be ${expected(kind)}`}`;
 }
 
-async function readConfig(path: string): Promise<Record<string, unknown>> {
+async function readConfig(path: string, settings: readonly Setting[]): Promise<Record<string, unknown>> {
   const value = await readJson(path, "a JSON file with settings, given to --config");
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+    const names = earlierNames(settings).map(({ key, today }) => [key, today.key] as const);
+    return underTodaysNames(Object.fromEntries(names))(value) as Record<string, unknown>;
+  }
   throw new TensorARError(`${path}: must hold a JSON object of settings, such as {"${flagOf("seed")}": 1}`);
 }

@@ -25,7 +25,7 @@ test("a run folder with stray files and evaluations that hold less", async () =>
   expect((await openRunFolder(run)).sets).toMatchObject([{ name: "one", evaluation: {} }]);
   await writeFile(evaluation, JSON.stringify({ frechet: "small" }));
   await expect(openRunFolder(run)).rejects.toThrow(
-    /one\.json: not what `tensorar evaluate --out` writes[\s\S]*frechet/,
+    /one\.json: not what `tensorar evaluate --output` writes[\s\S]*frechet/,
   );
   await writeFile(evaluation, "");
   await expect(openRunFolder(run)).rejects.toThrow(/one\.json: not valid JSON/);

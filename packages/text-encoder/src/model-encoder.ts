@@ -36,7 +36,7 @@ export async function findTextEncoder(modelDir: string): Promise<string | undefi
 const missing = (dir: string, why: string): TensorARError =>
   new TensorARError(
     `${dir}: there is no text encoder${why}; put that of the model there, which it needs to read prompts, for instance with ` +
-      `\`tensorar convert --from t5 --model flan-t5-xl hf://google/flan-t5-xl --out ${dir}\``,
+      `\`tensorar convert --from t5 --model flan-t5-xl hf://google/flan-t5-xl --output ${dir}\``,
     { code: "missing" },
   );
 

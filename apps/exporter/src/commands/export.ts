@@ -11,7 +11,7 @@ import { writeTriton } from "../triton";
 export const command: CommandBody<Settings> = {
   async run(settings, signal) {
     const backbone = await loadBackbone(settings.backbone);
-    const { model, tokenizer, out, overwrite, weights, target, triton, whole } = settings;
+    const { model, tokenizer, output: out, overwrite, weights, target, triton, whole } = settings;
     const options = {
       weights,
       overwrite,

@@ -5,7 +5,7 @@ import { sourceSettings } from "./settings";
 
 const schema = z.strictObject({
   ...sourceSettings,
-  out: z.string().describe("folder to create"),
+  output: z.string().describe("folder to create"),
   ...overwriteSetting,
   weights: z
     .enum(["float32", "float16", "int8", "int4"])

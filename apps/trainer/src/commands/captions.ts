@@ -10,7 +10,7 @@ import { openEngine } from "../open-engine";
 
 export const command: CommandBody<Settings> = {
   async run(settings, signal) {
-    const { out, dtype, encoder: dir } = settings;
+    const { output: out, dtype, encoder: dir } = settings;
     const { labels, classes, allCaptions, count } = await openDataset(settings.data);
     const texts = captionTexts({ labels, classes, captions: allCaptions });
     await describeTextEncoder(dir); // before an engine is started
@@ -26,7 +26,7 @@ export const command: CommandBody<Settings> = {
         add(tally, losses);
         return trimmed;
       };
-      await writeCaptionFeatures(settings, source, encode, (images) => progress.update(images));
+      await writeCaptionFeatures({ ...settings, out }, source, encode, (images) => progress.update(images));
       for (const line of linesOf(tally, maxLength)) console.log(line);
     } finally {
       progress.stop();

@@ -19,7 +19,7 @@ export const command: CommandBody<Settings> = {
         `${settings.tokenizer} was trained on ${folder.imageSize} px, ${settings.data} holds ${dataset.info.size} px; prepare the data with --size ${folder.imageSize}`,
       );
     }
-    const output = await openOutputFolder(settings.out, { ...settings, entries: CODES_FILES });
+    const output = await openOutputFolder(settings.output, { ...settings, entries: CODES_FILES });
     const tokenizer = await openTokenizer(folder, await openEngine(settings));
     const { grid, codebookSize } = tokenizer;
     const tokens = grid[0] * grid[1];
@@ -51,7 +51,7 @@ export const command: CommandBody<Settings> = {
     await output.write((temporary) => saveCodes(temporary, made));
     const { used, perplexity } = codebookUsage(codes, codebookSize);
     console.log(
-      `${dataset.count} images, ${grid.join(" × ")} codes each, to ${settings.out}; ${used} of ${codebookSize} codes in use, perplexity ${perplexity.toFixed(0)}`,
+      `${dataset.count} images, ${grid.join(" × ")} codes each, to ${settings.output}; ${used} of ${codebookSize} codes in use, perplexity ${perplexity.toFixed(0)}`,
     );
   },
 };

@@ -22,7 +22,7 @@ const ENTRIES = [...TOKENIZER_ENTRIES, "tokenizer", ...TOKENIZER_FILES];
 
 export const command: CommandBody<Settings> = {
   async run(settings, signal) {
-    const { out, overwrite } = settings;
+    const { output: out, overwrite } = settings;
     if (settings.checkpoint === undefined && settings.tokenizer === undefined)
       throw new TensorARError("nothing to convert; give a checkpoint, --tokenizer, or both");
     if (isTextEncoder(settings.from)) {

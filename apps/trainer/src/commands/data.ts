@@ -33,7 +33,7 @@ export const command: CommandBody<Settings> = {
   async run(settings, signal) {
     const source = await sourceOf(settings);
     const progress = startProgress("data", source.total, "images");
-    const { out, overwrite, size, validationShare } = settings;
+    const { output: out, overwrite, size, validationShare } = settings;
     const info = await prepareDataset(source, {
       out,
       overwrite,

@@ -152,7 +152,7 @@ export const command: CommandBody<Settings> = {
       throw new TensorARError("--model and --codes go together; give both or neither");
     if (inception === undefined && tokenizer === undefined)
       throw new TensorARError("nothing makes features; give --inception (for FID), --tokenizer, or both");
-    for (const path of [settings.out, settings.report, settings.saveStatistics])
+    for (const path of [settings.output, settings.report, settings.saveStatistics])
       if (path !== undefined) await checkOutputFile(path, settings);
     const engine = await openEngine(settings);
     const sets = await openSets(settings);
@@ -174,8 +174,8 @@ export const command: CommandBody<Settings> = {
       ...(distances && { tokenizerFeatures: { ...distances } }),
       ...(refinement && { refinement }),
     };
-    if (settings.out !== undefined)
-      await writeFileAtomic(settings.out, `${JSON.stringify({ settings, ...results }, null, 2)}\n`);
+    if (settings.output !== undefined)
+      await writeFileAtomic(settings.output, `${JSON.stringify({ settings, ...results }, null, 2)}\n`);
     if (settings.report !== undefined) {
       const pictures = {
         samples: await firstImages(sets.samples),

@@ -35,11 +35,12 @@ export const command: CommandBody<Settings> = {
     );
     await train(task, {
       ...settings,
+      out: settings.output,
       recipe: recipeOf(settings),
       signal,
       progress: startProgress,
       note: console.error,
     });
-    console.log(`model written to ${settings.out}`);
+    console.log(`model written to ${settings.output}`);
   },
 };

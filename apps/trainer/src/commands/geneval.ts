@@ -31,11 +31,11 @@ export const command: CommandBody<Settings> = {
     const { merge, images } = settings;
     if ((merge === undefined) === (images === undefined))
       throw new TensorARError("give --images to score some, or --merge to put results together");
-    const page = join(settings.out, "report.html");
-    const { report } = await inWorkFolder(settings, GENEVAL_FILES, async () => {
+    const page = join(settings.output, "report.html");
+    const { report } = await inWorkFolder({ ...settings, out: settings.output }, GENEVAL_FILES, async () => {
       const scored = merge ? { report: await mergeParts(settings), images: [] } : await score(settings, signal);
       await writeFileAtomic(page, await genEvalPage(scored.report, scored.images));
-      await writeResults(settings.out, scored.report);
+      await writeResults(settings.output, scored.report);
       return scored;
     });
     console.log(describeCounts({ taken: report.images.length, leftOut: report.leftOut }));
@@ -44,7 +44,7 @@ export const command: CommandBody<Settings> = {
   },
 };
 
-async function mergeParts({ merge, prompts, detector, colors, out }: Settings): Promise<GenEvalReport> {
+async function mergeParts({ merge, prompts, detector, colors, output: out }: Settings): Promise<GenEvalReport> {
   for (const [flag, value] of Object.entries({ prompts, detector, colors }))
     if (value !== undefined) throw new TensorARError(`--${flag} ${value} does not go with --merge; leave it out`);
   const report = await mergeResults(merge!);
@@ -53,7 +53,7 @@ async function mergeParts({ merge, prompts, detector, colors, out }: Settings): 
 }
 
 async function score(settings: Settings, signal: AbortSignal) {
-  const { prompts, detector, colors, out, resume, threads } = settings;
+  const { prompts, detector, colors, output: out, resume, threads } = settings;
   if (detector === undefined) throw new TensorARError("--images needs --detector, a JSON file that describes one");
   const files = {
     detector: await readDetectorFile(detector),

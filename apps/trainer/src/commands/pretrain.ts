@@ -36,11 +36,12 @@ export const command: CommandBody<Settings> = {
     const own = await loadBackbone(settings.backbone);
     await train(taskOf(settings, codes, own), {
       ...settings,
+      out: settings.output,
       recipe: recipeOf(settings),
       signal,
       progress: startProgress,
       note: console.error,
     });
-    console.log(`base model written to ${settings.out}`);
+    console.log(`base model written to ${settings.output}`);
   },
 };

@@ -45,7 +45,7 @@ const LEAST_SSIM_SIZE = 11;
 
 export const command: CommandBody<Settings> = {
   async run(settings, signal) {
-    const { images, tokenizer, merge, out } = settings;
+    const { images, tokenizer, merge, output: out } = settings;
     if ((merge === undefined) === (images === undefined) || (images === undefined) !== (tokenizer === undefined))
       throw new TensorARError("give --images and --tokenizer to reconstruct some, or --merge to put results together");
     const output = await openOutputFolder(out, { ...settings, entries: FILES });
@@ -77,7 +77,7 @@ async function reconstruct(
 ): Promise<{ sums: ReconstructionSums; leftOut: readonly LeftOut[] }> {
   const folder = await loadTokenizer(settings.tokenizer, TOKENIZER_KINDS);
   const source = await openImages(settings.images, imageOptions(settings));
-  const most = settings.count ?? Number.POSITIVE_INFINITY;
+  const most = settings.numImages ?? Number.POSITIVE_INFINITY;
   const total = Math.min(source.count ?? (await countImages(source, most, signal)), most);
   const engine = await openEngine(settings);
   const { imageSize: size } = folder;

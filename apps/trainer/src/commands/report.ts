@@ -10,7 +10,7 @@ import { openTokenizer } from "../tokenizer-runner";
 
 export const command: CommandBody<Settings> = {
   async run(settings) {
-    const out = settings.out ?? join(settings.run, "report.html");
+    const out = settings.output ?? join(settings.run, "report.html");
     await checkOutputFile(out, settings);
     const engine = await openEngine(settings);
     const run = await openRunFolder(settings.run, console.error);

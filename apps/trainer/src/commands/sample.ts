@@ -35,7 +35,7 @@ import { openTokenizer } from "../tokenizer-runner";
 const MOST_PNGS = 10_000;
 
 /** Settings that do not change what the samples are: a continued run may differ in these. */
-const RUN_ONLY = ["out", "resume", "overwrite", "png", "npz", "batchSize", "threads", "decoding", "parallel"];
+const RUN_ONLY = ["output", "resume", "overwrite", "png", "npz", "batchSize", "threads", "decoding", "parallel"];
 
 interface Work {
   readonly settings: Settings;
@@ -49,7 +49,7 @@ interface Work {
 
 export const command: CommandBody<Settings> = {
   async run(settings, signal) {
-    const { out, overwrite, resume, count, npz } = settings;
+    const { output: out, overwrite, resume, numImages: count, npz } = settings;
     if (resume && overwrite) throw new TensorARError("--resume keeps what --overwrite removes; give one of them");
     if (resume) await expectSamples(out);
     await checkOutputFolder(out, { overwrite: overwrite || resume, entries: SAMPLES_ENTRIES });
@@ -65,7 +65,7 @@ export const command: CommandBody<Settings> = {
 
 /** Draws what is missing, and writes it down as it is made. */
 async function fill(work: Work, forms: Forms, signal: AbortSignal): Promise<void> {
-  const { out, count } = work.settings;
+  const { output: out, numImages: count } = work.settings;
   const samples = await openWriter(work, forms);
   try {
     if (samples.stored < count) await draw(work, samples, signal);
@@ -114,19 +114,19 @@ function tokenizerOf(modelDir: string): string {
 async function openWriter(work: Work, { png }: Forms): Promise<SamplesWriter> {
   const { settings, imageSize } = work;
   const onShard = async (first: number, images: Uint8Array) => {
-    if (png) await writePngs(settings.out, first, images, imageSize);
+    if (png) await writePngs(settings.output, first, images, imageSize);
   };
   const description = await describe(work);
-  if (!settings.resume) return beginSamples(settings.out, description, onShard);
-  const { writer, damaged } = await continueSamples(settings.out, description, onShard);
+  if (!settings.resume) return beginSamples(settings.output, description, onShard);
+  const { writer, damaged } = await continueSamples(settings.output, description, onShard);
   const again = damaged > 0 ? `, and ${damaged} damaged shards, which are made again` : "";
-  console.error(`${writer.stored} of ${settings.count} images are there${again}`);
+  console.error(`${writer.stored} of ${settings.numImages} images are there${again}`);
   return writer;
 }
 
 async function describe({ settings, model, tokenizer, conditions, imageSize }: Work): Promise<SamplesDescription> {
   return {
-    count: settings.count,
+    count: settings.numImages,
     imageSize,
     windowSize: model.tensorar.windowSize,
     grid: model.grid,
@@ -147,7 +147,7 @@ async function describe({ settings, model, tokenizer, conditions, imageSize }: W
 /** Draws and decodes batch after batch; those whose shards are stored are passed over. */
 async function draw(work: Work, samples: SamplesWriter, signal: AbortSignal): Promise<void> {
   const { settings, model, conditions, sampling, imageSize, engine } = work;
-  const { count, batchSize } = settings;
+  const { numImages: count, batchSize } = settings;
   const tokenizer = await openTokenizer(work.tokenizer, engine);
   const { decoder, dispose } = await openDecoder(model, conditions.conditioning, engine, {
     parallel: settings.decoding === "jacobi",

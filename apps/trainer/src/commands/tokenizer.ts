@@ -24,11 +24,12 @@ export const command: CommandBody<Settings> = {
     gridOf(config, dataset.info.size);
     await train(tokenizerTask(dataset, config, settings), {
       ...settings,
+      out: settings.output,
       recipe: recipeOf(settings),
       signal,
       progress: startProgress,
       note: console.error,
     });
-    console.log(`tokenizer written to ${settings.out}`);
+    console.log(`tokenizer written to ${settings.output}`);
   },
 };

@@ -62,7 +62,7 @@ export async function planTextEncoder(
  * @throws TensorARError where the model takes none, or features of another width or length
  */
 export async function textEncoderField(
-  { textEncoder, textLength, cleanCaptions, out }: Settings,
+  { textEncoder, textLength, cleanCaptions, output }: Settings,
   { condition }: Pick<Backbone<Condition>, "condition">,
 ): Promise<{ readonly textEncoder?: string }> {
   if (textLength !== undefined || cleanCaptions !== undefined)
@@ -74,5 +74,5 @@ export async function textEncoderField(
     throw new TensorARError(`--text-encoder ${textEncoder}: this model takes no features of texts; leave it out`);
   const [maxLength, width] = condition.caption.shape as readonly [number, number];
   expectFeatureSize(textEncoder, featureSize(await describeTextEncoder(textEncoder)), { maxLength, width });
-  return { textEncoder: textEncoderPath(textEncoder, out) };
+  return { textEncoder: textEncoderPath(textEncoder, output) };
 }

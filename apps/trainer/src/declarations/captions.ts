@@ -5,12 +5,12 @@ import { engineSettings } from "./settings";
 const schema = z.strictObject({
   encoder: weights().describe("folder of the text encoder (written by `tensorar convert --from t5`)"),
   data: z.string().describe("prepared data set"),
-  out: z.string().describe("folder to write the features to"),
+  output: z.string().describe("folder to write the features to"),
   dtype: z
     .enum(["float32", "float16"])
     .default("float32")
     .describe("number format of the features; float16 halves the files"),
-  resume: z.boolean().default(false).describe("continue in --out what was stopped, with the same settings"),
+  resume: z.boolean().default(false).describe("continue in --output what was stopped, with the same settings"),
   ...overwriteSetting,
   ...engineSettings,
 });

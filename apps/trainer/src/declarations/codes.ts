@@ -5,7 +5,7 @@ import { batchSizeSetting, engineSettings } from "./settings";
 const schema = z.strictObject({
   data: z.string().describe("prepared data set"),
   tokenizer: weights().describe("tokenizer folder"),
-  out: z.string().describe("folder to write the codes to"),
+  output: z.string().describe("folder to write the codes to"),
   ...overwriteSetting,
   batchSize: batchSizeSetting(64),
   ...engineSettings,

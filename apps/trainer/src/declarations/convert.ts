@@ -45,7 +45,7 @@ const schema = z.strictObject({
     .optional()
     .describe("with --from t5: clean texts as LlamaGen does; they are unless --no-clean-captions is given"),
   ...overwriteSetting,
-  out: z.string().describe("folder to write: the model, and the tokenizer in tokenizer/"),
+  output: z.string().describe("folder to write: the model, and the tokenizer in tokenizer/"),
 });
 
 export type Settings = z.infer<typeof schema>;

@@ -25,7 +25,7 @@ const schema = z.strictObject({
     .default(0.1)
     .describe("fraction of the images held out; of emoji-text half of them for the test"),
   ...imageSettings,
-  out: z.string().describe("folder to make"),
+  output: z.string().describe("folder to make"),
   ...overwriteSetting,
 });
 

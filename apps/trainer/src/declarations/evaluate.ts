@@ -45,7 +45,7 @@ const schema = z.strictObject({
     .describe(
       "with --codes: which of the held-out images, where the data set names some for the test, or held-out combinations",
     ),
-  out: z.string().optional().describe("JSON file for the results"),
+  output: z.string().optional().describe("JSON file for the results"),
   report: z.string().optional().describe("HTML file for the results, with pictures"),
   ...overwriteSetting,
   ...imageSettings,

@@ -7,7 +7,7 @@ const schema = z.strictObject({
   ...backboneSetting,
   base: weights().describe("folder of the base model"),
   codes: z.string().describe("folder of codes"),
-  out: z.string().describe("run folder"),
+  output: z.string().describe("run folder"),
   windowSize: whole(1, LARGEST_WIDTH)
     .default(4)
     .describe("k, tokens in one tensor; 1 goes on training the base model, which is the control"),

@@ -6,7 +6,7 @@ import { LARGEST_DEPTH, LARGEST_WIDTH, trainingSettings, validationSetting } fro
 const schema = z.strictObject({
   codes: z.string().describe("folder of codes (written by `tensorar codes`)"),
   ...backboneSetting,
-  out: z.string().describe("run folder"),
+  output: z.string().describe("run folder"),
   width: whole(1, LARGEST_WIDTH).default(256).describe("D"),
   layers: whole(1, LARGEST_DEPTH).default(3).describe("decoder blocks"),
   heads: whole(1, LARGEST_WIDTH).default(4).describe("attention heads"),

@@ -8,9 +8,9 @@ const schema = z.strictObject({
     .optional()
     .describe("images of the tokenizer's size: a prepared data set, a folder or tar of images, or .npz"),
   tokenizer: weights().optional().describe("tokenizer folder"),
-  out: z.string().describe("folder to write reconstructions and metrics to"),
+  output: z.string().describe("folder to write reconstructions and metrics to"),
   ...overwriteSetting,
-  count: whole(1).optional().describe("at most so many images; all when left out"),
+  numImages: whole(1).optional().describe("at most so many images; all when left out"),
   inception: z.string().optional().describe("weights of FID's Inception-v3, for rFID"),
   lpips: z.string().optional().describe("weights of LPIPS (vgg.pth, or safetensors of all of it)"),
   vgg: z.string().optional().describe("with --lpips vgg.pth: weights of torchvision's VGG-16"),

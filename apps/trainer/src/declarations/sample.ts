@@ -16,14 +16,14 @@ const schema = z.strictObject({
   tokenizer: weights()
     .optional()
     .describe("tokenizer folder; tokenizer/ in the model's folder or beside it when left out"),
-  out: z.string().describe("folder to write images, codes, trace and manifest to"),
-  resume: z.boolean().default(false).describe("continue a run in --out that was stopped, with the same settings"),
-  overwrite: z.boolean().default(false).describe("replace the samples in --out"),
+  output: z.string().describe("folder to write images, codes, trace and manifest to"),
+  resume: z.boolean().default(false).describe("continue a run in --output that was stopped, with the same settings"),
+  overwrite: z.boolean().default(false).describe("replace the samples in --output"),
   preset: z
     .enum(Object.keys(PRESETS) as [string, ...string[]])
     .optional()
     .describe("settings of an original repository, unless they are given"),
-  count: whole(1, MOST_IMAGES).default(64).describe("images"),
+  numImages: whole(1, MOST_IMAGES).default(64).describe("images"),
   classes: z.array(z.string()).default([]).describe("class names or indices, used in turn; all classes when left out"),
   prompt: z
     .string()
@@ -35,7 +35,7 @@ const schema = z.strictObject({
     .enum(["constant", "interval", "power-cosine"])
     .default("constant")
     .describe("kind of classifier-free guidance"),
-  scale: oneOrMore(z.number().min(1).max(1000)).default(1).describe(`guidance scale, 1 or more; 1 is none${EACH}`),
+  cfgScale: oneOrMore(z.number().min(1).max(1000)).default(1).describe(`guidance scale, 1 or more; 1 is none${EACH}`),
   interval: whole(0).optional().describe("with --guidance interval: last decode step that is guided"),
   power: positive(1000).optional().describe("with --guidance power-cosine: its power"),
   temperature: oneOrMore(positive(1000)).default(1).describe(`of final tokens${EACH}`),
@@ -97,8 +97,8 @@ function presetSettings({ preset }: Record<string, unknown>): Record<string, unk
   const guidances = Array.isArray(guidance) ? (guidance as Guidance[]) : [guidance as Guidance];
   const { kind, scale: _, ...numbers } = guidances[0]!;
   const scales = guidances.map(({ scale }) => scale);
-  const scale = Array.isArray(guidance) ? scales : scales[0];
-  return { guidance: kind, ...numbers, scale, temperature, topK, topP, count: images, evaluationSize };
+  const cfgScale = Array.isArray(guidance) ? scales : scales[0];
+  return { guidance: kind, ...numbers, cfgScale, temperature, topK, topP, numImages: images, evaluationSize };
 }
 
 export const sampleCommand = defineCommand({

@@ -53,7 +53,7 @@ export const trainingSettings = {
     .default("float32")
     .describe("number format of the saved model; checkpoints are always float32"),
   logEvery: whole(1).default(TRAINING_DEFAULTS.logEvery).describe("steps between lines of log.jsonl"),
-  resume: z.boolean().default(false).describe("continue from the newest checkpoint in --out"),
+  resume: z.boolean().default(false).describe("continue from the newest checkpoint in --output"),
   ...overwriteSetting,
   ...seedSetting,
   ...engineSettings,

@@ -4,7 +4,7 @@ import { LARGEST_DEPTH, LARGEST_WIDTH, trainingSettings } from "./settings";
 
 const schema = z.strictObject({
   data: z.string().describe("prepared data set (written by `tensorar data`)"),
-  out: z.string().describe("run folder"),
+  output: z.string().describe("run folder"),
   channels: whole(32, LARGEST_WIDTH).multipleOf(32).default(32).describe("width at full resolution"),
   channelMultipliers: z
     .array(whole(1, 2 ** 10))

@@ -36,7 +36,7 @@ export interface WorkFiles {
  */
 export async function inWorkFolder<T>(settings: WorkSettings, files: WorkFiles, work: () => Promise<T>): Promise<T> {
   const { out, resume, overwrite } = settings;
-  if (out === "") throw new TensorARError('--out is ""; give the path of a folder');
+  if (out === "") throw new TensorARError('--output is ""; give the path of a folder');
   if (resume && overwrite)
     throw new TensorARError("--resume goes on with what is there, --overwrite removes it; give one of them");
   const expectFit = () => (resume ? expectResumable(out, files) : expectFree(out, files, overwrite));
@@ -57,7 +57,7 @@ const allOf = ({ mark, own, results }: WorkFiles): string[] => [mark, ...results
 async function expectResumable(out: string, { mark }: WorkFiles): Promise<void> {
   if ((await entriesOf(out)).includes(mark)) return;
   throw new TensorARError(
-    `${out}: there is nothing to resume (no ${mark}); check --out, or leave out --resume to begin`,
+    `${out}: there is nothing to resume (no ${mark}); check --output, or leave out --resume to begin`,
     { code: "missing" },
   );
 }
@@ -67,12 +67,12 @@ async function expectFree(out: string, files: WorkFiles, overwrite: boolean): Pr
   const there = found.find((name) => allOf(files).includes(name));
   if (there === undefined) return;
   if (![files.mark, ...files.own].some((name) => found.includes(name)))
-    throw new TensorARError(`${out} holds "${there}", which is of another command; choose another --out`, {
+    throw new TensorARError(`${out} holds "${there}", which is of another command; choose another --output`, {
       code: "exists",
     });
   if (overwrite) return;
   throw new TensorARError(
-    `${out} already holds ${files.what}; continue with --resume, remove that with --overwrite, or choose another --out`,
+    `${out} already holds ${files.what}; continue with --resume, remove that with --overwrite, or choose another --output`,
     { code: "exists" },
   );
 }

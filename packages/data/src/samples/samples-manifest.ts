@@ -1,10 +1,13 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { TensorARError } from "@tensorar/core";
+import { TensorARError, underTodaysNames } from "@tensorar/core";
 import { readChecked } from "@tensorar/core/node";
 import { z } from "zod";
 
 // n images · S pixels a side · T tokens · k window · V codes
+
+/** Names of settings in folders of earlier versions. */
+const EARLIER = { count: "numImages", scale: "cfgScale" };
 
 const schema = z.strictObject({
   count: z.int().positive(),
@@ -19,7 +22,7 @@ const schema = z.strictObject({
   /** What labels are indices into: classes, prompts or captions. */
   classes: z.array(z.string()),
   /** Every setting that decides what these samples are. */
-  settings: z.record(z.string(), z.unknown()),
+  settings: z.preprocess(underTodaysNames(EARLIER), z.record(z.string(), z.unknown())),
   /** SHA-256 of what the settings name: weights, features of captions. */
   inputs: z.record(z.string(), z.string()).optional(),
   /** Absent where all samples are in one file, `samples.safetensors`. */

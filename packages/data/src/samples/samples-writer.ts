@@ -78,7 +78,7 @@ export async function continueSamples(
 /** @throws TensorARError when a folder holds no samples to continue */
 export async function expectSamples(dir: string): Promise<void> {
   if (!existsSync(manifestPath(dir)))
-    throw new TensorARError(`${dir} holds no samples to continue; check --out, or leave --resume out`, {
+    throw new TensorARError(`${dir} holds no samples to continue; check --output, or leave --resume out`, {
       code: "missing",
     });
 }
@@ -89,7 +89,7 @@ function expectSame(dir: string, manifest: SamplesManifest, description: Samples
     if (JSON.stringify(then) === JSON.stringify(given)) return;
     const [was, is] = [then, given].map((value) => (value === undefined ? "not given" : quote(value)));
     throw new TensorARError(
-      `${dir} was begun with other settings: ${what} was ${was}, and is ${is} now; use what it was begun with, or another --out`,
+      `${dir} was begun with other settings: ${what} was ${was}, and is ${is} now; use what it was begun with, or another --output`,
     );
   };
   const { settings, inputs = {} } = manifest;

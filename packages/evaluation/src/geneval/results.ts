@@ -112,7 +112,7 @@ export async function openResults(
   for (const line of damaged) note(`scored again: ${line}`);
   const changed = Object.entries(recipe).find(([key, value]) => JSON.stringify(known[key]) !== JSON.stringify(value));
   if (changed)
-    throw new TensorARError(`${file}: "${changed[0]}" was another; resume with the same, or choose another --out`);
+    throw new TensorARError(`${file}: "${changed[0]}" was another; resume with the same, or choose another --output`);
   await writeFileAtomic(linesFile(out), toJsonLines(done)); // without a line that was cut off
   return done;
 }

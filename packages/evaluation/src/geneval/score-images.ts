@@ -52,7 +52,7 @@ export async function scoreImages(
       if (!result) continue;
       if (result.prompt !== image.prompt.prompt)
         throw new TensorARError(
-          `${linesFile(out)}: ${image.name} was scored for "${result.prompt}", not "${image.prompt.prompt}"; choose another --out`,
+          `${linesFile(out)}: ${image.name} was scored for "${result.prompt}", not "${image.prompt.prompt}"; choose another --output`,
         );
       if (!known.has(image.name)) await appendJsonLine(linesFile(out), result);
       results.push(result);

@@ -12,7 +12,7 @@ import { z } from "zod";
 const fractions = z.array(z.number().nullable());
 const depthScores = z.object({ crossEntropy: z.array(z.number()).min(1), accuracy: fractions });
 
-/** What `evaluate --out` writes, as far as it is shown; which of it is there depends on the flags. */
+/** What `evaluate --output` writes, as far as it is shown; which of it is there depends on the flags. */
 const evaluationResults = z.object({
   frechet: z.number().optional(),
   precision: z.number().optional(),
@@ -77,12 +77,12 @@ export async function openRunFolder(run: string, note: (line: string) => void = 
   const sets: SampleSet[] = [];
   for (const name of await foldersIn(join(run, "samples"))) {
     const file = join(run, "evaluations", `${name}.json`);
-    const evaluation = await readOptional(file, evaluationSchema, "what `tensorar evaluate --out` writes");
+    const evaluation = await readOptional(file, evaluationSchema, "what `tensorar evaluate --output` writes");
     sets.push({ name, samples: await openSamples(join(run, "samples", name)), ...(evaluation && { evaluation }) });
   }
   if (sets.length === 0)
     throw new TensorARError(
-      `${run}: no samples/ to report on; write some with \`tensorar sample --out ${join(run, "samples", "NAME")}\``,
+      `${run}: no samples/ to report on; write some with \`tensorar sample --output ${join(run, "samples", "NAME")}\``,
       { code: "missing" },
     );
   const logs = [];

@@ -23,7 +23,7 @@ export async function pinRecipe(
   if (different.length > 0) {
     const list = different.map((key) => `${key} was ${JSON.stringify(saved[key])}, now ${JSON.stringify(recipe[key])}`);
     throw new TensorARError(
-      `${path}: this run began with other settings (${list.join("; ")}); use those, or start anew in another --out`,
+      `${path}: this run began with other settings (${list.join("; ")}); use those, or start anew in another --output`,
     );
   }
 }
