@@ -24,10 +24,14 @@ export interface SamplingConditions {
   readonly conditioning: Conditioning<AnyCondition>;
   /** The condition of image `image`. */
   of(image: number): AnyCondition;
+  /** Conditions that take turns. */
+  readonly turns: number;
   /** Index into `names` of every image, [count]. */
   readonly labels: Int32Array;
   /** Classes or texts. */
   readonly names: readonly string[];
+  /** Whether the names describe images, and are no classes. */
+  readonly ofTexts: boolean;
   /** Folder of the text encoder that made features of prompts. */
   readonly textEncoder?: string;
 }
@@ -53,8 +57,9 @@ export async function samplingConditions(
   const { numImages: count } = settings;
   if ("dtype" in condition) {
     expectOnly(modelDir, settings, "classes", ["--classes"]);
-    const labels = chosenClasses(settings.classes, model.classes, count, (text) => console.error(`note: ${text}`));
-    return inTurn(count, classLabels(unconditionalClass), (label) => label, model.classes, labels);
+    const chosen = chosenClasses(settings.classes, model.classes, (text) => console.error(`note: ${text}`));
+    const inOrder = inTurn(count, classLabels(unconditionalClass), (label) => label, model.classes, chosen);
+    return { ...inOrder, ofTexts: false };
   }
   if ("caption" in condition) return captionConditions(condition, modelDir, settings, tools);
   expectOnly(modelDir, settings, "prompts", ["--prompt", "--prompts"]);
@@ -122,23 +127,25 @@ function inTurn<C extends AnyCondition>(
   conditioning: Conditioning<C>,
   condition: (index: number) => C,
   names: readonly string[],
-  labels: Int32Array = Int32Array.from({ length: count }, (_, image) => image % names.length),
+  chosen: readonly number[] = names.map((_, index) => index),
 ): SamplingConditions {
-  return { conditioning, labels, names, of: (image: number) => condition(labels[image]!) };
+  const turns = Math.max(1, chosen.length); // without names of classes there is the first
+  const labels = Int32Array.from({ length: count }, (_, image) => chosen[image % turns]!);
+  return { conditioning, turns, labels, names, ofTexts: true, of: (image: number) => condition(labels[image]!) };
 }
 
 /**
- * `count` class indices: the chosen classes in turn, by name or by index. A name wins over an index, and the first of several
- * classes of one name over the others; `note` is told where there was a choice.
+ * Indices of the chosen classes, by name or by index; of all, where none is chosen. A name wins over an index, and the first of
+ * several classes of one name over the others; `note` is told where there was a choice.
  * @throws TensorARError when there is no such class
  */
 export function chosenClasses(
   chosen: readonly string[],
   classes: readonly string[],
-  count: number,
   note: (text: string) => void,
-): Int32Array {
-  const indices = chosen.map((text) => {
+): readonly number[] {
+  if (chosen.length === 0) return classes.map((_, index) => index);
+  return chosen.map((text) => {
     const named = classes.flatMap((name, index) => (name === text ? [index] : []));
     const index = indexOf(text, classes.length);
     const [found = index] = named;
@@ -151,8 +158,6 @@ export function chosenClasses(
       note(`--classes ${text}: taken as the name of class ${found}, not as the index of "${classes[index]}"`);
     return found;
   });
-  const cycle = indices.length > 0 ? indices : classes.map((_, i) => i);
-  return Int32Array.from({ length: count }, (_, i) => cycle[i % cycle.length]!);
 }
 
 /** The index that a text of plain digits is; undefined for other texts, and beyond the last class. */

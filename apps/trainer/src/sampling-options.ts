@@ -9,16 +9,15 @@ import type { SamplingOptions } from "./sampling";
  * @throws TensorARError naming a flag that does not fit another one, or the model
  */
 export function samplingOf(settings: Settings, model: LoadedModel): SamplingOptions {
-  const { seed, temperature, topK, topP, draws } = settings;
+  const { temperature, topK, topP, draws } = settings;
   expectValues(settings, model);
   return {
-    seed,
     temperature,
     topK,
     topP,
     draws,
     leaveOneOut: leaveOneOutOf(settings, model),
-    guidance: guidanceOf(settings),
+    guidance: guidanceOf(settings, subTokens(model)),
     drafts: draftPolicy(settings, model),
     parallel: parallelOf(settings),
   };
@@ -39,11 +38,25 @@ function parallelOf({ decoding, parallel }: Settings): number {
   return 1;
 }
 
+/** Sub-tokens of a token; 1 where it is whole. */
+const subTokens = ({ model }: LoadedModel): number => model.backbone.factors?.sizes.length ?? 1;
+
+/** Scales that images have in turn. Several are those of the sub-tokens, where tokens consist of some. */
+export function scalesInTurn({ cfgScale }: Settings, model: LoadedModel): readonly number[] {
+  if (!Array.isArray(cfgScale)) return [cfgScale];
+  return subTokens(model) === 1 ? cfgScale : [cfgScale[0]!];
+}
+
 /** One value for each sub-token, where there are several. */
 function expectValues({ model: dir, ...settings }: Settings, model: LoadedModel): void {
-  const sizes = model.model.backbone.factors?.sizes.length ?? 1;
-  const flags = { "--cfg-scale": settings.cfgScale, "--temperature": settings.temperature } as const;
-  for (const [flag, value] of Object.entries({ ...flags, "--top-k": settings.topK, "--top-p": settings.topP })) {
+  const sizes = subTokens(model);
+  const flags = {
+    "--cfg-scale": sizes === 1 ? undefined : settings.cfgScale,
+    "--temperature": settings.temperature,
+    "--top-k": settings.topK,
+    "--top-p": settings.topP,
+  };
+  for (const [flag, value] of Object.entries(flags)) {
     if (!Array.isArray(value) || value.length === sizes) continue;
     const remedy = sizes === 1 ? "give one" : `give one, or ${sizes}`;
     throw new TensorARError(
@@ -56,8 +69,10 @@ function only(value: number | readonly number[] | undefined, flag: string, belon
   if (value !== undefined) throw new TensorARError(`${flag} ${value} belongs to ${belongsTo}; leave it out`);
 }
 
-function guidanceOf({ cfgScale: scale, ...settings }: Settings): PerFactor<Guidance> {
-  return Array.isArray(scale) ? scale.map((each) => guidanceAt(settings, each)) : guidanceAt(settings, scale);
+function guidanceOf({ cfgScale, ...settings }: Settings, sizes: number): PerFactor<Guidance> {
+  const scales = Array.isArray(cfgScale) ? cfgScale : [cfgScale];
+  if (sizes === 1 || scales.length === 1) return guidanceAt(settings, scales[0]!);
+  return scales.map((each) => guidanceAt(settings, each));
 }
 
 function guidanceAt({ guidance, interval, power }: Omit<Settings, "cfgScale">, scale: number): Guidance {

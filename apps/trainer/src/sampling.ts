@@ -1,7 +1,11 @@
 import { type Decoder, type GenerateOptions, generate } from "@tensorar/sampler";
+import type { Turn } from "./turns";
 
 /** How the codes of images are drawn. */
-export type SamplingOptions = Omit<GenerateOptions<never>, "conditions" | "firstIndex" | "trace" | "signal" | "scales">;
+export type SamplingOptions = Omit<
+  GenerateOptions<never>,
+  "conditions" | "seed" | "firstIndex" | "trace" | "signal" | "scales"
+>;
 
 export interface SampledCodes {
   /** [n, T] */
@@ -12,24 +16,39 @@ export interface SampledCodes {
   readonly steps: Int32Array;
 }
 
+/** An image to make. */
+export interface Wanted<C> extends Omit<Turn, "scale"> {
+  readonly condition: C;
+  /** In place of that of the guidance. */
+  readonly scale?: number | undefined;
+}
+
 /** Called with the share of a batch's work that is done, in (0, 1]. */
 export type OnFraction = (share: number) => void;
 
 /**
- * Samples a batch of images, one for every condition; image `first + i` depends on the seed and its index alone.
+ * Samples a batch of images; each depends on its condition, scale, seed and index alone.
+ * @param wanted all with a scale of their own, or none
  * @throws the reason of `signal` when it aborts
  */
 export async function sampleBatch<C>(
   decoder: Decoder<C>,
-  conditions: readonly C[],
-  first: number,
+  wanted: readonly Wanted<C>[],
   options: SamplingOptions,
   signal: AbortSignal,
   onFraction: OnFraction,
 ): Promise<SampledCodes> {
   const { tokens: T } = decoder;
+  const scales = wanted.flatMap(({ scale }) => scale ?? []);
+  const batch = {
+    ...options,
+    conditions: wanted.map(({ condition }) => condition),
+    seed: wanted.map(({ seed }) => seed),
+    firstIndex: wanted.map(({ index }) => index),
+    scales: scales.length > 0 ? scales : undefined,
+  };
   let sampled: SampledCodes | undefined;
-  for await (const step of generate(decoder, { ...options, conditions, firstIndex: first, trace: true, signal })) {
+  for await (const step of generate(decoder, { ...batch, trace: true, signal })) {
     onFraction((step.position + 1) / T);
     sampled = step;
   }

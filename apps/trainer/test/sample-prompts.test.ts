@@ -1,6 +1,7 @@
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { openSamples } from "@tensorar/data";
+import sharp from "sharp";
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { temporaryFolder } from "../../../packages/data/test/data-helpers";
 import { writeTinyEncoder } from "../../../packages/text-encoder/test/folders";
@@ -56,6 +57,29 @@ test("prompts of a file are mixed in a batch, whatever ends its lines", async ()
   expect([...mixed.samples.labels]).toEqual([0, 1, 0, 1, 0]);
   const single = await sample("single", { prompts: file, numImages: 5, batchSize: 1 });
   expect(single.rows).toEqual(mixed.rows);
+});
+
+test("prompts, scales and seeds take turns; each image is that of a run with its own alone", async () => {
+  const file = await prompts("turns.txt", "a red heart\nblue star\n");
+  const mixed = await sample("turns", { prompts: file, cfgScale: [1, 3], seed: [5, 9], numImages: 16, batchSize: 5 });
+  const T = mixed.samples.tokens;
+  for (const [s, cfgScale] of [1, 3].entries()) {
+    for (const [z, seed] of [5, 9].entries()) {
+      const { rows } = await sample(`alone-${cfgScale}-${seed}`, { prompts: file, cfgScale, seed, numImages: 4 });
+      for (let i = 0; i < 4; i++) {
+        const [round, prompt] = [i >> 1, i & 1];
+        const image = ((round * 2 + z) * 2 + s) * 2 + prompt;
+        expect(mixed.rows.codes.slice(image * T, (image + 1) * T)).toEqual(rows.codes.slice(i * T, (i + 1) * T));
+      }
+    }
+  }
+  // Two prompts of 3 images, from first drafts to final tokens; the image of a grid of 4 × 4 has room for its title.
+  const strips = await sharp(path("turns/refinement.png")).metadata();
+  expect(strips.width).toBe(3 * 96 + 2 * 2);
+  expect(strips.height).toBeGreaterThan(2 * (96 + 11));
+  const grid = await sharp(path("turns/grid.png")).metadata();
+  expect(grid.width).toBe(4 * 132 + 3 * 2);
+  expect(grid.height).toBeGreaterThan(4 * (132 + 22));
 });
 
 test("says what is not read of a prompt, and which images have no condition", async () => {

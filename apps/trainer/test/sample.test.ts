@@ -160,7 +160,7 @@ describe("--output", () => {
     );
     await sample("occupied", { overwrite: true, numImages: 3, png: false });
     expect(Object.keys(await contents("occupied"))).toEqual(
-      ["checksums.txt", "grid.png", "manifest.json", "shards/00000.safetensors"], // biome-ignore format: one row
+      ["checksums.txt", "grid.png", "manifest.json", "refinement.png", "shards/00000.safetensors"], // biome-ignore format: one row
     );
     await writeFile(path("file"), "");
     await expect(sample("file", { model: "nowhere" })).rejects.toThrow(/is a file/);

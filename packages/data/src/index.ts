@@ -38,6 +38,7 @@ export { openSamples, type Samples } from "./samples/samples-folder";
 export {
   gridPath,
   holdsSamples,
+  refinementPath,
   SAMPLES_ENTRIES,
   type SamplesDescription,
   SHARD_SIZE,

@@ -101,6 +101,34 @@ describe("imageGrid", () => {
     await expect(imageGrid(images(5), { ...shape, ...wrong })).rejects.toThrow(message);
   });
 
+  test("captions stand below their images or rows, at most three lines high, and images stay as they are", async () => {
+    const [columns, scale, gap] = [3, 30, 2];
+    const plain = await pixelsOf(await imageGrid(images(5), { ...shape, columns, scale, gap }));
+    const captions = ["a red heart", "", "<b> & שלום", "x".repeat(10_000), "a\u0007b\n c"];
+    const each = await pixelsOf(await imageGrid(images(5), { ...shape, columns, scale, gap, captions }));
+    const added = (each.height - plain.height) / 2;
+    expect(each.width).toBe(plain.width);
+    expect(added).toBeGreaterThan(2 * 11); // two lines at least,
+    expect(added).toBeLessThan(4 * 15 + 6); // and no four
+    const isDark = (x: number, y: number) => each.at(x, y)[0]! < 128;
+    const inked = (image: number) => {
+      const [left, top] = [(image % 3) * 92, Math.floor(image / 3) * (62 + added) + 60];
+      let ink = 0;
+      for (let y = top; y < top + added; y++) for (let x = left; x < left + 90; x++) if (isDark(x, y)) ink++;
+      return ink;
+    };
+    expect(inked(1)).toBe(0);
+    for (const image of [0, 2, 3, 4]) expect(inked(image)).toBeGreaterThan(20);
+    for (const [x, y] of [[0, 0], [100, 59], [183, 31]] as const) expect(each.at(x, y)).toEqual(plain.at(x, y)); // biome-ignore format: points
+    expect(each.at(0, 62 + added)).toEqual(plain.at(0, 62));
+    const rows = { ...shape, columns, scale, gap, captions: ["a caption as wide as a row of images", "below"] };
+    const wide = await pixelsOf(await imageGrid(images(5), rows));
+    expect((wide.height - plain.height) / 2).toBeLessThan(2 * 11); // one line
+    await expect(imageGrid(images(5), { ...rows, captions: ["a", "b", "c"] })).rejects.toThrow(
+      /3 captions of 5 images/,
+    );
+  });
+
   test("is saved whole, and as a data URI", async () => {
     const png = await imageGrid(images(5), shape);
     const path = join(root, "grid.png");

@@ -22,8 +22,8 @@ export interface GenerateOptions<C = number> {
    * Default 0.
    */
   readonly seed?: number | ArrayLike<number> | undefined;
-  /** Index of the first image of this batch; default 0. */
-  readonly firstIndex?: number | undefined;
+  /** Index of the first image of this batch, or of each image; default 0. */
+  readonly firstIndex?: number | ArrayLike<number> | undefined;
   /** Default: none, a constant scale of 1. */
   readonly guidance?: PerFactor<Guidance> | undefined;
   /** [N]: each image's own scale, in place of that of `guidance`. */
@@ -62,9 +62,13 @@ export interface Request extends ImageAddress {
 /** [N] */
 export function requestsOf<C>({ conditions, seed = 0, firstIndex = 0, scales }: GenerateOptions<C>): Request[] {
   const own = typeof seed !== "number";
+  const indexOf = (row: number): number => {
+    if (typeof firstIndex !== "number") return firstIndex[row]!;
+    return own ? firstIndex : firstIndex + row;
+  };
   return Array.from({ length: conditions.length }, (_, row) => ({
     seed: own ? seed[row]! : seed,
-    image: own ? firstIndex : firstIndex + row,
+    image: indexOf(row),
     ...(scales && { scale: scales[row]! }),
   }));
 }
@@ -105,13 +109,14 @@ export function checkOptions<C>(decoder: Decoder<C>, options: GenerateOptions<C>
   const { windowSize, tokens } = decoder;
   const { conditions, firstIndex = 0, seed, scales } = options;
   if (!conditions?.length) throw new TensorARError("generate: no conditions; pass one for each image");
-  for (const [name, list] of Object.entries({ seed, scales }))
+  for (const [name, list] of Object.entries({ seed, firstIndex, scales }))
     if (typeof list === "object" && list?.length !== conditions.length)
       throw new TensorARError(
         `generate: ${list?.length ?? 0} values of ${name} for ${conditions.length} images; give one each`,
       );
-  if (!(Number.isInteger(firstIndex) && firstIndex >= 0))
-    throw new TensorARError(`generate: firstIndex ${firstIndex} is no image; use 0 or more`);
+  for (const index of typeof firstIndex === "number" ? [firstIndex] : Array.from(firstIndex))
+    if (!(Number.isInteger(index) && index >= 0))
+      throw new TensorARError(`generate: firstIndex ${index} is no image; use 0 or more`);
   if (windowSize > tokens)
     throw new TensorARError(`generate: window ${windowSize} does not fit an image of ${tokens} tokens`);
   for (const { sampling, guidance } of factorsOf(decoder, options)) {

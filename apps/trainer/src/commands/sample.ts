@@ -12,6 +12,7 @@ import {
   expectSamples,
   type Forms,
   gridPath,
+  refinementPath,
   SAMPLES_ENTRIES,
   type SamplesDescription,
   type SamplesWriter,
@@ -26,10 +27,12 @@ import type { Settings } from "../declarations/sample";
 import { openDecoder } from "../decoder-runner";
 import { hashFile, hashFolder, hashTensors } from "../fingerprints";
 import { openEngine } from "../open-engine";
+import { imageTitles, writeRefinement } from "../sample-pictures";
 import { type SamplingOptions, sampleBatch } from "../sampling";
 import { type SamplingConditions, samplingConditions } from "../sampling-conditions";
-import { samplingOf } from "../sampling-options";
+import { samplingOf, scalesInTurn } from "../sampling-options";
 import { openTokenizer } from "../tokenizer-runner";
+import { type Turns, turnOf } from "../turns";
 
 /** PNG files are written up to so many images unless asked for. */
 const MOST_PNGS = 10_000;
@@ -43,6 +46,7 @@ interface Work {
   readonly tokenizer: TokenizerFolder<TokenizerKind>;
   readonly conditions: SamplingConditions;
   readonly sampling: SamplingOptions;
+  readonly turns: Turns;
   readonly imageSize: number;
   readonly engine: Engine;
 }
@@ -59,7 +63,8 @@ export const command: CommandBody<Settings> = {
       throw fileError("create the folder", out, cause);
     });
     await withLock(out, () => fill(work, forms, signal));
-    console.log(`${count} images in ${out}; look at ${gridPath(out)}`);
+    const pictures = [gridPath(out), refinementPath(out)].filter(existsSync);
+    console.log(`${count} images in ${out}; look at ${pictures.join(" and ")}`);
   },
 };
 
@@ -69,7 +74,8 @@ async function fill(work: Work, forms: Forms, signal: AbortSignal): Promise<void
   const samples = await openWriter(work, forms);
   try {
     if (samples.stored < count) await draw(work, samples, signal);
-    await completeSamples(out, forms, signal);
+    await completeSamples(out, { ...forms, titles: imageTitles(work.conditions, work.turns) }, signal);
+    await drawRefinement(work, signal);
   } catch (error) {
     if (signal.aborted)
       console.error(
@@ -96,6 +102,11 @@ async function openWork(settings: Settings, signal: AbortSignal): Promise<Work> 
     tokenizer,
     conditions,
     sampling,
+    turns: {
+      conditions: conditions.turns,
+      scales: scalesInTurn(settings, model),
+      seeds: Array.isArray(settings.seed) ? settings.seed : [settings.seed],
+    },
     imageSize: settings.evaluationSize ?? tokenizer.imageSize,
     engine,
   };
@@ -109,6 +120,20 @@ function tokenizerOf(modelDir: string): string {
   throw new TensorARError(`there is no tokenizer in ${places.join(" or ")}; name its folder with --tokenizer`, {
     code: "missing",
   });
+}
+
+/** Pictures of what refinement did, where the model refines. */
+async function drawRefinement(
+  { settings, model, tokenizer: folder, engine }: Work,
+  signal: AbortSignal,
+): Promise<void> {
+  if (model.tensorar.windowSize === 1) return;
+  const tokenizer = await openTokenizer(folder, engine);
+  try {
+    await writeRefinement(settings.output, tokenizer, signal);
+  } finally {
+    await tokenizer.dispose();
+  }
 }
 
 async function openWriter(work: Work, { png }: Forms): Promise<SamplesWriter> {
@@ -146,7 +171,7 @@ async function describe({ settings, model, tokenizer, conditions, imageSize }: W
 
 /** Draws and decodes batch after batch; those whose shards are stored are passed over. */
 async function draw(work: Work, samples: SamplesWriter, signal: AbortSignal): Promise<void> {
-  const { settings, model, conditions, sampling, imageSize, engine } = work;
+  const { settings, model, conditions, sampling, turns, imageSize, engine } = work;
   const { numImages: count, batchSize } = settings;
   const tokenizer = await openTokenizer(work.tokenizer, engine);
   const { decoder, dispose } = await openDecoder(model, conditions.conditioning, engine, {
@@ -159,9 +184,12 @@ async function draw(work: Work, samples: SamplesWriter, signal: AbortSignal): Pr
     for (let first = 0; first < count; first += batchSize) {
       const size = Math.min(batchSize, count - first);
       if (samples.has(first, size)) continue;
-      const chosen = Array.from({ length: size }, (_, i) => conditions.of(first + i));
+      const wanted = Array.from({ length: size }, (_, i) => {
+        const { scale, ...turn } = turnOf(turns, first + i);
+        return { ...turn, condition: conditions.of(first + i), scale: turns.scales.length > 1 ? scale : undefined };
+      });
       const onFraction = (share: number) => report.drawn(share * size);
-      const drawn = await sampleBatch(decoder, chosen, first, sampling, signal, onFraction);
+      const drawn = await sampleBatch(decoder, wanted, sampling, signal, onFraction);
       const images = await tokenizer.decode(drawn.codes, imageSize, signal);
       const labels = conditions.labels.subarray(first, first + size);
       await samples.add(first, { images, labels, codes: drawn.codes, trace: drawn.trace });

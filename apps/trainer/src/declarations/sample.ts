@@ -1,4 +1,4 @@
-import { backboneSetting, defineCommand, oneOrMore, positive, seedSetting, weights, whole } from "@tensorar/cli";
+import { backboneSetting, defineCommand, oneOrMore, positive, weights, whole } from "@tensorar/cli";
 import { type Guidance, PRESETS } from "@tensorar/sampler";
 import { z } from "zod";
 import { batchSizeSetting, engineSettings, LARGEST_SIDE } from "./settings";
@@ -35,7 +35,11 @@ const schema = z.strictObject({
     .enum(["constant", "interval", "power-cosine"])
     .default("constant")
     .describe("kind of classifier-free guidance"),
-  cfgScale: oneOrMore(z.number().min(1).max(1000)).default(1).describe(`guidance scale, 1 or more; 1 is none${EACH}`),
+  cfgScale: oneOrMore(z.number().min(1).max(1000))
+    .default(1)
+    .describe(
+      "guidance scale, 1 or more; 1 is none; several, with commas, take turns, or are for the sub-tokens of a token",
+    ),
   interval: whole(0).optional().describe("with --guidance interval: last decode step that is guided"),
   power: positive(1000).optional().describe("with --guidance power-cosine: its power"),
   temperature: oneOrMore(positive(1000)).default(1).describe(`of final tokens${EACH}`),
@@ -83,7 +87,9 @@ const schema = z.strictObject({
     .describe(`with --decoding jacobi: tokens of an image in a step; ${PARALLEL} when left out`),
   evaluationSize: whole(1, LARGEST_SIDE).optional().describe("pixels to resize the images to, as for scoring"),
   batchSize: batchSizeSetting(64),
-  ...seedSetting,
+  seed: oneOrMore(whole(0))
+    .default(0)
+    .describe("the one source of all random numbers; several, with commas, take turns"),
   ...engineSettings,
 });
 

@@ -47,15 +47,26 @@ export type ShardedManifest = SamplesManifest & { readonly shards: NonNullable<S
 /** Images of a shard: what a killed run loses at most beside its batch. 13 MB at 256 pixels. */
 export const SHARD_SIZE = 64;
 
+const REFINEMENT = "refinement.png";
 const ONE_FILE = "samples.safetensors";
 
 /** All that a folder of samples may hold. The manifest comes first: without it there are no samples. */
-export const SAMPLES_ENTRIES = ["manifest.json", "shards", "images", "grid.png", "samples.npz", ONE_FILE] as const;
+export const SAMPLES_ENTRIES = [
+  "manifest.json",
+  "shards",
+  "images",
+  "grid.png",
+  REFINEMENT,
+  "samples.npz",
+  ONE_FILE,
+] as const;
 
 export const manifestPath = (dir: string): string => join(dir, "manifest.json");
 export const imagesPath = (dir: string): string => join(dir, "images");
 /** Where the picture of all samples lies in their folder. */
 export const gridPath = (dir: string): string => join(dir, "grid.png");
+/** Where the picture of drafts and what became of them lies in their folder. */
+export const refinementPath = (dir: string): string => join(dir, REFINEMENT);
 export const npzPath = (dir: string): string => join(dir, "samples.npz");
 
 /** Whether a folder is one of samples, complete or not. */

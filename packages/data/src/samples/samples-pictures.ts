@@ -15,6 +15,12 @@ export interface Forms {
   readonly npz: boolean;
 }
 
+/** What is written about samples beside them. */
+export interface Pictures extends Forms {
+  /** What stands below each image of the grid. */
+  readonly titles?: ((image: number) => string) | undefined;
+}
+
 const pngName = (index: number): string => `${String(index).padStart(6, "0")}.png`;
 
 /** Writes the images from `first` on as PNG files, each atomically. @param images uint8 [n, size, size, 3] */
@@ -40,13 +46,13 @@ export async function writePngs(dir: string, first: number, images: Uint8Array, 
  * not wanted is removed, and writes `grid.png` and checksums.
  * @throws the reason of `signal` when it aborts
  */
-export async function completeSamples(dir: string, { png, npz }: Forms, signal: AbortSignal): Promise<void> {
+export async function completeSamples(dir: string, { png, npz, titles }: Pictures, signal: AbortSignal): Promise<void> {
   const samples = await openSamples(dir);
   if (png) await writeMissingPngs(dir, samples, signal);
   else await remove(imagesPath(dir));
   if (npz) await writeImagesNpz(dir, samples, signal);
   else await remove(npzPath(dir));
-  await writeGrid(dir, samples);
+  await writeGrid(dir, samples, titles);
   await writeChecksums(dir, ["manifest.json", "grid.png"]); // shards have theirs, and npz and PNG files are never read here
 }
 
@@ -80,16 +86,18 @@ async function writeImagesNpz(dir: string, samples: Samples, signal: AbortSignal
 /** Images of the grid, and pixels along its side, at most. */
 const SHOWN = 256;
 const GRID_SIDE = 4096;
-/** Images smaller than this are enlarged. */
+/** Images smaller than this are enlarged; those with a title until it has room. */
 const SMALL = 128;
 
-async function writeGrid(dir: string, samples: Samples): Promise<void> {
+async function writeGrid(dir: string, samples: Samples, titles: Pictures["titles"]): Promise<void> {
   const { count, imageSize: size } = samples;
-  const scale = size < SMALL ? 2 : 1;
+  const enlarged = titles ? Math.ceil(SMALL / size) : 2;
+  const scale = size < SMALL ? enlarged : 1;
   const fitting = Math.max(1, Math.floor(GRID_SIDE / (size * scale))) ** 2;
   const shown = Math.min(count, SHOWN, fitting);
   const { images } = await samples.read(0, shown);
-  await savePng(gridPath(dir), await imageGrid(images, { count: shown, height: size, width: size, scale }));
+  const captions = titles ? Array.from({ length: shown }, (_, image) => titles(image)) : [];
+  await savePng(gridPath(dir), await imageGrid(images, { count: shown, height: size, width: size, scale, captions }));
 }
 
 async function remove(path: string): Promise<void> {
