@@ -1,5 +1,4 @@
 import { availableParallelism } from "node:os";
-import { weightsFolder } from "@tensorar/core/node";
 import { z } from "zod";
 
 // Bounds and settings that commands share; each is described once.
@@ -23,9 +22,6 @@ export const positive = (most: number): z.ZodNumber => z.number().gt(0).max(most
 
 /** A value, or a list of several. */
 export const oneOrMore = <T extends z.ZodType>(value: T) => z.union([value, z.array(value).min(1)]);
-
-/** A folder of weights, by path or by name (`emoji/tensorar`); commands get its path. */
-export const weights = () => z.string().transform(weightsFolder);
 
 /** `--backbone`, of commands that load models. */
 export const backboneSetting = {

@@ -10,7 +10,6 @@ export {
   positive,
   seedSetting,
   threadsSetting,
-  weights,
   whole,
 } from "./common";
 export { describeMachine, doctorCommand, type Part } from "./doctor";
@@ -20,3 +19,4 @@ export { endProgress, startProgress } from "./progress";
 export { type Request, readRequest } from "./request";
 export { runProgram } from "./run-program";
 export { readSettings } from "./settings";
+export { weights, withWeights } from "./weights";

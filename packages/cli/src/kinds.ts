@@ -33,6 +33,8 @@ export interface Setting {
   readonly required: boolean;
   /** Undefined where the schema gives none. */
   readonly usual: unknown;
+  /** Of a folder of weights: the part that is meant where only a package or repository is named. */
+  readonly weights: string | undefined;
 }
 
 interface JsonProperty {
@@ -47,6 +49,7 @@ interface JsonProperty {
   readonly exclusiveMinimum?: number;
   readonly exclusiveMaximum?: number;
   readonly multipleOf?: number;
+  readonly weights?: string;
 }
 
 /** The flag of a setting, without its dashes: `batch-size` of `batchSize`. */
@@ -72,6 +75,7 @@ function readSchema(schema: z.ZodObject): Setting[] {
       description: property.description ?? "",
       required: json.required?.includes(key) ?? false,
       usual: property.default,
+      weights: property.weights,
     };
   });
 }

@@ -3,6 +3,7 @@ import { describeFailure } from "./failure";
 import { listenForInterruption } from "./interruption";
 import { endProgress } from "./progress";
 import { readRequest } from "./request";
+import { withWeights } from "./weights";
 
 /**
  * Runs a command line to its end and sets the exit code: 0, 1 after an error, 130 after Ctrl-C, 143 after SIGTERM. Errors are
@@ -29,8 +30,10 @@ export async function runProgram(program: Program, args: readonly string[] = pro
   try {
     const request = await readRequest(program, args);
     if (request.kind === "print") return console.log(request.text);
-    const body = await request.command.load();
-    await body.run(request.settings, interruption.signal);
+    const { command } = request;
+    const settings = await withWeights(command.schema, request.settings, interruption.signal);
+    const body = await command.load();
+    await body.run(settings, interruption.signal);
   } catch (error) {
     fail(error);
   }

@@ -24,6 +24,12 @@ test("NAME/PART is a folder of an installed package, in or above the current fol
   expect(weightsFolder("toys/small")).toBe(join(project, "node_modules/@tensorar/weights-toys/small"));
 });
 
+test("NAME alone is a usual part; a published name that is not installed says how to", () => {
+  mkdirSync(join(project, "node_modules/@tensorar/weights-toys/tensorar"));
+  expect(weightsFolder("toys")).toBe(join(project, "node_modules/@tensorar/weights-toys/tensorar"));
+  expect(weightsFolder("toys", "small")).toBe(join(project, "node_modules/@tensorar/weights-toys/small"));
+});
+
 test("a path that exists wins, and what can't be a name stays as it is", () => {
   mkdirSync("toys/small", { recursive: true });
   expect(weightsFolder("toys/small")).toBe("toys/small");

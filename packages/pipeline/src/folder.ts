@@ -87,11 +87,15 @@ export function refuseOther(bytes: Uint8Array, name: string): void {
   if (found && texts.includes(found.kind)) throw new TensorARError(`${name}: it is ${found.what}; ${found.remedy}`);
 }
 
-/** The address that a string is, if it is one. */
+const HUB = /^hf:\/\/([^/]+\/[^/]+)\/?(.*)$/;
+
+/** The address that a string is, if it is one; `hf://OWNER/NAME/FOLDER` is of a Hugging Face repository. */
 export function urlOf(source: string | URL, base?: string): URL | undefined {
   if (source instanceof URL) return source;
   if (typeof source !== "string" || source === "")
     throw new TensorARError(`load: ${quote(source)} names no model; give a folder, a URL, or the name of weights`);
+  const [, repository, folder] = HUB.exec(source) ?? [];
+  if (repository !== undefined) return new URL(`https://huggingface.co/${repository}/resolve/main/${folder}`);
   if (!/^[a-z][a-z0-9+.-]+:/i.test(source) && base === undefined) return undefined;
   return new URL(source, base);
 }

@@ -6,7 +6,7 @@ import { z } from "zod";
 
 export const sourceSettings = {
   model: weights().describe("model folder (base or TensorAR)"),
-  tokenizer: weights().describe("tokenizer folder"),
+  tokenizer: weights("tokenizer").describe("tokenizer folder"),
   ...backboneSetting,
 };
 

@@ -11,7 +11,7 @@ const schema = z.strictObject({
     .default(1)
     .describe("mean KL divergence from full precision, in nats, that weights in fewer bits may cost"),
   model: weights().optional().describe("model folder; where the export was made from when left out"),
-  tokenizer: weights().optional().describe("tokenizer folder; where the export was made from when left out"),
+  tokenizer: weights("tokenizer").optional().describe("tokenizer folder; where the export was made from when left out"),
   ...backboneSetting,
   json: z.string().optional().describe("file to write the comparisons to as well"),
   ...overwriteSetting,

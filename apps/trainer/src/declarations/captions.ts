@@ -3,7 +3,7 @@ import { z } from "zod";
 import { engineSettings } from "./settings";
 
 const schema = z.strictObject({
-  encoder: weights().describe("folder of the text encoder (written by `tensorar convert --from t5`)"),
+  encoder: weights("text-encoder").describe("folder of the text encoder (written by `tensorar convert --from t5`)"),
   data: z.string().describe("prepared data set"),
   output: z.string().describe("folder to write the features to"),
   dtype: z

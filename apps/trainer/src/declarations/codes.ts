@@ -4,7 +4,7 @@ import { batchSizeSetting, engineSettings } from "./settings";
 
 const schema = z.strictObject({
   data: z.string().describe("prepared data set"),
-  tokenizer: weights().describe("tokenizer folder"),
+  tokenizer: weights("tokenizer").describe("tokenizer folder"),
   output: z.string().describe("folder to write the codes to"),
   ...overwriteSetting,
   batchSize: batchSizeSetting(64),

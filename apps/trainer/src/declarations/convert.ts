@@ -34,7 +34,7 @@ const schema = z.strictObject({
     .enum(["float32", "float16", "bfloat16"])
     .optional()
     .describe("number format of the new files; as it was when left out"),
-  textEncoder: weights()
+  textEncoder: weights("text-encoder")
     .optional()
     .describe("for models of captions: folder of the text encoder that they were trained with, which prompts need"),
   textLength: whole(1, LARGEST_WIDTH)

@@ -23,7 +23,7 @@ const schema = z.strictObject({
     .describe(
       "weights of FID's Inception-v3 (pt_inception-2015-12-05-6726825d.pth or safetensors), for FID and the like",
     ),
-  tokenizer: weights()
+  tokenizer: weights("tokenizer")
     .optional()
     .describe("tokenizer folder whose encoder makes features; not FID, but needs no weights"),
   neighbours: whole(1)

@@ -5,7 +5,7 @@ import { LARGEST_DEPTH, LARGEST_WIDTH, trainingSettings, validationSetting } fro
 
 const schema = z.strictObject({
   ...backboneSetting,
-  base: weights().describe("folder of the base model"),
+  base: weights("base").describe("folder of the base model"),
   codes: z.string().describe("folder of codes"),
   output: z.string().describe("run folder"),
   windowSize: whole(1, LARGEST_WIDTH)

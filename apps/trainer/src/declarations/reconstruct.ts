@@ -7,7 +7,7 @@ const schema = z.strictObject({
     .string()
     .optional()
     .describe("images of the tokenizer's size: a prepared data set, a folder or tar of images, or .npz"),
-  tokenizer: weights().optional().describe("tokenizer folder"),
+  tokenizer: weights("tokenizer").optional().describe("tokenizer folder"),
   output: z.string().describe("folder to write reconstructions and metrics to"),
   ...overwriteSetting,
   numImages: whole(1).optional().describe("at most so many images; all when left out"),

@@ -4,7 +4,7 @@ import { engineSettings } from "./settings";
 
 const schema = z.strictObject({
   run: z.string().describe("folder with data/, samples/, evaluations/ and the rest, laid out as `npm run demo` does"),
-  tokenizer: weights().describe("tokenizer folder, to draw refinement by depth"),
+  tokenizer: weights("tokenizer").describe("tokenizer folder, to draw refinement by depth"),
   output: z.string().optional().describe("page to write; RUN/report.html when left out"),
   ...overwriteSetting,
   ...engineSettings,

@@ -13,7 +13,7 @@ export const PARALLEL = 8;
 const schema = z.strictObject({
   ...backboneSetting,
   model: weights().describe("model folder (base or TensorAR)"),
-  tokenizer: weights()
+  tokenizer: weights("tokenizer")
     .optional()
     .describe("tokenizer folder; tokenizer/ in the model's folder or beside it when left out"),
   output: z.string().describe("folder to write images, codes, trace and manifest to"),
