@@ -107,10 +107,27 @@ describe("a model of captions", () => {
 describe("captions of images", () => {
   const { tokenizer, config, vocabularySize, padId } = wordPieceTokenizer(codes.captions!.flat(), 120);
   const prompts = { vocabSize: vocabularySize, padId, template: "{}", maxTokens: 6, ownVocabulary: true };
-  const { encode, notes } = promptTokenizer(createTextTokenizer(tokenizer, config), prompts);
+  const reader = promptTokenizer(createTextTokenizer(tokenizer, config), prompts);
+  const { encode, notes } = reader;
+
+  test("of training are said to be cut, and how many and how long they are", async () => {
+    const [first, ...others] = codes.captions!;
+    const long = { ...codes, captions: [[...first!, "a red heart ".repeat(40)], ...others] };
+    const wide = promptTokenizer(createTextTokenizer(tokenizer, config), { ...prompts, maxTokens: 16 });
+    expect(promptConditions(long, wide, padId).notes).toEqual([
+      `1 of ${new Set(long.captions.flat()).size} captions are cut to their first 16 tokens; the longest has 122`,
+    ]);
+    expect(promptConditions(codes, wide, padId).notes).toEqual([]);
+    const told: string[] = [];
+    const options = { ...RUN, out: join(dir, "cut"), steps: 1, note: (text: string) => void told.push(text) };
+    await train(pretrainTextTask(long, SIZES, ENCODER, { batchSize: 4 }), options);
+    expect(told.some((text) => /captions are cut to their first \d+ tokens; the longest has 122/.test(text))).toBe(
+      true,
+    );
+  });
 
   test("are drawn: each of several as often", () => {
-    const conditions = promptConditions(codes, encode, padId);
+    const conditions = promptConditions(codes, reader, padId);
     const rowsAt = (draw: number, dropped = 0) => {
       const batch = conditions.batch([0, 1], Uint8Array.of(dropped, dropped), [draw, draw]);
       if (!("prompt" in batch && "mask" in batch)) throw new Error("no prompts");

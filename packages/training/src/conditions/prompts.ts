@@ -24,8 +24,17 @@ export async function copyPromptTokenizer(from: string, to: string): Promise<voi
 /** Turns descriptions of images into the text tokens that a model takes. */
 export interface PromptTokenizer {
   encode(text: string): number[];
+  /** The same, and how many tokens the whole text has, of which the first are read. */
+  read(text: string): ReadPrompt;
   /** What to tell a user about descriptions that are not read as they stand: a line for each kind of loss. */
   notes(texts: readonly string[]): string[];
+}
+
+/** A description as a model reads it. */
+export interface ReadPrompt {
+  readonly tokens: number[];
+  /** Tokens of the whole text. */
+  readonly length: number;
 }
 
 /**
@@ -39,21 +48,22 @@ export const openPromptTokenizer = async (dir: string, prompts: PromptInput): Pr
 /** The same of a tokenizer that is open. */
 export function promptTokenizer(tokenizer: TextTokenizer, prompts: PromptInput): PromptTokenizer {
   const { template, padId, maxTokens = Number.POSITIVE_INFINITY, ownVocabulary = false } = prompts;
-  const encode = (text: string) => {
+  const read = (text: string): ReadPrompt => {
     const whole = promptOf(template, text);
     const tokens = tokenizer.encode(whole);
     const kept = tokens.length > maxTokens ? tokenizer.encode(whole, maxTokens) : tokens;
     // Nothing between the first and the last token: what training shows where a caption is dropped.
-    return { tokens: tokens.length, kept: kept.length === 2 ? [kept[0]!, padId, kept[1]!] : kept };
+    return { length: tokens.length, tokens: kept.length === 2 ? [kept[0]!, padId, kept[1]!] : kept };
   };
   return {
-    encode: (text) => encode(text).kept,
+    read,
+    encode: (text) => read(text).tokens,
     notes(texts) {
-      const nothing = encode("").kept.join();
-      const lengths = texts.map((text) => encode(text).tokens);
+      const nothing = read("").tokens.join();
+      const all = texts.map(read);
       const losses = {
-        empty: texts.flatMap((each, text) => (encode(each).kept.join() === nothing ? [text] : [])),
-        truncated: lengths.flatMap((tokens, text) => (tokens > maxTokens ? [{ text, tokens }] : [])),
+        empty: all.flatMap(({ tokens }, text) => (tokens.join() === nothing ? [text] : [])),
+        truncated: all.flatMap(({ length }, text) => (length > maxTokens ? [{ text, tokens: length }] : [])),
         unknown: wordsWhere(texts, (word) => tokenizer.encode(word).includes(tokenizer.unknown ?? -1)),
       };
       return [...encodingNotes(losses, maxTokens), ...(ownVocabulary ? noteOfPieces(tokenizer, texts) : [])];

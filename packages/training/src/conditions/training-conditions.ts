@@ -13,10 +13,12 @@ import {
 import { expectFeatureSize } from "@tensorar/text-encoder";
 import { hashTexts, openCaptionFeatures } from "./caption-features";
 import { loadCaptions } from "./captions";
-import { openPromptTokenizer } from "./prompts";
+import { openPromptTokenizer, type PromptTokenizer, type ReadPrompt } from "./prompts";
 
 /** What the images of a data set are conditioned on, as a model takes it. */
 export interface TrainingConditions {
+  /** What to tell a user about captions that are not read as they stand. */
+  readonly notes?: readonly string[];
   /** @param batch images of a batch; a name where that may change */
   spec(batch: number | string): ConditionSpecs;
   /**
@@ -63,8 +65,7 @@ export async function trainingConditions(
     return captionConditions(condition, codes, captionsFile);
   }
   const prompts = model.model.backbone.prompts!; // the one other kind of condition
-  const { encode } = await openPromptTokenizer(modelDir, prompts);
-  return promptConditions(codes, encode, prompts.padId);
+  return promptConditions(codes, await openPromptTokenizer(modelDir, prompts), prompts.padId);
 }
 
 /** All captions of every image, or its class name where it has none. */
@@ -133,13 +134,21 @@ async function streamedConditions(
 /** Prompts made from all captions of every image, or from class names where images have none. */
 export function promptConditions(
   codes: Codes,
-  tokenize: (text: string) => number[],
+  { read }: Pick<PromptTokenizer, "read">,
   padId: number,
 ): TrainingConditions {
   const texts = captionTexts(codes);
-  const known = new Map([...new Set(texts.flat())].map((text) => [text, tokenize(text)]));
-  const prompts = texts.map((own) => own.map((text) => known.get(text)!));
-  return conditionsOf(PROMPT_CONDITION, prompts, promptTokens(padId));
+  const known = new Map([...new Set(texts.flat())].map((text) => [text, read(text)]));
+  const prompts = texts.map((own) => own.map((text) => known.get(text)!.tokens));
+  const cut = [...known.values()].filter(({ tokens, length }) => length > tokens.length);
+  return { ...conditionsOf(PROMPT_CONDITION, prompts, promptTokens(padId)), notes: notesOfCut(cut, known.size) };
+}
+
+function notesOfCut(cut: readonly ReadPrompt[], captions: number): string[] {
+  if (cut.length === 0) return [];
+  const longest = cut.reduce((most, { length }) => Math.max(most, length), 0);
+  const read = cut[0]!.tokens.length;
+  return [`${cut.length} of ${captions} captions are cut to their first ${read} tokens; the longest has ${longest}`];
 }
 
 function conditionsOf<C extends number | ArrayLike<number> | object>(

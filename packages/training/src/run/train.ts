@@ -64,6 +64,7 @@ export async function train<B extends BatchSpecs>(
   const { out, learningRate, warmupSteps, engine, threads, precision = "float32" } = settings;
   const recipe = settings.recipe ?? { ...task.recipe, learningRate, warmupSteps };
   return inRunFolder(settings, recipe, async () => {
+    for (const each of task.notes ?? []) settings.note(each);
     const chosen = await chooseEngine(engine, { note: settings.note, ...(threads !== undefined && { threads }) });
     const onBest = (weights: Record<string, TensorData>) =>
       writeFolderAtomic(join(out, BEST), (dir) => task.save(dir, weights, { precision, recipe }), { replace: true });

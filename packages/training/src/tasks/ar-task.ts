@@ -82,6 +82,7 @@ export function arTask(training: ArTraining, options: ArTrainingOptions = {}): T
   return {
     title,
     recipe,
+    notes: conditions.notes,
     batchSpec,
     batch,
     initialState: () => initialTrainingState(initial()),

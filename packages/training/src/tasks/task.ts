@@ -56,6 +56,8 @@ export interface TrainingTask<B extends BatchSpecs = BatchSpecs> {
   readonly title: string;
   /** Everything, but for the options of the loop, that decides what is trained, as JSON. */
   readonly recipe: Readonly<Record<string, unknown>>;
+  /** What to tell a user before it begins. */
+  readonly notes?: readonly string[] | undefined;
   /** Types and shapes of a batch. */
   readonly batchSpec: B;
   /** Called when an engine is there, so it may make tensors. */

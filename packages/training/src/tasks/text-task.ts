@@ -46,7 +46,7 @@ export function pretrainTextTask(
   const contents = wordPieceTokenizer(trainingCaptions(codes), encoder.vocabulary);
   const backbone = backboneOf(codes, sizes, encoder, contents);
   const { prompts } = textLlamaGen(backbone);
-  const { encode } = promptTokenizer(createTextTokenizer(contents.tokenizer, contents.config), prompts);
+  const tokenizer = promptTokenizer(createTextTokenizer(contents.tokenizer, contents.config), prompts);
   const description: ModelDescription = {
     kind: "llamagen-text",
     backbone,
@@ -61,7 +61,7 @@ export function pretrainTextTask(
       description,
       initial: () => hostParams(initTextLlamaGen(backbone, seed)),
       codes,
-      conditions: promptConditions(codes, encode, prompts.padId),
+      conditions: promptConditions(codes, tokenizer, prompts.padId),
       afterSave: (dir) => saveTokenizer(dir, contents),
     },
     options,
