@@ -1,5 +1,6 @@
 import { type Program, programManifest } from "@tensorar/cli";
 import { captionsCommand } from "./declarations/captions";
+import { classifierCommand } from "./declarations/classifier";
 import { codesCommand } from "./declarations/codes";
 import { convertCommand } from "./declarations/convert";
 import { dataCommand } from "./declarations/data";
@@ -26,6 +27,7 @@ export const program: Program = {
     pretrainCommand,
     finetuneCommand,
     sampleCommand,
+    classifierCommand,
     evaluateCommand,
     genevalCommand,
     reconstructCommand,

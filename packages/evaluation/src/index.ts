@@ -1,4 +1,21 @@
 export { TensorARError } from "@tensorar/core";
+export { type ClassifierFolder, loadClassifier, saveClassifier } from "./classifier/classifier-folder";
+export { type ClassifierRunner, openClassifier } from "./classifier/classifier-runner";
+export { type ClassifierTrainingOptions, classifierTask } from "./classifier/classifier-task";
+export {
+  classifierAccuracy,
+  type Familiarity,
+  type FollowingRow,
+  instructionFollowing,
+} from "./classifier/instruction-following";
+export { datasetLabels, type Labels, labelsOfClass, partsOf } from "./classifier/labels";
+export {
+  type ClassifierConfig,
+  classifierShapes,
+  classify,
+  initClassifier,
+  type Part,
+} from "./classifier/network";
 export { type ColorNetwork, type ColorsFile, openColors, readColorsFile } from "./geneval/colors-file";
 export { classesOf, type DetectorFile, openDetector, readDetectorFile } from "./geneval/detector-file";
 export { type PromptedImage, promptedImages, readPrompts } from "./geneval/images";

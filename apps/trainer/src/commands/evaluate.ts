@@ -7,6 +7,7 @@ import {
   type ImageCounts,
   type ImageStream,
   loadCodes,
+  openDataset,
   openImages,
   openSamples,
   SHARD_SIZE,
@@ -19,7 +20,10 @@ import {
   featuresOf,
   gatherStatistics,
   type InceptionMetrics,
+  instructionFollowing,
+  loadClassifier,
   mergeStatistics,
+  openClassifier,
   openInception,
   readStatistics,
   writeStatistics,
@@ -145,13 +149,32 @@ async function draftScores(
   return draftAblation(model, codes, conditions, engine, rows.subarray(0, images), seed, signal);
 }
 
+/** Those of a row, by their names. */
+const numbersOf = (row: object): Record<string, number> =>
+  Object.fromEntries(Object.entries(row).filter((entry): entry is [string, number] => typeof entry[1] === "number"));
+
+/** Whether samples show what they were asked for. */
+async function byClassifier(dir: string, { samples, reference }: Settings, engine: Engine, signal: AbortSignal) {
+  const folder = await loadClassifier(dir);
+  const dataset = await openDataset(reference);
+  const classifier = await openClassifier(folder, engine);
+  try {
+    const row = await instructionFollowing(classifier, await openSamples(samples), dataset, signal);
+    return { dataset: dataset.info.name, ...row, ...(folder.accuracy && { classifier: folder.accuracy }) };
+  } finally {
+    await classifier.dispose();
+  }
+}
+
 export const command: CommandBody<Settings> = {
   async run(settings, signal) {
-    const { model, codes, inception, tokenizer } = settings;
+    const { model, codes, inception, tokenizer, classifier } = settings;
     if ((model === undefined) !== (codes === undefined))
       throw new TensorARError("--model and --codes go together; give both or neither");
-    if (inception === undefined && tokenizer === undefined)
-      throw new TensorARError("nothing makes features; give --inception (for FID), --tokenizer, or both");
+    if (inception === undefined && tokenizer === undefined && classifier === undefined)
+      throw new TensorARError(
+        "nothing scores images; give --inception (for FID), --tokenizer, --classifier, or several",
+      );
     for (const path of [settings.output, settings.report, settings.saveStatistics])
       if (path !== undefined) await checkOutputFile(path, settings);
     const engine = await openEngine(settings);
@@ -161,8 +184,10 @@ export const command: CommandBody<Settings> = {
     const metrics = inception === undefined ? undefined : await byInception(inception, settings, sets, engine, signal);
     const images = countsOf(sets);
     const refinement = await refinementOf(settings.samples, signal);
+    const following = classifier === undefined ? undefined : await byClassifier(classifier, settings, engine, signal);
     const results = {
       images,
+      ...following,
       ...distances,
       ...(metrics && { inception: metrics }),
       ...(refinement && { refinement }),
@@ -173,6 +198,7 @@ export const command: CommandBody<Settings> = {
       ...(metrics && { inception: metrics }),
       ...(distances && { tokenizerFeatures: { ...distances } }),
       ...(refinement && { refinement }),
+      ...(following && { following: numbersOf(following) }),
     };
     if (settings.output !== undefined)
       await writeFileAtomic(settings.output, `${JSON.stringify({ settings, ...results }, null, 2)}\n`);

@@ -26,6 +26,11 @@ const schema = z.strictObject({
   tokenizer: weights("tokenizer")
     .optional()
     .describe("tokenizer folder whose encoder makes features; not FID, but needs no weights"),
+  classifier: weights("classifier")
+    .optional()
+    .describe(
+      "classifier (written by `tensorar classifier`), to see whether samples show their class or prompt; --reference is its data set",
+    ),
   neighbours: whole(1)
     .default(10_000)
     .describe("with --inception: images of each set whose neighbours are compared, for precision, recall and KID"),

@@ -18,10 +18,12 @@ export interface EvaluationResults {
   readonly inception?: InceptionMetrics;
   readonly tokenizerFeatures?: Readonly<Record<string, number>>;
   readonly refinement?: RefinementStatistics & { readonly grid: readonly [number, number] };
+  /** Counts of images and fractions of them that show what they were asked for. */
+  readonly following?: Readonly<Record<string, number>>;
 }
 
 /** Metrics as rows of name, value and what is better. */
-export function metricRows({ inception, tokenizerFeatures }: EvaluationResults): string[][] {
+export function metricRows({ inception, tokenizerFeatures, following = {} }: EvaluationResults): string[][] {
   const rows: [string, number | undefined, string][] = [];
   if (inception) {
     const { fid, sfid, inceptionScore, kid, precision, recall, density, coverage } = inception;
@@ -34,8 +36,12 @@ export function metricRows({ inception, tokenizerFeatures }: EvaluationResults):
     rows.push(["Fréchet distance of tokenizer features (not FID)", frechet, "lower"]);
     rows.push(["Precision in them", precision, "higher"], ["Recall in them", recall, "higher"]);
   }
+  for (const [name, value] of Object.entries(following))
+    rows.push([name, value, /images$/i.test(name) ? "number" : "higher"]);
   return rows.flatMap(([name, value, better]) =>
-    value === undefined ? [] : [[name, format(value), `${better} is better`]],
+    value === undefined
+      ? []
+      : [[name, better === "number" ? String(value) : format(value), better === "number" ? "" : `${better} is better`]],
   );
 }
 

@@ -1,0 +1,90 @@
+import type { TensorSpec } from "@tensorar/core";
+import { batchIndices, type Dataset, toFloatImages } from "@tensorar/data";
+import { windowLoss } from "@tensorar/model";
+import { createStream } from "@tensorar/noise";
+import { initialTrainingState, type OptimizerOptions, optimize, type TrainingTask } from "@tensorar/training";
+import * as tf from "@tensorflow/tfjs-core";
+import { saveClassifier } from "./classifier-folder";
+import { datasetLabels } from "./labels";
+import { type ClassifierConfig, classify, initClassifier } from "./network";
+
+// B images · S pixels a side · H hidden units · P parts
+
+/** How a classifier is trained. */
+export interface ClassifierTrainingOptions extends OptimizerOptions {
+  /** Images a step. */
+  readonly batchSize: number;
+  /** Probability that a hidden unit is left out of a step. */
+  readonly dropout: number;
+  /** Pixels by which images are moved at most, in each direction. */
+  readonly shift: number;
+  /** The one source of all random numbers. */
+  readonly seed: number;
+}
+
+/** Trains a classifier on the training images of a data set, moved at random; the result is a classifier folder. */
+export function classifierTask(
+  dataset: Dataset,
+  config: ClassifierConfig,
+  options: ClassifierTrainingOptions,
+): TrainingTask<{ images: TensorSpec; labels: TensorSpec; keep: TensorSpec }> {
+  const { batchSize: B, dropout, shift, seed } = options;
+  const { imageSize: S, hidden: H, parts } = config;
+  const known = datasetLabels(dataset, parts);
+  const indices = known.map((labels) => parts.map(({ name, values }) => values.indexOf(labels[name] ?? "")));
+  return {
+    title: "classifier",
+    recipe: { ...options, config },
+    batchSpec: {
+      images: { dtype: "float32", shape: [B, S, S, 3] },
+      labels: { dtype: "int32", shape: [B, parts.length] }, // -1 where a part is not known
+      keep: { dtype: "float32", shape: [B, H] },
+    },
+    initialState: () => initialTrainingState(initClassifier(config, seed)),
+    step: (inputs) =>
+      optimize(inputs, options, (params) => {
+        const { images, labels, keep } = inputs.batch;
+        const logits = classify(params, config, images, keep);
+        const losses = parts.map(({ name, values }, part) => {
+          const own = tf.slice(labels, [0, part], [B, 1]);
+          return windowLoss(tf.reshape(logits[name]!, [B, 1, 1, values.length]), tf.reshape(own, [B, 1, 1]));
+        });
+        const metrics = Object.fromEntries(
+          losses.map(({ accuracy }, part) => [`${parts[part]!.name}Accuracy`, accuracy]),
+        );
+        return { loss: tf.addN(losses.map(({ loss }) => loss)) as tf.Scalar, ...metrics };
+      }),
+    async batch(step) {
+      const picks = batchIndices({ count: dataset.train.length, batchSize: B, seed, step });
+      const chosen = picks.map((i) => dataset.train[i]!);
+      const random = createStream(seed, "classifier", step);
+      const pixels = moved(await dataset.readImages(chosen), S, () => random.below(2 * shift + 1) - shift);
+      const labels = Int32Array.from(Array.from(chosen).flatMap((image) => indices[image]!));
+      const keep = new Float32Array(B * H).map(() => (random.uniform() < dropout ? 0 : 1 / (1 - dropout)));
+      return {
+        images: { dtype: "float32", shape: [B, S, S, 3], data: toFloatImages(pixels) },
+        labels: { dtype: "int32", shape: [B, parts.length], data: labels },
+        keep: { dtype: "float32", shape: [B, H], data: keep },
+      };
+    },
+    save: (dir, tensors, { precision, recipe }) =>
+      saveClassifier(dir, { config, training: { ...recipe }, tensors }, precision),
+  };
+}
+
+/** Images moved down and right by some pixels each; what enters repeats the edge. */
+function moved(pixels: Uint8Array, size: number, distance: () => number): Uint8Array {
+  const out = new Uint8Array(pixels.length);
+  const inside = (at: number): number => Math.min(size - 1, Math.max(0, at));
+  const bytes = size * size * 3;
+  for (let first = 0; first < pixels.length; first += bytes) {
+    const [down, right] = [distance(), distance()];
+    for (let y = 0; y < size; y++) {
+      for (let x = 0; x < size; x++) {
+        const source = first + (inside(y - down) * size + inside(x - right)) * 3;
+        out.set(pixels.subarray(source, source + 3), first + (y * size + x) * 3);
+      }
+    }
+  }
+  return out;
+}

@@ -1,0 +1,94 @@
+import type { TensorData } from "@tensorar/core";
+import type { ParameterShapes, Params } from "@tensorar/model";
+import { createStream } from "@tensorar/noise";
+import * as tf from "@tensorflow/tfjs-core";
+
+// B images · S pixels a side · W width · H hidden units · V values of a part
+
+/** What a classifier tells apart: one of several values, such as the style of an image. */
+export interface Part {
+  readonly name: string;
+  readonly values: readonly string[];
+}
+
+/** Sizes of a classifier of small images. */
+export interface ClassifierConfig {
+  /** S, a multiple of 2 to the power of the number of widths but one. */
+  readonly imageSize: number;
+  /** Channels at each resolution; every further one halves the image. */
+  readonly widths: readonly number[];
+  /** H */
+  readonly hidden: number;
+  readonly parts: readonly Part[];
+}
+
+/** Side of the last features. */
+const lastSide = ({ imageSize, widths }: ClassifierConfig): number => imageSize / 2 ** (widths.length - 1);
+
+/** Shape of every parameter; convolutions are HWIO, linear maps `[in, out]`. */
+export function classifierShapes(config: ClassifierConfig): ParameterShapes {
+  const { widths, hidden, parts } = config;
+  const shapes: Record<string, readonly number[]> = {};
+  const layer = (name: string, weight: readonly number[]): void => {
+    shapes[`${name}.weight`] = weight;
+    shapes[`${name}.bias`] = [weight.at(-1)!];
+  };
+  for (const [i, width] of widths.entries()) {
+    layer(`stages.${i}.enter`, [3, 3, i === 0 ? 3 : widths[i - 1]!, width]);
+    layer(`stages.${i}.stay`, [3, 3, width, width]);
+  }
+  layer("hidden", [lastSide(config) ** 2 * widths.at(-1)!, hidden]);
+  for (const { name, values } of parts) layer(`heads.${name}`, [hidden, values.length]);
+  return shapes;
+}
+
+/** Fresh parameters: weights normal with variance 2 / fan-in (He et al. 2015), biases 0; each depends on the seed and its name alone. */
+export function initClassifier(config: ClassifierConfig, seed: number): Record<string, TensorData> {
+  return Object.fromEntries(
+    Object.entries(classifierShapes(config)).map(([name, shape]): [string, TensorData] => {
+      const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
+      if (shape.length > 1) {
+        const random = createStream(seed, `init/${name}`);
+        const std = Math.sqrt((2 * shape.at(-1)!) / data.length);
+        for (let i = 0; i < data.length; i++) data[i] = std * random.normal();
+      }
+      return [name, { dtype: "float32", shape, data }];
+    }),
+  );
+}
+
+const swish = (x: tf.Tensor): tf.Tensor => tf.mul(x, tf.sigmoid(x));
+
+/**
+ * Logits of every part: for each resolution a convolution that enters it and one that adds to it, then a hidden layer and a linear
+ * head for each part. Differentiable; the caller owns the results.
+ *
+ * @param images [B, S, S, 3] in [-1, 1]
+ * @param keep [B, H]: what hidden units are multiplied with, for dropout; 1 when left out
+ * @returns [B, V] by part
+ */
+export function classify(
+  params: Params,
+  { widths, parts }: ClassifierConfig,
+  images: tf.Tensor,
+  keep?: tf.Tensor,
+): Record<string, tf.Tensor> {
+  const layer = (name: string, apply: (weight: tf.Tensor) => tf.Tensor) =>
+    tf.add(apply(params[`${name}.weight`]!), params[`${name}.bias`]!);
+  const conv = (x: tf.Tensor, name: string, stride: number) =>
+    layer(name, (weight) => tf.conv2d(x as tf.Tensor4D, weight as tf.Tensor4D, stride, "same"));
+  let x = images;
+  for (const i of widths.keys()) {
+    x = swish(conv(x, `stages.${i}.enter`, i === 0 ? 1 : 2));
+    x = tf.add(x, swish(conv(x, `stages.${i}.stay`, 1))); // [B, S / 2^i, S / 2^i, W_i]
+  }
+  const flat = tf.reshape(x, [-1, params["hidden.weight"]!.shape[0]!]);
+  let hidden = swish(layer("hidden", (weight) => tf.matMul(flat as tf.Tensor2D, weight as tf.Tensor2D))); // [B, H]
+  if (keep) hidden = tf.mul(hidden, keep);
+  return Object.fromEntries(
+    parts.map(({ name }) => [
+      name,
+      layer(`heads.${name}`, (weight) => tf.matMul(hidden as tf.Tensor2D, weight as tf.Tensor2D)),
+    ]),
+  );
+}
