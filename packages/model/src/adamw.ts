@@ -21,6 +21,11 @@ export interface AdamWOptions {
   readonly weightDecay: number;
   /** Largest norm of all gradients together; larger ones are scaled down to it. */
   readonly clip: number;
+  /**
+   * Factor of the learning rate of a parameter, 1 when left out: a scalar tensor where it changes with the step. A parameter whose
+   * factor is 0 stays to the bit, and its gradient does not count for the clipped norm; its moments go on.
+   */
+  readonly rateOf?: ((name: string) => number | tf.Tensor) | undefined;
 }
 
 /** Zero moments for these parameters; the caller owns them. */
@@ -51,11 +56,13 @@ export function adamW(
       first: entry(state.firstMoment, name, "first moment"),
       second: entry(state.secondMoment, name, "second moment"),
     }));
+    const { rateOf } = options;
+    const rates = names.map((name) => rateOf?.(name) ?? 1);
     const squares = rows.map(({ grad }) => tf.square(grad));
-    const gradNorm = tf.sqrt(tf.addN(squares.map((square) => tf.sum(square)))) as tf.Scalar;
+    const gradNorm = tf.sqrt(tf.addN(squares.map((square, i) => counted(tf.sum(square), rates[i]!)))) as tf.Scalar;
     const scale = tf.minimum(tf.div(options.clip, tf.add(gradNorm, 1e-6)), 1); // of every gradient
     const factors = stepFactors(scale, options);
-    const updated = rows.map((row, i) => updateOne(row, squares[i]!, factors, options));
+    const updated = rows.map((row, i) => updateOne(row, squares[i]!, atRate(factors, rates[i]!), options));
     const record = (key: "value" | "first" | "second"): Params =>
       Object.fromEntries(names.map((name, i) => [name, updated[i]![key]]));
     return {
@@ -64,6 +71,16 @@ export function adamW(
       gradNorm,
     };
   });
+}
+
+/** A part of the norm, 0 where the parameter does not move. */
+const counted = (square: tf.Tensor, rate: number | tf.Tensor): tf.Tensor =>
+  rate === 1 ? square : tf.mul(square, tf.cast(tf.greater(rate, 0), "float32"));
+
+/** Factors of a parameter with a learning rate of its own. */
+function atRate(factors: StepFactors, rate: number | tf.Tensor): StepFactors {
+  if (rate === 1) return factors;
+  return { ...factors, rate: tf.mul(factors.rate, rate), keep: tf.sub(1, tf.mul(tf.sub(1, factors.keep), rate)) };
 }
 
 function entry(record: Params, name: string, what: string): tf.Tensor {

@@ -1,6 +1,7 @@
-import { ShapeError } from "@tensorar/core";
+import { ShapeError, TensorARError } from "@tensorar/core";
 import * as tf from "@tensorflow/tfjs-core";
-import type { Backbone, Condition } from "./backbone";
+import type { Backbone, Condition, Dropout } from "./backbone";
+import { evidenceOf } from "./evidence";
 import {
   type AdvanceInputs,
   advance,
@@ -14,7 +15,14 @@ import {
   type PrefillOutputs,
   prefill,
 } from "./generation";
-import { type ModuleSizes, moduleInitial, moduleShapes, moduleSizes, type TensorAROptions } from "./modules";
+import {
+  type Evidence,
+  type ModuleSizes,
+  moduleInitial,
+  moduleShapes,
+  moduleSizes,
+  type TensorAROptions,
+} from "./modules";
 import { initialise, type ParameterShapes, type Params } from "./parameters";
 import { splitTokens } from "./sub-tokens";
 import { tidy } from "./tidy";
@@ -26,14 +34,18 @@ import { embedWindows, expectWindow, windowStates } from "./windows";
 export interface ForwardInputs<C extends Condition = tf.Tensor> {
   /** As the backbone's `condition` says: int32 [R] for classes. */
   readonly condition: C;
-  /** int32 [R, T-1, k]: input tensors X*[0] … X*[T-2], PAD = -1 past the end. */
+  /** int32 [R, T-1, k]: input tensors X*[0] … X*[T-2], PAD = -1 past the end, BLANK = -2 where nothing is known. */
   readonly windows: tf.Tensor;
+  /** Of training; of backbones with `dropoutSites`. */
+  readonly dropout?: Dropout | undefined;
 }
 
 /** What a model reads in training. */
 export interface TrainingInputs<C extends Condition = tf.Tensor> extends ForwardInputs<C> {
   /** int32 [R, T, k]: X[0] … X[T-1], PAD = -1 past the end. Needed by backbones with factors, and read by no others. */
   readonly targets?: tf.Tensor;
+  /** Of models with explicit evidence: whether the views of a token add to its logits, as in training; default yes. */
+  readonly evidence?: boolean;
 }
 
 /** A backbone that predicts the next k tokens from tensors of k tokens. All functions are pure. */
@@ -41,6 +53,8 @@ export interface TensorARModel<C extends Condition = tf.Tensor> {
   readonly backbone: Backbone<C>;
   /** k */
   readonly windowSize: number;
+  /** What becomes of a token's own drafts. */
+  readonly evidence: Evidence;
   /** Shapes of all parameters, the backbone's and the modules' (`tensorar.…`). */
   readonly shapes: ParameterShapes;
   /** Fresh modules, which leave the base model's logits as they are; empty for window 1. The caller owns them. */
@@ -95,6 +109,7 @@ export function attachTensorAR<C extends Condition = tf.Tensor>(
   return {
     backbone,
     windowSize: sizes.windowSize,
+    evidence: sizes.evidence,
     shapes: { ...backbone.shapes, ...shapes },
     initModules: (seed) => initialise(shapes, seed, moduleInitial(sizes)),
     forward: (params, inputs) => tidy(() => forward(backbone, sizes, params, inputs)),
@@ -120,11 +135,15 @@ function forward<C extends Condition>(
   backbone: Backbone<C>,
   sizes: ModuleSizes,
   params: Params,
-  { targets, ...inputs }: TrainingInputs<C>,
+  { targets, evidence = true, ...inputs }: TrainingInputs<C>,
 ): tf.Tensor {
   const states = statesOf(backbone, sizes, params, inputs); // [R, T, k, D]
-  const { factors } = backbone;
-  if (factors === undefined) return backbone.head(params, states);
+  const { factors, vocabSize } = backbone;
+  if (factors === undefined) {
+    const logits = backbone.head(params, states); // [R, T, k, V]
+    if (sizes.evidence === "implicit" || sizes.windowSize === 1 || !evidence) return logits;
+    return tf.add(logits, evidenceOf(params, sizes, inputs.windows, vocabSize));
+  }
   if (targets === undefined) {
     throw new ShapeError(
       "forward: this backbone predicts sub-tokens; pass targets, of which each one is given the first",
@@ -147,7 +166,7 @@ function statesOf<C extends Condition>(
   backbone: Backbone<C>,
   sizes: ModuleSizes,
   params: Params,
-  { condition, windows }: ForwardInputs<C>,
+  { condition, windows, dropout }: ForwardInputs<C>,
 ): tf.Tensor {
   const { tokens, width, vocabSize } = backbone;
   const { windowSize } = sizes;
@@ -160,9 +179,21 @@ function statesOf<C extends Condition>(
   const x = tf.concat([prefix, image], 1); // [R, C + T - 1, D]
   const positions = tf.range(0, prefixLength + tokens - 1, 1, "int32");
   const mask = backbone.conditionMask?.(condition); // [R, C]
-  const { hidden } = backbone.body(params, x, { positions, condition, mask: mask && padRight(mask, tokens - 1) });
+  const { hidden } = backbone.body(params, x, {
+    positions,
+    condition,
+    mask: mask && padRight(mask, tokens - 1),
+    dropout: usableDropout(backbone, dropout),
+  });
   const predicting = prefixLength === 1 ? hidden : tf.slice(hidden, [0, prefixLength - 1, 0], [-1, tokens, width]);
   return tf.reshape(windowStates(sizes, params, predicting), [-1, tokens, windowSize, width]);
+}
+
+/** @throws TensorARError where the backbone drops nothing out */
+function usableDropout<C extends Condition>({ dropoutSites }: Backbone<C>, dropout: Dropout | undefined) {
+  if (dropout !== undefined && dropoutSites === undefined)
+    throw new TensorARError("dropout: this backbone has none; leave it out");
+  return dropout;
 }
 
 /** [R, C] → [R, C + count], with zeros. */

@@ -64,7 +64,15 @@ export interface BodyInputs<C extends Condition = tf.Tensor> {
   /** float32 [R, L], added to the scores of these positions for all others: 0, or -1e9 where a position is padding. */
   readonly mask?: tf.Tensor | undefined;
   readonly cache?: BodyCache | undefined;
+  /** Of training; of backbones with `dropoutSites`. */
+  readonly dropout?: Dropout | undefined;
 }
+
+/**
+ * Drops entries of x out and scales the others, so that their mean stays: of the shape of x, [N, D] with N = R · L. The site tells
+ * places of the model apart, 0 … dropoutSites - 1.
+ */
+export type Dropout = (x: tf.Tensor, site: number) => tf.Tensor;
 
 /**
  * An autoregressive image model as TensorAR sees it: embeddings, a causal body and a head. Implement it to attach
@@ -86,6 +94,8 @@ export interface Backbone<C extends Condition = tf.Tensor> {
   /** Present where the condition is a tokenized prompt: parts `prompt` int32 [P] and `mask` float32 [P]. */
   readonly prompts?: PromptInput;
   readonly cache: { readonly layers: number; readonly heads: number; readonly headDim: number };
+  /** Places where the body can drop out in training; absent where it has none. */
+  readonly dropoutSites?: number;
   /** Shape of every parameter by name. */
   readonly shapes: ParameterShapes;
   /** → [R, C, D] */

@@ -10,12 +10,14 @@ export type {
   BodyPositions,
   Condition,
   ConditionSpec,
+  Dropout,
   Factors,
   PromptInput,
 } from "./backbone";
 export { layerCaches } from "./cache";
 export { checkTensors } from "./check-tensors";
 export { emaUpdate } from "./ema";
+export { EVIDENCE } from "./evidence";
 export {
   type AdvanceInputs,
   type DecodeInputs,
@@ -60,7 +62,14 @@ export {
   type OwnConfig,
   parseModel,
 } from "./model-description";
-export { type ModuleSizes, moduleShapes, moduleSizes, type OutputStructure, type TensorAROptions } from "./modules";
+export {
+  type Evidence,
+  type ModuleSizes,
+  moduleShapes,
+  moduleSizes,
+  type OutputStructure,
+  type TensorAROptions,
+} from "./modules";
 export {
   countParameters,
   type InitOptions,

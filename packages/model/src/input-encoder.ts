@@ -1,4 +1,5 @@
 import { MASK_VALUE } from "@tensorar/core";
+import { BLANK, PAD } from "@tensorar/noise";
 import * as tf from "@tensorflow/tfjs-core";
 import type { ModuleSizes } from "./modules";
 import { embed, linear } from "./ops/linear";
@@ -10,13 +11,17 @@ import { type Initial, type ParameterShapes, type Params, parameter } from "./pa
 const PREFIX = "tensorar.input";
 const EPSILON = 1e-5;
 
+/** What takes the embedding's place where an entry is BLANK. */
+const BLANK_VECTOR = `${PREFIX}.blank.weight`;
+
 const layerName = (layer: number, name: string) => `${PREFIX}.layers.${layer}.${name}.weight`;
 
 /** About 2·D² a layer: keys and values are shared by all heads, which leaves the budget to the output decoder. */
-export function inputEncoderShapes({ width, headDim, windowSize, depth }: ModuleSizes): ParameterShapes {
+export function inputEncoderShapes({ width, headDim, windowSize, depth, blanks }: ModuleSizes): ParameterShapes {
   const shapes: Record<string, number[]> = {
     [`${PREFIX}.norm.weight`]: [width],
     [`${PREFIX}.index.weight`]: [windowSize, width],
+    ...(blanks && { [BLANK_VECTOR]: [1, width] }),
   };
   for (let layer = 0; layer < depth; layer++) {
     shapes[layerName(layer, "norm")] = [width];
@@ -32,14 +37,14 @@ export function inputEncoderShapes({ width, headDim, windowSize, depth }: Module
 export function inputEncoderInitial({ width, depth }: ModuleSizes, name: string): Initial | undefined {
   if (!name.startsWith(`${PREFIX}.`)) return undefined;
   if (name.endsWith("norm.weight")) return "ones";
-  if (name === `${PREFIX}.index.weight`) return { std: 1 };
+  if (name === `${PREFIX}.index.weight` || name === BLANK_VECTOR) return { std: 1 };
   return name === layerName(depth - 1, "wo") ? "zeros" : { std: 1 / Math.sqrt(width) };
 }
 
 export interface EncoderInputs {
   /** [N, D]: base embeddings of entry 0. */
   readonly first: tf.Tensor2D;
-  /** int32 [N, k]: codes of all entries, PAD = -1. */
+  /** int32 [N, k]: codes of all entries, PAD = -1, BLANK = -2. */
   readonly windows: tf.Tensor2D;
   /** Base embeddings: int32 [...] → [..., D]. */
   readonly embedCodes: (codes: tf.Tensor) => tf.Tensor;
@@ -52,7 +57,7 @@ export interface EncoderInputs {
 
 /**
  * Δ_in of a window: a query, which starts as entry 0, attends `depth` times over the k normed token embeddings plus a
- * learned embedding of their index; entries that are PAD are masked. Zero as long as the last projection is.
+ * learned embedding of their index; entries that are PAD are masked, and so are BLANK ones without a vector of theirs. Zero as long as the last projection is.
  *
  * Source: Cheng et al. 2026, the input encoder (a query transformer). Ours: no feed-forward inside, since the
  * backbone's own blocks follow, and one head of keys and values for all query heads (Shazeer 2019).
@@ -60,14 +65,18 @@ export interface EncoderInputs {
  * @returns [N, D]
  */
 export function inputEncoder(params: Params, sizes: ModuleSizes, inputs: EncoderInputs): tf.Tensor2D {
-  const { width, headDim, windowSize, depth } = sizes;
+  const { width, headDim, windowSize, depth, blanks } = sizes;
   const shapes = inputEncoderShapes(sizes);
   const weight = <T extends tf.Tensor>(name: string) => parameter<T>(params, name, shapes[name]!);
 
   const norm = weight<tf.Tensor1D>(`${PREFIX}.norm.weight`);
   const index = weight<tf.Tensor2D>(`${PREFIX}.index.weight`); // [k, D]
-  const project = entryProjection(inputs, norm, index);
-  const padded = tf.cast(tf.less(inputs.windows, tf.scalar(0, "int32")), "float32"); // [N, k]
+  const blank = blanks ? weight<tf.Tensor2D>(BLANK_VECTOR) : undefined; // [1, D]
+  const project = entryProjection(inputs, norm, index, blank);
+  const absent = blanks
+    ? tf.equal(inputs.windows, tf.scalar(PAD, "int32"))
+    : tf.less(inputs.windows, tf.scalar(0, "int32"));
+  const padded = tf.cast(absent, "float32"); // [N, k]
   const mask = tf.expandDims(tf.mul(padded, MASK_VALUE), 1); // [N, 1, k]
 
   const [index0] = tf.split(index, [1, windowSize - 1]) as [tf.Tensor2D];
@@ -90,11 +99,23 @@ function entryProjection(
   { windows, embedCodes, sharedCodes }: EncoderInputs,
   norm: tf.Tensor1D,
   index: tf.Tensor2D,
+  blank: tf.Tensor2D | undefined,
 ): (matrix: tf.Tensor2D) => tf.Tensor {
   const [windowSize, width] = index.shape;
-  const codes = tf.maximum(windows, tf.scalar(0, "int32")); // PAD reads code 0 and is masked
+  let codes = tf.maximum(windows, tf.scalar(0, "int32")); // PAD reads code 0 and is masked
   const distinct = sharedCodes === undefined ? codes : tf.range(0, sharedCodes, 1, "int32");
-  const normed = rmsNorm(tf.reshape(embedCodes(distinct), [-1, width]) as tf.Tensor2D, norm, EPSILON); // [V or N·k, D]
+  let embedded = tf.reshape(embedCodes(distinct), [-1, width]) as tf.Tensor2D; // [V or N·k, D]
+  if (blank) {
+    const isBlank = tf.cast(tf.equal(windows, tf.scalar(BLANK, "int32")), "int32"); // [N, k]
+    if (sharedCodes === undefined) {
+      const places = tf.cast(tf.reshape(isBlank, [-1, 1]), "float32"); // [N·k, 1]
+      embedded = tf.add(tf.mul(embedded, tf.sub(1, places)), tf.mul(blank, places)); // exact: one of the two is 0
+    } else {
+      embedded = tf.concat([embedded, blank], 0); // one more code, the last
+      codes = tf.add(codes, tf.mul(isBlank, tf.scalar(sharedCodes, "int32")));
+    }
+  }
+  const normed = rmsNorm(embedded, norm, EPSILON);
   return (matrix) => {
     const projected = linear(normed, matrix) as tf.Tensor2D;
     const ofEntries =

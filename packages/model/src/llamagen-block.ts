@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { attention, type LayerCache } from "./attention";
+import type { Dropout } from "./backbone";
 import { linear } from "./ops/linear";
 import { rmsNorm } from "./ops/rms-norm";
 import { type RopeTables, rope } from "./ops/rope";
@@ -27,7 +28,12 @@ export interface BlockInputs {
   /** From {@link causalMask}. */
   readonly own: tf.Tensor | undefined;
   readonly cache: LayerCache | undefined;
+  /** What attention and the feed-forward add, dropped out in training, at sites 0 and 1. */
+  readonly dropout?: Dropout | undefined;
 }
+
+/** Sites of a block's dropout. */
+export const BLOCK_SITES = 2;
 
 /** Weights of one block by their names inside it. */
 export type BlockWeights = <T extends tf.Tensor>(name: string) => T;
@@ -42,9 +48,10 @@ export function llamaGenBlock(
 ): { hidden: tf.Tensor2D; keys: tf.Tensor; values: tf.Tensor } {
   const epsilon = config.norm_eps ?? 1e-5;
   const attended = selfAttention(config, sizes, weight, rmsNorm(h, weight("attention_norm.weight"), epsilon), inputs);
-  const middle = tf.add(h, attended.output) as tf.Tensor2D;
+  const { dropout = (x) => x } = inputs;
+  const middle = tf.add(h, dropout(attended.output, 0)) as tf.Tensor2D;
   const fed = feedForward(weight, rmsNorm(middle, weight("ffn_norm.weight"), epsilon));
-  return { ...attended, hidden: tf.add(middle, fed) as tf.Tensor2D };
+  return { ...attended, hidden: tf.add(middle, dropout(fed, 1)) as tf.Tensor2D };
 }
 
 function selfAttention(

@@ -3,7 +3,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { causalMask } from "./attention";
 import type { Backbone, BodyOutput, Condition } from "./backbone";
 import { layerCaches } from "./cache";
-import { llamaGenBlock } from "./llamagen-block";
+import { BLOCK_SITES, llamaGenBlock } from "./llamagen-block";
 import { type LlamaGenConfig, llamaGenShapes, llamaGenSizes } from "./llamagen-config";
 import { geluTanh } from "./ops/gelu";
 import { embed, linear } from "./ops/linear";
@@ -29,8 +29,8 @@ export interface CaptionCondition extends Readonly<Record<string, tf.Tensor>> {
 
 /**
  * LlamaGen's decoder, conditioned on a class or on a caption. Source: `autoregressive/models/gpt.py` of
- * FoundationVision/LlamaGen. Differs: dropout is left out (label dropout is the caller's, by passing `unconditionalClass` or
- * `dropped`), and the condition positions are always all there.
+ * FoundationVision/LlamaGen. Differs: dropout of labels is the caller's, by passing `unconditionalClass` or `dropped`, there is
+ * none of attention's weights, and the condition positions are always all there.
  *
  * @throws TensorARError when the config describes no model
  */
@@ -61,7 +61,7 @@ export function llamaGenDecoder<C extends Condition>(
   config: LlamaGenConfig,
   weight: WeightOf,
   { vanishing, rows }: PrefixPlaces<C>,
-): Pick<Backbone<C>, "width" | "vocabSize" | "tokens" | "cache" | "embedCodes" | "body" | "head"> {
+): Pick<Backbone<C>, "width" | "vocabSize" | "tokens" | "cache" | "dropoutSites" | "embedCodes" | "body" | "head"> {
   const sizes = llamaGenSizes(config);
   const table = ropeTable2d(sizes.grid, sizes.headDim, config.rope_base ?? 10000, config.cls_token_num);
   if (!vanishing) for (let i = 0; i < config.cls_token_num * sizes.headDim; i += 2) table[i] = 1; // cos
@@ -72,10 +72,11 @@ export function llamaGenDecoder<C extends Condition>(
     vocabSize: config.vocab_size,
     tokens: config.block_size,
     cache: { layers: config.n_layer, heads: sizes.keyHeads, headDim: sizes.headDim },
+    dropoutSites: 1 + BLOCK_SITES * config.n_layer,
 
     embedCodes: (params, codes) => tidy(() => embed(weight(params, "tok_embeddings.weight"), codes)),
 
-    body: (params, x, { positions, condition, mask, cache }) =>
+    body: (params, x, { positions, condition, mask, cache, dropout }) =>
       tidy(() => {
         const [, length] = expectShape("body", "x", x, ["R", "L", config.dim]) as [number, number, number];
         expectShape("body", "positions", positions, positions.rank === 1 ? [length] : ["R", length]);
@@ -87,12 +88,14 @@ export function llamaGenDecoder<C extends Condition>(
         const own = causalMask(positions, { mask, group });
         const outputs: BodyOutput = { hidden: x, keys: [], values: [] };
         let h = tf.reshape(x, [-1, config.dim]) as tf.Tensor2D; // [N, D]
+        if (dropout) h = dropout(h, 0) as tf.Tensor2D;
         for (const [layer, cached] of layerCaches(cache, config.n_layer).entries()) {
           const block = llamaGenBlock(config, sizes, (name) => weight(params, `layers.${layer}.${name}`), h, {
             tables,
             length,
             own,
             cache: cached,
+            dropout: dropout && ((y, site) => dropout(y, 1 + BLOCK_SITES * layer + site)),
           });
           h = block.hidden;
           outputs.keys.push(block.keys);

@@ -31,6 +31,8 @@ const schema = z.strictObject({
     windowSize: z.int().positive(),
     depth: z.int().positive(),
     structure: z.enum(["maps", "gated"]),
+    evidence: z.enum(["implicit", "explicit"]).optional(),
+    blanks: z.boolean().optional(),
   }),
   /** Noise rates β(j) that the modules were trained with; what draft policy `renoise` applies. */
   noiseRates: z.array(z.number()),

@@ -1,5 +1,6 @@
 import { TensorARError } from "@tensorar/core";
 import type { Backbone } from "./backbone";
+import { EVIDENCE, evidenceShapes } from "./evidence";
 import { inputEncoderInitial, inputEncoderShapes } from "./input-encoder";
 import { expectBelow, MOST_LAYERS } from "./limits";
 import { outputDecoderInitial, outputDecoderShapes } from "./output-decoder";
@@ -12,6 +13,14 @@ import type { Initial, ParameterShapes } from "./parameters";
  */
 export type OutputStructure = "maps" | "gated";
 
+/**
+ * What becomes of the views of a token, the drafts of it that the model was shown, when it is predicted.
+ * - "implicit": the model learns what to make of them, as in the paper.
+ * - "explicit": each view adds a learned number, one for its depth, to the logit of its code, and entry 0 is predicted from the
+ *   base model's own state. What a model makes of a token's own drafts can so be taken back, by leaving the numbers out. Ours.
+ */
+export type Evidence = "implicit" | "explicit";
+
 /** The window, and the form of the modules around the backbone. */
 export interface TensorAROptions {
   /** k: tokens in one tensor, 1 … T. 1 is the base model. */
@@ -20,6 +29,10 @@ export interface TensorAROptions {
   readonly depth?: number;
   /** Default "maps". */
   readonly structure?: OutputStructure;
+  /** Default "implicit". */
+  readonly evidence?: Evidence | undefined;
+  /** Whether there is a learned vector for entries that are BLANK; default no. */
+  readonly blanks?: boolean | undefined;
 }
 
 /** Sizes that the modules are made from. */
@@ -32,14 +45,16 @@ export interface ModuleSizes {
   readonly windowSize: number;
   readonly depth: number;
   readonly structure: OutputStructure;
+  readonly evidence: Evidence;
+  readonly blanks: boolean;
 }
 
-type BackboneSizes = Pick<Backbone, "width" | "tokens"> & { readonly cache: { readonly headDim: number } };
+type BackboneSizes = Pick<Backbone, "width" | "tokens" | "factors"> & { readonly cache: { readonly headDim: number } };
 
 /** @throws TensorARError when the options do not fit the backbone */
 export function moduleSizes(backbone: BackboneSizes, options: TensorAROptions): ModuleSizes {
-  const { windowSize, depth = 1, structure = "maps" } = options;
-  const { width, tokens, cache } = backbone;
+  const { windowSize, depth = 1, structure = "maps", evidence = "implicit", blanks = false } = options;
+  const { width, tokens, cache, factors } = backbone;
   if (!Number.isInteger(windowSize) || windowSize < 1 || windowSize > tokens) {
     throw new TensorARError(`attachTensorAR: window ${windowSize} does not fit ${tokens} tokens; use 1 … ${tokens}`);
   }
@@ -50,15 +65,29 @@ export function moduleSizes(backbone: BackboneSizes, options: TensorAROptions): 
   if (structure !== "maps" && structure !== "gated") {
     throw new TensorARError(`attachTensorAR: structure "${structure}" is unknown; use "maps" or "gated"`);
   }
-  return { width, headDim: width % cache.headDim === 0 ? cache.headDim : width, windowSize, depth, structure };
+  if (evidence !== "implicit" && evidence !== "explicit") {
+    throw new TensorARError(`attachTensorAR: evidence "${evidence}" is unknown; use "implicit" or "explicit"`);
+  }
+  if (evidence === "explicit" && factors !== undefined) {
+    throw new TensorARError(
+      "attachTensorAR: explicit evidence adds to the logits of whole codes, which a model of sub-tokens does not have; use implicit",
+    );
+  }
+  const headDim = width % cache.headDim === 0 ? cache.headDim : width;
+  return { width, headDim, windowSize, depth, structure, evidence, blanks };
 }
 
 /** Shapes of the modules' parameters, all named `tensorar.…`; none for window 1. */
 export function moduleShapes(sizes: ModuleSizes): ParameterShapes {
-  return sizes.windowSize === 1 ? {} : { ...inputEncoderShapes(sizes), ...outputDecoderShapes(sizes) };
+  return sizes.windowSize === 1
+    ? {}
+    : { ...inputEncoderShapes(sizes), ...outputDecoderShapes(sizes), ...evidenceShapes(sizes) };
 }
 
 /** How each parameter of the modules starts. */
 export function moduleInitial(sizes: ModuleSizes): (name: string) => Initial {
-  return (name) => inputEncoderInitial(sizes, name) ?? outputDecoderInitial(sizes, name);
+  return (name) => {
+    if (name === EVIDENCE) return "ones";
+    return inputEncoderInitial(sizes, name) ?? outputDecoderInitial(sizes, name);
+  };
 }

@@ -1,3 +1,4 @@
+import { PAD } from "@tensorar/noise";
 import * as tf from "@tensorflow/tfjs-core";
 import type { ForwardInputs, TensorARModel } from "./attach";
 import type { Condition } from "./backbone";
@@ -35,7 +36,7 @@ export interface SelfWindowsInputs<C extends Condition = tf.Tensor> extends Forw
 /**
  * Input tensors whose drafts are the model's own: a first pass over `windows`, in which every entry j ≥ 1 is then
  * replaced with a draw from the model's prediction of that position, made at the position that predicts the tensor — what
- * the generation loop feeds back. Entry 0 and PAD are kept. To mix drafts with noise or truth, choose between the
+ * the generation loop feeds back. Entry 0 and PAD are kept, BLANK is not. To mix drafts with noise or truth, choose between the
  * result and `windows` entry by entry (`tf.where`).
  *
  * Call it outside of a gradient: the result is data. The caller owns it.
@@ -57,7 +58,7 @@ export function selfWindows<C extends Condition>(
     const drawn = drawTokens(model, params, inputs); // [R, T, k]
     const drafts = tf.slice(drawn, [0, 0, 0], [-1, T - 1, k]); // X[T-1] is never an input
     const firstEntry = tf.tensor1d([1, ...new Array<number>(k - 1).fill(0)], "int32");
-    const kept = tf.maximum(tf.cast(tf.less(windows, tf.scalar(0, "int32")), "int32"), firstEntry);
+    const kept = tf.maximum(tf.cast(tf.equal(windows, tf.scalar(PAD, "int32")), "int32"), firstEntry);
     return tf.add(tf.mul(windows, kept), tf.mul(drafts, tf.sub(tf.scalar(1, "int32"), kept)));
   });
 }

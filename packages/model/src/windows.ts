@@ -34,7 +34,10 @@ export function embedWindows<C extends Condition>(
 export function windowStates(sizes: ModuleSizes, params: Params, hidden: tf.Tensor): tf.Tensor {
   const { windowSize, width } = sizes;
   const flat = tf.reshape(hidden, [-1, width]) as tf.Tensor2D; // [N, D]
-  return windowSize === 1 ? tf.expandDims(flat, 1) : outputDecoder(params, sizes, flat);
+  if (windowSize === 1) return tf.expandDims(flat, 1);
+  const states = outputDecoder(params, sizes, flat); // [N, k, D]
+  if (sizes.evidence === "implicit") return states;
+  return tf.concat([tf.expandDims(flat, 1), tf.slice(states, [0, 1, 0], [-1, windowSize - 1, width])], 1);
 }
 
 /** @throws ShapeError when windows are not [R, ...positions, k] */

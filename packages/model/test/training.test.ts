@@ -90,6 +90,20 @@ describe("adamW", () => {
     return values;
   }
 
+  test("rates of parameters: each as with that learning rate, and 0 leaves value and norm as if it were not there", () => {
+    const initial = params();
+    const grads = { matrix: tf.mul(initial.matrix, 2), bias: tf.mul(initial.bias, 2) };
+    const scalars = { learningRate: tf.scalar(0.1), step: tf.scalar(1, "int32") };
+    const rateOf = (name: string) => (name === "matrix" ? tf.scalar(0.25) : tf.scalar(0));
+    const next = adamW(initial, grads, initAdamW(initial), { ...options, ...scalars, rateOf });
+    const alone = { matrix: initial.matrix };
+    const slow = { ...scalars, learningRate: tf.scalar(0.025) };
+    const expected = adamW(alone, { matrix: grads.matrix }, initAdamW(alone), { ...options, ...slow });
+    expectClose("matrix", next.params.matrix!.dataSync(), expected.params.matrix!.dataSync(), FLOAT32);
+    expectClose("norm", next.gradNorm.dataSync(), expected.gradNorm.dataSync(), FLOAT32);
+    expect([...next.params.bias!.dataSync()]).toEqual([...initial.bias.dataSync()]);
+  });
+
   test("equals PyTorch's update, with clipping and decay of matrices only", () => {
     let current: Record<string, tf.Tensor> = params();
     let state = initAdamW(current);

@@ -4,6 +4,9 @@ import { expectInteger, expectLength } from "./checks";
 /** Marks the entries of a window that lie past the last token. */
 export const PAD = -1;
 
+/** Marks entries that say nothing of their token: a model with blanks has a learned vector for them. */
+export const BLANK = -2;
+
 /** Sizes of {@link slideWindows}. */
 export interface SlideOptions {
   /** Sequences in `codes`, B. */

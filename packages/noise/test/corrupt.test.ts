@@ -1,13 +1,16 @@
 import { describe, expect, test } from "vitest";
 import {
+  BLANK,
   type CorruptOptions,
   corruptWindows,
   createStream,
+  hiddenTokens,
   type NoiseSchedule,
   noiseRates,
   PAD,
   slideWindows,
   TensorARError,
+  viewWeights,
 } from "../src/index";
 import { CHI_SQUARE_CRITICAL, chiSquareUniform, correlation } from "./statistics";
 
@@ -164,4 +167,106 @@ describe("properties", () => {
     const call = () => corruptWindows(windows, { ...options(1, 2), count: 1, rates: [0, 0] });
     expect(call).toThrow(/windows\[1\] = -2 is neither PAD/);
   });
+});
+
+describe("hidden tokens, blanks, random rates and noise on the past", () => {
+  const [batch, count, windowSize, vocabSize] = [200, 20, 4, 512];
+  const tokens = count + windowSize - 1;
+  const codes = Int32Array.from({ length: batch * tokens }, (_, i) => i % tokens);
+  const windows = slideWindows(codes, { batch, tokens, windowSize, count });
+  const sizes = { batch, count, windowSize, vocabSize, seed: 5, step: 2 };
+  const NONE = [0, 0, 0, 0];
+
+  test("a hidden token has no true view, in whichever window; other tokens follow the rates", () => {
+    const rates = [0, 0.1, 0.1, 0.1];
+    const noised = corruptWindows(windows, { ...sizes, rates, hidden: 0.5 });
+    let [hiddenCount, views, replaced, byChance] = [0, 0, 0, 0];
+    for (let b = 0; b < batch; b++) {
+      const hidden = hiddenTokens({ ...sizes, hidden: 0.5 }, b);
+      hiddenCount += hidden.reduce((sum, each) => sum + each, 0);
+      for (let i = 0; i < count; i++) {
+        const at = (b * count + i) * windowSize;
+        expect(noised[at]).toBe(windows[at]);
+        for (let j = 1; j < windowSize; j++) {
+          const isTrue = noised[at + j] === windows[at + j];
+          if (hidden[i + j]) byChance += isTrue ? 1 : 0;
+          else {
+            views++;
+            replaced += isTrue ? 0 : 1;
+          }
+        }
+      }
+    }
+    expect(byChance).toBeLessThan(60); // about 5,800 views of hidden tokens, of which 1 in 512 shows the truth: 11
+    const n = batch * tokens;
+    expect(Math.abs(hiddenCount / n - 0.5)).toBeLessThan(5 * Math.sqrt(0.25 / n));
+    const p = 0.1 * (1 - 1 / vocabSize);
+    expect(Math.abs(replaced / views - p)).toBeLessThan(5 * Math.sqrt((p * (1 - p)) / views));
+  });
+
+  test("without rates, exactly the views of hidden tokens are replaced", () => {
+    const noised = corruptWindows(windows, { ...sizes, rates: NONE, hidden: 0.3, blank: 1 });
+    for (let b = 0; b < batch; b++) {
+      const hidden = hiddenTokens({ ...sizes, hidden: 0.3 }, b);
+      for (let entry = 0; entry < count * windowSize; entry++) {
+        const at = b * count * windowSize + entry;
+        const j = entry % windowSize;
+        const isHidden = j > 0 && hidden[(entry - j) / windowSize + j] === 1;
+        expect(noised[at]).toBe(isHidden ? BLANK : windows[at]);
+      }
+    }
+  });
+
+  test("blanks take the place of a fraction of the codes, and change nothing else", () => {
+    const rates = [0, 0.5, 0.5, 0.5];
+    const uniform = corruptWindows(windows, { ...sizes, rates });
+    const mixed = corruptWindows(windows, { ...sizes, rates, blank: 0.25 });
+    let [blanks, replaced] = [0, 0];
+    for (const [at, code] of mixed.entries()) {
+      if (code === BLANK) blanks++;
+      else expect(code).toBe(uniform[at]);
+      if (uniform[at] !== windows[at]) replaced++;
+    }
+    expect(Math.abs(blanks / replaced - 0.25)).toBeLessThan(5 * Math.sqrt((0.25 * 0.75) / replaced));
+  });
+
+  test("random rates are one draw for each sample, half of the rates on average", () => {
+    const noised = corruptWindows(windows, { ...sizes, rates: [0, 1, 1, 1], randomRates: true });
+    const shares = Array.from({ length: batch }, (_, b) => {
+      let changed = 0;
+      for (let at = b * count * windowSize; at < (b + 1) * count * windowSize; at++)
+        if (noised[at] !== windows[at]) changed++;
+      return changed / (count * (windowSize - 1));
+    });
+    const mean = shares.reduce((sum, each) => sum + each, 0) / batch;
+    // A uniform draw has variance 1/12, of which the mean of a batch has its part.
+    expect(Math.abs(mean - 0.5)).toBeLessThan(5 * Math.sqrt(1 / 12 / batch));
+    expect(Math.min(...shares)).toBeLessThan(0.1);
+    expect(Math.max(...shares)).toBeGreaterThan(0.9);
+  });
+
+  test("noise on the past replaces entry 0 only, and never with a blank", () => {
+    const noised = corruptWindows(windows, { ...sizes, rates: NONE, past: 0.2, blank: 1 });
+    let changed = 0;
+    for (const [at, code] of noised.entries()) {
+      expect(code).not.toBe(BLANK);
+      if (at % windowSize > 0) expect(code).toBe(windows[at]);
+      else if (code !== windows[at]) changed++;
+    }
+    const [n, p] = [batch * count, 0.2 * (1 - 1 / vocabSize)];
+    expect(Math.abs(changed / n - p)).toBeLessThan(5 * Math.sqrt((p * (1 - p)) / n));
+  });
+
+  test.each([{ hidden: 1.1 }, { blank: -0.1 }, { past: Number.NaN }])("%o is refused", (wrong) => {
+    expect(() => corruptWindows(windows, { ...sizes, rates: NONE, ...wrong })).toThrow(/is no probability; pass 0 … 1/);
+  });
+});
+
+test("weights of views are the logarithms of their likelihood ratios", () => {
+  const [V, rates] = [16, [0, 0.25, 1]];
+  const likelihood = (beta: number, same: boolean) => (same ? 1 - beta : 0) + beta / V;
+  const expected = rates.slice(1).map((beta) => Math.log(likelihood(beta, true) / likelihood(beta, false)));
+  const actual = viewWeights(rates, V);
+  expect(actual).toHaveLength(2);
+  for (const [i, weight] of actual.entries()) expect(weight).toBeCloseTo(expected[i]!, 12);
 });

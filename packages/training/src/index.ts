@@ -24,8 +24,17 @@ export type { EngineName } from "./settings";
 export { type ArSpecs, type ArTraining, type ArTrainingOptions, arTask } from "./tasks/ar-task";
 export { hostParams } from "./tasks/host-params";
 export { initialTrainingState } from "./tasks/initial-state";
-export { finetuneTask, pretrainOwnTask, pretrainTask, type TensorAROptions } from "./tasks/model-tasks";
-export { type OptimizerOptions, optimize } from "./tasks/optimize";
+export {
+  type FinetuneOptions,
+  finetuneTask,
+  type PretrainOptions,
+  pretrainOwnTask,
+  pretrainTask,
+} from "./tasks/model-tasks";
+export type { NoisingOptions } from "./tasks/noising";
+export { type OptimizerOptions, optimize, type ParameterRates } from "./tasks/optimize";
+export type { PhaseOptions } from "./tasks/phases";
 export type { SaveOptions, StepInputs, StepOutputs, StepState, TrainingState, TrainingTask } from "./tasks/task";
+export type { TensorAROptions } from "./tasks/tensorar-form";
 export { pretrainTextTask, type TextEncoderSizes } from "./tasks/text-task";
 export { type TokenizerTrainingOptions, tokenizerTask } from "./tasks/tokenizer-task";

@@ -11,8 +11,10 @@ export const TENSORFLOW_PACKAGES = ["@tensorflow/tfjs-node-gpu", "@tensorflow/tf
 export const TRAINING_DEFAULTS = {
   /** Images a step. */
   batchSize: 64,
-  /** Constant after the warm-up. */
+  /** After the warm-up. */
   learningRate: 1e-3,
+  /** How it goes on after the warm-up. */
+  schedule: "constant",
   /** Steps over which the learning rate rises linearly from 0. */
   warmupSteps: 100,
   /** AdamW's decay of matrices. */

@@ -17,11 +17,15 @@ export interface TrainingCheckpoint {
   /** Steps done. */
   readonly step: number;
   readonly state: TrainingState;
+  /** Of the weights so far, those that were best on held-out images; absent where none were measured. */
+  readonly best?: TrainingState[string] | undefined;
 }
 
 export const CHECKPOINTS = "checkpoints";
 const STATE = "state.json";
 const TENSORS = "state.safetensors";
+/** What stands beside the records of the state. */
+const BEST_WEIGHTS = "best";
 const FOLDER = /^step-(\d{8,})$/;
 
 const folderOf = (run: string, step: number): string => join(run, CHECKPOINTS, `step-${String(step).padStart(8, "0")}`);
@@ -45,7 +49,7 @@ async function savedSteps(run: string): Promise<number[]> {
  */
 export async function saveCheckpoint(
   run: string,
-  { step, state }: TrainingCheckpoint,
+  { step, state, best }: TrainingCheckpoint,
   before: number | undefined,
 ): Promise<void> {
   const folder = join(run, CHECKPOINTS);
@@ -53,7 +57,7 @@ export async function saveCheckpoint(
     throw fileError("create the folder", folder, cause);
   });
   const flat = Object.fromEntries(
-    Object.entries(state).flatMap(([purpose, record]) =>
+    Object.entries({ ...state, ...(best && { [BEST_WEIGHTS]: best }) }).flatMap(([purpose, record]) =>
       Object.entries(record).map(([name, tensor]) => [`${purpose}/${name}`, tensor]),
     ),
   );
@@ -102,7 +106,11 @@ export async function loadNewestCheckpoint(
   );
 }
 
-async function readCheckpoint(folder: string, step: number, shapes: Record<string, string>) {
+async function readCheckpoint(
+  folder: string,
+  step: number,
+  shapes: Record<string, string>,
+): Promise<TrainingCheckpoint> {
   await checkFolder(folder);
   const saved = await readChecked(join(folder, STATE), z.strictObject({ step: z.int() }), "a checkpoint");
   if (saved.step !== step)
@@ -111,15 +119,17 @@ async function readCheckpoint(folder: string, step: number, shapes: Record<strin
     );
   const file = join(folder, TENSORS);
   const tensors = await readSafetensors(file);
-  const state: TrainingState = {};
+  const records: TrainingState = {};
   for (const [key, tensor] of Object.entries(tensors)) {
     const slash = key.indexOf("/");
     const purpose = key.slice(0, slash);
-    state[purpose] ??= {};
-    state[purpose][key.slice(slash + 1)] = tensor;
+    records[purpose] ??= {};
+    records[purpose][key.slice(slash + 1)] = tensor;
   }
+  const { [BEST_WEIGHTS]: best, ...state } = records;
   expectShapes(shapesOf(state), shapes, file);
-  return { step, state };
+  if (best && state.ema) expectShapes(shapesOf({ best }), shapesOf({ best: state.ema }), file);
+  return { step, state, best };
 }
 
 /** Type and shape of each tensor of a state, by purpose and name. */

@@ -1,22 +1,26 @@
-import { type StartProgress, TensorARError, type TensorData, type TensorSpec } from "@tensorar/core";
+import { type Progress, type StartProgress, TensorARError, type TensorData, type TensorSpec } from "@tensorar/core";
 import type { Feeds } from "@tensorar/onnx";
 import type { Engine } from "../engine/engine";
 import type { BatchSpecs, TrainingState, TrainingTask } from "../tasks/task";
 import { loadNewestCheckpoint, saveCheckpoint, shapesOf } from "./checkpoint";
+import { type HeldOutMeasures, heldOutMeasures } from "./held-out-measures";
+import { learningRateAt, type Schedule } from "./learning-rate";
 import { numbersOf } from "./metrics";
-import { appendLog, type LogEntry, readLog, rewindLog } from "./run-log";
-import { openValidator } from "./validation";
+import { appendLog, type LogEntry, rewindLog } from "./run-log";
 
 export interface LoopOptions {
   /** Run folder, which is there already: `log.jsonl` and `checkpoints/` live here. */
   readonly out: string;
   readonly steps: number;
   readonly learningRate: number;
+  readonly schedule: Schedule;
   readonly warmupSteps: number;
   readonly checkpointEvery: number;
   readonly logEvery: number;
   /** Steps between losses on held-out images. */
   readonly validateEvery: number | undefined;
+  /** Losses on held-out images without a better one, after which training ends. */
+  readonly patience: number | undefined;
   /** Is told of weights that are better on held-out images than all before them in this run. */
   readonly onBest: (weights: Record<string, TensorData>) => Promise<void>;
   readonly resume: boolean;
@@ -44,7 +48,8 @@ const specsOf = (state: TrainingState): Record<string, Record<string, TensorSpec
   sorted(state, (record) => sorted(record, ({ shape }) => ({ dtype: "float32", shape })));
 
 /**
- * Trains from the newest checkpoint (with `resume`) or from the start, and returns the final state.
+ * Trains from the newest checkpoint (with `resume`) or from the start, and returns the moving average of the weights: the one that was
+ * best on held-out images where they are measured, or else the last.
  * Every step is a function of the state and its number alone, so an interrupted run continues bit for bit.
  *
  * @throws TensorARError when a measure is not finite, and the reason of `signal` after it aborted (a checkpoint is written
@@ -54,55 +59,75 @@ export async function runSteps<B extends BatchSpecs>(
   task: TrainingTask<B>,
   options: LoopOptions,
   engine: Engine,
-): Promise<TrainingState> {
-  const { out, steps, warmupSteps, checkpointEvery, logEvery, signal } = options;
+): Promise<Record<string, TensorData>> {
   if (options.validateEvery !== undefined && !task.validation)
     throw new TensorARError(
       `validateEvery ${options.validateEvery}: no images are held out for ${task.title}; leave it out`,
     );
-  const { state, done: start } = await begin(task, options);
+  const { state, done, best } = await begin(task, options);
   const specs = { state: specsOf(state), batch: task.batchSpec, learningRate: SCALAR, step: SCALAR };
   const step = await engine.prepare((inputs) => task.step(inputs), specs, { state: ["state"] });
   await step.setState({ state });
-  const validate = await heldOutMeasures(task, options, engine, specs.state.ema!);
-  let saved = start === 0 ? undefined : start;
-  const checkpoint = async (done: number) => {
-    await saveCheckpoint(out, { step: done, state: (await step.getState()).state }, saved);
-    saved = done;
-  };
-
-  const progress = options.progress(task.title, steps, "steps", start);
+  const current = async () => (await step.getState()).state;
+  const measures = await heldOutMeasures(task.validation, { ...options, best }, engine, specs.state.ema!);
+  const progress = options.progress(task.title, options.steps, "steps", done);
   try {
-    signal?.throwIfAborted();
-    const batches = readAhead(task, start, steps);
-    for (let done = start; done < steps; ) {
-      const begun = performance.now();
-      const learningRate = options.learningRate * Math.min(1, (done + 1) / Math.max(1, warmupSteps));
-      const outputs = await step({
-        batch: await batches(done),
-        learningRate: scalar(learningRate),
-        step: scalar(done + 1),
-      });
-      done++;
-      const metrics = { loss: Number.NaN, ...numbersOf(outputs.metrics) }; // a loss is needed
-      expectFinite(metrics, `${task.title}: step ${done}`, saved, options);
-      const ms = Math.round(performance.now() - begun);
-      const heldOut = await validate.at(done, async () => (await step.getState()).state.ema!);
-      const entry: LogEntry = { step: done, ...metrics, ...heldOut, learningRate, ms };
-      progress.update(done, `loss ${entry.loss.toFixed(4)}${validate.shown()}`);
-      const stopped = signal?.aborted ?? false;
-      if (done % logEvery === 0 || done === steps || heldOut) await appendLog(out, entry);
-      if (stopped || done % checkpointEvery === 0 || done === steps) await checkpoint(done);
-      if (stopped && done < steps) {
-        options.note(`stopped at step ${done}; continue with --resume`);
-        signal?.throwIfAborted();
-      }
-    }
-    return (await step.getState()).state;
+    options.signal?.throwIfAborted();
+    const stepOf: Running<B>["step"] = async (batch, learningRate, number) => {
+      const outputs = await step({ batch, learningRate: scalar(learningRate), step: scalar(number) });
+      return outputs.metrics;
+    };
+    await goOn(task, options, { step: stepOf, current, measures, progress }, done);
+    return measures.best() ?? (await current()).ema!;
   } finally {
     progress.stop();
     await step.dispose();
-    await validate.dispose();
+    await measures.dispose();
+  }
+}
+
+interface Running<B extends BatchSpecs> {
+  /** One step. @param number from 1 @returns its metrics */
+  readonly step: (batch: Feeds<B>, learningRate: number, number: number) => Promise<Record<string, TensorData>>;
+  readonly current: () => Promise<TrainingState>;
+  readonly measures: HeldOutMeasures;
+  readonly progress: Progress;
+}
+
+/** The steps after `start`. */
+async function goOn<B extends BatchSpecs>(
+  task: TrainingTask<B>,
+  options: LoopOptions,
+  { step, current, measures, progress }: Running<B>,
+  start: number,
+): Promise<void> {
+  const { out, steps, checkpointEvery, logEvery, signal } = options;
+  let saved = start === 0 ? undefined : start;
+  const checkpoint = async (done: number) => {
+    await saveCheckpoint(out, { step: done, state: await current(), best: measures.best() }, saved);
+    saved = done;
+  };
+  const batches = readAhead(task, start, steps);
+  for (let done = start; done < steps && !measures.exhausted(); ) {
+    const begun = performance.now();
+    const learningRate = learningRateAt(done + 1, options);
+    const outputs = await step(await batches(done), learningRate, done + 1);
+    done++;
+    const metrics = { loss: Number.NaN, ...numbersOf(outputs) }; // a loss is needed
+    expectFinite(metrics, `${task.title}: step ${done}`, saved, options);
+    const ms = Math.round(performance.now() - begun);
+    const heldOut = await measures.at(done, async () => (await current()).ema!);
+    const entry: LogEntry = { step: done, ...metrics, ...heldOut, learningRate, ms };
+    progress.update(done, `loss ${entry.loss.toFixed(4)}${measures.shown()}`);
+    const stopped = signal?.aborted ?? false;
+    const last = done === steps || measures.exhausted();
+    if (done % logEvery === 0 || last || heldOut) await appendLog(out, entry);
+    if (stopped || done % checkpointEvery === 0 || last) await checkpoint(done);
+    if (last && done < steps) options.note(`no better loss on held-out images; stopped at step ${done}`);
+    if (stopped && !last) {
+      options.note(`stopped at step ${done}; continue with --resume`);
+      signal?.throwIfAborted();
+    }
   }
 }
 
@@ -119,35 +144,6 @@ function readAhead<B extends BatchSpecs>(task: TrainingTask<B>, start: number, e
   };
 }
 
-/** Metrics held-out images every so many steps, and passes the best weights on. */
-async function heldOutMeasures<B extends BatchSpecs>(
-  { validation }: TrainingTask<B>,
-  { out, steps, validateEvery, signal, onBest }: LoopOptions,
-  engine: Engine,
-  specs: Readonly<Record<string, TensorSpec>>,
-) {
-  if (validateEvery === undefined || !validation)
-    return { at: async () => undefined, shown: () => "", dispose: async () => {} };
-  const validator = await openValidator(validation, engine, specs);
-  const known = (await readLog(out)).flatMap(({ heldOutLoss }) => heldOutLoss ?? []);
-  let [best, last] = [Math.min(...known), known.at(-1)];
-  return {
-    async at(done: number, weightsNow: () => Promise<Record<string, TensorData>>) {
-      if (done % validateEvery !== 0 && done !== steps) return undefined;
-      const weights = await weightsNow();
-      const metrics = await validator.measure(weights, signal);
-      last = metrics.heldOutLoss!;
-      if (last < best) {
-        best = last;
-        await onBest(weights);
-      }
-      return metrics;
-    },
-    shown: () => (last === undefined ? "" : `, held out ${last.toFixed(4)}, at best ${best.toFixed(4)}`),
-    dispose: () => validator.dispose(),
-  };
-}
-
 /** The state that training goes on from, and the steps that led to it. */
 async function begin<B extends BatchSpecs>(task: TrainingTask<B>, { out, steps, resume, note }: LoopOptions) {
   const initial = task.initialState();
@@ -156,7 +152,7 @@ async function begin<B extends BatchSpecs>(task: TrainingTask<B>, { out, steps, 
   if (done > steps)
     throw new TensorARError(`${out} has done ${done} steps already, more than --steps ${steps}; give as many at least`);
   await rewindLog(out, done, note);
-  return { state: inOrder(saved?.state ?? initial), done };
+  return { state: inOrder(saved?.state ?? initial), done, best: saved?.best };
 }
 
 /** A state that gave such metrics is never saved: it would be resumed from for ever. */

@@ -5,6 +5,7 @@ import { writeFolderAtomic } from "@tensorar/core/node";
 import { chooseEngine } from "../engine/choose-engine";
 import { type EngineName, TRAINING_DEFAULTS } from "../settings";
 import type { BatchSpecs, TrainingTask } from "../tasks/task";
+import type { Schedule } from "./learning-rate";
 import { runSteps } from "./loop";
 import { BEST, inRunFolder } from "./run-folder";
 
@@ -14,8 +15,10 @@ export interface TrainOptions {
   readonly out: string;
   /** Optimizer steps in all. */
   readonly steps: number;
-  /** Constant after the warm-up; default 0.001. */
+  /** After the warm-up; default 0.001. */
   readonly learningRate?: number;
+  /** How it goes on after the warm-up; default `constant`. */
+  readonly schedule?: Schedule;
   /** Steps over which the learning rate rises linearly from 0; default 100. */
   readonly warmupSteps?: number;
   /** Steps between checkpoints; default 250. */
@@ -23,10 +26,12 @@ export interface TrainOptions {
   /** Steps between lines of `log.jsonl`; default 10. */
   readonly logEvery?: number;
   /**
-   * Steps between losses on held-out images, which the log then holds (`heldOutLoss`); the model of the best one is kept in `best/`
-   * of the run's folder. Default: never.
+   * Steps between losses on held-out images, which the log then holds (`heldOutLoss`). The result is then the model of the best one,
+   * which is kept in `best/` of the run's folder while the training goes on. Default: never.
    */
   readonly validateEvery?: number | undefined;
+  /** Ends the training after so many losses on held-out images without a better one; default: never. */
+  readonly patience?: number | undefined;
   /** Goes on from the newest checkpoint in `out`; default: no. */
   readonly resume?: boolean;
   /** Removes a run that is in `out`; default: no, it is an error. */
@@ -52,7 +57,7 @@ export interface TrainOptions {
  * killed continues to the bit as if it had not been, on the same engine and kind of machine. No other process can train in the
  * folder meanwhile.
  *
- * @returns the moving average of the weights, which is the result
+ * @returns the moving average of the weights, which is the result: the last one, or with `validateEvery` the best
  * @throws TensorARError where a run is in the way (code `exists`), none is to be resumed (`missing`) or another process trains
  *   (`locked`), when a measure is not finite, and for an engine that can't be used; the reason of `signal` when it aborts
  */
@@ -61,16 +66,15 @@ export async function train<B extends BatchSpecs>(
   options: TrainOptions,
 ): Promise<Record<string, TensorData>> {
   const settings = { ...TRAINING_DEFAULTS, resume: false, overwrite: false, progress: noProgress, note, ...options };
-  const { out, learningRate, warmupSteps, engine, threads, precision = "float32" } = settings;
-  const recipe = settings.recipe ?? { ...task.recipe, learningRate, warmupSteps };
+  const { out, learningRate, schedule, warmupSteps, engine, threads, precision = "float32" } = settings;
+  const recipe = settings.recipe ?? { ...task.recipe, learningRate, schedule, warmupSteps };
   return inRunFolder(settings, recipe, async () => {
     for (const each of task.notes ?? []) settings.note(each);
     const chosen = await chooseEngine(engine, { note: settings.note, ...(threads !== undefined && { threads }) });
     const onBest = (weights: Record<string, TensorData>) =>
       writeFolderAtomic(join(out, BEST), (dir) => task.save(dir, weights, { precision, recipe }), { replace: true });
-    const { signal, validateEvery } = settings;
-    const state = await runSteps(task, { ...settings, signal, validateEvery, onBest }, chosen);
-    const weights = state.ema!;
+    const { signal, validateEvery, patience } = settings;
+    const weights = await runSteps(task, { ...settings, signal, validateEvery, patience, onBest }, chosen);
     await task.save(out, weights, { precision, recipe });
     return weights;
   });

@@ -1,14 +1,24 @@
-import type { TensorData, TensorSpec } from "@tensorar/core";
+import { TensorARError, type TensorData, type TensorSpec } from "@tensorar/core";
 import type { Codes } from "@tensorar/data";
-import { type ConditionSpecs, type OwnBackbone, type Params, selfWindows, windowLoss } from "@tensorar/model";
+import {
+  type Condition,
+  type ConditionSpecs,
+  type Dropout,
+  type OwnBackbone,
+  selfWindows,
+  type TensorARModel,
+  windowLoss,
+} from "@tensorar/model";
 import { type ModelDescription, modelOf, saveModel } from "@tensorar/model/node";
-import type { Tensors } from "@tensorar/program";
 import * as tf from "@tensorflow/tfjs-core";
 import type { TrainingConditions } from "../conditions/training-conditions";
 import { TRAINING_DEFAULTS } from "../settings";
 import { arBatches } from "./ar-batches";
+import { type DropoutSizes, dropoutOf } from "./dropout";
+import { heldOut } from "./held-out";
 import { initialTrainingState } from "./initial-state";
-import { type OptimizerOptions, optimize } from "./optimize";
+import type { Noising } from "./noising";
+import { type OptimizerOptions, optimize, type ParameterRates } from "./optimize";
 import type { TrainingTask } from "./task";
 
 /** Options of a training on codes. */
@@ -23,12 +33,14 @@ export interface ArTrainingOptions extends OptimizerOptions {
    */
   readonly selfShare?: number;
   /** w_j of the loss, one per depth; uniform when absent. */
-  readonly lossWeights?: readonly number[];
+  readonly lossWeights?: readonly number[] | undefined;
+  /** Of embeddings, and of what attention and the feed-forward add, in [0, 1); default 0. LlamaGen's is 0.1. */
+  readonly dropout?: number;
   /** The one source of all random numbers; default 0. */
   readonly seed?: number;
 }
 
-/** A batch; of the last two there are some where the model draws entries itself. */
+/** A batch; of the last four there are some where the model draws entries itself, and where it drops out. */
 export type ArSpecs = {
   readonly condition: ConditionSpecs;
   /** int32 [B, T-1, k] */
@@ -39,14 +51,21 @@ export type ArSpecs = {
   readonly uniforms?: TensorSpec;
   /** int32 [B, T-1, k]: 1 where the model draws */
   readonly useSelf?: TensorSpec;
+  /** float32 [sites, B · L] */
+  readonly dropoutRows?: TensorSpec;
+  /** float32 [sites, D] */
+  readonly dropoutColumns?: TensorSpec;
 };
 
 /** What is trained, and on what. */
 export interface ArTraining {
   readonly title: string;
   readonly recipe: Readonly<Record<string, unknown>>;
-  /** β(j) of its noise rates corrupts the windows, see TENSORAR "discrete tensor noising". */
   readonly description: ModelDescription;
+  /** What corrupts the windows; for a window of 1, nothing does. */
+  readonly noising?: Noising;
+  /** Which parameters move, and how fast; default all, alike. */
+  readonly rates?: ParameterRates;
   /** What the description says too that depends on the folder in which it will be. */
   readonly located?: (dir: string) => Promise<Partial<ModelDescription>>;
   /** The backbone of a description of kind `own`. */
@@ -59,60 +78,76 @@ export interface ArTraining {
   readonly afterSave?: (dir: string) => Promise<void>;
 }
 
+const NO_NOISE: Noising = { rates: Float64Array.of(0), hidden: 0, blank: 0, randomRates: false, past: 0 };
+
 /**
  * Next-tensor training of a model on codes; with windowSize 1 it is ordinary next-token training of the base model. The result is
  * a model folder. All randomness (order, dropout, noise) is drawn outside the step, addressed by seed and step.
+ *
+ * @throws TensorARError where the model drops nothing out and is to
  */
 export function arTask(training: ArTraining, options: ArTrainingOptions = {}): TrainingTask<ArSpecs> {
   const { title, recipe, description, located, own, initial, codes, conditions, afterSave } = training;
+  const { noising = NO_NOISE, rates } = training;
   const model = modelOf(description, own);
-  const { backbone, windowSize } = model;
-  const factors = backbone.factors?.sizes;
-  const { selfShare = 0, lossWeights: weights } = options;
-  const { batchSpec, batch, validation } = arBatches(codes, conditions, {
-    ...TRAINING_DEFAULTS,
-    ...options,
-    tokens: backbone.tokens,
-    windowSize,
-    vocabSize: backbone.vocabSize,
-    factors: factors?.length,
-    rates: Float64Array.from(description.noiseRates),
-    selfShare: windowSize > 1 ? selfShare : 0,
-  });
+  const { batchSize, seed } = { ...TRAINING_DEFAULTS, ...options };
+  const factors = model.backbone.factors?.sizes;
+  const { selfShare = 0, lossWeights: weights, dropout: dropoutRate = 0 } = options;
+  const dropout = dropoutRate > 0 ? dropoutSizes(model, conditions, batchSize) : undefined;
   return {
     title,
     recipe,
-    notes: conditions.notes,
-    batchSpec,
-    batch,
-    initialState: () => initialTrainingState(initial()),
+notes: conditions.notes,
+    ...arBatches(codes, conditions, {
+      ...TRAINING_DEFAULTS,
+      ...options,
+      tokens: model.backbone.tokens,
+      windowSize: model.windowSize,
+      vocabSize: model.backbone.vocabSize,
+      factors: factors?.length,
+      noising,
+      selfShare: model.windowSize > 1 ? selfShare : 0,
+      dropout,
+    }),
+    initialState: () => initialTrainingState(initial(), rates?.isFrozen),
     step(inputs) {
-      const { condition, targets, uniforms, useSelf, windows: given } = inputs.batch;
+      const { condition, targets, uniforms, useSelf, windows: given, dropoutRows, dropoutColumns } = inputs.batch;
+      const drop: Dropout | undefined =
+        dropoutRows && dropoutColumns && dropoutOf(dropoutRate, dropoutRows, dropoutColumns);
       let windows = given; // [B, T-1, k]
       if (uniforms && useSelf) {
         const drafts = selfWindows(model, inputs.state.params!, { condition, windows, uniforms });
         windows = tf.where(tf.cast(useSelf, "bool"), drafts, windows);
       }
-      return optimize(inputs, options, (params) => {
-        const logits = model.forward(params, { condition, windows, targets }); // [B, T, k, V]
+      return optimize(inputs, { ...options, ...rates }, (params) => {
+        const logits = model.forward(params, { condition, windows, targets, dropout: drop }); // [B, T, k, V]
         return windowLoss(logits, targets, { weights, factors });
       });
     },
-    ...(codes.validation.length > 0 && {
-      validation: {
-        ...validation,
-        metrics: ({ params, batch }: { readonly params: Params; readonly batch: Tensors<ArSpecs> }) => {
-          const { condition, windows, targets } = batch;
-          return {
-            ...windowLoss(model.forward(params, { condition, windows, targets }), targets, { weights, factors }),
-          };
-        },
-      },
-    }),
+    ...(codes.validation.length > 0 && { validation: heldOut(model, codes, conditions, { batchSize, seed, noising }) }),
     async save(dir, tensors, { precision, recipe }) {
       const described = { ...description, ...(await located?.(dir)), training: { ...recipe } };
       await saveModel(dir, { ...described, tensors }, precision, own);
       await afterSave?.(dir);
     },
   };
+}
+
+/** @throws TensorARError where the backbone drops nothing out */
+function dropoutSizes(
+  { backbone }: TensorARModel<Condition>,
+  conditions: TrainingConditions,
+  batchSize: number,
+): DropoutSizes {
+  const { dropoutSites: sites, conditionPositions, tokens, width } = backbone;
+  if (sites === undefined)
+    throw new TensorARError("dropout: this kind of model has none; leave it out, or set it to 0");
+  const prefix = conditionPositions ?? promptLength(conditions.spec(batchSize));
+  return { sites, rows: batchSize * (prefix + tokens - 1), width };
+}
+
+/** P of prompts [B, P]. */
+function promptLength(spec: ConditionSpecs): number {
+  const prompt = "prompt" in spec ? spec.prompt : undefined;
+  return Number((prompt as TensorSpec).shape[1]);
 }

@@ -9,27 +9,34 @@ import {
   type LoadedModel,
   type ModelDescription,
   modelOf,
-  type OutputStructure,
   type OwnBackbone,
 } from "@tensorar/model";
-import { type NoiseSchedule, noiseRates } from "@tensorar/noise";
 import { TOKENIZER_FILES } from "@tensorar/text/node";
 import { inheritedTextEncoder } from "@tensorar/text-encoder/node";
 import { copyPromptTokenizer, takesPrompts } from "../conditions/prompts";
 import { classConditions, type TrainingConditions } from "../conditions/training-conditions";
 import { TRAINING_DEFAULTS } from "../settings";
-import { type ArSpecs, type ArTrainingOptions, arTask } from "./ar-task";
+import { type ArSpecs, type ArTraining, type ArTrainingOptions, arTask } from "./ar-task";
 import { hostParams } from "./host-params";
+import type { ParameterRates } from "./optimize";
+import { type PhaseOptions, phasedRates } from "./phases";
 import type { TrainingTask } from "./task";
+import { type TensorAROptions, tensorarForm } from "./tensorar-form";
+
+/** TensorAR from the first step on, in place of a base model. */
+export interface PretrainOptions extends ArTrainingOptions {
+  readonly tensorar?: TensorAROptions | undefined;
+}
 
 /**
- * Trains a base model of classes, LlamaGen's decoder, on codes.
+ * Trains a model of classes, LlamaGen's decoder, on codes: a base model, or one that TensorAR is attached to from the start.
  * @param sizes of the model: `dim`, `n_layer`, `n_head` and the like; what the codes say is filled in
+ * @throws TensorARError when the options do not fit the model
  */
 export function pretrainTask(
   codes: Codes,
   sizes: Pick<LlamaGenConfig, "dim" | "n_layer" | "n_head" | "multiple_of">,
-  options: ArTrainingOptions = {},
+  options: PretrainOptions = {},
 ): TrainingTask<ArSpecs> {
   const { classDropout = TRAINING_DEFAULTS.classDropout, seed = TRAINING_DEFAULTS.seed } = options;
   const backbone: LlamaGenConfig = {
@@ -44,18 +51,10 @@ export function pretrainTask(
     cls_token_num: 1,
     class_dropout_prob: classDropout,
   };
-  const description: ModelDescription = {
-    kind: "llamagen",
-    backbone,
-    ...BASE_FORM,
-    grid: codes.grid,
-    classes: codes.classes,
-  };
-  return arTask(
+  return fromScratch(
     {
-      title: "base model",
       recipe: { ...options, backbone },
-      description,
+      description: { kind: "llamagen", backbone, ...BASE_FORM, grid: codes.grid, classes: codes.classes },
       initial: () => hostParams(initLlamaGen(backbone, seed)),
       codes,
       conditions: classConditions(codes.labels, backbone.num_classes),
@@ -64,15 +63,26 @@ export function pretrainTask(
   );
 }
 
+/** A training from nothing, with TensorAR attached to the base model that `training` describes where the options say so. */
+export function fromScratch(training: Omit<ArTraining, "title">, options: PretrainOptions): TrainingTask<ArSpecs> {
+  const { tensorar, seed = TRAINING_DEFAULTS.seed } = options;
+  if (tensorar === undefined) return arTask({ ...training, title: "base model" }, options);
+  const form = tensorarForm(tensorar);
+  const description = { ...training.description, ...form.description };
+  const model = modelOf(description, training.own);
+  const initial = () => ({
+    ...training.initial(),
+    ...hostParams(model.initModules(seed)),
+    ...form.initial(model.backbone.vocabSize),
+  });
+  return arTask({ ...training, title: "TensorAR", description, noising: form.noising, initial }, options);
+}
+
 /**
  * Trains a base model of classes with a backbone of one's own on codes, from fresh parameters (see `initParameters`).
  * @throws TensorARError where the backbone takes no classes, or others than the codes have
  */
-export function pretrainOwnTask(
-  codes: Codes,
-  own: OwnBackbone,
-  options: ArTrainingOptions = {},
-): TrainingTask<ArSpecs> {
+export function pretrainOwnTask(codes: Codes, own: OwnBackbone, options: PretrainOptions = {}): TrainingTask<ArSpecs> {
   const { seed = TRAINING_DEFAULTS.seed } = options;
   const description: ModelDescription = {
     kind: "own",
@@ -89,9 +99,8 @@ export function pretrainOwnTask(
       `the backbone has vocabSize ${vocabSize}, tokens ${tokens} and unconditionalClass ${unconditionalClass}; these codes need ` +
         `${V}, ${T} and ${classes}, the number of their classes`,
     );
-  return arTask(
+  return fromScratch(
     {
-      title: "base model",
       recipe: { ...options },
       description,
       own,
@@ -103,17 +112,8 @@ export function pretrainOwnTask(
   );
 }
 
-/** How TensorAR is attached to a base model. */
-export interface TensorAROptions {
-  /** k, tokens in one tensor; 1 goes on training the base model, which is the control. */
-  readonly windowSize: number;
-  /** Blocks of both query transformers. */
-  readonly depth: number;
-  /** How the output decoder tells its k states apart. */
-  readonly structure: OutputStructure;
-  /** Schedule of the noise rates β(j). */
-  readonly noise: NoiseSchedule;
-}
+/** Options of a fine-tuning. */
+export interface FinetuneOptions extends ArTrainingOptions, PhaseOptions {}
 
 /**
  * Attaches TensorAR to a base model and trains both on codes.
@@ -127,25 +127,29 @@ export function finetuneTask(
   base: { readonly model: LoadedModel; readonly dir: string; readonly own?: OwnBackbone | undefined },
   codes: Codes,
   conditions: TrainingConditions,
-  { windowSize, depth, structure, noise }: TensorAROptions,
-  options: ArTrainingOptions = {},
+  tensorar: TensorAROptions,
+  options: FinetuneOptions = {},
 ): TrainingTask<ArSpecs> {
   const { seed = TRAINING_DEFAULTS.seed } = options;
   const { tensors, model: _, training: __, ...description } = base.model;
-  const attached: ModelDescription = {
-    ...description,
-    tensorar: { windowSize, depth, structure },
-    noiseRates: [...noiseRates(noise, windowSize)],
-  };
+  const form = tensorarForm(tensorar);
+  const attached: ModelDescription = { ...description, ...form.description };
   const model = modelOf(attached, base.own);
+  const rates: ParameterRates = phasedRates(model, options);
   return arTask(
     {
-      title: windowSize === 1 ? "control" : "TensorAR",
-      recipe: { ...options, base: base.dir, tensorar: attached.tensorar, noise },
+      title: model.windowSize === 1 ? "control" : "TensorAR",
+      recipe: { ...options, base: base.dir, tensorar },
       description: attached,
+      noising: form.noising,
+      rates,
       located: (dir) => inheritedTextEncoder(base.dir, dir),
       own: base.own,
-      initial: () => ({ ...tensors, ...hostParams(model.initModules(seed)) }),
+      initial: () => ({
+        ...tensors,
+        ...hostParams(model.initModules(seed)),
+        ...form.initial(model.backbone.vocabSize),
+      }),
       codes,
       conditions,
       ...(takesPrompts(model.backbone) && { afterSave: (dir) => addPromptTokenizer(base.dir, dir) }),

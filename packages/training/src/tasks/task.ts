@@ -67,7 +67,7 @@ export interface TrainingTask<B extends BatchSpecs = BatchSpecs> {
   /** @param step 0 for the first */
   batch(step: number): Promise<Feeds<B>>;
   /** Absent where nothing is held out. */
-  readonly validation?: Validation<B>;
+  readonly validation?: Validation;
   /**
    * Writes what was trained.
    * @param dir the run's folder

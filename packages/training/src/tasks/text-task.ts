@@ -14,8 +14,9 @@ import { TOKENIZER_FILES } from "@tensorar/text/node";
 import { promptTokenizer } from "../conditions/prompts";
 import { promptConditions } from "../conditions/training-conditions";
 import { TRAINING_DEFAULTS } from "../settings";
-import { type ArSpecs, type ArTrainingOptions, arTask } from "./ar-task";
+import type { ArSpecs } from "./ar-task";
 import { hostParams } from "./host-params";
+import { fromScratch, type PretrainOptions } from "./model-tasks";
 import type { TrainingTask } from "./task";
 
 /** Sizes of a text encoder that is trained with its model. */
@@ -40,7 +41,7 @@ export function pretrainTextTask(
   codes: Codes,
   sizes: Pick<LlamaGenConfig, "dim" | "n_layer" | "n_head" | "multiple_of">,
   encoder: TextEncoderSizes,
-  options: ArTrainingOptions = {},
+  options: PretrainOptions = {},
 ): TrainingTask<ArSpecs> {
   const { seed = TRAINING_DEFAULTS.seed } = options;
   const contents = wordPieceTokenizer(trainingCaptions(codes), encoder.vocabulary);
@@ -54,9 +55,8 @@ export function pretrainTextTask(
     grid: codes.grid,
     classes: [],
   };
-  return arTask(
+  return fromScratch(
     {
-      title: "base model",
       recipe: { ...options, backbone },
       description,
       initial: () => hostParams(initTextLlamaGen(backbone, seed)),
