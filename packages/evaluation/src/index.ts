@@ -32,7 +32,12 @@ export {
 export { type GenEvalNetworks, type ScoreOptions, scoreImages } from "./geneval/score-images";
 export type { ImageTokenizer } from "./image-tokenizer";
 export { compareStatistics, type InceptionMetrics } from "./statistics/compare";
-export { type DepthScores, type DraftAblation, draftAblation } from "./statistics/draft-ablation";
+export {
+  type DepthScores,
+  type DraftAblation,
+  type DraftAblationOptions,
+  draftAblation,
+} from "./statistics/draft-ablation";
 export { compareFeatures, type Distances, type Features, featuresOf } from "./statistics/features";
 export { type InceptionBatch, type InceptionRunner, openInception } from "./statistics/inception-runner";
 export { type GatherOptions, gatherStatistics, type InceptionStatistics } from "./statistics/inception-statistics";

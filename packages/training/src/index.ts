@@ -22,6 +22,14 @@ export { type LogEntry, readLog } from "./run/run-log";
 export { type TrainOptions, train } from "./run/train";
 export type { EngineName } from "./settings";
 export { type ArSpecs, type ArTraining, type ArTrainingOptions, arTask } from "./tasks/ar-task";
+export {
+  type DepthMetrics,
+  type DraftModeSpecs,
+  type DraftModes,
+  draftModeFeeds,
+  draftModeSpecs,
+  draftModes,
+} from "./tasks/draft-modes";
 export { hostParams } from "./tasks/host-params";
 export { initialTrainingState } from "./tasks/initial-state";
 export {
@@ -31,7 +39,7 @@ export {
   pretrainOwnTask,
   pretrainTask,
 } from "./tasks/model-tasks";
-export type { NoisingOptions } from "./tasks/noising";
+export type { Noising, NoisingOptions } from "./tasks/noising";
 export { type OptimizerOptions, optimize, type ParameterRates } from "./tasks/optimize";
 export type { PhaseOptions } from "./tasks/phases";
 export type { SaveOptions, StepInputs, StepOutputs, StepState, TrainingState, TrainingTask } from "./tasks/task";

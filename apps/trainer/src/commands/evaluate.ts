@@ -146,7 +146,7 @@ async function draftScores(
   const rows = codes[split] ?? new Int32Array(0);
   if (rows.length === 0)
     throw new TensorARError(`--split ${split}: ${codesDir} has no such images; choose another, or leave it out`);
-  return draftAblation(model, codes, conditions, engine, rows.subarray(0, images), seed, signal);
+  return draftAblation(model, codes, conditions, engine, { images: rows.subarray(0, images), seed, signal });
 }
 
 /** Those of a row, by their names. */

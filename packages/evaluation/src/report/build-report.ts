@@ -4,7 +4,7 @@ import { TensorARError } from "@tensorar/core";
 import type { Samples } from "@tensorar/data";
 import { imageGrid, openDataset, toDataUri } from "@tensorar/data";
 import type { ImageTokenizer } from "../image-tokenizer";
-import { barChart, lineChart, smooth } from "./charts";
+import { barChart, lineChart, type Series, smooth } from "./charts";
 import { page, paragraph, picture, type Section, table } from "./page";
 import { codesByDepth } from "./refinement-picture";
 import type { Evaluation, RunFolder, SampleSet } from "./run-folder";
@@ -93,10 +93,20 @@ function draftAblationSection(run: RunFolder): Section[] {
           table(
             ["windows hold", "cross-entropy of the final token, nats", "accuracy by depth, final token first"],
             rows,
-          ) + paragraph(`On held-out images. ${reading}`),
+          ) + paragraph(`On held-out images. ${reading}${crossReading(draftAblation.cross)}`),
       },
     ];
   });
+}
+
+/** What drafts do for other tokens, which is all that refinement can work with. */
+function crossReading(cross: number | undefined): string {
+  if (cross === undefined) return "";
+  const use =
+    cross < 0.01
+      ? "so drafts hardly inform other tokens, and refinement can't help it much"
+      : "so drafts inform other tokens";
+  return ` True views of other tokens make a token without any easier to predict by ${cross.toFixed(3)} nats, ${use}.`;
 }
 
 async function sampleSections(run: RunFolder): Promise<Section[]> {
@@ -179,9 +189,21 @@ function trainingSection({ logs }: RunFolder): Section[] {
       entries.map((entry) => [entry.step, entry.loss!] as const),
       100,
     );
-    return `<figure>${lineChart("step", "loss", [{ name, points: curve }])}</figure>`;
+    return `<figure>${lineChart("step", "loss", [{ name, points: curve }, ...heldOutCurves(entries)])}</figure>`;
   });
   return [{ title: "Training", body: charts.join("") }];
+}
+
+/** Losses on held-out images, and what drafts of other tokens give, where they were measured while training. */
+function heldOutCurves(entries: RunFolder["logs"][number]["entries"]): Series[] {
+  const curves = [
+    ["held out", "heldOutLoss"],
+    ["drafts of other tokens give", "heldOutCross"],
+  ] as const;
+  return curves.flatMap(([name, key]) => {
+    const points = entries.flatMap((entry) => (entry[key] === undefined ? [] : [[entry.step, entry[key]] as const]));
+    return points.length === 0 ? [] : [{ name, points }];
+  });
 }
 
 function exportSection({ verification, timings }: RunFolder): Section[] {

@@ -18,7 +18,9 @@ const evaluationResults = z.object({
   precision: z.number().optional(),
   recall: z.number().optional(),
   refinement: z.object({ flipRate: z.number().optional(), draftAccuracy: fractions }).optional(),
-  draftAblation: z.object({ noisedTruth: depthScores, ownDrafts: depthScores, blanked: depthScores }).optional(),
+  draftAblation: z
+    .object({ noisedTruth: depthScores, ownDrafts: depthScores, blanked: depthScores, cross: z.number().optional() })
+    .optional(),
 });
 const evaluationSchema = z.preprocess(underTodaysNames({ calibration: "draftAblation" }), evaluationResults);
 

@@ -1,8 +1,15 @@
 import type { TensorData } from "@tensorar/checkpoint";
+import { flatten, type Nested } from "@tensorar/core";
 import type { Codes } from "@tensorar/data";
-import { type Condition, type LoadedModel, selfWindows, toParams, windowLoss } from "@tensorar/model";
-import { corruptWindows, fillUniform, slideWindows } from "@tensorar/noise";
-import type { Engine, TrainingConditions } from "@tensorar/training";
+import { type LoadedModel, toParams } from "@tensorar/model";
+import {
+  draftModeFeeds,
+  draftModeSpecs,
+  draftModes,
+  type Engine,
+  type Noising,
+  type TrainingConditions,
+} from "@tensorar/training";
 import * as tf from "@tensorflow/tfjs-core";
 
 /** How well each depth is predicted, in nats and as a fraction; index 0 is the final token. */
@@ -12,104 +19,87 @@ export interface DepthScores {
 }
 
 /**
- * What a model makes of its input windows on held-out images (TENSORAR "Report, always"): with truth noised as in
- * training, with its own drafts, and with drafts blanked (uniform noise). A model that gains from truth and loses from
- * its own drafts trusts them too much.
+ * What a model makes of its input windows on held-out images (TENSORAR "Report, always"), as `draftModes` measures it: with truth noised
+ * as in training, with its own drafts, and without drafts. A model that gains from truth and loses from its own drafts trusts
+ * them too much.
  */
 export interface DraftAblation {
   readonly noisedTruth: DepthScores;
   readonly ownDrafts: DepthScores;
   readonly blanked: DepthScores;
+  /** What true views of other tokens give to tokens without any, in nats. */
+  readonly cross: number;
 }
 
 const BATCH = 32;
 
-/**
- * @param rows of the held-out images, which are scored
- * @throws the reason of `signal` where it stops it
- */
+/** What is scored. */
+export interface DraftAblationOptions {
+  /** Rows of the held-out images. */
+  readonly images: Int32Array;
+  readonly seed: number;
+  /** Stops it, with its reason. */
+  readonly signal: AbortSignal;
+}
+
+/** Scores a model on held-out images, with drafts of each kind. */
 export async function draftAblation(
-  folder: LoadedModel,
+  { model, tensors, noiseRates, tensorar }: LoadedModel,
   codes: Codes,
   conditions: TrainingConditions,
   engine: Engine,
-  rows: Int32Array,
-  seed: number,
-  signal: AbortSignal,
+  { images, seed, signal }: DraftAblationOptions,
 ): Promise<DraftAblation> {
-  const model = folder.model;
-  const params = toParams(folder.tensors);
-  const { tokens: T, vocabSize: V } = model.backbone;
-  const k = model.windowSize;
-  const { factors } = model.backbone;
-  const uniformShape = [T, k, ...(factors ? [factors.sizes.length] : [])];
-  const perImage = uniformShape.reduce((a, b) => a * b);
-  const score = await engine.prepare(
-    (inputs: { condition: Condition; windows: tf.Tensor3D; targets: tf.Tensor3D; uniforms: tf.Tensor3D }) => {
-      const logits = model.forward(params, inputs); // [B, T, k, V]
-      const { crossEntropy, accuracy } = windowLoss(logits, inputs.targets, { factors: factors?.sizes });
-      return { crossEntropy, accuracy, drafts: selfWindows(model, params, inputs) };
-    },
-    {
-      condition: conditions.spec("batch"),
-      windows: { dtype: "int32", shape: ["batch", T - 1, k] },
-      targets: { dtype: "int32", shape: ["batch", T, k] },
-      uniforms: { dtype: "float32", shape: ["batch", ...uniformShape] },
-    },
-  );
-
-  const sums = { noisedTruth: emptyScores(k), ownDrafts: emptyScores(k), blanked: emptyScores(k) };
-  for (let start = 0; start < rows.length; start += BATCH) {
-    signal.throwIfAborted();
-    const batchRows = rows.subarray(start, start + BATCH);
-    const B = batchRows.length;
-    const tokens = new Int32Array(B * T);
-    for (const [b, row] of batchRows.entries()) tokens.set(codes.codes.subarray(row * T, (row + 1) * T), b * T);
-    const condition = await conditions.batch(batchRows, new Uint8Array(B));
-    const shape = { batch: B, windowSize: k };
-    const clean = slideWindows(tokens, { ...shape, tokens: T, count: T - 1 });
-    const targets = int32(slideWindows(tokens, { ...shape, tokens: T }), [B, T, k]);
-    const corrupted = (rates: Float64Array) =>
-      corruptWindows(clean, { ...shape, count: T - 1, vocabSize: V, rates, seed, step: 0, sampleOffset: start });
-    const run = async (windows: Int32Array, pass: number) => {
-      const uniforms = new Float32Array(B * perImage);
-      fillUniform(uniforms, seed, `calibration-${pass}`, start);
-      return score({
-        condition,
-        targets,
-        windows: int32(windows, [B, T - 1, k]),
-        uniforms: { dtype: "float32", shape: [B, ...uniformShape], data: uniforms },
-      });
-    };
-    const blanked = await run(corrupted(Float64Array.from({ length: k }, (_, j) => (j === 0 ? 0 : 1))), 0);
-    // Drafts of a first pass without drafts, then of a second with those: close to what the loop of inference feeds back.
-    const second = await run(blanked.drafts.data as Int32Array, 1);
-    const own = await run(second.drafts.data as Int32Array, 2);
-    addScores(sums.noisedTruth, await run(corrupted(Float64Array.from(folder.noiseRates)), 3), B);
-    addScores(sums.ownDrafts, own, B);
-    addScores(sums.blanked, blanked, B);
+  const params = toParams(tensors);
+  const noising: Noising = {
+    rates: Float64Array.from(noiseRates),
+    hidden: 0,
+    blank: tensorar.blanks ? 0.5 : 0,
+    randomRates: false,
+    past: 0,
+  };
+  const specs = draftModeSpecs(model, conditions.spec("batch"), "batch");
+  const score = await engine.prepare((batch) => ({ ...draftModes(model, params, batch) }), specs);
+  const means = createMeans(images.length);
+  try {
+    for (let start = 0; start < images.length; start += BATCH) {
+      signal.throwIfAborted();
+      const some = images.subarray(start, start + BATCH);
+      const condition = await conditions.batch(some, new Uint8Array(some.length));
+      const feeds = draftModeFeeds(model, codes, some, { noising, seed, index: start / BATCH });
+      means.add(await score({ condition, ...feeds }), some.length);
+    }
+  } finally {
+    await score.dispose();
+    tf.dispose(params);
   }
-  await score.dispose();
-  tf.dispose(params);
-  const mean = ({ crossEntropy, accuracy }: DepthScores): DepthScores => ({
-    crossEntropy: crossEntropy.map((sum) => sum / rows.length),
-    accuracy: accuracy.map((sum) => sum / rows.length),
+  return means.result();
+}
+
+/** Means over images of what batches of them give. */
+function createMeans(count: number) {
+  const sums = new Map<string, Float64Array>();
+  const of = (name: string) => Array.from(sums.get(name) ?? []);
+  const scoresOf = (mode: string): DepthScores => ({
+    crossEntropy: of(`${mode}/crossEntropy`),
+    accuracy: of(`${mode}/accuracy`),
   });
-  return { noisedTruth: mean(sums.noisedTruth), ownDrafts: mean(sums.ownDrafts), blanked: mean(sums.blanked) };
+  return {
+    add(outputs: Nested<TensorData>, weight: number): void {
+      for (const [name, { data }] of flatten(outputs, isTensor, "")) {
+        const sum = sums.get(name) ?? new Float64Array(data.length);
+        for (let i = 0; i < sum.length; i++) sum[i]! += (Number(data[i]) * weight) / count;
+        sums.set(name, sum);
+      }
+    },
+    result: (): DraftAblation => ({
+      noisedTruth: scoresOf("noisedTruth"),
+      ownDrafts: scoresOf("ownDrafts"),
+      blanked: scoresOf("blanked"),
+      cross: of("cross")[0] ?? 0,
+    }),
+  };
 }
 
-const int32 = (data: Int32Array, shape: readonly number[]): TensorData => ({ dtype: "int32", shape, data });
-
-const emptyScores = (k: number): DepthScores => ({
-  crossEntropy: new Array<number>(k).fill(0),
-  accuracy: new Array<number>(k).fill(0),
-});
-
-function addScores(sums: DepthScores, outputs: Readonly<Record<keyof DepthScores, TensorData>>, weight: number): void {
-  for (const name of ["crossEntropy", "accuracy"] as const) {
-    const values = outputs[name].data as Float32Array;
-    values.forEach((value, j) => {
-      sums[name][j]! += value * weight;
-    });
-  }
-}
+const isTensor = (value: unknown): value is TensorData =>
+  typeof value === "object" && value !== null && "dtype" in value && "data" in value;
