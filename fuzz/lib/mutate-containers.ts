@@ -19,8 +19,18 @@ const attempt = <T>(read: () => T): T | undefined => {
   }
 };
 
+/** Bytes of an entry in a zip's directory, at least. */
+const ZIP_ENTRY = 46;
+
+/** Whether a zip has no more entries than fit into it: `unzipSync` goes through as many as an earlier change made it claim. */
+function claimsWhatFits(bytes: Buffer): boolean {
+  const end = bytes.lastIndexOf("PK\x05\x06", undefined, "latin1");
+  if (end < 0 || end + 10 > bytes.length || bytes.includes("PK\x06\x07", 0, "latin1")) return false; // none, or zip64
+  return bytes.readUInt16LE(end + 8) <= bytes.length / ZIP_ENTRY;
+}
+
 const zip: Change = (bytes, random, mutatePart) => {
-  if (bytes.length < 4 || bytes.readUInt32LE(0) !== 0x04034b50) return undefined;
+  if (bytes.length < 4 || bytes.readUInt32LE(0) !== 0x04034b50 || !claimsWhatFits(bytes)) return undefined;
   const files = attempt(() => unzipSync(bytes));
   const names = Object.keys(files ?? {});
   if (!files || names.length === 0) return undefined;

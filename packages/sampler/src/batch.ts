@@ -4,7 +4,7 @@ import type { Decoder, DecodeSession } from "./decoder";
 import { type DraftPolicy, disturbDrafts } from "./drafts";
 import { type DrawTensor, drawTensors } from "./draw";
 import { isGuided, mixGuided, scaleAt } from "./guidance";
-import { leaveOneOut, viewWeights } from "./leave-one-out";
+import { leaveOneOut, viewAmounts } from "./leave-one-out";
 import { type Factor, factorsOf, type GenerateOptions, RAW, type Request, requestsOf } from "./options";
 
 // N images · R rows, N or 2N with guidance · T tokens · k window · V codes · L positions of an image in one step
@@ -18,7 +18,7 @@ export interface Batch {
   readonly drafts: DraftPolicy;
   readonly draw: DrawTensor;
   /** Of views at depths 1 … k-1: what is taken from the logits of their codes; none where nothing is. */
-  readonly takenBack: readonly number[];
+  readonly viewAmounts: readonly number[];
   readonly guided: boolean;
   /** W */
   readonly parallel: number;
@@ -60,7 +60,7 @@ export function beginBatch<C>(decoder: Decoder<C>, options: GenerateOptions<C>):
     factors,
     drafts,
     draw: drawTensors(draws, { factors, images: requests, drafts, tokens: T, windowSize: k, parallel }),
-    takenBack: takenBack(decoder, options),
+    viewAmounts: viewAmounts(options.leaveOneOut, decoder.vocabSize),
     guided,
     parallel,
     final: new Int32Array(N),
@@ -71,11 +71,6 @@ export function beginBatch<C>(decoder: Decoder<C>, options: GenerateOptions<C>):
     codes: new Int32Array(N * T).fill(PAD),
     ...(options.trace && { trace: new Int32Array(N * T * k).fill(PAD) }),
   };
-}
-
-function takenBack<C>({ vocabSize }: Decoder<C>, options: GenerateOptions<C>): number[] {
-  const { strength = 0, rates = [] } = options.leaveOneOut ?? {};
-  return strength === 0 ? [] : viewWeights(rates, vocabSize).map((weight) => strength * weight);
 }
 
 /** [N] → [2N]: every condition, then what stands for none beside each. */
@@ -161,7 +156,8 @@ function drawFactor(batch: Batch, factor: number, L: number, logits: Float32Arra
       const position = final[row]! + entry;
       const at = (row * L + entry) * k;
       if (isGuided(own)) mixGuided(logits, at * size, N * L * k * size, k * size, scaleAt(own, position, T));
-      if (batch.takenBack.length > 0) leaveOneOut(logits, at * size, viewsOf(batch, row, position), batch.takenBack);
+      if (batch.viewAmounts.length > 0)
+        leaveOneOut(logits, at * size, viewsOf(batch, row, position), batch.viewAmounts);
       draw({ factor, row, position }, logits, at * size, out.subarray(at, at + Math.min(k, T - position)));
     }
   }
@@ -169,7 +165,7 @@ function drawFactor(batch: Batch, factor: number, L: number, logits: Float32Arra
   return out;
 }
 
-/** Codes that the model was shown of a position, at depths 1 … k-1; PAD where there was none. */
+/** Codes that the model was shown of a position, at depths 1 … k-1; PAD or BLANK where there was none. */
 function viewsOf({ sizes, inputs }: Batch, row: number, position: number): number[] {
   const { tokens: T, windowSize: k } = sizes;
   return Array.from({ length: k - 1 }, (_, i) =>

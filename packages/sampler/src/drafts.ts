@@ -1,5 +1,5 @@
 import { quote, TensorARError } from "@tensorar/core";
-import { createStream } from "@tensorar/noise";
+import { BLANK, createStream } from "@tensorar/noise";
 
 /**
  * What becomes of the drafts of entries 1 … k-1 before they are fed back. The paper feeds them back as sampled; a model
@@ -13,12 +13,14 @@ export type DraftPolicy =
   /** The argmax code. */
   | { readonly kind: "argmax" }
   /** Sampled for the trace, but uniform codes are fed back: generation without drafts. */
-  | { readonly kind: "noise" };
+  | { readonly kind: "noise" }
+  /** Sampled for the trace, but blanks are fed back: generation without drafts, by models that know blanks. */
+  | { readonly kind: "blank" };
 
 /** Temperature of all drafts, or one for each depth 1 … k-1; 1 when left out. */
 export type DraftTemperature = number | readonly number[];
 
-const KINDS: readonly DraftPolicy["kind"][] = ["raw", "renoise", "argmax", "noise"];
+const KINDS: readonly DraftPolicy["kind"][] = ["raw", "renoise", "argmax", "noise", "blank"];
 
 interface WithTemperature {
   readonly kind: DraftPolicy["kind"];
@@ -67,6 +69,10 @@ export function disturbDrafts(
   fed: Int32Array,
 ): void {
   if (drafts.kind === "raw" || drafts.kind === "argmax") return;
+  if (drafts.kind === "blank") {
+    fed.fill(BLANK, 1);
+    return;
+  }
   const stream = createStream(address.seed, "draft-noise", address.image, address.position);
   for (let entry = 1; entry < fed.length; entry++) {
     const rate = drafts.kind === "noise" ? 1 : drafts.rates[entry]!;

@@ -1,4 +1,5 @@
 import { TensorARError } from "@tensorar/core";
+import { viewWeights } from "@tensorar/noise";
 
 /**
  * Takes back what a model makes of a token's own drafts when the token becomes final. A model that was trained on noised truth takes
@@ -7,25 +8,34 @@ import { TensorARError } from "@tensorar/core";
  * other tokens say. Source: leave-one-out posteriors, arXiv 2605.22765.
  */
 export interface LeaveOneOut {
-  /** λ, 0 … 1: the share that is taken back. 0, the paper's loop, takes nothing. */
+  /** λ, 0 … 1: the fraction that is taken back. 0 is the paper's loop. */
   readonly strength: number;
   /** β(0) … β(k-1) of the model's training. */
   readonly rates: ArrayLike<number>;
+  /** s_1 … s_(k-1) of a model with explicit evidence, whose logits hold none: what is not taken back is added. */
+  readonly evidence?: ArrayLike<number> | undefined;
 }
 
 /**
- * w_1 … w_(k-1): what a view at each depth adds to the logit of its code, `ln((1 - β + β/V) / (β/V))`, the ratio of its likelihoods
- * under the code that it shows and under another one.
+ * What is added to the logit of the code that a view at each depth 1 … k-1 showed; empty where nothing is.
+ * @param leaveOneOut undefined: the logits stay as the model gives them
  */
-export const viewWeights = (rates: ArrayLike<number>, vocabSize: number): number[] =>
-  Array.from(rates)
-    .slice(1)
-    .map((rate) => Math.log((1 - rate + rate / vocabSize) / (rate / vocabSize)));
+export function viewAmounts(leaveOneOut: LeaveOneOut | undefined, vocabSize: number): number[] {
+  if (leaveOneOut === undefined) return [];
+  const { strength, rates, evidence } = leaveOneOut;
+  if (evidence) return strength === 1 ? [] : Array.from(evidence, (each) => (1 - strength) * each);
+  return strength === 0 ? [] : viewWeights(rates, vocabSize).map((weight) => -strength * weight);
+}
 
-/** @throws TensorARError when the strength is out of range, or rates do not fit windows of k */
-export function checkLeaveOneOut({ strength, rates }: LeaveOneOut, windowSize: number): void {
+/** @throws TensorARError when the strength is out of range, or rates or evidence do not fit windows of k */
+export function checkLeaveOneOut({ strength, rates, evidence }: LeaveOneOut, windowSize: number): void {
   if (!(strength >= 0 && strength <= 1))
     throw new TensorARError(`leaveOneOut: strength ${strength} is out of range; use 0 for none … 1 for all`);
+  if (evidence) checkEvidence(evidence, windowSize);
+  else checkRates(rates, windowSize);
+}
+
+function checkRates(rates: ArrayLike<number>, windowSize: number): void {
   const given = rates?.length ?? 0;
   if (given !== windowSize)
     throw new TensorARError(
@@ -38,17 +48,25 @@ export function checkLeaveOneOut({ strength, rates }: LeaveOneOut, windowSize: n
     );
 }
 
+function checkEvidence(evidence: ArrayLike<number>, windowSize: number): void {
+  const numbers = Array.from(evidence);
+  if (numbers.length !== windowSize - 1 || numbers.some((each) => !Number.isFinite(each)))
+    throw new TensorARError(
+      `leaveOneOut: evidence [${numbers.join(", ")}] for windows of ${windowSize}; pass ${windowSize - 1} finite numbers`,
+    );
+}
+
 /**
- * Subtracts `strength · w_j` from the logits of codes that a position's own views showed.
+ * Adds to the logits of codes that a position's own views showed.
  * @param logits from `offset` on [V], changed in place
- * @param views codes of the views at depths 1 … k-1; PAD where there was none
- * @param weights w_1 … w_(k-1), times the strength
+ * @param views codes of the views at depths 1 … k-1; negative where there was none
+ * @param amounts as {@link viewAmounts}
  */
 export function leaveOneOut(
   logits: Float32Array,
   offset: number,
   views: readonly number[],
-  weights: readonly number[],
+  amounts: readonly number[],
 ): void {
-  for (const [i, code] of views.entries()) if (code >= 0) logits[offset + code]! -= weights[i]!;
+  for (const [i, code] of views.entries()) if (code >= 0) logits[offset + code]! += amounts[i]!;
 }

@@ -1,4 +1,4 @@
-import { PAD } from "@tensorar/noise";
+import { BLANK, PAD } from "@tensorar/noise";
 import { describe, expect, test } from "vitest";
 import { type DraftPolicy, type Generated, type GenerateOptions, type GenerateStep, generate } from "../src";
 import { knownDecoder } from "./known-decoder";
@@ -154,6 +154,13 @@ describe("draft policies", () => {
     expect(chiSquare).toBeLessThan(29.9); // 7 degrees of freedom, p = 10⁻⁴
   });
 
+  test("blank feeds back blanks in place of all drafts, and leaves the final token", async () => {
+    expect((await fedBack({ kind: "blank" })).shares).toEqual([0, 1, 1]);
+    const decoder = knownDecoder({ ...shape, tokens: 3 }, () => 0);
+    await run({ conditions: [0], drafts: { kind: "blank" } }, decoder);
+    expect([...decoder.fed[1]!.subarray(1)]).toEqual([BLANK, BLANK]);
+  });
+
   test("the trace keeps the draft, not the noise that was fed", async () => {
     const decoder = knownDecoder(shape, ({ depth, code }) => (code === 1 + depth ? 30 : 0));
     const { trace } = await run({ conditions: Int32Array.of(0), drafts: { kind: "noise" }, trace: true }, decoder);
@@ -197,6 +204,25 @@ test("leave-one-out lowers a final token's logits at the codes of its own views,
   expect(await codesOf((w1 + w2) / 2 + 0.01, 0.5)).toEqual([5, 5, 5, 5, 5, 5]);
   expect(await codesOf((w1 + w2) / 2 - 0.01, 0.5)).toEqual([5, 5, 2, 2, 2, 2]);
   expect(await codesOf(0.01, 0)).toEqual([5, 5, 5, 5, 5, 5]);
+});
+
+test("explicit evidence raises a final token's logits at the codes of its own views, by (1 - λ) · s_j each", async () => {
+  const evidence = [3, 1.5];
+  const rates = [0, 0.4, 0.8];
+  // Each step drafts 5 everywhere and is shown it; a final token prefers 2 by less than its views weigh together.
+  const codesOf = async (lead: number, strength: number) => {
+    const decoder = knownDecoder(shape, ({ depth, code }) =>
+      code === 5 ? (depth === 0 ? 0 : 40) : code === 2 ? lead : -60,
+    );
+    const options = { conditions: [0], topK: 1, leaveOneOut: { strength, rates, evidence } };
+    return [...(await run(options, decoder)).codes];
+  };
+  // Token 0 has no view, token 1 one of depth 1, the others one of each depth.
+  expect(await codesOf(2.9, 0)).toEqual([2, 5, 5, 5, 5, 5]);
+  expect(await codesOf(4.4, 0)).toEqual([2, 2, 5, 5, 5, 5]);
+  expect(await codesOf(4.6, 0)).toEqual([2, 2, 2, 2, 2, 2]);
+  expect(await codesOf(2.2, 0.5)).toEqual([2, 2, 5, 5, 5, 5]);
+  expect(await codesOf(0.1, 1)).toEqual([2, 2, 2, 2, 2, 2]);
 });
 
 test("abort stops between two steps and throws the signal's reason", async () => {
@@ -258,6 +284,7 @@ describe("what does not fit is refused", () => {
     [{ drafts: { kind: "raw", temperature: [1, -1] } }, /draft temperature -1 is out of range/],
     [{ leaveOneOut: { strength: 1.5, rates: [0, 0.5, 0.5] } }, /strength 1.5 is out of range; use 0 for none … 1/],
     [{ leaveOneOut: { strength: 1, rates: [0, 0.5] } }, /2 rates for windows of 3/],
+    [{ leaveOneOut: { strength: 0, rates: [], evidence: [1] } }, /evidence \[1\] for windows of 3; pass 2 finite/],
     [
       { leaveOneOut: { strength: 1, rates: [0, 0, 0.5] } },
       /β\(1\) = 0; a view that is never noised has no finite weight/,

@@ -31,6 +31,7 @@ const DRAFTS: { readonly [K in DraftPolicy["kind"]]: readonly Extract<Policy, { 
   renoise: [{ kind: "renoise", rates: [0, 0.2, 0.9, 0.5], temperature: 1.3 }],
   argmax: [{ kind: "argmax" }],
   noise: [{ kind: "noise" }],
+  blank: [{ kind: "blank" }],
 };
 const GUIDANCE: { readonly [K in Guidance["kind"]]: Omit<Extract<Guidance, { kind: K }>, "scale"> } = {
   constant: { kind: "constant" },
@@ -47,7 +48,7 @@ const config = llamaGenConfig("GPT-B", {
   vocab_size: 11,
   num_classes: 3,
 });
-const model = attachTensorAR(llamaGen(config), { windowSize }) as unknown as TensorARModel<Condition>;
+const model = attachTensorAR(llamaGen(config), { windowSize, blanks: true }) as unknown as TensorARModel<Condition>;
 const { unconditionalClass } = model.backbone;
 let params: Record<string, tf.Tensor>;
 beforeAll(async () => {
@@ -63,9 +64,12 @@ const seeds = [5, 5, 123456];
 const scales = [1, 2.5, 4]; // the first is not guided
 const TEMPERATURE = 0.9;
 
-async function inOneGraph(sampling: GraphSampling, flushes: boolean): Promise<number[]> {
+/** Of a model that adds no trust in drafts itself. */
+const EVIDENCE = [2.5, 1, 0.5];
+
+async function inOneGraph({ evidence, ...sampling }: GraphSampling & Explicit, flushes: boolean): Promise<number[]> {
   const graph = loop("generation", {
-    ...generationLoop(model, params, { ...sampling, noiseRates: rates, flushes }),
+    ...generationLoop(model, params, { ...sampling, evidence, noiseRates: rates, flushes }),
     after: ({ carry }) => ({ codes: tf.add(carry.codes, tf.scalar(0, "int32")) }),
     trace: { weights: params },
   });
@@ -85,9 +89,13 @@ async function inOneGraph(sampling: GraphSampling, flushes: boolean): Promise<nu
   return Array.from((outputs as { readonly codes: TensorData }).codes.data, Number);
 }
 
+interface Explicit {
+  readonly evidence?: readonly number[] | undefined;
+}
+
 async function stepByStep(
   options: Pick<GenerateOptions, "topK" | "topP" | "guidance" | "drafts" | "draws">,
-  strength: number,
+  { strength, evidence }: { readonly strength: number } & Explicit,
 ): Promise<number[]> {
   const decoder = eagerDecoder(model, params, classLabels(unconditionalClass));
   const common = {
@@ -95,7 +103,7 @@ async function stepByStep(
     seed: seeds,
     scales,
     temperature: TEMPERATURE,
-    leaveOneOut: { strength, rates },
+    leaveOneOut: { strength, rates, evidence },
   };
   const steps = generate(decoder, { ...options, ...common });
   let event = await steps.next();
@@ -120,13 +128,14 @@ const cases = policies.map((drafts, i) => ({
   guidance: ramps[i % ramps.length]!,
   draws: DRAWS[i % DRAWS.length]!,
   leaveOneOut: LEAVE_ONE_OUT[i % LEAVE_ONE_OUT.length]!,
+  evidence: i % 2 === 0 ? EVIDENCE : undefined,
   flushes: i === 0,
 }));
 
 test.each(cases)("the graph draws the codes of generate: %j", async ({ flushes, ...sampling }) => {
   const { guidance } = sampling;
-  const { leaveOneOut, ...others } = sampling;
-  const expected = await stepByStep({ ...others, guidance: { ...guidance, scale: 1 } }, leaveOneOut);
+  const { leaveOneOut: strength, evidence, ...others } = sampling;
+  const expected = await stepByStep({ ...others, guidance: { ...guidance, scale: 1 } }, { strength, evidence });
   expect(new Set(expected).size).toBeGreaterThan(3);
   expect(await inOneGraph(sampling, flushes)).toEqual(expected);
 });

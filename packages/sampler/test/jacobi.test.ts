@@ -31,6 +31,7 @@ const CASES: readonly (Partial<GenerateOptions> & { readonly windowSize: number;
   { windowSize: 1, draws: "position", parallel: 4, guidance: cosine, topP: 0.9 },
   { windowSize: 1, draws: "step", parallel: 2, guidance: constant, topK: 5 },
   { windowSize: 3, draws: "position", parallel: 3, guidance: constant, drafts: { kind: "noise" } },
+  { windowSize: 3, draws: "position", parallel: 4, guidance: constant, drafts: { kind: "blank" } },
   { windowSize: 3, draws: "step", parallel: 4, guidance: interval, topK: 5, drafts: { kind: "argmax" } },
   { windowSize: 3, draws: "position", parallel: 20, drafts: { kind: "renoise", rates } },
   { windowSize: 3, draws: "position", parallel: 5, guidance: cosine, drafts: { kind: "raw", temperature: [0.5, 1.5] } },

@@ -1,4 +1,5 @@
 import { sampleFromLogits } from "@tensorar/model";
+import { BLANK } from "@tensorar/noise";
 import * as tf from "@tensorflow/tfjs-core";
 import { type DraftPolicy, draftTemperatureOf } from "../drafts";
 import { type Filter, filterLogits } from "./categorical";
@@ -57,6 +58,12 @@ export function replacementRates(
   if (drafts.kind === "noise") return new Array<number>(windowSize).fill(1);
   return drafts.kind === "renoise" ? (drafts.rates ?? noiseRates) : undefined;
 }
+
+/** Codes that are fed back where no draft is: [B, k] with BLANK at depths 1 … k-1. */
+export const blankDrafts = (codes: tf.Tensor): tf.Tensor => {
+  const [final, drafts] = tf.split(codes, [1, codes.shape[1]! - 1], 1) as [tf.Tensor, tf.Tensor];
+  return tf.concat([final, tf.add(tf.mul(drafts, tf.scalar(0, "int32")), tf.scalar(BLANK, "int32"))], 1);
+};
 
 /**
  * Codes that are fed back: [B, k], each draft replaced by its noise where its chance, [B, k-1], is below its rate.

@@ -5,7 +5,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { Draws } from "../draw";
 import type { PerFactor } from "../options";
 import { type Unconditional, zipConditions } from "./conditioning";
-import { type DrawNumbers, disturbDrafts, type GraphDrafts, sampleTensor } from "./drafts";
+import { blankDrafts, type DrawNumbers, disturbDrafts, type GraphDrafts, sampleTensor } from "./drafts";
 import { type GraphGuidance, mixGuided, scalesAt } from "./guidance";
 import { addWindow, leaveOneOut, noViews } from "./leave-one-out";
 import { draftNoise, generationUniforms, gumbels } from "./random";
@@ -24,7 +24,7 @@ export interface GraphSampling {
   readonly guidance?: GraphGuidance;
   /** What becomes of drafts before they are fed back; default raw. */
   readonly drafts?: GraphDrafts;
-  /** λ of `LeaveOneOut`, 0 … 1, with the rates of the model's training; default 0. */
+  /** λ of `LeaveOneOut`, 0 … 1, with the rates and the evidence of the model; default: as the model's logits are. */
   readonly leaveOneOut?: number;
   /** Which random numbers codes are drawn with; default `"step"`. Those of positions take a while: V are made for every draw. */
   readonly draws?: Draws;
@@ -86,7 +86,7 @@ export function begin(
     readonly rates: readonly number[] | undefined;
     readonly flushes: boolean;
     readonly draws: Draws;
-    readonly takenBack: readonly number[];
+    readonly viewAmounts: readonly number[];
   },
   { condition, seed, index }: { readonly condition: Condition } & Readonly<Record<"seed" | "index", tf.Tensor>>,
 ): { carry: Carry<tf.Tensor>; committed?: Cached<tf.Tensor>; invariants: Invariants<tf.Tensor, Condition> } {
@@ -109,7 +109,7 @@ export function begin(
       codes: tf.cast(zeros(tokens), "int32"),
       x,
       positions,
-      ...(loop.takenBack.length > 0 && { views: noViews(zero, windowSize) }),
+      ...(loop.viewAmounts.length > 0 && { views: noViews(zero, windowSize) }),
       ...(padded && { own: mask }),
       ...dummy(),
     },
@@ -129,7 +129,7 @@ export function step(
   model: TensorARModel<Condition>,
   params: Params,
   options: GraphSampling,
-  { rates, takenBack }: { readonly rates: readonly number[] | undefined; readonly takenBack: readonly number[] },
+  { rates, viewAmounts }: { readonly rates: readonly number[] | undefined; readonly viewAmounts: readonly number[] },
   { carry, committed, invariants, ...inputs }: StepInputs,
 ): Carry<tf.Tensor> {
   const { backbone, windowSize: k } = model;
@@ -145,13 +145,12 @@ export function step(
   const ofStep = (x: tf.Tensor) => tf.squeeze(tf.gather(x, inputs.step as tf.Tensor1D, 1), [1]); // [B, T, …] → [B, …]
   const numbersOf = drawNumbers(model, inputs.step, invariants);
   const { views } = carry;
-  const corrected = (logits: tf.Tensor) => (views ? leaveOneOut(logits, views, takenBack) : logits);
+  const corrected = (logits: tf.Tensor) => (views ? leaveOneOut(logits, views, viewAmounts) : logits);
   const drawn = drawTokens(model, params, options, outputs, { numbersOf, corrected }, inputs); // [B, k]
   const { noise } = invariants;
-  const fed =
-    rates && noise
-      ? disturbDrafts(drawn, { chances: ofStep(noise.chances), codes: ofStep(noise.codes) }, rates)
-      : drawn;
+  let fed = drawn;
+  if (options.drafts?.kind === "blank" && k > 1) fed = blankDrafts(drawn);
+  if (rates && noise) fed = disturbDrafts(drawn, { chances: ofStep(noise.chances), codes: ofStep(noise.codes) }, rates);
   const places = tf.add(tf.range(0, k, 1, "int32"), inputs.step); // [k]
   const inside = tf.cast(tf.less(places, tf.scalar(T, "int32")), "int32");
   const pad = tf.mul(tf.sub(tf.scalar(1, "int32"), inside), tf.scalar(PAD, "int32"));

@@ -18,17 +18,17 @@ export function addWindow(views: tf.Tensor, window: tf.Tensor): tf.Tensor {
 }
 
 /**
- * Logits [B, k, V] with `weights[j-1]` taken from entry 0's of the code that the view of its position at depth j showed.
+ * Logits [B, k, V] with `amounts[j-1]` added to entry 0's of the code that the view of its position at depth j showed.
  * @param views as {@link noViews}
- * @param weights w_1 … w_(k-1), times the strength
+ * @param amounts as `viewAmounts` of `../leave-one-out`
  */
-export function leaveOneOut(logits: tf.Tensor, views: tf.Tensor, weights: readonly number[]): tf.Tensor {
+export function leaveOneOut(logits: tf.Tensor, views: tf.Tensor, amounts: readonly number[]): tf.Tensor {
   const [, k, V] = logits.shape as [number, number, number];
   // The view at depth j is entry j of the window shown j steps ago.
-  const places = weights.map((_, i) => (k - 2 - i) * k + (i + 1));
+  const places = amounts.map((_, i) => (k - 2 - i) * k + (i + 1));
   const codes = tf.gather(tf.reshape(views, [-1, (k - 1) * k]), tf.tensor1d(places, "int32"), 1); // [B, k-1]
-  const shown = tf.equal(tf.expandDims(codes, 2), tf.range(0, V, 1, "int32")); // [B, k-1, V], never for PAD
-  const taken = tf.mul(tf.cast(shown, "float32"), tf.tensor3d([...weights], [1, k - 1, 1]));
+  const shown = tf.equal(tf.expandDims(codes, 2), tf.range(0, V, 1, "int32")); // [B, k-1, V], never for PAD and BLANK
+  const added = tf.mul(tf.cast(shown, "float32"), tf.tensor3d([...amounts], [1, k - 1, 1]));
   const [final, drafts] = tf.split(logits, [1, k - 1], 1) as [tf.Tensor, tf.Tensor];
-  return tf.concat([tf.sub(final, tf.sum(taken, 1, true)), drafts], 1);
+  return tf.concat([tf.add(final, tf.sum(added, 1, true)), drafts], 1);
 }

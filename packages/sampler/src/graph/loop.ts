@@ -3,7 +3,7 @@ import type { Backbone, Condition, ConditionSpec, Params, TensorARModel } from "
 import type { LoopOptions, TensorSpec } from "@tensorar/onnx";
 import { checkDrafts } from "../drafts";
 import type { Draws } from "../draw";
-import { checkLeaveOneOut, viewWeights } from "../leave-one-out";
+import { checkLeaveOneOut, type LeaveOneOut, viewAmounts } from "../leave-one-out";
 import { unconditionalOf } from "./conditioning";
 import { replacementRates } from "./drafts";
 import { begin, type Cached, type Carry, flush, type GraphSampling, type Invariants, step } from "./generate";
@@ -15,6 +15,8 @@ import { begin, type Cached, type Carry, flush, type GraphSampling, type Invaria
 export interface GenerationLoopOptions extends GraphSampling {
   /** β(0) … β(k-1) of the model's training, for drafts of kind `renoise`. */
   readonly noiseRates: readonly number[];
+  /** s_1 … s_(k-1) of models with explicit evidence. */
+  readonly evidence?: readonly number[] | undefined;
   /** The text token of padding, where conditions are prompts. */
   readonly padId?: number | undefined;
   /** Keeps most of the cache outside of what goes from step to step, see {@link generationLoop}. */
@@ -53,10 +55,10 @@ export type GenerationLoop = Omit<
 export function generationLoop(
   model: TensorARModel<Condition>,
   params: Params,
-  { noiseRates, padId, flushes, ...sampling }: GenerationLoopOptions,
+  { noiseRates, evidence, padId, flushes, ...sampling }: GenerationLoopOptions,
 ): GenerationLoop {
   const { windowSize, backbone } = model;
-  checkGraphSampling(sampling, { factors: backbone.factors?.sizes.length ?? 1, windowSize, noiseRates });
+  checkGraphSampling(sampling, { factors: backbone.factors?.sizes.length ?? 1, windowSize, noiseRates, evidence });
   const unconditional = unconditionalOf(model.backbone, padId);
   const rates = replacementRates(sampling.drafts ?? { kind: "raw" }, windowSize, noiseRates);
   const { tokens } = model.backbone;
@@ -64,7 +66,7 @@ export function generationLoop(
     rates,
     flushes,
     draws: sampling.draws ?? "step",
-    takenBack: takenBack(backbone.vocabSize, sampling.leaveOneOut ?? 0, noiseRates),
+    viewAmounts: viewAmounts(leaveOneOutOf(sampling, { noiseRates, evidence }), backbone.vocabSize),
   };
   return {
     tripCount: tokens,
@@ -82,6 +84,8 @@ export interface SampledModel {
   readonly windowSize: number;
   /** β(0) … β(k-1) of its training. */
   readonly noiseRates: readonly number[];
+  /** s_1 … s_(k-1) of explicit evidence. */
+  readonly evidence?: readonly number[] | undefined;
 }
 
 /**
@@ -95,12 +99,13 @@ export function checkGraphSampling(sampling: GraphSampling, model: SampledModel)
     if (typeof value === "number" || value.length === factors) continue;
     throw new TensorARError(`${value.length} values of ${name} for ${factors} sub-tokens; give one, or one for each`);
   }
-  const { drafts = { kind: "raw" }, leaveOneOut: strength = 0 } = sampling;
+  const { drafts = { kind: "raw" } } = sampling;
   checkDrafts(drafts.kind === "renoise" ? { rates: noiseRates, ...drafts } : drafts, windowSize);
-  if (strength === 0) return;
+  const leaveOneOut = leaveOneOutOf(sampling, model);
+  if (leaveOneOut === undefined || (leaveOneOut.strength === 0 && !leaveOneOut.evidence)) return;
   if (windowSize === 1) throw new TensorARError("leaveOneOut: a model of windows of 1 has no drafts; leave it out");
   if (factors > 1) throw new TensorARError("leaveOneOut takes whole tokens; leave it out for models of sub-tokens");
-  checkLeaveOneOut({ strength, rates: noiseRates }, windowSize);
+  checkLeaveOneOut(leaveOneOut, windowSize);
 }
 
 const ROWS = "2*batch";
@@ -111,17 +116,20 @@ interface LoopForm {
   readonly rates: readonly number[] | undefined;
   readonly flushes: boolean;
   readonly draws: Draws;
-  /** What is taken from the logits of views at depths 1 … k-1; none where nothing is. */
-  readonly takenBack: readonly number[];
+  /** What the logits of views at depths 1 … k-1 gain; none where they stay. */
+  readonly viewAmounts: readonly number[];
 }
 
-const takenBack = (vocabSize: number, strength: number, rates: readonly number[]): number[] =>
-  strength === 0 ? [] : viewWeights(rates, vocabSize).map((weight) => strength * weight);
+/** What the logits of a model gain or lose; undefined where they stay. */
+const leaveOneOutOf = (
+  { leaveOneOut: strength }: GraphSampling,
+  { noiseRates: rates, evidence }: Pick<SampledModel, "noiseRates" | "evidence">,
+): LeaveOneOut | undefined => (strength === undefined ? undefined : { strength, rates, evidence });
 
 /** What the parts of the loop take. */
 function loopSpecs(
   { backbone, windowSize: k }: TensorARModel<Condition>,
-  { rates, flushes, draws, takenBack }: LoopForm,
+  { rates, flushes, draws, viewAmounts }: LoopForm,
 ): Pick<GenerationLoop, "inputs" | "carry" | "invariants" | "committed" | "stepInputs"> {
   const { tokens: T, width, conditionPositions, factors } = backbone;
   const { layers, heads: H, headDim: Dh } = backbone.cache;
@@ -143,7 +151,7 @@ function loopSpecs(
       codes: int("batch", T),
       x: float(ROWS, L, width),
       positions: int(L),
-      ...(takenBack.length > 0 && { views: int("batch", k - 1, k) }),
+      ...(viewAmounts.length > 0 && { views: int("batch", k - 1, k) }),
       ...(padded && { own: float(ROWS, L) }),
       ...cached("recent"),
     },
