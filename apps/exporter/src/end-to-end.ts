@@ -21,7 +21,7 @@ import { readingTexts } from "./text-encoder";
 export function endToEndGraph(
   folder: LoadedModel,
   tokenizerFolder: TokenizerFolder<TokenizerKind>,
-  { grid, padId }: SourceSizes,
+  { grid, padId, evidence }: SourceSizes,
   sampling: GraphSampling,
   form: Pick<TraceOptions, "fuse" | "quantize">,
   textEncoder?: LoadedTextEncoder,
@@ -34,7 +34,7 @@ export function endToEndGraph(
   const tokenizer = createTokenizer(tokenizerFolder);
   const flushes = form.fuse !== undefined;
   try {
-    const { flush, ...parts } = generationLoop(model, params, { ...sampling, noiseRates, padId, flushes });
+    const { flush, ...parts } = generationLoop(model, params, { ...sampling, noiseRates, evidence, padId, flushes });
     return loop("generation", {
       ...parts,
       after: ({ carry: { codes } }) => ({

@@ -55,8 +55,8 @@ export async function exportFolders(
   const form = graphForm(weights, target);
   const sources = await loadSources(modelDir, tokenizerDir, backbone);
   const { model, tokenizer, sizes } = sources;
-  const { windowSize, factors = [sizes.vocabSize] } = sizes;
-  if (whole) checkGraphSampling(whole, { windowSize, factors: factors.length, noiseRates: sources.model.noiseRates });
+  const { factors = [sizes.vocabSize] } = sizes;
+  if (whole) checkGraphSampling(whole, { ...sizes, factors: factors.length });
   const output = await openOutputFolder(out, { overwrite, entries: ENTRIES });
   const textEncoder = whole && (await ownTextEncoder(modelDir, model));
   const graphs: Record<string, OnnxModel | ComposedModel> = {

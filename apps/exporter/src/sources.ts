@@ -1,7 +1,7 @@
 import { relative, resolve } from "node:path";
 import { TensorARError } from "@tensorar/core";
 import { type ExportManifest, ONLY } from "@tensorar/manifest";
-import type { ConditionSpec, LoadedModel, OwnBackbone } from "@tensorar/model";
+import { type ConditionSpec, evidenceIn, type LoadedModel, type OwnBackbone } from "@tensorar/model";
 import { loadModel } from "@tensorar/model/node";
 import { createTokenizer, TOKENIZER_KINDS, type TokenizerKind } from "@tensorar/tokenizer";
 import { loadTokenizer, type TokenizerFolder } from "@tensorar/tokenizer/node";
@@ -41,7 +41,8 @@ export async function loadSources(modelDir: string, tokenizerDir: string, own?: 
     );
   }
   const { imageSize } = tokenizer;
-  const { classes, noiseRates } = model;
+  const { classes, noiseRates, tensors } = model;
+  const evidence = evidenceIn(tensors);
   const condition = conditionParts(model, classes.length);
   const sizes = {
     windowSize,
@@ -57,7 +58,17 @@ export async function loadSources(modelDir: string, tokenizerDir: string, own?: 
     grid,
     imageSize,
   };
-  return { model, tokenizer, sizes: { ...sizes, classes, noiseRates } };
+  return {
+    model,
+    tokenizer,
+    sizes: {
+      ...sizes,
+      classes,
+      noiseRates,
+      ...(evidence && { evidence }),
+      ...(model.model.blanks && { blanks: true }),
+    },
+  };
 }
 
 /** What a condition consists of, with bounds of its integers: classes and none, text tokens, or flags. */

@@ -126,8 +126,8 @@ async function drawStepwise(
 type Settings = Pick<GenerateOptions<unknown>, "topK" | "topP" | "guidance" | "drafts" | "draws" | "leaveOneOut">;
 
 /** How the export's end-to-end graph draws. */
-function settingsOf({ generation, noiseRates }: ExportManifest): Settings {
-  const { topK, topP, draws, leaveOneOut: strength = 0 } = generation!;
+function settingsOf({ generation, noiseRates, evidence }: ExportManifest): Settings {
+  const { topK, topP, draws, leaveOneOut: strength } = generation!;
   const { guidance = { kind: "constant" }, drafts = { kind: "raw" } } = generation!;
   const policy: DraftPolicy = drafts.kind === "renoise" ? { rates: noiseRates, ...drafts } : drafts;
   return {
@@ -136,7 +136,7 @@ function settingsOf({ generation, noiseRates }: ExportManifest): Settings {
     draws,
     guidance: { ...guidance, scale: 1 },
     drafts: policy,
-    ...(strength > 0 && { leaveOneOut: { strength, rates: noiseRates } }),
+    ...(strength !== undefined && { leaveOneOut: { strength, rates: noiseRates, evidence } }),
   };
 }
 

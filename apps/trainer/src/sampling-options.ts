@@ -1,5 +1,5 @@
 import { TensorARError } from "@tensorar/core";
-import type { LoadedModel } from "@tensorar/model";
+import { evidenceIn, type LoadedModel } from "@tensorar/model";
 import type { DraftPolicy, Guidance, LeaveOneOut, PerFactor } from "@tensorar/sampler";
 import { PARALLEL, type Settings } from "./declarations/sample";
 import type { SamplingOptions } from "./sampling";
@@ -24,12 +24,13 @@ export function samplingOf(settings: Settings, model: LoadedModel): SamplingOpti
 }
 
 function leaveOneOutOf({ leaveOneOut: strength }: Settings, model: LoadedModel): LeaveOneOut | undefined {
-  if (strength === 0) return undefined;
+  const evidence = evidenceIn(model.tensors);
+  if (strength === undefined || (strength === 0 && !evidence)) return undefined;
   const { windowSize, backbone } = model.model;
   const refuse = (why: string) => new TensorARError(`--leave-one-out ${strength}: ${why}; leave it out`);
   if (windowSize === 1) throw refuse("the model has no drafts");
   if (backbone.factors) throw refuse("tokens of the model consist of sub-tokens");
-  return { strength, rates: model.noiseRates };
+  return { strength, rates: model.noiseRates, evidence };
 }
 
 function parallelOf({ decoding, parallel }: Settings): number {
@@ -92,7 +93,9 @@ function guidanceAt({ guidance, interval, power }: Omit<Settings, "cfgScale">, s
 function draftPolicy(settings: Settings, model: LoadedModel): DraftPolicy {
   const { drafts: kind, draftTemperature: temperature, draftRates } = settings;
   if (kind !== "renoise") only(draftRates, "--draft-rates", "--drafts renoise");
-  if (kind === "argmax" || kind === "noise") {
+  if (kind === "blank" && !model.model.blanks)
+    throw new TensorARError("--drafts blank: the model was trained without blanks; use another policy");
+  if (kind === "argmax" || kind === "noise" || kind === "blank") {
     only(temperature, "--draft-temperature", "--drafts raw or renoise");
     return { kind };
   }

@@ -70,6 +70,10 @@ const schema = z.strictObject({
   imageSize: z.int().positive(),
   classes: z.array(z.string()),
   noiseRates: z.array(z.number()),
+  /** s_1 … s_(k-1) of models with explicit evidence, whose logits are without it. */
+  evidence: z.array(z.number()).exactOptional(),
+  /** True where BLANK entries, -2, stand for drafts that are not known; other models know none. */
+  blanks: z.literal(true).exactOptional(),
   /** Number format of the decoder's matrices. */
   weights: z.enum(["float32", "float16", "int8", "int4"]).default("float32"),
   /** The runtime that it was made for. */
@@ -98,6 +102,7 @@ const schema = z.strictObject({
           }),
           z.strictObject({ kind: z.literal("argmax") }),
           z.strictObject({ kind: z.literal("noise") }),
+          z.strictObject({ kind: z.literal("blank") }),
         ])
         .exactOptional(),
       draws: z.enum(["step", "position"]).exactOptional(),

@@ -55,6 +55,8 @@ export interface TensorARModel<C extends Condition = tf.Tensor> {
   readonly windowSize: number;
   /** What becomes of a token's own drafts. */
   readonly evidence: Evidence;
+  /** Whether BLANK entries have a vector of their own. */
+  readonly blanks: boolean;
   /** Shapes of all parameters, the backbone's and the modules' (`tensorar.…`). */
   readonly shapes: ParameterShapes;
   /** Fresh modules, which leave the base model's logits as they are; empty for window 1. The caller owns them. */
@@ -110,6 +112,7 @@ export function attachTensorAR<C extends Condition = tf.Tensor>(
     backbone,
     windowSize: sizes.windowSize,
     evidence: sizes.evidence,
+    blanks: sizes.blanks,
     shapes: { ...backbone.shapes, ...shapes },
     initModules: (seed) => initialise(shapes, seed, moduleInitial(sizes)),
     forward: (params, inputs) => tidy(() => forward(backbone, sizes, params, inputs)),

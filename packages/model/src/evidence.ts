@@ -1,3 +1,4 @@
+import type { TensorData } from "@tensorar/checkpoint";
 import * as tf from "@tensorflow/tfjs-core";
 import type { ModuleSizes } from "./modules";
 import { type ParameterShapes, type Params, parameter } from "./parameters";
@@ -6,6 +7,12 @@ import { type ParameterShapes, type Params, parameter } from "./parameters";
 
 /** The parameter s_1 … s_(k-1): what a view at each depth adds to the logit of its code, in nats. */
 export const EVIDENCE = "tensorar.evidence.weight";
+
+/** s_1 … s_(k-1) of a model's tensors; undefined where its evidence is implicit. */
+export function evidenceIn(tensors: Readonly<Record<string, TensorData>>): number[] | undefined {
+  const weights = tensors[EVIDENCE];
+  return weights && Array.from(weights.data, Number);
+}
 
 export const evidenceShapes = ({ evidence, windowSize }: ModuleSizes): ParameterShapes =>
   evidence === "explicit" ? { [EVIDENCE]: [windowSize - 1] } : {};

@@ -17,7 +17,7 @@ export type {
 export { layerCaches } from "./cache";
 export { checkTensors } from "./check-tensors";
 export { emaUpdate } from "./ema";
-export { EVIDENCE } from "./evidence";
+export { EVIDENCE, evidenceIn } from "./evidence";
 export {
   type AdvanceInputs,
   type DecodeInputs,

@@ -103,7 +103,7 @@ async function openGraph(
 }
 
 function describe(manifest: ExportManifest, where: string): Description {
-  const { tokens, windowSize, vocabSize, grid, imageSize, classes, noiseRates } = manifest;
+  const { tokens, windowSize, vocabSize, grid, imageSize, classes, noiseRates, evidence, blanks = false } = manifest;
   return {
     tokens,
     windowSize,
@@ -112,6 +112,8 @@ function describe(manifest: ExportManifest, where: string): Description {
     imageSize,
     classes,
     noiseRates,
+    evidence,
+    blanks,
     conditions: conditionsIn(manifest, where),
   };
 }

@@ -30,6 +30,10 @@ export interface Description {
   readonly classes: readonly string[];
   /** Noise rates β(j) of its training, which drafts of kind `renoise` take. */
   readonly noiseRates: readonly number[];
+  /** s_1 … s_(k-1) of explicit evidence, which its logits are without. */
+  readonly evidence?: readonly number[] | undefined;
+  /** Whether it knows blanks. */
+  readonly blanks: boolean;
   readonly conditions: Conditions;
 }
 

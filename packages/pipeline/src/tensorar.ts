@@ -44,7 +44,8 @@ export interface GenerateOptions extends Subject {
   readonly topP?: PerFactor<number> | undefined;
   /** How drafts are fed back; default "raw". By its name, "renoise" takes the noise rates of the model's training. */
   readonly drafts?: DraftPolicy | DraftPolicy["kind"] | undefined;
-  /** λ, 0 … 1: the share of the trust in a token's own drafts that is taken back when it becomes final; default 0, the paper. */
+  /** λ, 0 … 1: the share of the trust in a token's own drafts that is taken back when it becomes final; 0 is the paper.
+   * Default: 0, or 1 where the model's evidence is explicit. */
   readonly leaveOneOut?: number | undefined;
   /** Which random numbers codes are drawn with: of the step, the default, or of the position. */
   readonly draws?: Draws | undefined;
@@ -119,8 +120,9 @@ export class LoadedModel {
     const subjects = await conditionsOf(description, options, this.#texts);
     const conditions = Array.from({ length: N }, (_, image) => subjects[image % subjects.length]!);
     const drafts = draftsOf(options.drafts, description);
-    const { leaveOneOut: strength = 0 } = options;
-    const leaveOneOut = strength === 0 ? undefined : { strength, rates: description.noiseRates };
+    const { leaveOneOut: strength } = options;
+    const { noiseRates: rates, evidence } = description;
+    const leaveOneOut = strength === undefined ? undefined : { strength, rates, evidence };
     const { tokens: T, windowSize: k } = description;
     const [codes, trace] = [new Int32Array(N * T), new Int32Array(N * T * k)];
     const images: RgbaImage[] = [];
@@ -178,10 +180,15 @@ function refuseGuidance({ conditions }: Description, guidance: PerFactor<Guidanc
     );
 }
 
-function draftsOf(drafts: GenerateOptions["drafts"], { noiseRates }: Description): DraftPolicy | undefined {
+function draftsOf(drafts: GenerateOptions["drafts"], { noiseRates, blanks }: Description): DraftPolicy | undefined {
+  const kind = typeof drafts === "string" ? drafts : drafts?.kind;
+  if (kind === "blank" && !blanks)
+    throw new TensorARError('generate: drafts "blank": the model was trained without blanks; use another kind');
   if (typeof drafts !== "string") return drafts;
   if (drafts === "renoise") return { kind: drafts, rates: noiseRates };
-  const kinds: readonly DraftPolicy["kind"][] = ["raw", "argmax", "noise"];
+  const kinds: readonly DraftPolicy["kind"][] = ["raw", "argmax", "noise", "blank"];
   if (kinds.includes(drafts)) return { kind: drafts };
-  throw new TensorARError(`generate: drafts ${quote(drafts)} are unknown; use "raw", "renoise", "argmax", "noise"`);
+  throw new TensorARError(
+    `generate: drafts ${quote(drafts)} are unknown; use "raw", "renoise", "argmax", "noise", "blank"`,
+  );
 }

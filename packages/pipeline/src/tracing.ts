@@ -1,6 +1,6 @@
 import { parseSafetensors, type TensorRecord } from "@tensorar/checkpoint";
 import { parseJson, TensorARError, type TensorSpec } from "@tensorar/core";
-import { type ConditionSpec, type LoadedModel, modelPrograms, parseModel, toParams } from "@tensorar/model";
+import { type ConditionSpec, evidenceIn, type LoadedModel, modelPrograms, parseModel, toParams } from "@tensorar/model";
 import { type CompiledProgram, compileProgram } from "@tensorar/onnx";
 import type { Program } from "@tensorar/program";
 import { cachedDecoder, type FactorInputs } from "@tensorar/sampler";
@@ -47,13 +47,14 @@ export function tracingBy(read: (folder: Folder) => Promise<TensorRecord>): Trac
       return run;
     };
     try {
-      const { model, grid, classes, noiseRates } = folder;
+      const { model, grid, classes, noiseRates, tensors } = folder;
+      const drafts = { noiseRates, evidence: evidenceIn(tensors), blanks: model.blanks };
       const decoder = await traceDecoder(folder, prepare);
       const decode = await traceImages(tokenizer, prepare);
       const { tokens, vocabSize } = model.backbone;
       const sizes = { tokens, vocabSize, windowSize: model.windowSize, grid, imageSize: tokenizer.imageSize };
       return {
-        description: { ...sizes, classes, noiseRates, conditions: conditionsIn(folder) },
+        description: { ...sizes, classes, ...drafts, conditions: conditionsIn(folder) },
         decoder,
         decode,
         dispose,

@@ -7,6 +7,12 @@ export type EngineName = (typeof ENGINE_NAMES)[number];
 /** Packages with the backend of `tensorflow`, in the order in which they are tried. */
 export const TENSORFLOW_PACKAGES = ["@tensorflow/tfjs-node-gpu", "@tensorflow/tfjs-node"] as const;
 
+/** How the learning rate goes on after the warm-up: as it is, or down to 0 at the last step along half a cosine. */
+export const SCHEDULES = ["constant", "cosine"] as const;
+
+/** One of {@link SCHEDULES}. */
+export type Schedule = (typeof SCHEDULES)[number];
+
 /** What training does unless it is told otherwise. */
 export const TRAINING_DEFAULTS = {
   /** Images a step. */

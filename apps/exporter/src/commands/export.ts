@@ -38,7 +38,7 @@ const endToEndOptions = (settings: Settings): GraphSampling => ({
   guidance: rampOf(settings),
   drafts: draftsOf(settings),
   ...(settings.draws !== "step" && { draws: settings.draws }),
-  ...(settings.leaveOneOut > 0 && { leaveOneOut: settings.leaveOneOut }),
+  ...(settings.leaveOneOut !== undefined && { leaveOneOut: settings.leaveOneOut }),
 });
 
 function rampOf({ guidance: kind, interval, power }: Settings): GraphGuidance {

@@ -29,7 +29,7 @@ const schema = z.strictObject({
   interval: whole(0).optional().describe("with --guidance interval: last decode step that is guided"),
   power: positive(1000).optional().describe("with --guidance power-cosine: its power"),
   drafts: z
-    .enum(["raw", "renoise", "argmax", "noise"])
+    .enum(["raw", "renoise", "argmax", "noise", "blank"])
     .default("raw")
     .describe("with --whole: how drafts are fed back, as `tensorar sample` does it"),
   draftTemperature: oneOrMore(positive(1000))
@@ -44,7 +44,7 @@ const schema = z.strictObject({
     .number()
     .min(0)
     .max(1)
-    .default(0)
+    .optional()
     .describe(
       "with --whole: fraction of the trust in a token's own drafts that is taken back, as `tensorar sample` does it",
     ),

@@ -1,41 +1,44 @@
 import { type CommandBody, startProgress } from "@tensorar/cli";
-import { TensorARError } from "@tensorar/core";
 import { loadCodes } from "@tensorar/data";
 import { loadBackbone, loadModel } from "@tensorar/model/node";
-import type { NoiseSchedule } from "@tensorar/noise";
-import { finetuneTask, fitCodes, train, trainingConditions } from "@tensorar/training";
+import { finetuneTask, fitCodes, type TensorAROptions, train, trainingConditions } from "@tensorar/training";
 import type { Settings } from "../declarations/finetune";
 import { recipeOf } from "../recipe";
+import { tensorarOptions, validationOf } from "../tensorar-options";
 
-function scheduleOf(noise: Settings["noise"], rate: number | undefined): NoiseSchedule {
-  if (noise === "exponential") return rate === undefined ? { kind: noise } : { kind: noise, rate };
-  if (rate !== undefined)
-    throw new TensorARError(
-      `--noise-rate ${rate} belongs to the exponential schedule, not to "${noise}"; leave it out`,
-    );
-  return { kind: noise };
+/** Phases that leave a base model whole; the paper trains everything from the first step on. */
+function phasesOf(
+  { draftSteps, bodyRate, freezeBase, steps, lossWeights }: Settings,
+  { evidence, windowSize }: TensorAROptions,
+) {
+  const gentle = evidence === "explicit" && !freezeBase;
+  return {
+    freezeBase,
+    lossWeights: lossWeights ?? (gentle ? [1, ...new Array<number>(windowSize - 1).fill(0.3)] : undefined),
+    draftSteps: draftSteps ?? (gentle ? Math.min(150, Math.floor(steps / 4)) : 0),
+    bodyRate: bodyRate ?? (gentle ? 0.1 : 1),
+  };
 }
 
 export const command: CommandBody<Settings> = {
   async run(settings, signal) {
-    const { base: dir, windowSize, depth, structure } = settings;
+    const { base: dir } = settings;
     const own = await loadBackbone(settings.backbone);
     const model = await loadModel(dir, own);
     const { codes, note } = fitCodes(model, dir, await loadCodes(settings.codes), settings.codes);
-    const noise = scheduleOf(settings.noise, settings.noiseRate);
+    const tensorar = tensorarOptions(settings, model.model.backbone.factors !== undefined);
     if (note !== undefined) console.log(note);
     const conditions = await trainingConditions(model, dir, codes, settings.captions);
     const selfShare = settings.inputs === "self" ? settings.selfShare : 0;
-    const task = finetuneTask(
-      { model, dir, own },
-      codes,
-      conditions,
-      { windowSize, depth, structure, noise },
-      { ...settings, selfShare },
-    );
+    const task = finetuneTask({ model, dir, own }, codes, conditions, tensorar, {
+      ...settings,
+      ...phasesOf(settings, tensorar),
+      selfShare,
+    });
     await train(task, {
       ...settings,
       out: settings.output,
+      validateEvery: validationOf(settings, codes),
       recipe: recipeOf(settings),
       signal,
       progress: startProgress,

@@ -6,18 +6,22 @@ import { loadBackbone } from "@tensorar/model/node";
 import { pretrainOwnTask, pretrainTask, pretrainTextTask, train } from "@tensorar/training";
 import type { Settings } from "../declarations/pretrain";
 import { recipeOf } from "../recipe";
+import { tensorarOptions, validationOf } from "../tensorar-options";
 
 /** @throws TensorARError for settings that do not go together */
 function taskOf(settings: Settings, codes: Codes, own: OwnBackbone | undefined) {
   const { width, layers, heads, condition, encoderWidth, encoderLayers, encoderHeads } = settings;
   const { vocabulary, captionTokens } = settings;
+  const attached = tensorarOptions(settings, false);
+  const tensorar = settings.windowSize > 1 ? attached : undefined;
+  const options = { ...settings, tensorar };
   const sizes = { dim: width, n_layer: layers, n_head: heads, multiple_of: 64 };
   if (condition === "class") {
     const ofCaptions = { encoderWidth, encoderLayers, encoderHeads, vocabulary, captionTokens };
     const [name, value] = Object.entries(ofCaptions).find(([, each]) => each !== undefined) ?? [];
     if (name !== undefined)
       throw new TensorARError(`--${flagOf(name)} ${value} belongs to --condition captions; leave it out, or give both`);
-    return own ? pretrainOwnTask(codes, own, settings) : pretrainTask(codes, sizes, settings);
+    return own ? pretrainOwnTask(codes, own, options) : pretrainTask(codes, sizes, options);
   }
   if (own) throw new TensorARError("--condition captions trains LlamaGen's decoder; leave --backbone out");
   const encoder = {
@@ -27,7 +31,7 @@ function taskOf(settings: Settings, codes: Codes, own: OwnBackbone | undefined) 
     vocabulary: vocabulary ?? 3072,
     maxTokens: captionTokens ?? 32,
   };
-  return pretrainTextTask(codes, sizes, encoder, settings);
+  return pretrainTextTask(codes, sizes, encoder, options);
 }
 
 export const command: CommandBody<Settings> = {
@@ -37,11 +41,12 @@ export const command: CommandBody<Settings> = {
     await train(taskOf(settings, codes, own), {
       ...settings,
       out: settings.output,
+      validateEvery: validationOf(settings, codes),
       recipe: recipeOf(settings),
       signal,
       progress: startProgress,
       note: console.error,
     });
-    console.log(`base model written to ${settings.output}`);
+    console.log(`model written to ${settings.output}`);
   },
 };

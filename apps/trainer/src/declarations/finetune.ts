@@ -1,7 +1,7 @@
-import { backboneSetting, decimal, defineCommand, positive, weights, whole } from "@tensorar/cli";
+import { backboneSetting, decimal, defineCommand, weights, whole } from "@tensorar/cli";
 import { TRAINING_DEFAULTS } from "@tensorar/training/settings";
 import { z } from "zod";
-import { LARGEST_DEPTH, LARGEST_WIDTH, trainingSettings, validationSetting } from "./settings";
+import { codesTrainingSettings, LARGEST_WIDTH, tensorarSettings, trainingSettings } from "./settings";
 
 const schema = z.strictObject({
   ...backboneSetting,
@@ -11,13 +11,19 @@ const schema = z.strictObject({
   windowSize: whole(1, LARGEST_WIDTH)
     .default(4)
     .describe("k, tokens in one tensor; 1 goes on training the base model, which is the control"),
-  depth: whole(1, LARGEST_DEPTH).default(1).describe("depth of both query transformers"),
-  structure: z.enum(["maps", "gated"]).default("gated").describe("how the output decoder tells its k states apart"),
-  noise: z
-    .enum(["linear", "sine", "sqrt", "exponential", "none"])
-    .default("exponential")
-    .describe("schedule of the noise rates β(j)"),
-  noiseRate: positive(1000).optional().describe("rate of the exponential schedule"),
+  ...tensorarSettings,
+  draftSteps: whole(0)
+    .optional()
+    .describe(
+      "steps of a first phase that trains the output decoder alone. When left out: none, or with explicit evidence 150, a quarter of all steps at most",
+    ),
+  bodyRate: decimal(1)
+    .optional()
+    .describe("factor of the base model's learning rate; 1 when left out, or 0.1 with explicit evidence"),
+  freezeBase: z
+    .boolean()
+    .default(false)
+    .describe("leaves the base model as it is, to the bit, and trains drafts for it; with explicit evidence"),
   inputs: z
     .enum(["noise", "self"])
     .default("noise")
@@ -30,7 +36,7 @@ const schema = z.strictObject({
     .describe(
       "for models conditioned on captions: their features, a folder of `tensorar captions`, or a safetensors file with one for every image",
     ),
-  ...validationSetting,
+  ...codesTrainingSettings,
   ...trainingSettings,
 });
 

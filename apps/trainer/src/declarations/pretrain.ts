@@ -1,7 +1,7 @@
 import { backboneSetting, decimal, defineCommand, whole } from "@tensorar/cli";
 import { TRAINING_DEFAULTS } from "@tensorar/training/settings";
 import { z } from "zod";
-import { LARGEST_DEPTH, LARGEST_WIDTH, trainingSettings, validationSetting } from "./settings";
+import { codesTrainingSettings, LARGEST_DEPTH, LARGEST_WIDTH, tensorarSettings, trainingSettings } from "./settings";
 
 const schema = z.strictObject({
   codes: z.string().describe("folder of codes (written by `tensorar codes`)"),
@@ -30,7 +30,11 @@ const schema = z.strictObject({
   classDropout: decimal(1)
     .default(TRAINING_DEFAULTS.classDropout)
     .describe("share of conditions, labels or captions, replaced by none, which guidance needs"),
-  ...validationSetting,
+  windowSize: whole(1, LARGEST_WIDTH)
+    .default(1)
+    .describe("k, tokens in one tensor: above 1, TensorAR is attached from the first step on"),
+  ...tensorarSettings,
+  ...codesTrainingSettings,
   ...trainingSettings,
 });
 
@@ -38,7 +42,7 @@ export type Settings = z.infer<typeof schema>;
 
 export const pretrainCommand = defineCommand({
   name: "pretrain",
-  description: "train a base model (LlamaGen's decoder, of classes or of captions) on codes",
+  description: "train a model (LlamaGen's decoder, of classes or of captions) on codes: a base model, or TensorAR",
   schema,
   load: async () => (await import("../commands/pretrain")).command,
 });

@@ -46,10 +46,10 @@ const schema = z.strictObject({
   topK: oneOrMore(whole(0)).default(0).describe(`keep the K most likely codes; 0 keeps all${EACH}`),
   topP: oneOrMore(positive(1)).default(1).describe(`keep the most likely codes up to this probability${EACH}`),
   drafts: z
-    .enum(["raw", "renoise", "argmax", "noise"])
+    .enum(["raw", "renoise", "argmax", "noise", "blank"])
     .default("raw")
     .describe(
-      "how drafts are fed back: as sampled (the paper), noised again with β(j), most likely, or replaced by noise",
+      "how drafts are fed back: as sampled (the paper), noised again with β(j), most likely, replaced by noise, or left blank",
     ),
   draftTemperature: oneOrMore(positive(1000))
     .optional()
@@ -68,8 +68,10 @@ const schema = z.strictObject({
     .number()
     .min(0)
     .max(1)
-    .default(0)
-    .describe("fraction of the trust in a token's own drafts that is taken back when it becomes final; 0 is the paper"),
+    .optional()
+    .describe(
+      "fraction of the trust in a token's own drafts that is taken back when it becomes final; 0 is the paper. When left out: none, or all where the model's evidence is explicit",
+    ),
   draws: z
     .enum(["step", "position"])
     .default("step")

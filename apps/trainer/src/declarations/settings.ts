@@ -1,6 +1,6 @@
 import { decimal, LARGEST_BATCH, overwriteSetting, positive, seedSetting, threadsSetting, whole } from "@tensorar/cli";
 import { MAX_FILE_MIB, MAX_PIXELS } from "@tensorar/data/limits";
-import { ENGINE_NAMES, TRAINING_DEFAULTS } from "@tensorar/training/settings";
+import { ENGINE_NAMES, SCHEDULES, TRAINING_DEFAULTS } from "@tensorar/training/settings";
 import { z } from "zod";
 
 /** Side of an image, in pixels. */
@@ -28,16 +28,65 @@ export const imageSettings = {
 };
 
 /** Of trainings on codes. */
-export const validationSetting = {
-  validateEvery: whole(1)
+export const codesTrainingSettings = {
+  validateEvery: whole(0)
+    .default(250)
+    .describe("steps between losses on the held-out images, if there are any; the best model is the result. 0: never"),
+  patience: whole(1)
     .optional()
-    .describe("steps between losses on the held-out images; the best model is kept in best/. Never when left out"),
+    .describe("ends the training after so many losses on held-out images without a better one; never when left out"),
+  dropout: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0)
+    .describe("of embeddings and of what every block adds; LlamaGen's is 0.1. Not for every kind of model"),
+};
+
+/** Of trainings of TensorAR. */
+export const tensorarSettings = {
+  depth: whole(1, LARGEST_DEPTH).default(1).describe("depth of both query transformers"),
+  structure: z.enum(["maps", "gated"]).default("gated").describe("how the output decoder tells its k states apart"),
+  evidence: z
+    .enum(["explicit", "implicit"])
+    .optional()
+    .describe(
+      "trust in a token's own drafts: a learned number that can be taken back, or inside of the network (the paper). Explicit when left out, but for models of sub-tokens",
+    ),
+  noise: z
+    .enum(["linear", "sine", "sqrt", "exponential", "none"])
+    .default("exponential")
+    .describe("schedule of the noise rates β(j)"),
+  noiseRate: positive(1000).optional().describe("rate of the exponential schedule"),
+  noiseRates: z
+    .array(z.number().min(0).max(1))
+    .min(1)
+    .optional()
+    .describe("noise rates of depths 1 … k-1, with commas, in place of a schedule"),
+  hidden: decimal(1)
+    .default(0)
+    .describe(
+      "fraction of tokens of which no window shows the truth, so that the model learns to read drafts of others",
+    ),
+  blank: decimal(1).default(0).describe("fraction of noised entries that are left blank, with no code in their place"),
+  randomRates: z.boolean().default(false).describe("scales the noise rates of every image by a random number"),
+  past: decimal(1).default(0).describe("noise rate of final tokens of the past; 0 in the paper"),
+  lossWeights: z
+    .array(decimal(1000))
+    .optional()
+    .describe(
+      "weights of the loss at depths 0 … k-1, with commas. When left out: all alike, or 0.3 for drafts in a fine-tuning with explicit evidence",
+    ),
 };
 
 export const trainingSettings = {
   steps: whole(1).describe("optimizer steps in all"),
   batchSize: whole(1, LARGEST_BATCH).default(TRAINING_DEFAULTS.batchSize).describe("images a step"),
-  learningRate: positive(1000).default(TRAINING_DEFAULTS.learningRate).describe("constant after the warm-up"),
+  learningRate: positive(1000).default(TRAINING_DEFAULTS.learningRate).describe("after the warm-up"),
+  schedule: z
+    .enum(SCHEDULES)
+    .default(TRAINING_DEFAULTS.schedule)
+    .describe("learning rate after the warm-up: constant, or down to 0 along half a cosine"),
   warmupSteps: whole(0).default(TRAINING_DEFAULTS.warmupSteps).describe("steps of linear warm-up"),
   weightDecay: decimal(1000).default(TRAINING_DEFAULTS.weightDecay).describe("AdamW decay of matrices"),
   clip: positive(1e9).default(TRAINING_DEFAULTS.clip).describe("largest gradient norm"),

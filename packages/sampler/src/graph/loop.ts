@@ -58,7 +58,13 @@ export function generationLoop(
   { noiseRates, evidence, padId, flushes, ...sampling }: GenerationLoopOptions,
 ): GenerationLoop {
   const { windowSize, backbone } = model;
-  checkGraphSampling(sampling, { factors: backbone.factors?.sizes.length ?? 1, windowSize, noiseRates, evidence });
+  checkGraphSampling(sampling, {
+    factors: backbone.factors?.sizes.length ?? 1,
+    windowSize,
+    noiseRates,
+    evidence,
+    blanks: model.blanks,
+  });
   const unconditional = unconditionalOf(model.backbone, padId);
   const rates = replacementRates(sampling.drafts ?? { kind: "raw" }, windowSize, noiseRates);
   const { tokens } = model.backbone;
@@ -86,6 +92,8 @@ export interface SampledModel {
   readonly noiseRates: readonly number[];
   /** s_1 … s_(k-1) of explicit evidence. */
   readonly evidence?: readonly number[] | undefined;
+  /** Whether it knows blanks. */
+  readonly blanks?: boolean | undefined;
 }
 
 /**
@@ -101,6 +109,8 @@ export function checkGraphSampling(sampling: GraphSampling, model: SampledModel)
   }
   const { drafts = { kind: "raw" } } = sampling;
   checkDrafts(drafts.kind === "renoise" ? { rates: noiseRates, ...drafts } : drafts, windowSize);
+  if (drafts.kind === "blank" && model.blanks !== true)
+    throw new TensorARError('drafts of kind "blank": the model was trained without blanks; use another kind');
   const leaveOneOut = leaveOneOutOf(sampling, model);
   if (leaveOneOut === undefined || (leaveOneOut.strength === 0 && !leaveOneOut.evidence)) return;
   if (windowSize === 1) throw new TensorARError("leaveOneOut: a model of windows of 1 has no drafts; leave it out");

@@ -1,8 +1,4 @@
-/** How the learning rate goes on after the warm-up: as it is, or down to 0 at the last step along half a cosine. */
-export const SCHEDULES = ["constant", "cosine"] as const;
-
-/** One of {@link SCHEDULES}. */
-export type Schedule = (typeof SCHEDULES)[number];
+import type { Schedule } from "../settings";
 
 export interface RateOptions {
   /** After the warm-up. */

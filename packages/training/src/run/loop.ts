@@ -1,10 +1,11 @@
 import { type Progress, type StartProgress, TensorARError, type TensorData, type TensorSpec } from "@tensorar/core";
 import type { Feeds } from "@tensorar/onnx";
 import type { Engine } from "../engine/engine";
+import type { Schedule } from "../settings";
 import type { BatchSpecs, TrainingState, TrainingTask } from "../tasks/task";
 import { loadNewestCheckpoint, saveCheckpoint, shapesOf } from "./checkpoint";
 import { type HeldOutMeasures, heldOutMeasures } from "./held-out-measures";
-import { learningRateAt, type Schedule } from "./learning-rate";
+import { learningRateAt } from "./learning-rate";
 import { numbersOf } from "./metrics";
 import { appendLog, type LogEntry, rewindLog } from "./run-log";
 

@@ -3,9 +3,8 @@ import type { FloatDType } from "@tensorar/checkpoint";
 import { noProgress, type StartProgress, type TensorData } from "@tensorar/core";
 import { writeFolderAtomic } from "@tensorar/core/node";
 import { chooseEngine } from "../engine/choose-engine";
-import { type EngineName, TRAINING_DEFAULTS } from "../settings";
+import { type EngineName, type Schedule, TRAINING_DEFAULTS } from "../settings";
 import type { BatchSpecs, TrainingTask } from "../tasks/task";
-import type { Schedule } from "./learning-rate";
 import { runSteps } from "./loop";
 import { BEST, inRunFolder } from "./run-folder";
 

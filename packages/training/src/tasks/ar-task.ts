@@ -97,7 +97,7 @@ export function arTask(training: ArTraining, options: ArTrainingOptions = {}): T
   return {
     title,
     recipe,
-notes: conditions.notes,
+    notes: conditions.notes,
     ...arBatches(codes, conditions, {
       ...TRAINING_DEFAULTS,
       ...options,
