@@ -44,7 +44,7 @@ beforeAll(async () => {
   await writeTinyModel(path("base"), { backbone: TINY_T2I, classes: [], windowSize: 1 });
   await mkdir(join(path("base"), "text-encoder"));
   await writeTinyEncoder(join(path("base"), "text-encoder"));
-}, 120_000);
+});
 
 const encode = (out: string, ...args: string[]) => [
   "captions",
@@ -88,7 +88,7 @@ test("features of a data set train a model of captions, which keeps its text enc
   expect(await refused(...wide, "--captions", path("features"), "--output", path("none"))).toMatch(
     /features makes features of 5 positions of width 8, but the model takes 5 positions of width 9/,
   );
-}, 120_000);
+});
 
 test("a shard cut short is found, and made again by --resume", async () => {
   await succeed(...encode("cut"));
@@ -106,7 +106,7 @@ test("a shard cut short is found, and made again by --resume", async () => {
   expect(await refused(...finetune, "--captions", path("cut"), "--output", path("none"))).toMatch(
     /captions\.json: there is no such file; expected features of captions/,
   );
-}, 120_000);
+});
 
 test("features of other captions are refused", async () => {
   const csv = (await readFile(path("all.csv"), "utf8")).replace("a blue star", "a star");
@@ -117,4 +117,4 @@ test("features of other captions are refused", async () => {
   expect(await refused(...finetune, "--captions", path("others"), "--output", path("none"))).toMatch(
     /others holds features of the captions of another data set than that of the codes/,
   );
-}, 120_000);
+});

@@ -64,7 +64,7 @@ beforeAll(async () => {
   });
   await writeSafetensors(weights, Object.fromEntries(tensors));
   pixels = draw(1);
-}, 120_000);
+});
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
 async function evaluate(...args: string[]): Promise<string> {
@@ -113,7 +113,7 @@ test("FID and the others: a folder against npz, statistics, and another set; JSO
   expect(file.names.slice(0, 5)).toEqual(["mu", "sigma", "mu_s", "sigma_s", "count"]);
   expect(file.info("features").shape).toEqual([COUNT, 2048]);
   await file.close();
-}, 120_000);
+});
 
 test("statistics of shards merge to those of the whole", async () => {
   const bytes = SIZE * SIZE * 3;
@@ -149,7 +149,7 @@ test("statistics of shards merge to those of the whole", async () => {
   const file = await openNpz(merged);
   expect((await file.read("count")).data[0]).toBe(BigInt(COUNT));
   await file.close();
-}, 120_000);
+});
 
 test("grey, alpha and 16 bits become RGB bytes; other sizes come apart", async () => {
   const folder = join(dir, "kinds");
@@ -281,7 +281,7 @@ test("a tokenizer's losses: PSNR, SSIM, LPIPS and rFID, with reconstructions tha
   expect((await merge("--overwrite", "--merge", join(dir, "none"))).output).toMatch(
     /none\/statistics\.npz: there is no such file/,
   );
-}, 180_000);
+});
 
 test("sums of reconstructions: parts must be alike", async () => {
   const mean = (count: number, sum: number) => ({ count, sum });

@@ -28,7 +28,7 @@ beforeAll(async () => {
     threads: 1,
   };
   await sample("whole", { npz: true });
-}, 60_000);
+});
 afterAll(() => vi.restoreAllMocks());
 
 async function sample(name: string, settings: Record<string, unknown> = {}, signal = new AbortController().signal) {

@@ -144,7 +144,7 @@ describe.each(inceptions)("$name", (fixture) => {
       fixture.tolerance("softmax"),
     );
     tf.dispose([params, images]);
-  }, 120_000);
+  });
 });
 
 describe.each(perceptual)("$name", (fixture) => {
