@@ -1,6 +1,6 @@
 // The main job, as the commands that anybody could type: shipped weights in, runs/demo/report.html out.
 import { spawnSync } from "node:child_process";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -8,6 +8,16 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const weights = "emoji"; // of packages/weights-emoji, by name
 const run = "runs/demo";
 const SAMPLES = 480;
+/** The model of text, where it is there already. */
+const textWeights = "packages/weights-emoji-text";
+const PROMPTS = [
+  "a noto red heart",
+  "an openmoji red heart",
+  "a twemoji dog face",
+  "a blob dog face",
+  "fluent smiling face with sunglasses",
+  "waving hand medium dark skin tone in noto style",
+];
 
 const sample = (name, model, ...flags) =>
   `tensorar sample --model ${model} --tokenizer ${weights}/tokenizer --output ${run}/samples/${name} --num-images ${SAMPLES} --batch-size 120 ${flags.join(" ")}`.trim();
@@ -31,6 +41,11 @@ const commands = [
   `tensorar-exporter verify ${run}/export --json ${run}/export/verification.json`,
   `tensorar-exporter bench ${run}/export --json ${run}/export/timings.json`,
 ];
+const hasText = existsSync(join(root, textWeights, "tensorar", "config.json"));
+if (hasText)
+  commands.push(
+    `tensorar sample --model emoji-text --prompts ${run}/prompts.txt --num-images ${4 * PROMPTS.length} --cfg-scale 3 --output ${run}/prompts`,
+  );
 const report = `tensorar report --run ${run} --tokenizer ${weights}/tokenizer`;
 
 const programs = { tensorar: "apps/trainer/dist/cli.js", "tensorar-exporter": "apps/exporter/dist/cli.js" };
@@ -54,6 +69,9 @@ function execute(command) {
 
 rmSync(join(root, run), { recursive: true, force: true });
 mkdirSync(join(root, run, "evaluations"), { recursive: true });
+writeFileSync(join(root, run, "prompts.txt"), `${PROMPTS.join("\n")}\n`);
+if (!hasText)
+  console.log(`without prompts: ${textWeights} holds no weights (node scripts/emoji-text.mjs --ship makes them)`);
 const begun = performance.now();
 const done = commands.map((command) => ({ command, seconds: execute(command) }));
 writeFileSync(join(root, run, "commands.json"), `${JSON.stringify(done, null, 2)}\n`);

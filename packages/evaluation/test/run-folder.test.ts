@@ -34,6 +34,20 @@ test("a run folder with stray files and evaluations that hold less", async () =>
   await expect(openRunFolder(run)).rejects.toThrow(/empty\/manifest\.json: there is no such file/);
 });
 
+test("pictures of prompts, where there are any", async () => {
+  const run = join(root, "prompted");
+  await mkdir(join(run, "samples"), { recursive: true });
+  await writeSamples(join(run, "samples", "one"), { ...DESCRIPTION, settings: {} }, ROWS);
+  expect((await openRunFolder(run)).prompts).toEqual([]);
+  await writeSamples(join(run, "prompts"), { ...DESCRIPTION, settings: {} }, ROWS);
+  await writeFile(join(run, "prompts", "grid.png"), Uint8Array.of(1, 2));
+  await writeFile(join(run, "prompts", "refinement.png"), Uint8Array.of(3));
+  const { prompts } = await openRunFolder(run);
+  expect(prompts.map((png) => [...png])).toEqual([[1, 2], [3]]);
+  await rm(join(run, "prompts", "manifest.json"));
+  await expect(openRunFolder(run)).rejects.toThrow(/prompts\/manifest\.json: there is no such file/);
+});
+
 test("evaluations and verifications under earlier names are read", async () => {
   const run = join(root, "earlier");
   await mkdir(join(run, "evaluations"), { recursive: true });

@@ -235,6 +235,12 @@ function exportSection({ verification, timings }: RunFolder): Section[] {
   return sections;
 }
 
+function promptsSection({ prompts }: RunFolder): Section[] {
+  const texts = ["images with their prompts", "from first drafts to final tokens"];
+  const figures = prompts.map((png, i) => picture(toDataUri(png), texts[i]!));
+  return figures.length > 0 ? [{ title: "Prompts", body: figures.join("") }] : [];
+}
+
 function commandsSection({ commands }: RunFolder): Section[] {
   if (commands.length === 0) return [];
   return [
@@ -262,6 +268,7 @@ export async function buildReport(run: RunFolder, tokenizer: ImageTokenizer): Pr
       ...trainingSection(run),
       ...(await roundTripSection(run.dir, tokenizer)),
       ...exportSection(run),
+      ...promptsSection(run),
       ...commandsSection(run),
     ],
   );

@@ -1,10 +1,10 @@
 import type { Dirent } from "node:fs";
 import { existsSync } from "node:fs";
-import { readdir } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { TensorARError, underTodaysNames } from "@tensorar/core";
 import { fileError, readChecked } from "@tensorar/core/node";
-import { openSamples, type Samples } from "@tensorar/data";
+import { gridPath, openSamples, refinementPath, type Samples } from "@tensorar/data";
 import { type LogEntry, readLog } from "@tensorar/training";
 import { z } from "zod";
 
@@ -48,6 +48,8 @@ export interface SampleSet {
 export interface RunFolder {
   readonly dir: string;
   readonly sets: readonly SampleSet[];
+  /** Pictures of `prompts`, samples of a model of text, as PNG files; those that are there. */
+  readonly prompts: readonly Uint8Array[];
   readonly logs: readonly { name: string; entries: readonly LogEntry[] }[];
   readonly verification: Readonly<z.infer<typeof verificationSchema>>;
   readonly timings: Readonly<z.infer<typeof timingsSchema>>;
@@ -64,6 +66,18 @@ async function foldersIn(dir: string): Promise<string[]> {
     .filter((entry) => !entry.isFile() && !entry.name.startsWith("."))
     .map(({ name }) => name)
     .sort();
+}
+
+/** Grid and refinement of a folder of samples. */
+async function picturesOf(samples: string): Promise<Uint8Array[]> {
+  if (!existsSync(samples)) return [];
+  await openSamples(samples); // complete, and as they were written
+  const paths = [gridPath(samples), refinementPath(samples)].filter(existsSync);
+  const read = (path: string) =>
+    readFile(path).catch((cause) => {
+      throw fileError("read", path, cause);
+    });
+  return Promise.all(paths.map(read));
 }
 
 /** Undefined where there is no such file. */
@@ -94,6 +108,7 @@ export async function openRunFolder(run: string, note: (line: string) => void = 
   return {
     dir: run,
     sets,
+    prompts: await picturesOf(join(run, "prompts")),
     logs: logs.filter(({ entries }) => entries.length > 0),
     verification: (await readOptional(join(exported, "verification.json"), verificationSchema, exporter)) ?? [],
     timings: (await readOptional(join(exported, "timings.json"), timingsSchema, exporter)) ?? [],
