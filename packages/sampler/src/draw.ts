@@ -1,7 +1,8 @@
 import { createStream } from "@tensorar/noise";
-import type { Categorical, SamplingOptions } from "./categorical";
+import type { Categorical } from "./categorical";
 import { type DraftPolicy, draftTemperatureOf } from "./drafts";
 import { type ImageAddress, positionWords, streamName, tokenUniforms } from "./random";
+import type { SamplingOptions } from "./sampling-options";
 
 // N images · T tokens · k window · V_f codes of a sub-token
 

@@ -9,7 +9,7 @@ export {
   type StepOutputs,
   type StepTensor,
 } from "./cached-decoder";
-export { type Categorical, createCategorical, type SamplingOptions } from "./categorical";
+export { type Categorical, createCategorical } from "./categorical";
 export {
   type Caption,
   type Conditioning,
@@ -34,3 +34,4 @@ export type { GenerateOptions, PerFactor } from "./options";
 export type { NamedOutputs, OutputTensor } from "./outputs";
 export { PRESETS, type Preset } from "./presets";
 export { streamName } from "./random";
+export type { SamplingOptions } from "./sampling-options";

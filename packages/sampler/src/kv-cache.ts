@@ -38,12 +38,133 @@ type Numbers = Float32Array | Uint16Array;
  * @param R rows
  * @param positions as many will likely be filled in all; room for them is set aside, memory that is not written costs nothing
  */
-export function createCache(
-  { layers, heads: H, headDim: Dh, dtype = "float32" }: CacheShape,
-  R: number,
-  positions: number,
-): KvCache {
-  const zeros = (length: number): Numbers => {
+export const createCache = (shape: CacheShape, R: number, positions: number): KvCache =>
+  new BucketedCache(shape, R, positions);
+
+/** Positions come in buckets, so that a step's inputs seldom change their sizes. */
+class BucketedCache implements KvCache {
+  private readonly layers: number;
+  private readonly heads: number;
+  private readonly headDim: number;
+  private readonly dtype: "float32" | "float16";
+  /** S, of the inputs. */
+  private length = BUCKET;
+  /** Positions that the arrays have room for. */
+  private room: number;
+  /** Keys, then values, of each layer: lines of `room` positions, of which the first S stand close together. */
+  private readonly arrays: Numbers[];
+  /** [R, S] */
+  private mask: Float32Array;
+  private readonly counts: Int32Array;
+  private current: Pick<StepInputs, "mask" | "keys" | "values">;
+
+  constructor(
+    { layers, heads, headDim, dtype = "float32" }: CacheShape,
+    private readonly R: number,
+    private readonly expected: number,
+  ) {
+    this.layers = layers;
+    this.heads = heads;
+    this.headDim = headDim;
+    this.dtype = dtype;
+    this.room = inBuckets(expected);
+    this.arrays = Array.from({ length: 2 * layers }, () => this.zeros());
+    this.mask = new Float32Array(R * this.length).fill(MASK_VALUE);
+    this.counts = new Int32Array(R);
+    this.current = this.views();
+  }
+
+  filled(): Int32Array {
+    return this.counts;
+  }
+
+  inputs(): Pick<StepInputs, "mask" | "keys" | "values"> {
+    return this.current;
+  }
+
+  append(rows: OutputTensor | undefined, added?: OutputTensor): void {
+    const { data, positions: L } = this.checked(rows);
+    const needed = Math.max(...this.counts) + L;
+    if (needed > this.length) this.grow(needed);
+    const { R, heads: H, headDim: Dh, length: S } = this;
+    const length = L * Dh;
+    for (let i = 0; i < this.arrays.length; i++)
+      for (let row = 0; row < R; row++) {
+        const start = (i * R + row) * H * length;
+        const place = (row * H * S + this.counts[row]!) * Dh;
+        copyLines(data, start, { lines: H, length }, this.arrays[i]!, place, S * Dh);
+      }
+    const shown = added ? readFloats("cachedDecoder", "mask", added) : new Float32Array(R * L);
+    for (let row = 0; row < R; row++) {
+      this.mask.set(shown.subarray(row * L, (row + 1) * L), row * S + this.counts[row]!);
+      this.counts[row]! += L;
+    }
+  }
+
+  truncate(counts: Int32Array): void {
+    for (let row = 0; row < this.R; row++) {
+      const first = row * this.length;
+      this.mask.fill(MASK_VALUE, first + counts[row]!, first + this.counts[row]!);
+    }
+    this.counts.set(counts);
+  }
+
+  /** @throws TensorARError where the new positions are none, or not of this cache's sizes and type */
+  private checked(rows: OutputTensor | undefined): { readonly data: Numbers; readonly positions: number } {
+    const { R, layers, heads, headDim, dtype } = this;
+    if (rows?.dtype !== dtype || !(rows.data instanceof (dtype === "float16" ? Uint16Array : Float32Array)))
+      throw new TensorARError(
+        rows
+          ? `cachedDecoder: the step returns rows in ${rows.dtype}, the cache is ${dtype}; set cache.dtype`
+          : 'cachedDecoder: the step returns no "rows"; use packRows of @tensorar/model, or export the model again',
+      );
+    const positions = rows.shape[4]!;
+    const wanted = [2, layers, R, heads, positions, headDim];
+    if (String(rows.shape) !== String(wanted))
+      throw new TensorARError(
+        `cachedDecoder: the step returns rows [${rows.shape.join(", ")}]; [${wanted.join(", ")}] fit its cache`,
+      );
+    return { data: rows.data, positions };
+  }
+
+  /** Makes S as large as needed. */
+  private grow(needed: number): void {
+    const { R, headDim: Dh, length: S } = this;
+    const lines = R * this.heads;
+    const longer = inBuckets(needed);
+    if (longer > this.room) {
+      this.room = longer + inBuckets(this.expected);
+      for (const [i, array] of this.arrays.entries()) {
+        this.arrays[i] = this.zeros();
+        this.arrays[i]!.set(array.subarray(0, lines * S * Dh));
+      }
+    }
+    const length = Math.max(...this.counts) * Dh;
+    for (const array of this.arrays) spreadLines(array, { lines, from: S * Dh, to: longer * Dh, length });
+    const mask = new Float32Array(R * longer).fill(MASK_VALUE);
+    copyLines(this.mask, 0, { lines: R, length: S }, mask, 0, longer);
+    this.mask = mask;
+    this.length = longer;
+    this.current = this.views();
+  }
+
+  /** The arrays and the mask as inputs of a step. */
+  private views(): Pick<StepInputs, "mask" | "keys" | "values"> {
+    const { R, layers, heads, headDim, dtype, length } = this;
+    const shape = [R, heads, length, headDim];
+    const size = R * heads * length * headDim;
+    const tensors = this.arrays.map((array): StepTensor => ({ dtype, shape, data: array.subarray(0, size) }));
+    return {
+      mask: { dtype: "float32", shape: [R, length], data: this.mask },
+      keys: tensors.slice(0, layers),
+      values: tensors.slice(layers),
+    };
+  }
+
+  /** @throws TensorARError where there is no memory for it */
+  private zeros(): Numbers {
+    const { R, layers, room, dtype } = this;
+    const length = R * this.heads * room * this.headDim;
     try {
       return dtype === "float16" ? new Uint16Array(length) : new Float32Array(length);
     } catch (cause) {
@@ -53,80 +174,7 @@ export function createCache(
         { cause },
       );
     }
-  };
-  const lines = R * H; // of each array
-  let S = BUCKET;
-  let room = inBuckets(positions);
-  const arrays = Array.from({ length: 2 * layers }, () => zeros(lines * room * Dh)); // keys, then values
-  let mask = new Float32Array(R * S).fill(MASK_VALUE); // [R, S]
-  const filled = new Int32Array(R);
-
-  const views = () => {
-    const tensors = arrays.map(
-      (array): StepTensor => ({ dtype, shape: [R, H, S, Dh], data: array.subarray(0, lines * S * Dh) }),
-    );
-    return {
-      mask: { dtype: "float32", shape: [R, S], data: mask } as StepTensor,
-      keys: tensors.slice(0, layers),
-      values: tensors.slice(layers),
-    };
-  };
-  let inputs = views();
-
-  const grow = (needed: number) => {
-    const longer = inBuckets(needed);
-    if (longer > room) {
-      room = longer + inBuckets(positions);
-      for (const [i, array] of arrays.entries()) {
-        arrays[i] = zeros(lines * room * Dh);
-        arrays[i].set(array.subarray(0, lines * S * Dh));
-      }
-    }
-    const length = Math.max(...filled) * Dh;
-    for (const array of arrays) spreadLines(array, { lines, from: S * Dh, to: longer * Dh, length });
-    const old = mask;
-    mask = new Float32Array(R * longer).fill(MASK_VALUE);
-    copyLines(old, 0, { lines: R, length: S }, mask, 0, longer);
-    S = longer;
-    inputs = views();
-  };
-
-  return {
-    filled: () => filled,
-    inputs: () => inputs,
-    append(rows, added) {
-      if (rows?.dtype !== dtype || !(rows.data instanceof (dtype === "float16" ? Uint16Array : Float32Array)))
-        throw new TensorARError(
-          rows
-            ? `cachedDecoder: the step returns rows in ${rows.dtype}, the cache is ${dtype}; set cache.dtype`
-            : 'cachedDecoder: the step returns no "rows"; use packRows of @tensorar/model, or export the model again',
-        );
-      const L = rows.shape[4]!;
-      const wanted = [2, layers, R, H, L, Dh];
-      if (String(rows.shape) !== String(wanted))
-        throw new TensorARError(
-          `cachedDecoder: the step returns rows [${rows.shape.join(", ")}]; [${wanted.join(", ")}] fit its cache`,
-        );
-      const needed = Math.max(...filled) + L;
-      if (needed > S) grow(needed);
-      const { data } = rows;
-      const length = L * Dh;
-      for (let i = 0; i < arrays.length; i++)
-        for (let row = 0; row < R; row++) {
-          const start = (i * R + row) * H * length;
-          copyLines(data, start, { lines: H, length }, arrays[i]!, (row * H * S + filled[row]!) * Dh, S * Dh);
-        }
-      const shown = added ? readFloats("cachedDecoder", "mask", added) : new Float32Array(R * L);
-      for (let row = 0; row < R; row++) {
-        mask.set(shown.subarray(row * L, (row + 1) * L), row * S + filled[row]!);
-        filled[row]! += L;
-      }
-    },
-    truncate(counts) {
-      for (let row = 0; row < R; row++) mask.fill(MASK_VALUE, row * S + counts[row]!, row * S + filled[row]!);
-      filled.set(counts);
-    },
-  };
+  }
 }
 
 const inBuckets = (positions: number): number => BUCKET * Math.ceil(positions / BUCKET);

@@ -1,11 +1,12 @@
 import { quote, requireOptions, TensorARError } from "@tensorar/core";
-import { checkSampling, createCategorical, UNFILTERED } from "./categorical";
+import { createCategorical } from "./categorical";
 import type { Decoder } from "./decoder";
 import { checkDrafts, type DraftPolicy } from "./drafts";
 import type { Draws, FactorSampling } from "./draw";
 import { checkGuidance, type Guidance, UNGUIDED } from "./guidance";
 import { checkLeaveOneOut, type LeaveOneOut } from "./leave-one-out";
 import type { ImageAddress } from "./random";
+import { checkSampling, UNFILTERED } from "./sampling-options";
 
 // N images · T tokens · k window · V codes
 
