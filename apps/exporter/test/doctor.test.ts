@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { diagnose } from "../src/doctor";
-import { runCli } from "./run-cli";
+import { runCli, spawnCli } from "./run-cli";
 
 // pnpm starts Vitest with NODE_PATH, by which its packages are found from every folder.
 beforeAll(() => {
@@ -19,7 +19,7 @@ test("says what to run where ONNX Runtime is missing", async () => {
 });
 
 test("tensorar-exporter doctor tries the providers", { timeout: 60_000 }, async () => {
-  const { status, stdout, stderr } = await runCli("doctor");
+  const { status, stdout, stderr } = await spawnCli("doctor");
   expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
   expect(stdout).toMatch(/onnxruntime-node \d.*: works, and is used\n.*\n {4}cpu works\n/);
 });

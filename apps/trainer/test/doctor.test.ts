@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { diagnose } from "../src/doctor";
-import { runCli } from "./run-cli";
+import { spawnCli } from "./run-cli";
 
 // pnpm starts Vitest with NODE_PATH, by which its packages are found from every folder.
 beforeAll(() => {
@@ -72,7 +72,7 @@ test("names packages of the current folder and runs none of them", async () => {
 });
 
 test("tensorar doctor finds what the trainer depends on", { timeout: 60_000 }, async () => {
-  const { status, output } = await runCli(["doctor"]);
+  const { status, output } = await spawnCli(["doctor"]);
   expect(status, output).toBe(0);
   expect(output).toMatch(
     /onnx.*:\n {2}onnxruntime-node \d.*: works, and is used\n.*onnxruntime-node.*\n {4}cpu works\n/,

@@ -18,7 +18,7 @@ import {
   tinyTextEncoder,
 } from "../../../packages/metrics/test/tiny-detector";
 import { genevalCommand } from "../src/declarations/geneval";
-import { runCli } from "./run-cli";
+import { runCli, spawnCli } from "./run-cli";
 
 // Whole runs on networks that work for a reason: the detector finds rectangles on grey and names them by their shape, the
 // image encoder averages colours, the text encoder knows the words for them. So what images show decides the scores.
@@ -308,7 +308,7 @@ test("Ctrl-C ends with what is done written down", async () => {
   const folder = await saveScenes("many", many);
   const out = join(dir, "interrupted");
   const args = ["geneval", "--images", folder, "--detector", detector, "--colors", colors, "--output", out];
-  const stopped = await runCli(args, { when: /geneval: 1\/320/, signal: "SIGINT" });
+  const stopped = await spawnCli(args, { when: /geneval: 1\/320/, signal: "SIGINT" });
   expect(stopped.status, stopped.output).toBe(130);
   expect(stopped.output).toMatch(/\d+ of 320 images are scored; --resume continues\nstopped\n$/);
   const done = (await readFile(join(out, "images.jsonl"), "utf8")).trimEnd().split("\n").length;

@@ -1,11 +1,11 @@
-import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { type Codes, saveCodes } from "@tensorar/data";
+import { commandLine } from "@tensorar/testing/command-line";
 import { expect, test } from "vitest";
 import { temporaryFolder } from "../../../packages/data/test/data-helpers";
+import { program as exporterProgram } from "../../exporter/src/program";
 import { runCli } from "./run-cli";
 import { writeTinyTokenizer } from "./tiny-models";
 
@@ -13,10 +13,7 @@ const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 /** The backbone of the page on own backbones: 4 × 4 codes out of 11, three classes. */
 const backbone = at("../../../packages/model/test/own-backbone.ts");
 
-async function exporter(...args: readonly string[]): Promise<string> {
-  const node = ["--import", "tsx", "--conditions=@tensorar/source", at("../../exporter/src/cli.ts"), ...args];
-  return (await promisify(execFile)(process.execPath, node, { cwd: at("../../..") })).stdout;
-}
+const exporter = commandLine(exporterProgram, new URL("../../exporter/src/cli.ts", import.meta.url));
 
 test("the documented backbone trains, refines, samples, exports and verifies", { timeout: 300_000 }, async () => {
   const dir = temporaryFolder();
@@ -53,6 +50,9 @@ test("the documented backbone trains, refines, samples, exports and verifies", {
   const refusal = await runCli(["sample", ...sources, "--output", path("none")]);
   expect(refusal.status).toBe(1);
   expect(refusal.output).toContain('kind is "own", a backbone that this package does not have; give its file with');
-  await exporter("export", ...sources, ...own, "--output", path("export"));
-  expect(await exporter("verify", path("export"), ...own)).toMatch(/equals the eager model/);
+  const exported = await exporter.run(["export", ...sources, ...own, "--output", path("export")]);
+  expect(exported.status, exported.output).toBe(0);
+  const verified = await exporter.run(["verify", path("export"), ...own]);
+  expect(verified.status, verified.output).toBe(0);
+  expect(verified.stdout).toMatch(/equals the eager model/);
 });

@@ -6,7 +6,7 @@ import { temporaryFolder } from "../../../packages/data/test/data-helpers";
 import { writeTinyCodes } from "../../../packages/data/test/tiny-codes";
 import { writeTinyDataset } from "../../../packages/data/test/tiny-dataset";
 import { KILLS, KILLS_MS, killAndResume, timed } from "./kills";
-import { runCli } from "./run-cli";
+import { runCli, spawnCli } from "./run-cli";
 
 /** One more than a multiple of the steps between checkpoints; several of those for each kill. */
 const STEPS = 15 * KILLS + 1;
@@ -69,19 +69,12 @@ beforeAll(async () => {
 describe.each(["tokenizer", "pretrain", "finetune"])("%s", (name) => {
   test(`continues bit for bit after ${KILLS} SIGKILL at any time`, { timeout: KILLS_MS }, async () => {
     const args = COMMANDS[name]!;
-    const duration = await timed(args(name));
+    const workMs = await timed(args(name));
     expect(Math.min(...(await logOf(name)).map(({ gradNorm }) => gradNorm!))).toBeGreaterThan(CLIP);
 
     const run = `${name} killed`;
     const next = () => (existsSync(at(run, "recipe.json")) ? [...args(run), "--resume"] : args(run));
-    const startMs = await timed([...args(name), "--resume"]); // of a run that has nothing left to do
-    await killAndResume({
-      next,
-      startMs,
-      workMs: Math.max(0, duration - startMs),
-      expectSame: () => expectSameRun(run, name),
-      remove: () => rm(at(run), { recursive: true }),
-    });
+    await killAndResume({ out: at(run), next, expectSame: () => expectSameRun(run, name), workMs });
     expect((await readdir(at(run))).filter((file) => file.startsWith(".") || file.includes("tmp"))).toEqual([]);
     expect(await readdir(at(run, "checkpoints"))).toEqual([stepFolder(STEPS - 1), stepFolder(STEPS)]);
   });
@@ -151,7 +144,7 @@ describe("signals and locks", () => {
   test.each(["SIGINT", "SIGTERM"] as const)("%s leaves a checkpoint and says how to go on", async (signal) => {
     const run = `stopped by ${signal}`;
     const args = pretrain(run).map((arg, i, all) => (all[i - 1] === "--steps" ? "100000" : arg));
-    const { status, output } = await runCli(args, { when: /base model.* 1\//, signal });
+    const { status, output } = await spawnCli(args, { when: /base model.* 1\//, signal });
     expect({ status, output }).toMatchObject({ status: signal === "SIGINT" ? 130 : 143 });
     expect(output).toMatch(/stopped at step \d+; continue with --resume/);
     const step = Number(/stopped at step (\d+)/.exec(output)?.[1]);
@@ -161,7 +154,7 @@ describe("signals and locks", () => {
   test("two runs in one folder exclude each other", async () => {
     const run = "twice";
     const args = pretrain(run).map((arg, i, all) => (all[i - 1] === "--steps" ? "100000" : arg));
-    const first = runCli(args);
+    const first = spawnCli(args);
     const started = Date.now();
     while (!existsSync(at(run, "recipe.json")) && Date.now() - started < 60_000)
       await new Promise((resolve) => setTimeout(resolve, 50));

@@ -11,7 +11,7 @@ import { type VqConfig, vqShapes } from "@tensorar/tokenizer";
 import { saveTokenizer } from "@tensorar/tokenizer/node";
 import type { Engine } from "@tensorar/training";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { runCli } from "./run-cli";
+import { spawnCli } from "./run-cli";
 
 let dir: string;
 beforeAll(async () => {
@@ -92,7 +92,7 @@ test("Ctrl-C ends evaluate --tokenizer, on an engine that computes on the progra
   const images = join(dir, "images.npz");
   const pixels = new Uint8Array(20_000 * 16 * 16 * 3).fill(100); // minutes of work
   await writeNpz(images, { arr_0: { dtype: "uint8", shape: [20_000, 16, 16, 3], data: pixels } });
-  const { status, output } = await runCli(
+  const { status, output } = await spawnCli(
     ["evaluate", "--samples", images, "--reference", images, "--tokenizer", tokenizer, "--engine", "cpu"],
     { when: /engine: .*cpu/, signal: "SIGINT" },
   );

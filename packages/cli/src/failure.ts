@@ -1,7 +1,9 @@
 import { TensorARError } from "@tensorar/core";
 import type { Program } from "./command";
 
+/** An error as a command line ends with it. */
 export interface Failure {
+  /** What is printed. */
   readonly text: string;
   readonly exitCode: number;
 }

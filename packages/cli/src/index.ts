@@ -13,10 +13,11 @@ export {
   whole,
 } from "./common";
 export { describeMachine, doctorCommand, type Part } from "./doctor";
+export { describeFailure, type Failure } from "./failure";
 export { expected, flagOf, type Kind, type NumberKind, type ScalarKind, type Setting, settingsOf } from "./kinds";
 export { programManifest } from "./manifest";
 export { endProgress, startProgress } from "./progress";
 export { type Request, readRequest } from "./request";
-export { runProgram } from "./run-program";
+export { runCommand, runProgram } from "./run-program";
 export { readSettings } from "./settings";
 export { weights, withWeights } from "./weights";

@@ -1,5 +1,5 @@
 import type { Program } from "./command";
-import { describeFailure } from "./failure";
+import { describeFailure, type Failure } from "./failure";
 import { listenForInterruption } from "./interruption";
 import { endProgress } from "./progress";
 import { readRequest } from "./request";
@@ -13,14 +13,13 @@ import { withWeights } from "./weights";
  */
 export async function runProgram(program: Program, args: readonly string[] = process.argv.slice(2)): Promise<void> {
   const interruption = listenForInterruption();
-  const fail = (error: unknown): void => {
-    const { text, exitCode } = describeFailure(error, program, interruption.exitCode());
+  const fail = ({ text, exitCode }: Failure): void => {
     endProgress();
     console.error(text);
     process.exitCode = exitCode;
   };
   process.on("uncaughtException", (error) => {
-    fail(error);
+    fail(describeFailure(error, program, interruption.exitCode()));
     process.exit();
   });
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
@@ -28,13 +27,23 @@ export async function runProgram(program: Program, args: readonly string[] = pro
     throw error;
   });
   try {
-    const request = await readRequest(program, args);
-    if (request.kind === "print") return console.log(request.text);
-    const { command } = request;
-    const settings = await withWeights(command.schema, request.settings, interruption.signal);
-    const body = await command.load();
-    await body.run(settings, interruption.signal);
+    await runCommand(program, args, interruption.signal);
   } catch (error) {
-    fail(error);
+    fail(describeFailure(error, program, interruption.exitCode()));
   }
+}
+
+/**
+ * Runs a command line within another program: it prints as usual, by `console`, and leaves signals and the exit code alone.
+ *
+ * @param args arguments after the program's name
+ * @throws what the command throws; {@link describeFailure} says how a command line prints it
+ */
+export async function runCommand(program: Program, args: readonly string[], signal: AbortSignal): Promise<void> {
+  const request = await readRequest(program, args);
+  if (request.kind === "print") return console.log(request.text);
+  const { command } = request;
+  const settings = await withWeights(command.schema, request.settings, signal);
+  const body = await command.load();
+  await body.run(settings, signal);
 }
