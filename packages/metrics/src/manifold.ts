@@ -63,22 +63,7 @@ export async function manifoldScores(
   const [a, b] = [centred(real, mean), centred(fake, mean)];
   const radiiOfReal = await exactRadii(a, k, products);
   const radiiOfFake = await exactRadii(b, k, products);
-  const insideReal = new Int32Array(fake.count); // how many balls of real rows each fake lies in
-  const covered = new Uint8Array(real.count);
-  const insideFake = new Uint8Array(real.count);
-  for await (const { i, squared, error } of distancesByRow(a, b, products)) {
-    const radius = radiiOfReal[i]!;
-    for (let j = 0; j < fake.count; j++) {
-      const [gap, bound] = [squared[j]! - radius, error[j]!];
-      if (gap > bound || (gap >= -bound && exactSquared(a, i, b, j) > radius)) continue;
-      insideReal[j] = insideReal[j]! + 1;
-      covered[i] = 1;
-    }
-    for (let j = 0; j < fake.count && !insideFake[i]; j++) {
-      const [gap, bound] = [squared[j]! - radiiOfFake[j]!, error[j]!];
-      if (gap < -bound || (gap <= bound && exactSquared(a, i, b, j) <= radiiOfFake[j]!)) insideFake[i] = 1;
-    }
-  }
+  const { insideReal, covered, insideFake } = await countInside(a, b, { radiiOfReal, radiiOfFake }, products);
   const fraction = (flags: ArrayLike<number>) => Array.from(flags).filter((flag) => flag > 0).length / flags.length;
   const balls = insideReal.reduce((sum, count) => sum + count, 0);
   return {
@@ -87,6 +72,32 @@ export async function manifoldScores(
     density: balls / (k * fake.count),
     coverage: fraction(covered),
   };
+}
+
+/** Which rows of one set lie in balls of the other. */
+async function countInside(
+  real: CentredSet,
+  fake: CentredSet,
+  { radiiOfReal, radiiOfFake }: Readonly<Record<"radiiOfReal" | "radiiOfFake", Float64Array>>,
+  products: RowProducts,
+) {
+  const insideReal = new Int32Array(fake.source.count); // how many balls of real rows each fake lies in
+  const covered = new Uint8Array(real.source.count);
+  const insideFake = new Uint8Array(real.source.count);
+  for await (const { i, squared, error } of distancesByRow(real, fake, products)) {
+    const radius = radiiOfReal[i]!;
+    for (let j = 0; j < insideReal.length; j++) {
+      const [gap, bound] = [squared[j]! - radius, error[j]!];
+      if (gap > bound || (gap >= -bound && exactSquared(real, i, fake, j) > radius)) continue;
+      insideReal[j] = insideReal[j]! + 1;
+      covered[i] = 1;
+    }
+    for (let j = 0; j < insideReal.length && !insideFake[i]; j++) {
+      const [gap, bound] = [squared[j]! - radiiOfFake[j]!, error[j]!];
+      if (gap < -bound || (gap <= bound && exactSquared(real, i, fake, j) <= radiiOfFake[j]!)) insideFake[i] = 1;
+    }
+  }
+  return { insideReal, covered, insideFake };
 }
 
 /** A set whose rows were moved by the same vector, with what bounds the error of float32 products. */

@@ -51,29 +51,7 @@ export function createRefinement(shape: Omit<RefinementShape, "images">): Refine
   const { tokens, windowSize } = shape;
   expectInteger("createRefinement", "tokens", tokens, 1, 2 ** 31);
   expectInteger("createRefinement", "windowSize", windowSize, 1, tokens);
-  const drafts = new Float64Array(windowSize);
-  const right = new Float64Array(windowSize);
-  const drawn = Array.from({ length: windowSize }, () => new Map<number, number>());
-  const [refinedAt, flippedAt] = [new Float64Array(tokens), new Float64Array(tokens)];
-  let images = 0;
-
-  const addPosition = (trace: Int32Array, at: number) => {
-    const final = trace[at + windowSize - 1]!;
-    let first = PAD;
-    for (let depth = 0; depth < windowSize; depth++) {
-      const draft = trace[at + depth]!;
-      if (draft === PAD) continue;
-      drafts[depth] = drafts[depth]! + 1;
-      drawn[depth]!.set(draft, (drawn[depth]!.get(draft) ?? 0) + 1);
-      if (draft === final) right[depth] = right[depth]! + 1;
-      if (first === PAD && depth < windowSize - 1) first = draft;
-    }
-    if (first === PAD) return;
-    const position = (at / windowSize) % tokens;
-    refinedAt[position] = refinedAt[position]! + 1;
-    if (first !== final) flippedAt[position] = flippedAt[position]! + 1;
-  };
-
+  const counts = noCounts(tokens, windowSize);
   return {
     add(trace) {
       const added = trace.length / (tokens * windowSize);
@@ -81,20 +59,62 @@ export function createRefinement(shape: Omit<RefinementShape, "images">): Refine
         throw new TensorARError(
           `refinement: ${trace.length} codes of trace are no whole number of images of ${tokens} tokens × ${windowSize}; pass all drafts of each image`,
         );
-      for (let at = 0; at < trace.length; at += windowSize) checkPosition(trace, at, images, tokens, windowSize);
-      for (let at = 0; at < trace.length; at += windowSize) addPosition(trace, at);
-      images += added;
+      for (let at = 0; at < trace.length; at += windowSize) checkPosition(trace, at, counts.images, tokens, windowSize);
+      for (let at = 0; at < trace.length; at += windowSize)
+        countPosition(counts, trace.subarray(at, at + windowSize), (at / windowSize) % tokens);
+      counts.images += added;
     },
     result() {
-      if (images === 0) throw new TensorARError("refinement: there are no images; add at least one");
-      const [refined, flipped] = [refinedAt, flippedAt].map((counts) => counts.reduce((a, b) => a + b));
-      return {
-        ...(refined! > 0 && { flipRate: flipped! / refined! }),
-        draftAccuracy: Array.from(right, (count, depth) => count / drafts[depth]!),
-        entropy: drawn.map(entropyOf),
-        revisions: Array.from(flippedAt, (count, position) => count / refinedAt[position]!),
-      };
+      if (counts.images === 0) throw new TensorARError("refinement: there are no images; add at least one");
+      return statisticsOf(counts);
     },
+  };
+}
+
+/** What was seen so far. */
+interface Counts {
+  images: number;
+  /** [windowSize]: drafts, those that equal the final token, and how often each code was one. */
+  readonly drafts: Float64Array;
+  readonly right: Float64Array;
+  readonly drawn: readonly Map<number, number>[];
+  /** [tokens]: positions with a draft, and those whose final token is another than the first. */
+  readonly refined: Float64Array;
+  readonly flipped: Float64Array;
+}
+
+const noCounts = (tokens: number, windowSize: number): Counts => ({
+  images: 0,
+  drafts: new Float64Array(windowSize),
+  right: new Float64Array(windowSize),
+  drawn: Array.from({ length: windowSize }, () => new Map<number, number>()),
+  refined: new Float64Array(tokens),
+  flipped: new Float64Array(tokens),
+});
+
+/** @param window the drafts of one position, [windowSize] */
+function countPosition({ drafts, right, drawn, refined, flipped }: Counts, window: Int32Array, position: number): void {
+  const final = window.at(-1)!;
+  let first = PAD;
+  for (const [depth, draft] of window.entries()) {
+    if (draft === PAD) continue;
+    drafts[depth]! += 1;
+    drawn[depth]!.set(draft, (drawn[depth]!.get(draft) ?? 0) + 1);
+    if (draft === final) right[depth]! += 1;
+    if (first === PAD && depth < window.length - 1) first = draft;
+  }
+  if (first === PAD) return;
+  refined[position]! += 1;
+  if (first !== final) flipped[position]! += 1;
+}
+
+function statisticsOf({ drafts, right, drawn, refined, flipped }: Counts): RefinementStatistics {
+  const [allRefined, allFlipped] = [refined, flipped].map((counts) => counts.reduce((a, b) => a + b));
+  return {
+    ...(allRefined! > 0 && { flipRate: allFlipped! / allRefined! }),
+    draftAccuracy: Array.from(right, (count, depth) => count / drafts[depth]!),
+    entropy: drawn.map(entropyOf),
+    revisions: Array.from(flipped, (count, position) => count / refined[position]!),
   };
 }
 

@@ -98,58 +98,59 @@ function merge(pieces: readonly string[], pair: Pair): string[] {
   return merged;
 }
 
-function contentsOf(vocab: Readonly<Record<string, number>>): Pick<TokenizerContents, "tokenizer" | "config"> {
-  const special = (content: string) => ({ SpecialToken: { id: content, type_id: 0 } });
-  return {
-    tokenizer: {
-      version: "1.0",
-      truncation: null,
-      padding: null,
-      added_tokens: SPECIAL.map((content, id) => ({
-        id,
-        content,
-        single_word: false,
-        lstrip: false,
-        rstrip: false,
-        normalized: false,
-        special: true,
-      })),
-      normalizer: {
-        type: "BertNormalizer",
-        clean_text: true,
-        handle_chinese_chars: true,
-        strip_accents: true,
-        lowercase: true,
-      },
-      pre_tokenizer: { type: "BertPreTokenizer" },
-      post_processor: {
-        type: "TemplateProcessing",
-        single: [special("[BOS]"), { Sequence: { id: "A", type_id: 0 } }, special("[EOS]")],
-        pair: [
-          special("[BOS]"),
-          { Sequence: { id: "A", type_id: 0 } },
-          { Sequence: { id: "B", type_id: 1 } },
-          special("[EOS]"),
-        ],
-        special_tokens: Object.fromEntries(
-          ["[BOS]", "[EOS]"].map((token) => [token, { id: token, ids: [vocab[token]], tokens: [token] }]),
-        ),
-      },
-      decoder: { type: "WordPiece", prefix: INNER, cleanup: true },
-      model: {
-        type: "WordPiece",
-        unk_token: "[UNK]",
-        continuing_subword_prefix: INNER,
-        max_input_chars_per_word: MOST_CHARACTERS,
-        vocab,
-      },
+const contentsOf = (vocab: Readonly<Record<string, number>>): Pick<TokenizerContents, "tokenizer" | "config"> => ({
+  tokenizer: {
+    version: "1.0",
+    truncation: null,
+    padding: null,
+    added_tokens: SPECIAL.map(addedToken),
+    normalizer: {
+      type: "BertNormalizer",
+      clean_text: true,
+      handle_chinese_chars: true,
+      strip_accents: true,
+      lowercase: true,
     },
-    config: {
-      tokenizer_class: "PreTrainedTokenizerFast",
-      bos_token: "[BOS]",
-      eos_token: "[EOS]",
-      pad_token: "[PAD]",
+    pre_tokenizer: { type: "BertPreTokenizer" },
+    post_processor: betweenEnds(vocab),
+    decoder: { type: "WordPiece", prefix: INNER, cleanup: true },
+    model: {
+      type: "WordPiece",
       unk_token: "[UNK]",
+      continuing_subword_prefix: INNER,
+      max_input_chars_per_word: MOST_CHARACTERS,
+      vocab,
     },
+  },
+  config: {
+    tokenizer_class: "PreTrainedTokenizerFast",
+    bos_token: "[BOS]",
+    eos_token: "[EOS]",
+    pad_token: "[PAD]",
+    unk_token: "[UNK]",
+  },
+});
+
+const addedToken = (content: string, id: number) => ({
+  id,
+  content,
+  single_word: false,
+  lstrip: false,
+  rstrip: false,
+  normalized: false,
+  special: true,
+});
+
+/** The post-processor that puts one text, or two in a row, between `[BOS]` and `[EOS]`. */
+function betweenEnds(vocab: Readonly<Record<string, number>>) {
+  const special = (content: string) => ({ SpecialToken: { id: content, type_id: 0 } });
+  const text = (id: string, type: number) => ({ Sequence: { id, type_id: type } });
+  return {
+    type: "TemplateProcessing",
+    single: [special("[BOS]"), text("A", 0), special("[EOS]")],
+    pair: [special("[BOS]"), text("A", 0), text("B", 1), special("[EOS]")],
+    special_tokens: Object.fromEntries(
+      ["[BOS]", "[EOS]"].map((token) => [token, { id: token, ids: [vocab[token]], tokens: [token] }]),
+    ),
   };
 }

@@ -75,16 +75,7 @@ function safetensorsFile(source: ByteSource, { metadata, entries }: Header, limi
   const unreadable = [...entries].flatMap(([name, { dtype, stored }]) =>
     dtype === undefined ? [[name, stored] as const] : [],
   );
-  const find = (name: string) => {
-    const { dtype, stored, ...entry } = findTensor(entries, name, source.name);
-    if (dtype !== undefined) return { ...entry, dtype };
-    throw new TensorARError(
-      `${source.name}: tensor ${quote(name)} can't be read (${quote(stored)}); convert it to float32`,
-      {
-        code: "unsupported",
-      },
-    );
-  };
+  const find = (name: string) => readableEntry(entries, name, source.name);
   return {
     path: source.name,
     metadata,
@@ -102,17 +93,11 @@ function safetensorsFile(source: ByteSource, { metadata, entries }: Header, limi
     async readRows(name, first, end) {
       const { dtype, shape, begin } = find(name);
       const [rows = 0, ...row] = shape;
-      if (!(Number.isInteger(first) && Number.isInteger(end) && first >= 0 && first <= end && end <= rows))
-        throw new TensorARError(
-          `${source.name}: rows ${first} to ${end} of ${quote(name)}, which has ${shape.length === 0 ? "none" : rows}`,
-        );
+      expectRange(first, end, rows, `${source.name}: rows ${first} to ${end} of ${quote(name)}`);
       const bytes = row.reduce((product, size) => product * size, bytesPerElement(dtype));
       expectWithin(limits, "tensorBytes", (end - first) * bytes, `${source.name}: tensor ${quote(name)}`);
-      return tensorFromBytes(
-        dtype,
-        [end - first, ...row],
-        await source.read(begin + first * bytes, begin + end * bytes),
-      );
+      const read = await source.read(begin + first * bytes, begin + end * bytes);
+      return tensorFromBytes(dtype, [end - first, ...row], read);
     },
     async *stream(name) {
       const { dtype, begin, end } = find(name);
@@ -123,4 +108,19 @@ function safetensorsFile(source: ByteSource, { metadata, entries }: Header, limi
     },
     close: () => source.close(),
   };
+}
+
+/** @throws TensorARError where there is no such tensor, or its elements are of a type that is not supported */
+function readableEntry(entries: Header["entries"], name: string, path: string) {
+  const { dtype, stored, ...entry } = findTensor(entries, name, path);
+  if (dtype !== undefined) return { ...entry, dtype };
+  throw new TensorARError(`${path}: tensor ${quote(name)} can't be read (${quote(stored)}); convert it to float32`, {
+    code: "unsupported",
+  });
+}
+
+/** @throws TensorARError where these are no rows of so many */
+function expectRange(first: number, end: number, rows: number, where: string): void {
+  if (Number.isInteger(first) && Number.isInteger(end) && first >= 0 && first <= end && end <= rows) return;
+  throw new TensorARError(`${where}, which has ${rows === 0 ? "none" : rows}`);
 }

@@ -178,23 +178,30 @@ async function* readRows(
     `${where}: a read of ${Math.min(count, rows)} rows`,
   );
   if (rowBytes === 0) throw new TensorARError(`${where}: [${shape}] has rows without elements; read it as a whole`);
-  let left = rows;
-  let skip = header.bytes;
-  let chunk = new Uint8Array(Math.min(count, left) * rowBytes);
-  let filled = 0;
-  for await (const part of contents(source, zip, entry)) {
-    let at = Math.min(skip, part.length);
-    skip -= at;
+  const sizes = { skip: header.bytes, total: rows * rowBytes, most: count * rowBytes };
+  for await (const bytes of chunks(contents(source, zip, entry), sizes))
+    yield tensorFromBytes(dtype, [bytes.length / rowBytes, ...rest], bytes);
+}
+
+/** Bytes in other portions: without the first `skip`, the `total` after them, `most` at a time. */
+async function* chunks(
+  parts: AsyncIterable<Uint8Array>,
+  { skip, total, most }: Readonly<Record<"skip" | "total" | "most", number>>,
+): AsyncGenerator<Uint8Array> {
+  let [skipped, left, filled] = [0, total, 0];
+  let chunk = new Uint8Array(Math.min(most, left));
+  for await (const part of parts) {
+    let at = Math.min(skip - skipped, part.length);
+    skipped += at;
     while (at < part.length) {
       const taken = Math.min(part.length - at, chunk.length - filled);
       chunk.set(part.subarray(at, at + taken), filled);
       at += taken;
       filled += taken;
       if (filled < chunk.length) continue;
-      const held = chunk.length / rowBytes;
-      yield tensorFromBytes(dtype, [held, ...rest], chunk);
-      left -= held;
-      chunk = new Uint8Array(Math.min(count, left) * rowBytes);
+      yield chunk;
+      left -= chunk.length;
+      chunk = new Uint8Array(Math.min(most, left));
       filled = 0;
     }
   }

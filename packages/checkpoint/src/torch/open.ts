@@ -64,28 +64,14 @@ function wholeFile(
 ): CheckpointFile {
   const unreadable = new Map(objects);
   for (const [name, tensor] of tensors) if (tensor instanceof Placeholder) unreadable.set(name, tensor.name);
-  const find = (name: string): StoredTensor => {
-    const found = findTensor(tensors, name, source.name);
-    if (found instanceof StoredTensor) return found;
-    throw new TensorARError(
-      `${source.name}: ${quote(name)} can't be read (${found.name}); save it as a tensor of float32`,
-      { code: "unsupported" },
-    );
-  };
-  const readElements = async (tensor: StoredTensor, shape: readonly number[], first: number): Promise<TensorData> => {
-    const width = bytesPerElement(tensor.dtype);
-    const count = elementCount(shape)!;
-    if (count === 0) return tensorFromBytes(tensor.dtype, shape, new Uint8Array(0));
-    const begin = (await contents.locate(tensor.storage)) + (tensor.offset + first) * width;
-    return tensorFromBytes(tensor.dtype, shape, await source.read(begin, begin + count * width));
-  };
+  const find = (name: string): StoredTensor => storedTensor(tensors, name, source.name);
   const read = async (name: string): Promise<TensorData> => {
     const tensor = find(name);
     const bytes = elementCount(tensor.shape)! * bytesPerElement(tensor.dtype);
     expectWithin(limits, "tensorBytes", bytes, `${source.name}: tensor ${quote(name)}`);
     return named(source.name, async () =>
       isContiguous(tensor)
-        ? readElements(tensor, tensor.shape, 0)
+        ? readElements(source, contents, tensor, tensor.shape, 0)
         : gather(source, await contents.locate(tensor.storage), tensor),
     );
   };
@@ -109,9 +95,34 @@ function wholeFile(
       }
       const step = PIECE_BYTES / bytesPerElement(tensor.dtype);
       for (let first = 0; first < count; first += step) {
-        yield await named(source.name, () => readElements(tensor, [Math.min(step, count - first)], first));
+        const shape = [Math.min(step, count - first)];
+        yield await named(source.name, () => readElements(source, contents, tensor, shape, first));
       }
     },
     close: () => source.close(),
   };
+}
+
+/** @throws TensorARError where there is no such tensor, or it is an object of another kind */
+function storedTensor(tensors: Flattened["tensors"], name: string, path: string): StoredTensor {
+  const found = findTensor(tensors, name, path);
+  if (found instanceof StoredTensor) return found;
+  throw new TensorARError(`${path}: ${quote(name)} can't be read (${found.name}); save it as a tensor of float32`, {
+    code: "unsupported",
+  });
+}
+
+/** Elements of a contiguous tensor from the one at `first` on, in this shape. */
+async function readElements(
+  source: ByteSource,
+  contents: TorchContents,
+  { dtype, storage, offset }: StoredTensor,
+  shape: readonly number[],
+  first: number,
+): Promise<TensorData> {
+  const width = bytesPerElement(dtype);
+  const count = elementCount(shape)!;
+  if (count === 0) return tensorFromBytes(dtype, shape, new Uint8Array(0));
+  const begin = (await contents.locate(storage)) + (offset + first) * width;
+  return tensorFromBytes(dtype, shape, await source.read(begin, begin + count * width));
 }

@@ -66,54 +66,77 @@ export async function loadCodes(dir: string): Promise<Codes> {
   const description = await readChecked(path, schema, "a folder of codes (written by `tensorar codes`)");
   const file = join(dir, "codes.safetensors");
   const tensors = await readSafetensors(file);
-  const { count, grid, vocabSize, classes, captions } = description;
   const refuse = (what: string): never => {
     throw new TensorARError(`${file}: ${what}; write it again with \`tensorar codes\``);
   };
+  const codes: Codes = { ...description, ...readArrays(tensors, refuse) };
+  const { count, grid, captions } = codes;
+  const tokens = grid[0] * grid[1];
+  if (tensors.codes!.shape.join() !== [count, tokens].join() || codes.labels.length !== count)
+    refuse(
+      `codes [${tensors.codes!.shape}] and ${codes.labels.length} labels do not make ${count} images of ${grid.join(" x ")} codes`,
+    );
+  if (captions !== undefined && captions.length !== count)
+    throw new TensorARError(
+      `${path}: ${captions.length} captions for ${count} images; write it again with \`tensorar codes\``,
+    );
+  checkValues(codes, refuse);
+  checkSplits(codes, refuse);
+  checkNames(path, codes.classes);
+  await checkFolder(dir); // last, since the checks above say more exactly what is wrong
+  return codes;
+}
+
+type Refuse = (what: string) => never;
+
+/** The arrays of a folder of codes, of the right types and ranks. */
+function readArrays(tensors: Readonly<Record<string, TensorData>>, refuse: Refuse) {
   const ints = (name: string, rank: number): Int32Array => {
     const tensor = tensors[name];
     if (!(tensor?.data instanceof Int32Array) || tensor.shape.length !== rank)
       return refuse(`no int32 tensor "${name}" of rank ${rank}`);
     return tensor.data;
   };
-  const [codes, labels] = [ints("codes", 2), ints("labels", 1)];
-  const [train, validation] = [ints("train", 1), ints("validation", 1)];
-  const heldOut = {
+  return {
+    codes: ints("codes", 2),
+    labels: ints("labels", 1),
+    train: ints("train", 1),
+    validation: ints("validation", 1),
     ...(tensors.test && { test: ints("test", 1) }),
     ...(tensors.combinations && { combinations: ints("combinations", 1) }),
   };
-  const tokens = grid[0] * grid[1];
-  if (tensors.codes!.shape.join() !== [count, tokens].join() || labels.length !== count)
-    refuse(
-      `codes [${tensors.codes!.shape}] and ${labels.length} labels do not make ${count} images of ${grid.join(" x ")} codes`,
-    );
-  if (captions !== undefined && captions.length !== count)
-    throw new TensorARError(
-      `${path}: ${captions.length} captions for ${count} images; write it again with \`tensorar codes\``,
-    );
+}
+
+/** Images by what they are for. */
+const splitsOf = ({ train, validation, test, combinations }: Codes): [string, Int32Array][] =>
+  Object.entries({ train, validation, ...(test && { test }), ...(combinations && { combinations }) });
+
+/** Codes, labels and images are those that there are. */
+function checkValues(codes: Codes, refuse: Refuse): void {
   const expectIn = (what: string, values: Int32Array, end: number) => {
     const bad = values.find((value) => value < 0 || value >= end);
     if (bad !== undefined) refuse(`${what} ${bad} is outside [0, ${end})`);
   };
-  expectIn("code", codes, vocabSize);
-  expectIn("label", labels, classes.length);
-  const splits = Object.entries({ train, validation, ...heldOut });
-  for (const [name, rows] of splits) expectIn(`row of ${name}`, rows, count);
-  const all = splits.flatMap(([, rows]) => [...rows]);
+  expectIn("code", codes.codes, codes.vocabSize);
+  expectIn("label", codes.labels, codes.classes.length);
+  for (const [name, images] of splitsOf(codes)) expectIn(`row of ${name}`, images, codes.count);
+}
+
+/** Some images are for training, and none is for two things. */
+function checkSplits(codes: Codes, refuse: Refuse): void {
+  const splits = splitsOf(codes);
+  const all = splits.flatMap(([, images]) => [...images]);
   if (new Set(all).size !== all.length)
     refuse(`an image is twice among those for ${splits.map(([name]) => name).join(", ")}`);
-  if (train.length === 0) refuse("no image is for training");
-  const twice =
-    new Set(classes).size === classes.length ? undefined : classes.find((name, i) => classes.indexOf(name) !== i);
-  if (twice !== undefined)
-    throw new TensorARError(`${path}: two classes are named ${quote(twice)}; write it again with other names`);
-  await checkFolder(dir); // last, since the checks above say more exactly what is wrong
-  return {
-    ...description,
-    codes,
-    labels,
-    train,
-    validation,
-    ...heldOut,
-  };
+  if (codes.train.length === 0) refuse("no image is for training");
+}
+
+/** No two classes have one name. */
+function checkNames(path: string, classes: readonly string[]): void {
+  const seen = new Set<string>();
+  for (const name of classes) {
+    if (seen.has(name))
+      throw new TensorARError(`${path}: two classes are named ${quote(name)}; write it again with other names`);
+    seen.add(name);
+  }
 }

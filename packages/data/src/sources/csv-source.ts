@@ -23,12 +23,7 @@ export async function csvSource(file: string, options: FolderOptions = {}): Prom
   const { classNames, maxFileBytes = DEFAULT_LIMITS.maxFileBytes } = options;
   const rows = await readRows(file);
   const hasClass = "class" in rows[0]!.record;
-  for (const { record, line } of rows) {
-    for (const column of hasClass ? ["image", "class"] : ["image"]) {
-      if (!record[column])
-        throw new TensorARError(`${file}, line ${line}: "${column}" is empty; fill it in or remove the line`);
-    }
-  }
+  expectFilled(file, rows, hasClass ? ["image", "class"] : ["image"]);
   if (!hasClass && classNames !== undefined)
     throw new TensorARError(`${file} has no column "class"; add it, or leave out --class-names ${classNames}`);
   const classes = hasClass
@@ -59,6 +54,14 @@ export async function csvSource(file: string, options: FolderOptions = {}): Prom
     entries: () => entries,
     leftOut: () => [],
   };
+}
+
+/** @throws TensorARError naming the first line where one of the columns is empty */
+function expectFilled(file: string, rows: readonly Row[], columns: readonly string[]): void {
+  for (const { record, line } of rows)
+    for (const column of columns)
+      if (!record[column])
+        throw new TensorARError(`${file}, line ${line}: "${column}" is empty; fill it in or remove the line`);
 }
 
 interface Row {

@@ -63,6 +63,10 @@ class Interpreter {
 
   /** Opcodes that push a value of their own. */
   private valueOf(code: number): Pushed | undefined {
+    return this.numberOf(code) ?? this.textOf(code) ?? this.objectOf(code);
+  }
+
+  private numberOf(code: number): Pushed | undefined {
     const { cursor } = this;
     switch (code) {
       case OP.NONE:
@@ -83,6 +87,15 @@ class Interpreter {
         return pushed(cursor.integer(cursor.uint32()));
       case OP.BINFLOAT:
         return pushed(cursor.float64());
+      default:
+        return undefined;
+    }
+  }
+
+  /** Texts and bytes. */
+  private textOf(code: number): Pushed | undefined {
+    const { cursor } = this;
+    switch (code) {
       case OP.SHORT_BINSTRING:
       case OP.SHORT_BINUNICODE:
         return pushed(cursor.string(cursor.uint8()));
@@ -98,6 +111,15 @@ class Interpreter {
       case OP.BINBYTES8:
       case OP.BYTEARRAY8:
         return pushed(cursor.take(cursor.uint64()));
+      default:
+        return undefined;
+    }
+  }
+
+  /** New objects, names of Python, and what was remembered. */
+  private objectOf(code: number): Pushed | undefined {
+    const { cursor } = this;
+    switch (code) {
       case OP.EMPTY_LIST:
       case OP.EMPTY_SET:
         return pushed(new List());
@@ -158,6 +180,11 @@ class Interpreter {
 
   /** The others; false for an unknown one. */
   private change(code: number): boolean {
+    return this.frame(code) || this.store(code) || this.fill(code);
+  }
+
+  /** Opcodes of the protocol, and of groups of values. */
+  private frame(code: number): boolean {
     const { cursor } = this;
     switch (code) {
       case OP.PROTO: {
@@ -180,6 +207,20 @@ class Interpreter {
       case OP.POP_MARK:
         this.popToMark();
         return true;
+      case OP.BUILD: {
+        this.pop(); // attributes, such as a state_dict's _metadata: nothing here needs them
+        this.top();
+        return true;
+      }
+      default:
+        return false;
+    }
+  }
+
+  /** Opcodes that remember the value on top. */
+  private store(code: number): boolean {
+    const { cursor } = this;
+    switch (code) {
       case OP.BINPUT:
         this.remember(cursor.uint8());
         return true;
@@ -189,6 +230,14 @@ class Interpreter {
       case OP.MEMOIZE:
         this.remember(this.memo.size);
         return true;
+      default:
+        return false;
+    }
+  }
+
+  /** Opcodes that put values into a list, set or dictionary. */
+  private fill(code: number): boolean {
+    switch (code) {
       case OP.APPEND: {
         const item = this.pop();
         this.charge(COST.item);
@@ -212,11 +261,6 @@ class Interpreter {
         const pairs = this.popToMark();
         this.charge(COST.entry * (pairs.length / 2));
         filled(this.top(), pairs);
-        return true;
-      }
-      case OP.BUILD: {
-        this.pop(); // attributes, such as a state_dict's _metadata: nothing here needs them
-        this.top();
         return true;
       }
       default:
