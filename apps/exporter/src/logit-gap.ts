@@ -13,27 +13,21 @@ export interface LogitGap {
   readonly sameDrawn: number;
 }
 
+/** Every code, at temperature 1. */
+const ALL = { temperature: 1, topK: 0, topP: 1 };
+
 /** Collects predictions one by one. */
 export function logitGap() {
   const sum = { predictions: 0, maxAbsError: 0, kl: 0, argmax: 0, drawn: 0 };
-  const all = { temperature: 1, topK: 0, topP: 1 };
   return {
     /** Compares one row of logits. @param categorical for as many codes @param where whose row it is, for errors */
     add(categorical: Categorical, expected: Float32Array, actual: Float32Array, uniform: number, where: string): void {
-      const draw = (logits: Float32Array) => categorical.sample(logits, 0, all, uniform, where);
+      const draw = (logits: Float32Array) => categorical.sample(logits, 0, ALL, uniform, where);
       if (draw(expected) === draw(actual)) sum.drawn++;
-      const reference = categorical.weights(expected, 0, all, where);
-      const weights = reference.weights.slice(); // the next call overwrites them
-      const { total } = categorical.weights(actual, 0, all, where);
-      const [most, mostActual] = [argmax(expected), argmax(actual)];
-      if (most === mostActual) sum.argmax++;
-      // log p − log q, from logits less the largest, so that nothing is the logarithm of 0.
-      const norms = Math.log(total) - Math.log(reference.total) + actual[mostActual]! - expected[most]!;
-      for (const [code, weight] of weights.entries()) {
-        const difference = expected[code]! - actual[code]!;
-        sum.maxAbsError = Math.max(sum.maxAbsError, Math.abs(difference));
-        sum.kl += (weight / reference.total) * (difference + norms);
-      }
+      if (argmax(expected) === argmax(actual)) sum.argmax++;
+      for (const [code, logit] of expected.entries())
+        sum.maxAbsError = Math.max(sum.maxAbsError, Math.abs(logit - actual[code]!));
+      sum.kl += divergence(categorical, expected, actual, where);
       sum.predictions++;
     },
     /** Counts a row that is no distribution, such as one of NaN: the mean is none then either. */
@@ -54,6 +48,20 @@ export function logitGap() {
       };
     },
   };
+}
+
+/** KL(expected ‖ actual) in nats. */
+function divergence(categorical: Categorical, expected: Float32Array, actual: Float32Array, where: string): number {
+  const reference = categorical.weights(expected, 0, ALL, where);
+  const weights = reference.weights.slice(); // the next call overwrites them
+  const { total } = categorical.weights(actual, 0, ALL, where);
+  // log p − log q, from logits less the largest, so that nothing is the logarithm of 0.
+  const largest = actual[argmax(actual)]! - expected[argmax(expected)]!;
+  const norms = Math.log(total) - Math.log(reference.total) + largest;
+  let kl = 0;
+  for (const [code, weight] of weights.entries())
+    kl += (weight / reference.total) * (expected[code]! - actual[code]! + norms);
+  return kl;
 }
 
 function argmax(logits: Float32Array): number {

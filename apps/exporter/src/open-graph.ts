@@ -46,7 +46,7 @@ export async function openGraph(
   file: string,
   runtime: NodeRuntime,
   sessions: Readonly<Record<string, SessionSettings>>,
-  { threads, state = [], floatActivations = false }: OpenOptions = {},
+  options: OpenOptions = {},
 ): Promise<OpenGraph> {
   const path = join(dir, file);
   const refuse =
@@ -55,16 +55,10 @@ export async function openGraph(
       throw new TensorARError(`${path}: ${(cause as Error).message}; ${remedy}`, { cause });
     };
   const refuseCall = refuse("export it again");
-  const { executionProviders, keepOnDevice: _, ...session } = sessions[file] ?? {};
-  const options = {
-    ...(threads !== undefined && { threads }),
-    ...(executionProviders && { providers: executionProviders as NonNullable<RuntimeOptions["providers"]> }),
-    session: { ...session, ...(floatActivations && { externalData: await externalData(dir) }) },
-    state,
-  };
-  const model = floatActivations ? withFloatActivations(await readBytes(path)) : path;
+  const settings = await runtimeOptions(dir, sessions[file] ?? {}, options);
+  const model = options.floatActivations ? withFloatActivations(await readBytes(path)) : path;
   const graph = ignoreUnread(
-    await openModel(model, { runtime, ...options }).catch(
+    await openModel(model, { runtime, ...settings }).catch(
       refuse("export it again, with a --target and --weights that this machine runs"),
     ),
   );
@@ -81,6 +75,20 @@ export async function openGraph(
     },
     setState: (values) => graph.setState(narrowed(values)).catch(refuseCall),
     dispose: () => graph.dispose(),
+  };
+}
+
+/** How a session is opened. */
+async function runtimeOptions(
+  dir: string,
+  { executionProviders, keepOnDevice: _, ...session }: Partial<SessionSettings>,
+  { threads, state = [], floatActivations = false }: OpenOptions,
+) {
+  return {
+    ...(threads !== undefined && { threads }),
+    ...(executionProviders && { providers: executionProviders as NonNullable<RuntimeOptions["providers"]> }),
+    session: { ...session, ...(floatActivations && { externalData: await externalData(dir) }) },
+    state,
   };
 }
 

@@ -3,6 +3,7 @@ import {
   type DecodePositionsSpecs,
   type DecodeSpecs,
   type LoadedModel,
+  type ModelPrograms,
   modelPrograms,
   type PackedOutputs,
   type PrefillSpecs,
@@ -23,24 +24,7 @@ export async function openDecoder<C>(
   { parallel = false } = {},
 ): Promise<{ decoder: Decoder<C>; dispose(): Promise<void> }> {
   const params = toParams(tensors);
-  const { decode, decodePositions, prefill, nextSubToken } = modelPrograms(model, params);
-  const prepared: { dispose(): Promise<void> }[] = [];
-  const kept = <R extends { dispose(): Promise<void> }>(run: R): R => {
-    prepared.push(run);
-    return run;
-  };
-  const step = parallel
-    ? {
-        runPositions: kept(
-          await engine.prepare<DecodePositionsSpecs, PackedOutputs>(decodePositions.run, decodePositions.inputs),
-        ),
-      }
-    : { run: kept(await engine.prepare<DecodeSpecs, PackedOutputs>(decode.run, decode.inputs)) };
-  const nextSubTokens = await Promise.all(
-    nextSubToken.map(async ({ run, inputs }) =>
-      kept(await engine.prepare<FactorInputs<TensorSpec>, { logits: tf.Tensor }>(run, inputs)),
-    ),
-  );
+  const { step, prefill, nextSubTokens, dispose } = await prepare(modelPrograms(model, params), engine, parallel);
   const { tokens, vocabSize, cache, factors } = model.backbone;
   const decoder = cachedDecoder({
     tokens,
@@ -49,7 +33,7 @@ export async function openDecoder<C>(
     cache,
     conditioning,
     ...step,
-    prefill: prefill && kept(await engine.prepare<PrefillSpecs, PackedOutputs>(prefill.run, prefill.inputs)),
+    prefill,
     ...(factors && {
       factors: factors.sizes,
       nextSubToken: (inputs) => nextSubTokens[inputs.known.length - 1]!(inputs),
@@ -58,8 +42,33 @@ export async function openDecoder<C>(
   return {
     decoder,
     async dispose() {
-      await Promise.all(prepared.map((each) => each.dispose()));
+      await dispose();
       tf.dispose(params);
+    },
+  };
+}
+
+/** The programs that a decoder runs, ready on an engine. */
+async function prepare(programs: ModelPrograms, engine: Engine, parallel: boolean) {
+  const { decode, decodePositions, prefill, nextSubToken } = programs;
+  const prepared: { dispose(): Promise<void> }[] = [];
+  const kept = <R extends { dispose(): Promise<void> }>(run: R): R => {
+    prepared.push(run);
+    return run;
+  };
+  const positions = () =>
+    engine.prepare<DecodePositionsSpecs, PackedOutputs>(decodePositions.run, decodePositions.inputs);
+  const one = () => engine.prepare<DecodeSpecs, PackedOutputs>(decode.run, decode.inputs);
+  return {
+    step: parallel ? { runPositions: kept(await positions()) } : { run: kept(await one()) },
+    prefill: prefill && kept(await engine.prepare<PrefillSpecs, PackedOutputs>(prefill.run, prefill.inputs)),
+    nextSubTokens: await Promise.all(
+      nextSubToken.map(async ({ run, inputs }) =>
+        kept(await engine.prepare<FactorInputs<TensorSpec>, { logits: tf.Tensor }>(run, inputs)),
+      ),
+    ),
+    async dispose() {
+      await Promise.all(prepared.map((each) => each.dispose()));
     },
   };
 }

@@ -1,8 +1,8 @@
 import type { TensorData } from "@tensorar/checkpoint";
 import { resizeBicubic, toFloatImages, toPixels } from "@tensorar/data";
-import { toParams } from "@tensorar/model";
+import { type Params, toParams } from "@tensorar/model";
 import type { TensorFunction } from "@tensorar/program";
-import { createTokenizer, type TokenizerKind } from "@tensorar/tokenizer";
+import { createTokenizer, type Tokenizer, type TokenizerKind } from "@tensorar/tokenizer";
 import type { TokenizerFolder } from "@tensorar/tokenizer/node";
 import type { Engine, InputSpecs, Runnable } from "@tensorar/training";
 import * as tf from "@tensorflow/tfjs-core";
@@ -48,83 +48,120 @@ function poolQuarters(latents: tf.Tensor4D): tf.Tensor {
   return tf.reshape(pooled, [-1, rows * columns * C]);
 }
 
+/** Its networks are prepared when they are first used: sampling only decodes. */
 export async function openTokenizer(folder: TokenizerFolder<TokenizerKind>, engine: Engine): Promise<TokenizerRunner> {
   const { imageSize } = folder;
   const params = toParams(folder.tensors);
   const tokenizer = createTokenizer(folder);
   const grid = tokenizer.gridOf(imageSize);
   const T = grid[0] * grid[1];
-  const images = { dtype: "float32", shape: ["batch", imageSize, imageSize, 3] } as const;
-  const prepared: Promise<{ dispose(): Promise<void> }>[] = [];
-  /** Prepared when it is first used: sampling only decodes. */
-  const lazily = <const S extends InputSpecs, O extends object>(fn: TensorFunction<S, O>, inputs: S) => {
-    let runnable: Promise<Runnable<S, O>> | undefined;
-    return () => {
-      if (runnable === undefined) {
-        runnable = engine.prepare(fn, inputs);
-        prepared.push(runnable);
-      }
-      return runnable;
-    };
-  };
-  const encode = lazily(({ images }: { images: tf.Tensor4D }) => ({ codes: tokenizer.encode(params, images).codes }), {
-    images,
-  });
-  const features = lazily(
-    ({ images }: { images: tf.Tensor4D }) => ({ features: poolQuarters(tokenizer.encode(params, images).features) }),
-    { images },
-  );
-  const decode = lazily(({ codes }: { codes: tf.Tensor2D }) => ({ images: tokenizer.decode(params, codes, grid) }), {
-    codes: { dtype: "int32", shape: ["batch", T] },
-  });
-  const bytes = imageSize * imageSize * 3;
-  /** What a network of images makes of all of them, [N, ...] part by part. */
-  const overImages = async <Name extends string>(
-    network: () => Promise<(inputs: { images: TensorData }) => Promise<Readonly<Record<Name, TensorData>>>>,
-    output: Name,
-    pixels: Uint8Array,
-  ) => {
-    const run = await network();
-    const made: TensorData[] = [];
-    for (const { first, end } of parts(pixels.length / bytes, imageSize)) {
-      const data = toFloatImages(pixels.subarray(first * bytes, end * bytes));
-      const shape = [end - first, imageSize, imageSize, 3];
-      made.push((await run({ images: { dtype: "float32", shape, data } }))[output]);
-    }
-    return made;
-  };
+  const { encode, features, decode } = networksOf(tokenizer, params, engine, imageSize);
   return {
     codebookSize: tokenizer.codebookSize,
     grid,
     async encode(pixels) {
-      const made = await overImages(encode, "codes", pixels);
-      return joined(new Int32Array((pixels.length / bytes) * T), made);
+      const run = await encode.open();
+      const made = await overImages(async (images) => (await run({ images })).codes, pixels, imageSize);
+      return joined(new Int32Array(imagesIn(pixels, imageSize) * T), made);
     },
     async decode(codes, size = imageSize, signal) {
-      const run = await decode();
-      const count = codes.length / T;
-      const pixels = new Uint8Array(count * size * size * 3);
-      for (const { first, end } of parts(count, Math.max(size, imageSize))) {
-        signal?.throwIfAborted();
-        const data = codes.subarray(first * T, end * T);
-        const outputs = await run({ codes: { dtype: "int32", shape: [end - first, T], data } });
-        const decoded = outputs.images.data as Float32Array;
-        const shape = { count: end - first, height: imageSize, width: imageSize };
-        const sized = size === imageSize ? decoded : resizeBicubic(decoded, shape, size);
-        pixels.set(toPixels(sized), first * size * size * 3);
-      }
-      return pixels;
+      const run = await decode.open();
+      return decodeParts(async (codes) => (await run({ codes })).images, codes, { T, imageSize, size, signal });
     },
     async features(pixels) {
-      const made = await overImages(features, "features", pixels);
+      const run = await features.open();
+      const made = await overImages(async (images) => (await run({ images })).features, pixels, imageSize);
       const dims = made[0]!.shape[1]!;
-      return { data: joined(new Float32Array((pixels.length / bytes) * dims), made), dims };
+      return { data: joined(new Float32Array(imagesIn(pixels, imageSize) * dims), made), dims };
     },
     async dispose() {
-      await Promise.all(prepared.map(async (runnable) => (await runnable).dispose()));
+      await Promise.all([encode, features, decode].map((network) => network.dispose()));
       tf.dispose(params);
     },
   };
+}
+
+interface Images {
+  readonly images: tf.Tensor4D;
+}
+
+/** The parts of a tokenizer on an engine. */
+function networksOf(tokenizer: Tokenizer, params: Params, engine: Engine, imageSize: number) {
+  const grid = tokenizer.gridOf(imageSize);
+  const images = { images: { dtype: "float32", shape: ["batch", imageSize, imageSize, 3] } } as const;
+  const codes = { codes: { dtype: "int32", shape: ["batch", grid[0] * grid[1]] } } as const;
+  return {
+    encode: lazily(engine, ({ images }: Images) => ({ codes: tokenizer.encode(params, images).codes }), images),
+    features: lazily(
+      engine,
+      ({ images }: Images) => ({ features: poolQuarters(tokenizer.encode(params, images).features) }),
+      images,
+    ),
+    decode: lazily(
+      engine,
+      ({ codes }: { codes: tf.Tensor2D }) => ({ images: tokenizer.decode(params, codes, grid) }),
+      codes,
+    ),
+  };
+}
+
+/** A function that is prepared when it is first asked for. */
+function lazily<const S extends InputSpecs, O extends object>(engine: Engine, fn: TensorFunction<S, O>, inputs: S) {
+  let runnable: Promise<Runnable<S, O>> | undefined;
+  return {
+    open(): Promise<Runnable<S, O>> {
+      runnable ??= engine.prepare(fn, inputs);
+      return runnable;
+    },
+    dispose: async (): Promise<void> => (await runnable)?.dispose(),
+  };
+}
+
+const imagesIn = (pixels: Uint8Array, imageSize: number): number => pixels.length / (imageSize * imageSize * 3);
+
+/** What a network of images makes of all of them, [N, ...] part by part. */
+async function overImages(
+  network: (images: TensorData) => Promise<TensorData>,
+  pixels: Uint8Array,
+  imageSize: number,
+): Promise<TensorData[]> {
+  const bytes = imageSize * imageSize * 3;
+  const made: TensorData[] = [];
+  for (const { first, end } of parts(imagesIn(pixels, imageSize), imageSize)) {
+    const data = toFloatImages(pixels.subarray(first * bytes, end * bytes));
+    made.push(await network({ dtype: "float32", shape: [end - first, imageSize, imageSize, 3], data }));
+  }
+  return made;
+}
+
+/** Pixels of all codes [N, T], part by part, resized where another size is asked for. */
+async function decodeParts(
+  network: (codes: TensorData) => Promise<TensorData>,
+  codes: Int32Array,
+  {
+    T,
+    imageSize,
+    size,
+    signal,
+  }: {
+    readonly T: number;
+    readonly imageSize: number;
+    readonly size: number;
+    readonly signal: AbortSignal | undefined;
+  },
+): Promise<Uint8Array> {
+  const count = codes.length / T;
+  const pixels = new Uint8Array(count * size * size * 3);
+  for (const { first, end } of parts(count, Math.max(size, imageSize))) {
+    signal?.throwIfAborted();
+    const data = codes.subarray(first * T, end * T);
+    const images = await network({ dtype: "int32", shape: [end - first, T], data });
+    const decoded = images.data as Float32Array;
+    const shape = { count: end - first, height: imageSize, width: imageSize };
+    const sized = size === imageSize ? decoded : resizeBicubic(decoded, shape, size);
+    pixels.set(toPixels(sized), first * size * size * 3);
+  }
+  return pixels;
 }
 
 function joined<Values extends Int32Array | Float32Array>(out: Values, made: readonly TensorData[]): Values {

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { attention, causalMask, type LayerCache } from "./attention";
-import type { Backbone, BodyOutput } from "./backbone";
+import type { Backbone, BodyInputs, BodyOutput } from "./backbone";
 import { layerCaches } from "./cache";
 import { checkJanusConfig, type JanusConfig, janusShapes } from "./janus-config";
 import { JANUS_TEMPLATE } from "./janus-prompt";
@@ -29,12 +29,10 @@ import { tidy } from "./tidy";
 export function janus(config: JanusConfig): Backbone<PromptCondition> {
   checkJanusConfig(config);
   const { language, gen_vision, aligner_depth = 2 } = config;
-  const { hidden_size: width, num_attention_heads: heads, num_key_value_heads: keyHeads } = language;
-  const headDim = width / heads;
+  const { hidden_size: width, num_attention_heads: heads } = language;
   const shapes = janusShapes(config);
-  const weight = <T extends tf.Tensor>(params: Params, name: string) => parameter<T>(params, name, shapes[name]!);
-  const affine = (params: Params, name: string, x: tf.Tensor): tf.Tensor =>
-    tf.add(linear(x, weight(params, `${name}.weight`)), weight(params, `${name}.bias`));
+  const weight: Weight = (params, name) => parameter(params, name, shapes[name]!);
+  const affine = affineOf(weight);
 
   return {
     width,
@@ -44,7 +42,7 @@ export function janus(config: JanusConfig): Backbone<PromptCondition> {
     condition: PROMPT_CONDITION,
     unconditionalClass: -1,
     prompts: { vocabSize: language.vocab_size, padId: config.pad_id, template: JANUS_TEMPLATE },
-    cache: { layers: language.num_hidden_layers, heads: keyHeads, headDim },
+    cache: { layers: language.num_hidden_layers, heads: language.num_key_value_heads, headDim: width / heads },
     shapes,
 
     embedCondition: (params, { prompt }) =>
@@ -57,36 +55,56 @@ export function janus(config: JanusConfig): Backbone<PromptCondition> {
 
     embedCodes: (params, codes) =>
       tidy(() => {
-        let x = embed(weight(params, "gen_embed.weight"), codes);
-        for (let layer = 0; layer < aligner_depth; layer++)
-          x = affine(params, `gen_aligner.layers.${2 * layer}`, layer === 0 ? x : gelu(x));
-        return x;
+        const x = embed(weight(params, "gen_embed.weight"), codes);
+        return align(aligner_depth, (layer, x) => affine(params, `gen_aligner.layers.${2 * layer}`, x), x);
       }),
 
-    body: (params, x, { positions, mask, cache }) =>
-      tidy(() => {
-        const [, length] = expectShape("body", "x", x, ["R", "L", width]) as [number, number, number];
-        const tables = ropeTables1d(positions, { headDim, heads, keyHeads, base: language.rope_theta });
-        const own = causalMask(positions, { mask, group: heads / keyHeads });
-        const output: BodyOutput = { hidden: x, keys: [], values: [] };
-        let h = tf.reshape(x, [-1, width]) as tf.Tensor2D; // [N, D]
-        for (const [layer, cached] of layerCaches(cache, language.num_hidden_layers).entries()) {
-          const block: BlockWeights = (name) => weight(params, `language_model.model.layers.${layer}.${name}.weight`);
-          const { hidden, keys, values } = llamaBlock(language, block, h, { tables, length, own, cache: cached });
-          h = hidden;
-          output.keys.push(keys);
-          output.values.push(values);
-        }
-        const hidden = rmsNorm(h, weight(params, "language_model.model.norm.weight"), language.rms_norm_eps);
-        return { ...output, hidden: tf.reshape(hidden, [-1, length, width]) };
-      }),
+    body: (params, x, inputs) =>
+      tidy(() => llamaBody(language, (name) => weight(params, `language_model.model.${name}.weight`), x, inputs)),
 
     head: (params, hidden) =>
       tidy(() => affine(params, "gen_head.vision_head", gelu(affine(params, "gen_head.output_mlp_projector", hidden)))),
   };
 }
 
-type BlockWeights = <T extends tf.Tensor>(name: string) => T;
+const affineOf =
+  (weight: Weight) =>
+  (params: Params, name: string, x: tf.Tensor): tf.Tensor =>
+    tf.add(linear(x, weight(params, `${name}.weight`)), weight(params, `${name}.bias`));
+
+/** The affine layers of the aligner, with a GELU between them. */
+function align(depth: number, affine: (layer: number, x: tf.Tensor) => tf.Tensor, codes: tf.Tensor): tf.Tensor {
+  let x = codes;
+  for (let layer = 0; layer < depth; layer++) x = affine(layer, layer === 0 ? x : gelu(x));
+  return x;
+}
+
+type Weight = <T extends tf.Tensor>(params: Params, name: string) => T;
+type Weights = <T extends tf.Tensor>(name: string) => T;
+
+/** The blocks of a Llama and the norm behind them: x [R, L, D] → hidden [R, L, D]. */
+function llamaBody(
+  language: JanusConfig["language"],
+  weight: Weights,
+  x: tf.Tensor,
+  { positions, mask, cache }: BodyInputs<PromptCondition>,
+): BodyOutput {
+  const { hidden_size: width, num_attention_heads: heads, num_key_value_heads: keyHeads } = language;
+  const [, length] = expectShape("body", "x", x, ["R", "L", width]) as [number, number, number];
+  const tables = ropeTables1d(positions, { headDim: width / heads, heads, keyHeads, base: language.rope_theta });
+  const own = causalMask(positions, { mask, group: heads / keyHeads });
+  const output: BodyOutput = { hidden: x, keys: [], values: [] };
+  let h = tf.reshape(x, [-1, width]) as tf.Tensor2D; // [N, D]
+  for (const [layer, cached] of layerCaches(cache, language.num_hidden_layers).entries()) {
+    const ofBlock: Weights = (name) => weight(`layers.${layer}.${name}`);
+    const { hidden, keys, values } = llamaBlock(language, ofBlock, h, { tables, length, own, cache: cached });
+    h = hidden;
+    output.keys.push(keys);
+    output.values.push(values);
+  }
+  const hidden = rmsNorm(h, weight("norm"), language.rms_norm_eps);
+  return { ...output, hidden: tf.reshape(hidden, [-1, length, width]) };
+}
 
 interface BlockInputs {
   readonly tables: RopeTables;
@@ -98,7 +116,7 @@ interface BlockInputs {
 /** One block of a Llama: h [N, D] → hidden [N, D], and the new rows of its cache. */
 function llamaBlock(
   { rms_norm_eps }: JanusConfig["language"],
-  weight: BlockWeights,
+  weight: Weights,
   h: tf.Tensor2D,
   { tables, length, own, cache }: BlockInputs,
 ) {

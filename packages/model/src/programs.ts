@@ -87,7 +87,6 @@ type AnyModel = TensorARModel<Condition>;
 /** The programs of a model with these parameters, which are borrowed: dispose of them when no program is used any more. */
 export function modelPrograms(model: AnyModel, weights: Params): ModelPrograms {
   const { windowSize, backbone } = model;
-  const { conditionPositions, factors, width } = backbone;
   const inputs = decodeSpecs({ ...backbone, windowSize });
   const { window: _, position: __, ...past } = inputs;
   const decode: ModelPrograms["decode"] = {
@@ -110,13 +109,8 @@ export function modelPrograms(model: AnyModel, weights: Params): ModelPrograms {
       weights,
       run: (given) => packRows(model.decodePositions(weights, given)),
     },
-    ...(conditionPositions !== 1 && { prefill }),
-    nextSubToken: (factors?.sizes.slice(1) ?? []).map((__, before) => ({
-      name: "next-factor",
-      inputs: factorSpecs(windowSize, width, before + 1),
-      weights,
-      run: (given) => ({ logits: model.nextSubToken(weights, given) }),
-    })),
+    ...(backbone.conditionPositions !== 1 && { prefill }),
+    nextSubToken: subTokenPrograms(model, weights),
     step: stepProgram("step", model, weights, inputs, (outputs) => packRows(outputs)),
     deviceStep: stepProgram(
       "device-step",
@@ -130,6 +124,15 @@ export function modelPrograms(model: AnyModel, weights: Params): ModelPrograms {
     ),
   };
 }
+
+/** One for each sub-token but the first. */
+const subTokenPrograms = ({ windowSize, backbone, nextSubToken }: AnyModel, weights: Params) =>
+  (backbone.factors?.sizes.slice(1) ?? []).map((_, before): ModelPrograms["nextSubToken"][number] => ({
+    name: "next-factor",
+    inputs: factorSpecs(windowSize, backbone.width, before + 1),
+    weights,
+    run: (given) => ({ logits: nextSubToken(weights, given) }),
+  }));
 
 type Decoding = DecodeInputs<tf.Tensor, Condition>;
 

@@ -43,55 +43,29 @@ export interface T5Encoder {
  */
 export function t5Encoder(config: T5Config): T5Encoder {
   checkT5Config(config);
-  const { d_model: width, num_layers, num_heads, d_kv, layer_norm_epsilon: epsilon } = config;
+  const { d_model: width, num_layers, layer_norm_epsilon: epsilon } = config;
   const shapes = t5Shapes(config);
-  const weight = <T extends tf.Tensor>(params: Params, name: string) => parameter<T>(params, name, shapes[name]!);
+  const weightsOf =
+    (params: Params): Weights =>
+    (name) =>
+      parameter(params, name, shapes[name]!);
   const buckets = bucketsOfDistances(config);
-
-  const positionBias = (params: Params, ids: tf.Tensor): tf.Tensor => {
-    const positions = countTokens(ids);
-    const ahead = tf.sub(tf.expandDims(positions, 0), tf.expandDims(positions, 1)); // [T, T]: how far the key is ahead
-    const distance = tf.minimum(tf.abs(ahead), tf.scalar(buckets.length - 1, "int32"));
-    // Gathered by indices of two axes: flat, they would be T², which no graph with a symbolic T can say.
-    const behind = tf.gather(tf.tensor1d(buckets, "int32"), distance); // [T, T]
-    const later = tf.mul(
-      tf.cast(tf.greater(ahead, tf.scalar(0, "int32")), "int32"),
-      tf.scalar(halfOf(config), "int32"),
-    );
-    const bucket = tf.add(behind, later) as tf.Tensor2D;
-    return tf.transpose(tf.gather(weight<tf.Tensor2D>(params, BIAS), bucket), [2, 0, 1]); // [H, T, T]
-  };
-
-  const block = (params: Params, layer: number, x: tf.Tensor2D, added: tf.Tensor, tokens: number): tf.Tensor2D => {
-    const [first, second] = [`encoder.block.${layer}.layer.0`, `encoder.block.${layer}.layer.1`];
-    const heads = (input: tf.Tensor2D, name: string) => {
-      const projected = linear(input, weight(params, `${first}.SelfAttention.${name}.weight`)); // [B · T, H · Dh]
-      return tf.transpose(tf.reshape(projected, [-1, tokens, num_heads, d_kv]), [0, 2, 1, 3]); // [B, H, T, Dh]
-    };
-    const normed = rmsNorm(x, weight(params, `${first}.layer_norm.weight`), epsilon);
-    const scores = tf.matMul(heads(normed, "q"), heads(normed, "k"), false, true); // [B, H, T, T]; T5 does not scale them
-    const mixed = tf.matMul(tf.softmax(tf.add(scores, added)), heads(normed, "v")); // [B, H, T, Dh]
-    const joined = tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [-1, num_heads * d_kv]);
-    const attended = tf.add(x, linear(joined, weight(params, `${first}.SelfAttention.o.weight`))) as tf.Tensor2D;
-
-    const input = rmsNorm(attended, weight(params, `${second}.layer_norm.weight`), epsilon);
-    const through = (name: string) => linear(input, weight(params, `${second}.DenseReluDense.${name}.weight`)); // [B · T, F]
-    const gated = tf.mul(geluTanh(through("wi_0")), through("wi_1"));
-    return tf.add(attended, linear(gated, weight(params, `${second}.DenseReluDense.wo.weight`))) as tf.Tensor2D;
-  };
+  const positionBias = (params: Params, ids: tf.Tensor): tf.Tensor =>
+    tf.transpose(tf.gather(weightsOf(params)<tf.Tensor2D>(BIAS), bucketsOfPairs(config, buckets, ids)), [2, 0, 1]); // [H, T, T]
 
   const hiddenStates = (params: Params, { ids, mask }: T5Inputs): tf.Tensor[] => {
     const [, tokens] = expectShape("t5", "ids", ids, ["B", "T"]) as [number, number];
     expectShape("t5", "mask", mask, ["B", tokens]);
+    const weight = weightsOf(params);
     const hidden = tf.mul(tf.sub(1, tf.cast(mask, "float32")), MASK_VALUE); // [B, T]
     const added = tf.add(positionBias(params, ids), tf.expandDims(tf.expandDims(hidden, 1), 1)); // [B, H, T, T]
-    let x = tf.reshape(embed(weight(params, "shared.weight"), ids), [-1, width]) as tf.Tensor2D; // [B · T, D]
+    let x = tf.reshape(embed(weight("shared.weight"), ids), [-1, width]) as tf.Tensor2D; // [B · T, D]
     const states = [x];
     for (let layer = 0; layer < num_layers; layer++) {
-      x = block(params, layer, x, added, tokens);
+      x = block(config, (name) => weight(`encoder.block.${layer}.layer.${name}.weight`), x, added, tokens);
       states.push(x);
     }
-    states[num_layers] = rmsNorm(x, weight(params, "encoder.final_layer_norm.weight"), epsilon);
+    states[num_layers] = rmsNorm(x, weight("encoder.final_layer_norm.weight"), epsilon);
     return states.map((state) => tf.reshape(state, [-1, tokens, width]));
   };
 
@@ -103,6 +77,43 @@ export function t5Encoder(config: T5Config): T5Encoder {
     hiddenStates: (params, inputs) => tidy(() => hiddenStates(params, inputs)),
     positionBias: (params, ids) => tidy(() => positionBias(params, ids)),
   };
+}
+
+type Weights = <T extends tf.Tensor>(name: string) => T;
+
+/** One block: x [B · T, D] → [B · T, D]. @param added to the scores, [B, H, T, T] */
+function block(
+  { num_heads, d_kv, layer_norm_epsilon: epsilon }: T5Config,
+  weight: Weights,
+  x: tf.Tensor2D,
+  added: tf.Tensor,
+  tokens: number,
+): tf.Tensor2D {
+  const heads = (input: tf.Tensor2D, name: string) => {
+    const projected = linear(input, weight(`0.SelfAttention.${name}`)); // [B · T, H · Dh]
+    return tf.transpose(tf.reshape(projected, [-1, tokens, num_heads, d_kv]), [0, 2, 1, 3]); // [B, H, T, Dh]
+  };
+  const normed = rmsNorm(x, weight("0.layer_norm"), epsilon);
+  const scores = tf.matMul(heads(normed, "q"), heads(normed, "k"), false, true); // [B, H, T, T]; T5 does not scale them
+  const mixed = tf.matMul(tf.softmax(tf.add(scores, added)), heads(normed, "v")); // [B, H, T, Dh]
+  const joined = tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [-1, num_heads * d_kv]);
+  const attended = tf.add(x, linear(joined, weight("0.SelfAttention.o"))) as tf.Tensor2D;
+
+  const input = rmsNorm(attended, weight("1.layer_norm"), epsilon);
+  const through = (name: string) => linear(input, weight(`1.DenseReluDense.${name}`)); // [B · T, F]
+  const gated = tf.mul(geluTanh(through("wi_0")), through("wi_1"));
+  return tf.add(attended, linear(gated, weight("1.DenseReluDense.wo"))) as tf.Tensor2D;
+}
+
+/** The bucket of every pair of tokens, [T, T]. @param buckets by distance @param ids [B, T] */
+function bucketsOfPairs(config: T5Config, buckets: Int32Array, ids: tf.Tensor): tf.Tensor2D {
+  const positions = countTokens(ids);
+  const ahead = tf.sub(tf.expandDims(positions, 0), tf.expandDims(positions, 1)); // [T, T]: how far the key is ahead
+  const distance = tf.minimum(tf.abs(ahead), tf.scalar(buckets.length - 1, "int32"));
+  // Gathered by indices of two axes: flat, they would be T², which no graph with a symbolic T can say.
+  const behind = tf.gather(tf.tensor1d(buckets, "int32"), distance); // [T, T]
+  const isLater = tf.cast(tf.greater(ahead, tf.scalar(0, "int32")), "int32");
+  return tf.add(behind, tf.mul(isLater, tf.scalar(halfOf(config), "int32")));
 }
 
 const halfOf = ({ relative_attention_num_buckets }: T5Config): number => relative_attention_num_buckets / 2;

@@ -3,7 +3,7 @@ import { type Nested, TensorARError } from "@tensorar/core";
 import type { Spec, Tensors } from "@tensorar/program";
 import type * as tf from "@tensorflow/tfjs-core";
 import { controlNode, expectSameNames, sharedInitializers, suffixes, wholeInputs } from "./compose";
-import { GraphProtoSchema } from "./generated/onnx_pb";
+import { type GraphProto, GraphProtoSchema } from "./generated/onnx_pb";
 import {
   BEGIN,
   bodyGraph,
@@ -97,9 +97,7 @@ export function loop<
   Outputs extends object,
   const Committed extends object = Readonly<Record<never, Spec>>,
 >(name: string, options: LoopOptions<Inputs, Carry, Invariants, Committed, StepInputs, Outputs>): ComposedModel {
-  const { tripCount, flush } = options;
-  expectCount("trips", tripCount);
-  if (flush) expectCount("steps between flushes", flush.every);
+  const { tripCount, flush } = checked(options);
   const untyped = { traceAfter: options.trace ?? {}, ...options } as unknown as UntypedLoop;
   const parts = traceParts(untyped);
   const names = namesOf(untyped, parts);
@@ -110,23 +108,17 @@ export function loop<
     after: writeScope(parts.after, "after/"),
   };
   const steps = bodyGraph(parts.body, written.body, names, flush && "round/start");
-  const first = [...names.carry.map(({ name }) => INITIAL + name), ...names.committed.map(({ name }) => EMPTY + name)];
-  const last = [
-    ...names.carry.map(({ name }) => FINAL + name),
-    ...names.committed.map(({ name }) => `flushed/${name}`),
-  ];
   const node =
     parts.flush && written.flush
-      ? controlNode("Loop", ["rounds", "", ...first], last, {
-          body: roundGraph(steps, parts.flush, written.flush, names),
-        })
-      : controlNode("Loop", ["trip_count", "", ...first], last, { body: steps });
+      ? loopNode("rounds", names, roundGraph(steps, parts.flush, written.flush, names))
+      : loopNode("trip_count", names, steps);
   const inputs = wholeInputs(Object.values(parts), INSIDE);
+  const { outputs } = parts.after;
   const proto = create(GraphProtoSchema, {
     name,
     node: [...written.before.proto.node, node, ...written.after.proto.node],
     input: inputs.map(valueInfo),
-    output: parts.after.outputs.map(valueInfo),
+    output: outputs.map(valueInfo),
   });
   const all = sharedInitializers([
     constants(tripCount, flush?.every),
@@ -135,7 +127,23 @@ export function loop<
   const { body, ...others } = written;
   const owned = flush?.ownWeights ? ownedBy(body, Object.values(others)) : new Set<string>();
   const initializers = all.map((each) => (owned.has(each.tensor.name) ? { ...each, owner: steps } : each));
-  return composedModel({ name, inputs, outputs: parts.after.outputs }, { proto, initializers });
+  return composedModel({ name, inputs, outputs }, { proto, initializers });
+}
+
+/** The loop's node, which goes from initial to final values. @param count name of the number of rounds or steps */
+function loopNode(count: string, { carry, committed }: ReturnType<typeof namesOf>, body: GraphProto) {
+  const first = [...carry.map(({ name }) => INITIAL + name), ...committed.map(({ name }) => EMPTY + name)];
+  const last = [...carry.map(({ name }) => FINAL + name), ...committed.map(({ name }) => `flushed/${name}`)];
+  return controlNode("Loop", [count, "", ...first], last, { body });
+}
+
+/** @throws TensorARError where there is nothing to count */
+function checked<O extends { readonly tripCount: number; readonly flush?: { readonly every: number } | undefined }>(
+  options: O,
+): O {
+  expectCount("trips", options.tripCount);
+  if (options.flush) expectCount("steps between flushes", options.flush.every);
+  return options;
 }
 
 function expectCount(what: string, count: number): void {

@@ -123,23 +123,13 @@ export class LoadedModel {
     const { leaveOneOut: strength } = options;
     const { noiseRates: rates, evidence } = description;
     const leaveOneOut = strength === undefined ? undefined : { strength, rates, evidence };
+    const sampling = { temperature, topK, topP, draws };
+    const settings = { ...sampling, seed, guidance, drafts, leaveOneOut, signal, trace: true } as const;
     const { tokens: T, windowSize: k } = description;
     const [codes, trace] = [new Int32Array(N * T), new Int32Array(N * T * k)];
     const images: RgbaImage[] = [];
     for (let first = 0; first < N; first += BATCH) {
       const batch = conditions.slice(first, first + BATCH);
-      const settings = {
-        seed,
-        guidance,
-        temperature,
-        topK,
-        topP,
-        drafts,
-        leaveOneOut,
-        draws,
-        signal,
-        trace: true,
-      } as const;
       for await (const step of generate(decoder, { ...settings, conditions: batch, firstIndex: first })) {
         const done = first * T + (step.position + 1) * batch.length;
         onStep?.({ done, total: N * T, firstImage: first, codes: step.codes });

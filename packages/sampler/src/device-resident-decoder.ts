@@ -44,8 +44,7 @@ export function deviceResidentDecoder<C = number, T extends ConditionTensors = C
   options: DeviceResidentDecoderOptions<C, T>,
 ): Decoder<C> {
   requireOptions("deviceResidentDecoder", options, ["tokens", "windowSize", "vocabSize", "conditioning", "run"]);
-  const { tokens, windowSize, vocabSize, factors, conditioning, conditionPositions, run, nextSubToken } = options;
-  const int = (shape: number[], data: Int32Array) => ({ dtype: "int32", shape, data }) as const;
+  const { tokens, windowSize, vocabSize, factors, conditioning } = options;
   let newest = 0;
   return {
     tokens,
@@ -53,41 +52,51 @@ export function deviceResidentDecoder<C = number, T extends ConditionTensors = C
     vocabSize,
     ...(factors && { factors }),
     unconditional: conditioning.unconditional,
-    start(conditions): DecodeSession {
+    start(conditions) {
       const own = ++newest;
-      const R = conditions.length;
-      const condition = conditioning.tensors(conditions);
-      const C = conditionPositions ?? promptLength(condition);
-      let done = 0;
-      let states: StepTensor | undefined;
-      const check = () => {
-        if (own !== newest)
-          throw new TensorARError(
-            "deviceResidentDecoder: another session has begun and taken the cache; use one at a time",
-          );
-      };
-      return {
-        async step(windows) {
-          check();
-          if (done === tokens)
-            throw new TensorARError(`deviceResidentDecoder: all ${tokens} tokens are decoded; start a new session`);
-          if (done === 0) await run.setState(emptyState(options, R, C + tokens - 2));
-          const position = Int32Array.of(done === 0 ? 0 : C - 1 + done);
-          const window = int([R, windowSize], windows);
-          const outputs = await run({ condition, window, position: int([1], position) });
-          const logits = readLogits(WHERE, outputs, [R, windowSize, factors?.[0] ?? vocabSize]);
-          done++;
-          states = readStates(WHERE, outputs, windowSize);
-          return logits;
-        },
-        async nextSubToken(known) {
-          check();
-          if (!nextSubToken || !states)
-            throw new TensorARError("deviceResidentDecoder: this model has no sub-tokens; draw whole tokens");
-          const outputs = await nextSubToken({ states, known: known.map((data) => int([R, windowSize], data)) });
-          return readLogits(WHERE, outputs, [R, windowSize, factors?.[known.length] ?? vocabSize]);
-        },
-      };
+      return startSession(options, conditions, () => {
+        if (own === newest) return;
+        throw new TensorARError(
+          "deviceResidentDecoder: another session has begun and taken the cache; use one at a time",
+        );
+      });
+    },
+  };
+}
+
+/** @param check throws where another session has taken the cache */
+function startSession<C, T extends ConditionTensors>(
+  options: DeviceResidentDecoderOptions<C, T>,
+  conditions: ArrayLike<C>,
+  check: () => void,
+): DecodeSession {
+  const { tokens, windowSize, vocabSize, factors, conditioning, conditionPositions, run, nextSubToken } = options;
+  const int = (shape: number[], data: Int32Array) => ({ dtype: "int32", shape, data }) as const;
+  const R = conditions.length;
+  const condition = conditioning.tensors(conditions);
+  const C = conditionPositions ?? promptLength(condition);
+  let done = 0;
+  let states: StepTensor | undefined;
+  return {
+    async step(windows) {
+      check();
+      if (done === tokens)
+        throw new TensorARError(`deviceResidentDecoder: all ${tokens} tokens are decoded; start a new session`);
+      if (done === 0) await run.setState(emptyState(options, R, C + tokens - 2));
+      const position = Int32Array.of(done === 0 ? 0 : C - 1 + done);
+      const window = int([R, windowSize], windows);
+      const outputs = await run({ condition, window, position: int([1], position) });
+      const logits = readLogits(WHERE, outputs, [R, windowSize, factors?.[0] ?? vocabSize]);
+      done++;
+      states = readStates(WHERE, outputs, windowSize);
+      return logits;
+    },
+    async nextSubToken(known) {
+      check();
+      if (!nextSubToken || !states)
+        throw new TensorARError("deviceResidentDecoder: this model has no sub-tokens; draw whole tokens");
+      const outputs = await nextSubToken({ states, known: known.map((data) => int([R, windowSize], data)) });
+      return readLogits(WHERE, outputs, [R, windowSize, factors?.[known.length] ?? vocabSize]);
     },
   };
 }

@@ -73,7 +73,6 @@ export function createTextEncoder(
   runner: TokenRunner,
 ): TextEncoder {
   const { width } = runner;
-  const nothing = tokenizer.encode("").join();
   return {
     width,
     maxLength,
@@ -97,18 +96,21 @@ export function createTextEncoder(
           mask.fill(1, first, first + valid);
         }
       }
-      return {
-        features,
-        mask,
-        empty: read.flatMap((_, text) => (rowOf(tokens, text).join() === nothing ? [text] : [])),
-        truncated: tokens.truncated.map((text) => ({ text, tokens: tokens.lengths[text]! })),
-        unknown: read.flatMap((words, text) =>
-          tokenizer.unknown !== undefined && rowOf(tokens, text).includes(tokenizer.unknown)
-            ? [{ text, words: unknownWords(tokenizer, words) }]
-            : [],
-        ),
-      };
+      return { features, mask, ...lossesOf(tokenizer, read, tokens) };
     },
+  };
+}
+
+/** What of the texts is not read as it stands. */
+function lossesOf(tokenizer: TextTokenizer, texts: readonly string[], tokens: TokenBatch): TextLosses {
+  const { unknown } = tokenizer;
+  const nothing = tokenizer.encode("").join();
+  const where = (holds: (text: number) => boolean) => texts.flatMap((_, text) => (holds(text) ? [text] : []));
+  const hasUnknown = unknown === undefined ? [] : where((text) => rowOf(tokens, text).includes(unknown));
+  return {
+    empty: where((text) => rowOf(tokens, text).join() === nothing),
+    truncated: tokens.truncated.map((text) => ({ text, tokens: tokens.lengths[text]! })),
+    unknown: hasUnknown.map((text) => ({ text, words: unknownWords(tokenizer, texts[text]!) })),
   };
 }
 

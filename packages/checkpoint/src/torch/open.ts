@@ -56,14 +56,8 @@ async function named<T>(name: string, call: () => Promise<T>): Promise<T> {
   }
 }
 
-function wholeFile(
-  source: ByteSource,
-  contents: TorchContents,
-  { tensors, objects }: Flattened,
-  limits: Limits,
-): CheckpointFile {
-  const unreadable = new Map(objects);
-  for (const [name, tensor] of tensors) if (tensor instanceof Placeholder) unreadable.set(name, tensor.name);
+function wholeFile(source: ByteSource, contents: TorchContents, flattened: Flattened, limits: Limits): CheckpointFile {
+  const { tensors } = flattened;
   const find = (name: string): StoredTensor => storedTensor(tensors, name, source.name);
   const read = async (name: string): Promise<TensorData> => {
     const tensor = find(name);
@@ -79,7 +73,7 @@ function wholeFile(
     path: source.name,
     metadata: Object.create(null),
     names: [...tensors.keys()],
-    unreadable,
+    unreadable: unreadableOf(flattened),
     info(name): TensorInfo {
       const { dtype, shape } = find(name);
       return { dtype, shape };
@@ -87,20 +81,22 @@ function wholeFile(
     read,
     async *stream(name) {
       const tensor = find(name);
-      const count = elementCount(tensor.shape)!;
       if (!isContiguous(tensor)) {
         const { dtype, data } = await read(name);
-        yield { dtype, shape: [count], data };
+        yield { dtype, shape: [elementCount(tensor.shape)!], data };
         return;
       }
-      const step = PIECE_BYTES / bytesPerElement(tensor.dtype);
-      for (let first = 0; first < count; first += step) {
-        const shape = [Math.min(step, count - first)];
-        yield await named(source.name, () => readElements(source, contents, tensor, shape, first));
-      }
+      yield* pieces(source, contents, tensor);
     },
     close: () => source.close(),
   };
+}
+
+/** What each name that can't be read holds. */
+function unreadableOf({ tensors, objects }: Flattened): ReadonlyMap<string, string> {
+  const unreadable = new Map(objects);
+  for (const [name, tensor] of tensors) if (tensor instanceof Placeholder) unreadable.set(name, tensor.name);
+  return unreadable;
 }
 
 /** @throws TensorARError where there is no such tensor, or it is an object of another kind */
@@ -125,4 +121,14 @@ async function readElements(
   if (count === 0) return tensorFromBytes(dtype, shape, new Uint8Array(0));
   const begin = (await contents.locate(storage)) + (offset + first) * width;
   return tensorFromBytes(dtype, shape, await source.read(begin, begin + count * width));
+}
+
+/** All elements of a contiguous tensor, some at a time. */
+async function* pieces(source: ByteSource, contents: TorchContents, tensor: StoredTensor): AsyncGenerator<TensorData> {
+  const count = elementCount(tensor.shape)!;
+  const step = PIECE_BYTES / bytesPerElement(tensor.dtype);
+  for (let first = 0; first < count; first += step) {
+    const shape = [Math.min(step, count - first)];
+    yield await named(source.name, () => readElements(source, contents, tensor, shape, first));
+  }
 }

@@ -41,7 +41,7 @@ export type OnShard = (first: number, images: Uint8Array) => Promise<void>;
 
 /** Begins a folder of samples. What such a folder held before is removed with the first shard. */
 export function beginSamples(dir: string, description: SamplesDescription, onShard: OnShard): SamplesWriter {
-  return writer(dir, { ...description, shards: { size: SHARD_SIZE, sha256: {} } }, onShard, async () => {
+  return new ShardWriter(dir, { ...description, shards: { size: SHARD_SIZE, sha256: {} } }, onShard, async () => {
     await removeLeftovers(dir);
     for (const name of [...SAMPLES_ENTRIES, CHECKSUMS]) await remove(join(dir, name));
     await makeFolder(join(dir, "shards"));
@@ -70,7 +70,7 @@ export async function continueSamples(
   await remove(join(dir, CHECKSUMS)); // of a manifest that is about to change
   const whole = { ...manifest, shards: { ...shards, sha256 } };
   return {
-    writer: writer(dir, whole, onShard, () => makeFolder(join(dir, "shards"))),
+    writer: new ShardWriter(dir, whole, onShard, () => makeFolder(join(dir, "shards"))),
     damaged: listed.length - Object.keys(sha256).length,
   };
 }
@@ -100,55 +100,92 @@ function expectSame(dir: string, manifest: SamplesManifest, description: Samples
     differ(`"${key}"`, manifest[key], now[key]);
 }
 
-function writer(dir: string, manifest: ShardedManifest, onShard: OnShard, begin: () => Promise<void>): SamplesWriter {
-  const shards = shardsOf(dir, manifest);
-  const { size } = manifest.shards;
-  const stored = new Map(Object.entries(manifest.shards.sha256));
-  const touched = (first: number, count: number) =>
-    shards.slice(Math.floor(first / size), Math.ceil((first + count) / size));
-  const isStored = (shard: Shard) => stored.has(shardName(shard.first / size));
-  const saveManifest = async () => {
-    const shards = { size, sha256: Object.fromEntries([...stored].sort()) };
-    await writeFileAtomic(manifestPath(dir), `${JSON.stringify({ ...manifest, shards }, null, 2)}\n`);
-  };
-  let pending: { readonly shard: Shard; readonly rows: SampleRows; filled: number } | undefined;
-  let begun = false;
+/** A shard of which some samples came. */
+interface Pending {
+  readonly shard: Shard;
+  readonly rows: SampleRows;
+  filled: number;
+}
 
-  const store = async (shard: Shard, rows: SampleRows) => {
-    if (!begun) {
-      await begin();
-      await saveManifest();
-      begun = true;
+class ShardWriter implements SamplesWriter {
+  private readonly shards: readonly Shard[];
+  private readonly size: number;
+  /** SHA-256 by name. */
+  private readonly sha256: Map<string, string>;
+  private pending: Pending | undefined;
+  private begun = false;
+
+  /** @param begin makes the folder ready for the first shard */
+  constructor(
+    private readonly dir: string,
+    private readonly manifest: ShardedManifest,
+    private readonly onShard: OnShard,
+    private readonly begin: () => Promise<void>,
+  ) {
+    this.shards = shardsOf(dir, manifest);
+    this.size = manifest.shards.size;
+    this.sha256 = new Map(Object.entries(manifest.shards.sha256));
+  }
+
+  get stored(): number {
+    return this.shards.filter((shard) => this.isStored(shard)).reduce((sum, { count }) => sum + count, 0);
+  }
+
+  has(first: number, count: number): boolean {
+    return this.touched(first, count).every((shard) => this.isStored(shard));
+  }
+
+  async add(first: number, rows: SampleRows): Promise<void> {
+    const end = first + rows.labels.length;
+    for (const shard of this.touched(first, rows.labels.length)) {
+      if (this.isStored(shard)) continue;
+      const pending = this.pendingOf(shard);
+      const from = shard.first + pending.filled;
+      if (from < first)
+        throw new TensorARError(`samples ${from} … ${first - 1} of ${shard.path} were left out; add them in order`);
+      const count = Math.min(end, shard.first + shard.count) - from;
+      copyRows(this.manifest, rows, from - first, pending.rows, pending.filled, count);
+      pending.filled += count;
+      if (pending.filled < shard.count) continue;
+      await this.store(shard, pending.rows);
+      this.pending = undefined;
     }
-    const bytes = serializeSafetensors(rowTensors(manifest, rows, shard.count));
-    await writeFileAtomic(shard.path, bytes);
-    await onShard(shard.first, rows.images);
-    stored.set(shardName(shard.first / size), sha256Of(bytes));
-    await saveManifest();
-  };
+  }
 
-  return {
-    get stored() {
-      return shards.filter(isStored).reduce((sum, { count }) => sum + count, 0);
-    },
-    has: (first, count) => touched(first, count).every(isStored),
-    async add(first, rows) {
-      const count = rows.labels.length;
-      for (const shard of touched(first, count)) {
-        if (isStored(shard)) continue;
-        if (pending?.shard !== shard) pending = { shard, rows: emptyRows(manifest, shard.count), filled: 0 };
-        const begin = shard.first + pending.filled;
-        const end = Math.min(first + count, shard.first + shard.count);
-        if (begin < first)
-          throw new TensorARError(`samples ${begin} … ${first - 1} of ${shard.path} were left out; add them in order`);
-        copyRows(manifest, rows, begin - first, pending.rows, pending.filled, end - begin);
-        pending.filled += end - begin;
-        if (pending.filled < shard.count) continue;
-        await store(shard, pending.rows);
-        pending = undefined;
-      }
-    },
-  };
+  private touched(first: number, count: number): readonly Shard[] {
+    return this.shards.slice(Math.floor(first / this.size), Math.ceil((first + count) / this.size));
+  }
+
+  private nameOf({ first }: Shard): string {
+    return shardName(first / this.size);
+  }
+
+  private isStored(shard: Shard): boolean {
+    return this.sha256.has(this.nameOf(shard));
+  }
+
+  private pendingOf(shard: Shard): Pending {
+    if (this.pending?.shard !== shard) this.pending = { shard, rows: emptyRows(this.manifest, shard.count), filled: 0 };
+    return this.pending;
+  }
+
+  private async store(shard: Shard, rows: SampleRows): Promise<void> {
+    if (!this.begun) {
+      await this.begin();
+      await this.saveManifest();
+      this.begun = true;
+    }
+    const bytes = serializeSafetensors(rowTensors(this.manifest, rows, shard.count));
+    await writeFileAtomic(shard.path, bytes);
+    await this.onShard(shard.first, rows.images);
+    this.sha256.set(this.nameOf(shard), sha256Of(bytes));
+    await this.saveManifest();
+  }
+
+  private async saveManifest(): Promise<void> {
+    const shards = { size: this.size, sha256: Object.fromEntries([...this.sha256].sort()) };
+    await writeFileAtomic(manifestPath(this.dir), `${JSON.stringify({ ...this.manifest, shards }, null, 2)}\n`);
+  }
 }
 
 async function makeFolder(path: string): Promise<void> {

@@ -90,20 +90,13 @@ export function begin(
   },
   { condition, seed, index }: { readonly condition: Condition } & Readonly<Record<"seed" | "index", tf.Tensor>>,
 ): { carry: Carry<tf.Tensor>; committed?: Cached<tf.Tensor>; invariants: Invariants<tf.Tensor, Condition> } {
-  const { layers, heads: H, headDim: Dh } = backbone.cache;
   const both = zipConditions(condition, loop.unconditional(condition), rowsOf);
   const { x, positions, mask } = embedPrefix(params, both);
   const zero = tf.mul(tf.cast(seed, "float32"), 0); // [B]
   const zeros = (...shape: number[]) => tf.add(tf.reshape(zero, [-1, ...shape.map(() => 1)]), tf.zeros([1, ...shape]));
-  const noRows = (...shape: number[]) => twice(zeros(...shape)); // [rows, …]
-  const perLayer = () => Array.from({ length: layers }, () => noRows(H, 1, Dh));
   const padded = backbone.conditionMask !== undefined;
   const { tokens, vocabSize, factors } = backbone;
-  const dummy = (): Cached<tf.Tensor> => ({
-    mask: padded ? tf.add(noRows(1), MASK_VALUE) : tf.fill([1, 1], MASK_VALUE),
-    keys: perLayer(),
-    values: perLayer(),
-  });
+  const dummy = () => maskedPosition(backbone, zeros);
   return {
     carry: {
       codes: tf.cast(zeros(tokens), "int32"),
@@ -124,6 +117,19 @@ export function begin(
   };
 }
 
+/** A cache of one position that the mask hides, since no tensor is to be empty. @param zeros of [B, …] */
+function maskedPosition(
+  { cache: { layers, heads, headDim }, conditionMask }: TensorARModel<Condition>["backbone"],
+  zeros: (...shape: number[]) => tf.Tensor,
+): Cached<tf.Tensor> {
+  const perLayer = () => Array.from({ length: layers }, () => twice(zeros(heads, 1, headDim)));
+  return {
+    mask: conditionMask ? tf.add(twice(zeros(1)), MASK_VALUE) : tf.fill([1, 1], MASK_VALUE),
+    keys: perLayer(),
+    values: perLayer(),
+  };
+}
+
 /** Runs the positions, draws the next token and its drafts, and embeds them. */
 export function step(
   model: TensorARModel<Condition>,
@@ -132,36 +138,26 @@ export function step(
   { rates, viewAmounts }: { readonly rates: readonly number[] | undefined; readonly viewAmounts: readonly number[] },
   { carry, committed, invariants, ...inputs }: StepInputs,
 ): Carry<tf.Tensor> {
-  const { backbone, windowSize: k } = model;
-  const { own } = carry;
-  const [T, length] = [backbone.tokens, carry.positions.shape[0]!];
-  const outputs = model.advance(params, {
-    x: carry.x,
-    positions: carry.positions,
-    mask: own,
-    condition: invariants.condition,
-    cache: committed ? { ...committed, recent: carry } : carry,
-  });
+  const { own, views } = carry;
+  const cache = committed ? { ...committed, recent: carry } : carry;
+  const { x, positions } = carry;
+  const outputs = model.advance(params, { x, positions, mask: own, condition: invariants.condition, cache });
   const ofStep = (x: tf.Tensor) => tf.squeeze(tf.gather(x, inputs.step as tf.Tensor1D, 1), [1]); // [B, T, …] → [B, …]
   const numbersOf = drawNumbers(model, inputs.step, invariants);
-  const { views } = carry;
   const corrected = (logits: tf.Tensor) => (views ? leaveOneOut(logits, views, viewAmounts) : logits);
   const drawn = drawTokens(model, params, options, outputs, { numbersOf, corrected }, inputs); // [B, k]
   const { noise } = invariants;
-  let fed = drawn;
-  if (options.drafts?.kind === "blank" && k > 1) fed = blankDrafts(drawn);
-  if (rates && noise) fed = disturbDrafts(drawn, { chances: ofStep(noise.chances), codes: ofStep(noise.codes) }, rates);
-  const places = tf.add(tf.range(0, k, 1, "int32"), inputs.step); // [k]
-  const inside = tf.cast(tf.less(places, tf.scalar(T, "int32")), "int32");
-  const pad = tf.mul(tf.sub(tf.scalar(1, "int32"), inside), tf.scalar(PAD, "int32"));
-  const window = tf.add(tf.mul(fed, inside), pad); // [B, k]
-  const here = tf.cast(tf.equal(tf.range(0, T, 1, "int32"), inputs.step), "int32"); // [T]
+  const replacements = noise && { chances: ofStep(noise.chances), codes: ofStep(noise.codes) };
+  const fed = rates && replacements ? disturbDrafts(drawn, replacements, rates) : fedBack(drawn, options.drafts);
+  const window = padBeyond(fed, inputs.step, model.backbone.tokens); // [B, k]
+  const here = tf.cast(tf.equal(tf.range(0, model.backbone.tokens, 1, "int32"), inputs.step), "int32"); // [T]
   const final = tf.slice(drawn, [0, 0], [-1, 1]); // [B, 1]
+  const length = positions.shape[0]!;
   const added = own ?? tf.zeros([1, length]);
   return {
     codes: tf.add(carry.codes, tf.mul(final, here)),
     x: twice(model.embedWindows(params, tf.expandDims(window, 1))), // [rows, 1, D]
-    positions: tf.add(tf.slice(carry.positions, [length - 1], [1]), tf.scalar(1, "int32")),
+    positions: tf.add(tf.slice(positions, [length - 1], [1]), tf.scalar(1, "int32")),
     ...(views && { views: addWindow(views, window) }),
     ...(own && { own: tf.mul(tf.slice(own, [0, 0], [-1, 1]), 0) }),
     mask: tf.concat([carry.mask, added], 1),
@@ -169,6 +165,18 @@ export function step(
     keys: carry.keys.map((keys, layer) => tf.concat([keys, outputs.keys[layer]!], 2)),
     values: carry.values.map((values, layer) => tf.concat([values, outputs.values[layer]!], 2)),
   };
+}
+
+/** Codes [B, k] as they are fed back where no noise replaces them. */
+const fedBack = (drawn: tf.Tensor, drafts: GraphSampling["drafts"]): tf.Tensor =>
+  drafts?.kind === "blank" && drawn.shape[1]! > 1 ? blankDrafts(drawn) : drawn;
+
+/** A window [B, k] that begins at `step`, with {@link PAD} at places after the last token. */
+function padBeyond(window: tf.Tensor, step: tf.Tensor, tokens: number): tf.Tensor {
+  const places = tf.add(tf.range(0, window.shape[1]!, 1, "int32"), step); // [k]
+  const inside = tf.cast(tf.less(places, tf.scalar(tokens, "int32")), "int32");
+  const pad = tf.mul(tf.sub(tf.scalar(1, "int32"), inside), tf.scalar(PAD, "int32"));
+  return tf.add(tf.mul(window, inside), pad);
 }
 
 /** The random numbers of each sub-token at a step. */
