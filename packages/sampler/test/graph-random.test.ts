@@ -5,7 +5,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import * as ort from "onnxruntime-node";
 import { beforeAll, expect, test } from "vitest";
 import { streamName } from "../src";
-import { draftNoise, generationUniforms, gumbels } from "../src/graph/random";
+import { generationNumbers, gumbels } from "../src/graph/random";
 
 // Expected values: the streams that `generate` draws from, cut to the 24 bits of float32.
 
@@ -26,7 +26,7 @@ test.each([
   const tokens = 6;
   const run = await compile(
     ({ seed, index }: { seed: tf.Tensor; index: tf.Tensor }) => ({
-      u: generationUniforms(seed, index, { tokens, windowSize, factors }),
+      u: generationNumbers(seed, index, { tokens, windowSize, factors }).uniforms!,
     }),
     { seed: { dtype: "int32", shape: ["batch"] }, index: { dtype: "int32", shape: ["batch"] } },
     { runtime: ort },
@@ -56,7 +56,8 @@ test.each([
   const tokens = 5;
   const run = await compile(
     ({ seed, index }: { seed: tf.Tensor; index: tf.Tensor }) =>
-      draftNoise(seed, index, { tokens, windowSize, vocabSize }),
+      // With the numbers of draws before them, as in a graph.
+      generationNumbers(seed, index, { tokens, windowSize, factors: 2, noiseCodes: vocabSize }).noise!,
     { seed: { dtype: "int32", shape: ["batch"] }, index: { dtype: "int32", shape: ["batch"] } },
     { runtime: ort },
   );

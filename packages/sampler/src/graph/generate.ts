@@ -8,7 +8,7 @@ import { type Unconditional, zipConditions } from "./conditioning";
 import { blankDrafts, type DrawNumbers, disturbDrafts, type GraphDrafts, sampleTensor } from "./drafts";
 import { type GraphGuidance, mixGuided, scalesAt } from "./guidance";
 import { addWindow, leaveOneOut, noViews } from "./leave-one-out";
-import { draftNoise, generationUniforms, gumbels } from "./random";
+import { generationNumbers, gumbels } from "./random";
 
 // The loop of `../generate` as tensors: its beginning, one step, and what is done every few steps.
 // B images · T tokens · k window · F sub-tokens of a token · V codes · H heads · Dh head width · D width
@@ -96,6 +96,7 @@ export function begin(
   const zeros = (...shape: number[]) => tf.add(tf.reshape(zero, [-1, ...shape.map(() => 1)]), tf.zeros([1, ...shape]));
   const padded = backbone.conditionMask !== undefined;
   const { tokens, vocabSize, factors } = backbone;
+  const byPosition = loop.draws === "position";
   const dummy = () => maskedPosition(backbone, zeros);
   return {
     carry: {
@@ -108,10 +109,13 @@ export function begin(
     },
     ...(loop.flushes && { committed: dummy() }),
     invariants: {
-      ...(loop.draws === "position"
-        ? { images: { seed, index } }
-        : { uniforms: generationUniforms(seed, index, { tokens, windowSize, factors: factors?.sizes.length ?? 1 }) }),
-      ...(loop.rates && { noise: draftNoise(seed, index, { tokens, windowSize, vocabSize }) }),
+      ...(byPosition && { images: { seed, index } }),
+      ...generationNumbers(seed, index, {
+        tokens,
+        windowSize,
+        factors: byPosition ? undefined : (factors?.sizes.length ?? 1),
+        noiseCodes: loop.rates && vocabSize,
+      }),
       condition: both,
     },
   };

@@ -27,7 +27,10 @@ const halvesOf = (words: readonly number[]): number[][] => [
   words.map((word) => Math.floor(word / 2 ** 16)),
 ];
 
-/** Sums of halves, at most 2^18 each, carried over to the next one. */
+/** Splits [n, …] into n tensors [1, …]: ranks stay as they are, since every reshape is an operator more. */
+const rows = (x: tf.Tensor): tf.Tensor[] => tf.split(x, x.shape[0]!, 0);
+
+/** Sums of halves [1, …], at most 2^18 each, carried over to the next one. */
 function carry(limbs: readonly tf.Tensor[]): tf.Tensor[] {
   let carried: tf.Tensor | undefined;
   return limbs.map((limb) => {
@@ -42,29 +45,25 @@ function timesConstants(
   words: tf.Tensor,
   constants: readonly number[],
 ): { readonly low: tf.Tensor; readonly high: tf.Tensor } {
-  // Every half times every byte of the constant stays below 2^24: [2 halves, 2 halves of the constant, words, …]
-  const x = tf.expandDims(words, 1);
+  // Every half times every byte of the constant stays below 2^24. Of both halves with both of the constant: [4, words, …]
+  const [first, second] = rows(words) as [tf.Tensor, tf.Tensor];
+  const x = tf.concat([first, first, second, second], 0);
   const byByte = (byte: number): tf.Tensor => {
     const bytes = halvesOf(constants).map((halves) => halves.map((half) => Math.floor(half / 256 ** byte) % 256));
-    return tf.mul(x, tf.expandDims(table(bytes, words.rank), 0));
+    return tf.mul(x, table([...bytes, ...bytes], words.rank));
   };
   const [even, odd] = [byByte(0), byByte(1)]; // the second counts 2^8 times as much
-  const low = tf.add(lowest(even, 16), tf.mul(lowest(odd, 8), int(256)));
-  const high = tf.add(shifted(even, 16), shifted(odd, 8));
-  const cells = (x: tf.Tensor) => tf.unstack(x).map((row) => tf.unstack(row)) as [tf.Tensor, tf.Tensor][];
-  const [[ll, lh], [hl, hh]] = cells(low) as [[tf.Tensor, tf.Tensor], [tf.Tensor, tf.Tensor]];
-  const [[LL, LH], [HL, HH]] = cells(high) as [[tf.Tensor, tf.Tensor], [tf.Tensor, tf.Tensor]];
-  const limbs = carry([ll, tf.add(LL, tf.add(lh, hl)), tf.add(hh, tf.add(LH, HL)), HH]) as [
-    ...[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor],
-  ];
-  return { low: tf.stack([limbs[0], limbs[1]]), high: tf.stack([limbs[2], limbs[3]]) };
+  const [ll, lh, hl, hh] = rows(tf.add(lowest(even, 16), tf.mul(lowest(odd, 8), int(256)))) as Four;
+  const [LL, LH, HL, HH] = rows(tf.add(shifted(even, 16), shifted(odd, 8))) as Four;
+  const limbs = carry([ll, tf.add(LL, tf.add(lh, hl)), tf.add(hh, tf.add(LH, HL)), HH]);
+  return { low: tf.concat(limbs.slice(0, 2), 0), high: tf.concat(limbs.slice(2), 0) };
 }
 
+type Four = [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
+
 /** Sums of both words with their constants, modulo 2^32. */
-function plusConstants(words: tf.Tensor, constants: readonly number[]): tf.Tensor {
-  const [low, high] = tf.unstack(tf.add(words, table(halvesOf(constants), words.rank))) as [tf.Tensor, tf.Tensor];
-  return tf.stack(carry([low, high]));
-}
+const plusConstants = (words: tf.Tensor, constants: readonly number[]): tf.Tensor =>
+  tf.concat(carry(rows(tf.add(words, table(halvesOf(constants), words.rank)))), 0);
 
 /**
  * Four random words for each counter and key.
@@ -96,16 +95,17 @@ interface Block {
   readonly block: number;
 }
 
+/** Words by their halves. */
+interface Words {
+  readonly low: tf.Tensor;
+  readonly high: tf.Tensor;
+}
+
 /**
  * Halves of the words of these blocks, for every image and position: int32 [4, B, P, blocks] each.
  * @param positions int32 [P]
  */
-function randomWords(
-  seed: tf.Tensor,
-  index: tf.Tensor,
-  positions: tf.Tensor,
-  blocks: readonly Block[],
-): { readonly low: tf.Tensor; readonly high: tf.Tensor } {
+function randomWords(seed: tf.Tensor, index: tf.Tensor, positions: tf.Tensor, blocks: readonly Block[]): Words {
   const streams = blocks.map(({ name, block }) => ({ block, ...streamAddress("randomWords", 0, name, [0, 0]) }));
   const tokens = positions.shape[0]!;
   const shape = [1, tokens, streams.length];
@@ -127,42 +127,95 @@ function randomWords(
 const allPositions = (tokens: number): tf.Tensor => tf.range(0, tokens, 1, "int32");
 
 /** Uniform numbers in [0, 1) of words given by their halves, cut to 24 bits. */
-function uniformsOf({ low, high }: ReturnType<typeof randomWords>): tf.Tensor {
+function uniformsOf({ low, high }: Words): tf.Tensor {
   const bits = tf.add(tf.mul(high, int(256)), shifted(low, 8)); // the highest 24
   return tf.mul(tf.cast(bits, "float32"), 2 ** -24);
 }
 
+/** Which random numbers are wanted. */
+export interface NumberSizes {
+  readonly tokens: number;
+  readonly windowSize: number;
+  /** Sub-tokens of a token, 1 where there are none: those that codes are drawn with. */
+  readonly factors?: number | undefined;
+  /** V: those that replace drafts. */
+  readonly noiseCodes?: number | undefined;
+}
+
+/** Random numbers of all of generation. */
+export interface GenerationNumbers {
+  /**
+   * Those that `generate` draws tokens and drafts with, cut to 24 bits: for each sub-token, or for the whole token, one for the final
+   * one of each position and one for each draft made there. float32 [B, T, factors · k] in [0, 1)
+   */
+  readonly uniforms?: tf.Tensor;
+  /**
+   * What it replaces drafts by: for each draft that is fed back, the number that says whether, cut to 24 bits, and the code. float32
+   * and int32 [B, T, k-1]
+   */
+  readonly noise?: { readonly chances: tf.Tensor; readonly codes: tf.Tensor };
+}
+
 /**
- * The uniform numbers that `generate` draws tokens and drafts with, cut to 24 bits: for each sub-token, or for the whole token,
- * one for the final one of each position and one for each draft made there. Traceable.
+ * The random numbers of generation that do not depend on what is drawn. Made together: the rounds of the generator are the larger part
+ * of a graph's operators. Traceable.
  *
  * @param seed int32 [B], 0 or more
  * @param index int32 [B]: images of their runs
- * @param sizes.factors sub-tokens of a token; 1 where there are none
- * @returns float32 [B, T, factors · k] in [0, 1)
  */
-export function generationUniforms(
-  seed: tf.Tensor,
-  index: tf.Tensor,
-  { tokens, windowSize, factors }: { readonly tokens: number; readonly windowSize: number; readonly factors: number },
-): tf.Tensor {
-  // Of each factor: the stream of the final token, and as many blocks as the drafts need.
-  const blocks = Math.ceil((windowSize - 1) / WORDS);
-  const streams = Array.from({ length: factors }, (_, factor) => [
+export function generationNumbers(seed: tf.Tensor, index: tf.Tensor, sizes: NumberSizes): GenerationNumbers {
+  const { tokens, factors, noiseCodes } = sizes;
+  const drawing = factors === undefined ? [] : drawBlocks(sizes.windowSize, factors);
+  const noise = noiseCodes === undefined ? [] : noiseBlocks(sizes.windowSize);
+  if (drawing.length + noise.length === 0) return {};
+  const words = randomWords(seed, index, allPositions(tokens), [...drawing, ...noise]); // [4, B, T, blocks]
+  const part = (x: tf.Tensor, which: number): tf.Tensor => tf.split(x, [drawing.length, noise.length], 3)[which]!;
+  const both = drawing.length > 0 && noise.length > 0;
+  const wordsOf = (which: number): Words =>
+    both ? { low: part(words.low, which), high: part(words.high, which) } : words;
+  return {
+    ...(factors !== undefined && { uniforms: drawUniforms(wordsOf(0), sizes.windowSize, factors) }),
+    ...(noiseCodes !== undefined && { noise: draftNoise(wordsOf(1), sizes, noiseCodes) }),
+  };
+}
+
+const draftBlocks = (windowSize: number): number => Math.ceil((windowSize - 1) / WORDS);
+
+/** Of each factor: the stream of the final token, and as many blocks as the drafts need. */
+const drawBlocks = (windowSize: number, factors: number): Block[] =>
+  Array.from({ length: factors }, (_, factor) => [
     { name: streamName("token", factor), block: 0 },
-    ...Array.from({ length: blocks }, (_, block) => ({ name: streamName("draft", factor), block })),
+    ...Array.from({ length: draftBlocks(windowSize) }, (_, block) => ({ name: streamName("draft", factor), block })),
   ]).flat();
-  const numbers = uniformsOf(randomWords(seed, index, allPositions(tokens), streams)); // [4, B, T, streams]
-  const all = tf.unstack(tf.transpose(numbers, [3, 1, 2, 0])); // [B, T, 4] each: the words of a block in order
+
+/** Two words for each draft that is fed back. */
+const noiseBlocks = (windowSize: number): Block[] =>
+  Array.from({ length: Math.ceil((2 * (windowSize - 1)) / WORDS) }, (_, block) => ({ name: "draft-noise", block }));
+
+/** @param words of {@link drawBlocks} */
+function drawUniforms(words: Words, windowSize: number, factors: number): tf.Tensor {
+  const blocks = 1 + draftBlocks(windowSize);
+  const all = tf.unstack(tf.transpose(uniformsOf(words), [3, 1, 2, 0])); // [B, T, 4] each: the words of a block in order
   const parts = Array.from({ length: factors }, (_, factor) => {
-    const [first, ...rest] = all.slice(factor * (1 + blocks), (factor + 1) * (1 + blocks)) as [
-      tf.Tensor,
-      ...tf.Tensor[],
-    ];
+    const [first, ...rest] = all.slice(factor * blocks, (factor + 1) * blocks) as [tf.Tensor, ...tf.Tensor[]];
     const final = tf.slice(first, [0, 0, 0], [-1, -1, 1]);
     return rest.length === 0 ? [final] : [final, tf.slice(tf.concat(rest, 2), [0, 0, 0], [-1, -1, windowSize - 1])];
   }).flat();
   return parts.length === 1 ? parts[0]! : tf.concat(parts, 2); // [B, T, factors · k]
+}
+
+/** @param words of {@link noiseBlocks} */
+function draftNoise(words: Words, { tokens, windowSize }: NumberSizes, vocabSize: number) {
+  /** Of two words an entry the first or the second: [B, T, k-1] */
+  const ofEntries = (x: tf.Tensor, which: number): tf.Tensor => {
+    const pairs = tf.reshape(tf.transpose(x, [1, 2, 3, 0]), [-1, tokens, (x.shape[3]! * WORDS) / 2, 2]);
+    return tf.squeeze(tf.slice(pairs, [0, 0, 0, which], [-1, -1, windowSize - 1, 1]), [3]);
+  };
+  const nth = (which: number): Words => ({ low: ofEntries(words.low, which), high: ofEntries(words.high, which) });
+  const { low, high } = nth(1);
+  const scaled = timesConstants(tf.expandDims(tf.stack([low, high]), 1), [vocabSize]).high; // [2, 1, B, T, k-1]
+  const [below, above] = tf.unstack(tf.squeeze(scaled, [1])) as [tf.Tensor, tf.Tensor];
+  return { chances: uniformsOf(nth(0)), codes: tf.add(below, tf.mul(above, int(2 ** 16))) };
 }
 
 /**
@@ -189,33 +242,4 @@ export function gumbels(
   const numbers = tf.neg(tf.log(tf.neg(tf.log1p(tf.neg(uniforms)))));
   const inOrder = tf.reshape(tf.transpose(numbers, [1, 2, 3, 0]), [-1, positions.shape[0]!, blocks.length * WORDS]);
   return tf.slice(inOrder, [0, 0, 0], [-1, -1, size]);
-}
-
-/**
- * What `generate` replaces drafts by: for each draft that is fed back, the number that says whether, cut to 24 bits, and the code.
- * Traceable.
- *
- * @param seed int32 [B], 0 or more
- * @param index int32 [B]: images of their runs
- * @returns float32 and int32 [B, T, k-1]
- */
-export function draftNoise(
-  seed: tf.Tensor,
-  index: tf.Tensor,
-  sizes: { readonly tokens: number; readonly windowSize: number; readonly vocabSize: number },
-): { readonly chances: tf.Tensor; readonly codes: tf.Tensor } {
-  const { tokens, windowSize, vocabSize } = sizes;
-  const count = Math.ceil((2 * (windowSize - 1)) / WORDS);
-  const blocks = Array.from({ length: count }, (_, block) => ({ name: "draft-noise", block }));
-  const words = randomWords(seed, index, allPositions(tokens), blocks); // [4, B, T, blocks]
-  /** Of two words an entry the first or the second: [B, T, k-1] */
-  const ofEntries = (x: tf.Tensor, which: number): tf.Tensor => {
-    const pairs = tf.reshape(tf.transpose(x, [1, 2, 3, 0]), [-1, tokens, (count * WORDS) / 2, 2]);
-    return tf.squeeze(tf.slice(pairs, [0, 0, 0, which], [-1, -1, windowSize - 1, 1]), [3]);
-  };
-  const nth = (which: number) => ({ low: ofEntries(words.low, which), high: ofEntries(words.high, which) });
-  const { low, high } = nth(1);
-  const scaled = timesConstants(tf.expandDims(tf.stack([low, high]), 1), [vocabSize]).high; // [2, 1, B, T, k-1]
-  const [below, above] = tf.unstack(tf.squeeze(scaled, [1])) as [tf.Tensor, tf.Tensor];
-  return { chances: uniformsOf(nth(0)), codes: tf.add(below, tf.mul(above, int(2 ** 16))) };
 }
