@@ -81,7 +81,7 @@ async function readRows(file: string): Promise<Row[]> {
       info: true,
       skip_empty_lines: true,
       trim: true,
-    } as never);
+    });
     rows = parsed.map(({ record, info }) => ({ record, line: info.lines }));
   } catch (error) {
     throw new TensorARError(

@@ -69,7 +69,7 @@ export async function openColors(
       threads,
       ...rest,
       model: place(image.model),
-      preprocessing: preprocessing as never,
+      preprocessing,
       ...(token !== undefined && { token }),
     }),
   );

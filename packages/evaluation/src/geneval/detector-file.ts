@@ -79,7 +79,7 @@ export async function openDetector(
     userDetector({
       runtime,
       model: resolve(dirname(path), model),
-      preprocessing: preprocessing as never,
+      preprocessing,
       outputs,
       classes,
       ...named,

@@ -125,11 +125,14 @@ export async function mergeSums(paths: readonly string[]): Promise<Reconstructio
   }
   const [{ means, moments }] = parts as [ReconstructionSums];
   const names = Object.keys(means) as MeanName[];
+  const mergedMean = (name: MeanName) => mergeMeans(parts.map((part) => part.means[name]!));
   const mergedMoments = (name: MomentsName) => mergeMoments(parts.map((part) => part.moments![name]));
   return {
-    means: Object.fromEntries(
-      names.map((name) => [name, mergeMeans(parts.map((part) => part.means[name]!))]),
-    ) as unknown as ReconstructionSums["means"],
+    means: {
+      psnr: mergedMean("psnr"),
+      ...(names.includes("ssim") && { ssim: mergedMean("ssim") }),
+      ...(names.includes("lpips") && { lpips: mergedMean("lpips") }),
+    },
     codes: mergeCodebookCounts(parts.map(({ codes }) => codes)),
     moments: moments && {
       originals: mergedMoments("originals"),

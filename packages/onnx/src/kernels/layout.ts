@@ -51,10 +51,13 @@ function split(g: Builder, x: Value, axis: number, parts: readonly number[]): re
   return g.emit("Split", [x, dims(parts)], outputs, { axis });
 }
 
+/** A tensor for helpers of tfjs, which read its shape alone. */
+const infoOf = (x: Value): tf.TensorInfo => ({ dataId: {}, shape: [...sizes(x)], dtype: "float32" });
+
 const splitV: Lowering = (g, inputs, { numOrSizeSplits, axis }) => {
   const x = need(inputs, "x");
   const along = positive(axis, x.shape.length)[0]!;
-  return split(g, x, along, tf.backend_util.prepareSplitSize(x as unknown as tf.Tensor, numOrSizeSplits, along));
+  return split(g, x, along, tf.backend_util.prepareSplitSize(infoOf(x), numOrSizeSplits, along));
 };
 
 const unpack: Lowering = (g, inputs, { axis }) => {
@@ -66,7 +69,7 @@ const unpack: Lowering = (g, inputs, { axis }) => {
 
 const slice: Lowering = (g, inputs, { begin, size }) => {
   const x = need(inputs, "x");
-  const [starts, lengths] = tf.slice_util.parseSliceParams(x as unknown as tf.Tensor, begin, size);
+  const [starts, lengths] = tf.slice_util.parseSliceParams(infoOf(x), begin, size);
   return g.slice(x, starts!, lengths!);
 };
 
