@@ -49,7 +49,7 @@ beforeAll(async () => {
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
 test("images become codes, models, samples, metrics and a page", { timeout: 180_000 }, async () => {
-  await tensorar(`data --source folder --path @shapes --size ${SIZE} --validation-share 0.25 --output @run/data`);
+  await tensorar(`data --source folder --path @shapes --size ${SIZE} --validation-fraction 0.25 --output @run/data`);
   await tensorar(
     "tokenizer --data @run/data --output @tokenizer --channels 32 --channel-multipliers 1,1 --latent-channels 32 --codebook-size 16 --code-width 4 --steps 3 --batch-size 4 --precision float16",
   );

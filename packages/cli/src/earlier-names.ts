@@ -1,7 +1,14 @@
 import { flagOf, type Setting } from "./kinds";
 
 /** Keys of settings by what they were called in earlier versions, whose command lines and config files go on working. */
-const TODAYS: Readonly<Record<string, string>> = { out: "output", count: "numImages", scale: "cfgScale" };
+const TODAYS: Readonly<Record<string, string>> = {
+  out: "output",
+  count: "numImages",
+  scale: "cfgScale",
+  selfShare: "selfFraction",
+  validationShare: "validationFraction",
+  whole: "endToEnd",
+};
 
 /** A setting that may be given under an earlier name. */
 export interface EarlierName {

@@ -71,7 +71,7 @@ const CALLED: Readonly<Record<string, string>> = {
   npz: "save-npz",
   json: "out output report save output-file",
   runs: "n repeat repeats iterations iters num-runs",
-  "validation-share": "val-split validation-split val-ratio test-size",
+  "validation-fraction": "val-split validation-split val-ratio test-size",
   "class-names": "names labels classes class-file",
   report: "html page",
   config: "cfg-file config-file c yaml settings",

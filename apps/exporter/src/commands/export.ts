@@ -11,14 +11,14 @@ import { writeTriton } from "../triton";
 export const command: CommandBody<Settings> = {
   async run(settings, signal) {
     const backbone = await loadBackbone(settings.backbone);
-    const { model, tokenizer, output: out, overwrite, weights, target, triton, whole } = settings;
+    const { model, tokenizer, output: out, overwrite, weights, target, triton, endToEnd } = settings;
     const options = {
       weights,
       overwrite,
       signal,
       backbone,
       ...(target && { target }),
-      ...(whole && { whole: endToEndOptions(settings) }),
+      ...(endToEnd && { whole: endToEndOptions(settings) }),
     };
     if (triton !== undefined) await openOutputFolder(triton, { overwrite: false, entries: [] }); // found before the work
     await eagerBackend();

@@ -16,22 +16,24 @@ const schema = z.strictObject({
     .string()
     .optional()
     .describe("folder to write a model repository for NVIDIA Triton Inference Server to as well"),
-  whole: z
+  endToEnd: z
     .boolean()
     .default(false)
     .describe("also write generation.onnx: the loop, sampling and the image decoder in one graph"),
-  topK: oneOrMore(whole(0)).default(0).describe("with --whole: keep the K most likely codes; 0 keeps all"),
-  topP: oneOrMore(positive(1)).default(1).describe("with --whole: keep the most likely codes up to this probability"),
+  topK: oneOrMore(whole(0)).default(0).describe("with --end-to-end: keep the K most likely codes; 0 keeps all"),
+  topP: oneOrMore(positive(1))
+    .default(1)
+    .describe("with --end-to-end: keep the most likely codes up to this probability"),
   guidance: z
     .enum(["constant", "interval", "power-cosine"])
     .default("constant")
-    .describe("with --whole: how guidance changes from step to step"),
+    .describe("with --end-to-end: how guidance changes from step to step"),
   interval: whole(0).optional().describe("with --guidance interval: last decode step that is guided"),
   power: positive(1000).optional().describe("with --guidance power-cosine: its power"),
   drafts: z
     .enum(["raw", "renoise", "argmax", "noise", "blank"])
     .default("raw")
-    .describe("with --whole: how drafts are fed back, as `tensorar sample` does it"),
+    .describe("with --end-to-end: how drafts are fed back, as `tensorar sample` does it"),
   draftTemperature: oneOrMore(positive(1000))
     .optional()
     .describe("with --drafts raw or renoise: temperature of the drafts; several, with commas, for depths 1 … k-1"),
@@ -46,12 +48,12 @@ const schema = z.strictObject({
     .max(1)
     .optional()
     .describe(
-      "with --whole: fraction of the trust in a token's own drafts that is taken back, as `tensorar sample` does it",
+      "with --end-to-end: fraction of the trust in a token's own drafts that is taken back, as `tensorar sample` does it",
     ),
   draws: z
     .enum(["step", "position"])
     .default("step")
-    .describe("with --whole: which random numbers codes are drawn with, as `tensorar sample` does it"),
+    .describe("with --end-to-end: which random numbers codes are drawn with, as `tensorar sample` does it"),
 });
 
 export type Settings = z.infer<typeof schema>;

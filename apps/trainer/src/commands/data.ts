@@ -21,24 +21,24 @@ function sourceOf(settings: Settings): Promise<ImageSource> {
   return source === "folder" ? folderSource(onePath(settings), options) : csvSource(onePath(settings), options);
 }
 
-function emoji({ source, path, classNames, validationShare }: Settings): Promise<ImageSource> {
+function emoji({ source, path, classNames, validationFraction }: Settings): Promise<ImageSource> {
   if (classNames !== undefined)
     throw new TensorARError(`--class-names ${classNames}: --source ${source} has names of its own; leave it out`);
   if (path.length > 0)
     throw new TensorARError(`--source ${source} draws its own images; leave out --path ${path.join(",")}`);
-  return source === "emoji" ? emojiSource() : emojiTextSource(validationShare);
+  return source === "emoji" ? emojiSource() : emojiTextSource(validationFraction);
 }
 
 export const command: CommandBody<Settings> = {
   async run(settings, signal) {
     const source = await sourceOf(settings);
     const progress = startProgress("data", source.total, "images");
-    const { output: out, overwrite, size, validationShare } = settings;
+    const { output: out, overwrite, size, validationFraction } = settings;
     const info = await prepareDataset(source, {
       out,
       overwrite,
       size,
-      validationShare,
+      validationShare: validationFraction,
       signal,
       ...imageOptions(settings),
       onProgress: (done) => progress.update(done),

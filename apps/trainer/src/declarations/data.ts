@@ -18,7 +18,7 @@ const schema = z.strictObject({
     .optional()
     .describe("text file with one class name a line, in the order of labels; natural order of the names when left out"),
   size: whole(1, LARGEST_SIDE).default(32).describe("side of the square images, in pixels"),
-  validationShare: z
+  validationFraction: z
     .number()
     .gt(0)
     .lt(1)

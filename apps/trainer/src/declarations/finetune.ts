@@ -28,7 +28,7 @@ const schema = z.strictObject({
     .enum(["noise", "self"])
     .default("noise")
     .describe("training windows: noised truth (the paper), or mixed with the model's own drafts"),
-  selfShare: decimal(1).default(0.5).describe("with --inputs self: fraction of entries taken from own drafts"),
+  selfFraction: decimal(1).default(0.5).describe("with --inputs self: fraction of entries taken from own drafts"),
   classDropout: decimal(1).default(TRAINING_DEFAULTS.classDropout).describe("fraction of conditions replaced by none"),
   captions: z
     .string()

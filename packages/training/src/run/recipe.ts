@@ -1,10 +1,12 @@
 import { join } from "node:path";
-import { TensorARError } from "@tensorar/core";
+import { TensorARError, underTodaysNames } from "@tensorar/core";
 import { readChecked, writeFileAtomic } from "@tensorar/core/node";
 import { z } from "zod";
 
 /** The file that makes a folder a run's. */
 export const RECIPE = "recipe.json";
+
+const schema = z.preprocess(underTodaysNames({ selfShare: "selfFraction" }), z.record(z.string(), z.unknown()));
 
 /**
  * Writes the run's recipe, or checks that a resumed run has the one that it began with.
@@ -17,7 +19,7 @@ export async function pinRecipe(
 ): Promise<void> {
   const path = join(out, RECIPE);
   if (!resume) return writeFileAtomic(path, `${JSON.stringify(recipe, null, 2)}\n`);
-  const saved = await readChecked(path, z.record(z.string(), z.unknown()), "the settings that a run began with");
+  const saved = await readChecked(path, schema, "the settings that a run began with");
   const keys = new Set([...Object.keys(saved), ...Object.keys(recipe)]);
   const different = [...keys].filter((key) => JSON.stringify(saved[key]) !== JSON.stringify(recipe[key]));
   if (different.length > 0) {
