@@ -185,7 +185,7 @@ test("what can't be scored is refused by name", async () => {
   };
   const folder = join(dir, "same");
   expect(await refused("--samples", folder, "--reference", folder)).toContain(
-    "give --inception (for FID), --tokenizer, or both",
+    "give --inception (for FID), --tokenizer, --classifier, or several",
   );
   const missing = ["--samples", folder, "--reference", folder, "--inception", join(dir, "none.pth")];
   expect(await refused(...missing)).toMatch(/none\.pth: there is no such file.*https:\/\//s);
