@@ -95,8 +95,9 @@ export function begin(
   const zero = tf.mul(tf.cast(seed, "float32"), 0); // [B]
   const zeros = (...shape: number[]) => tf.add(tf.reshape(zero, [-1, ...shape.map(() => 1)]), tf.zeros([1, ...shape]));
   const padded = backbone.conditionMask !== undefined;
-  const { tokens, vocabSize, factors } = backbone;
+  const { tokens, vocabSize } = backbone;
   const byPosition = loop.draws === "position";
+  const factors = byPosition ? undefined : (backbone.factors?.sizes.length ?? 1);
   const dummy = () => maskedPosition(backbone, zeros);
   return {
     carry: {
@@ -110,12 +111,7 @@ export function begin(
     ...(loop.flushes && { committed: dummy() }),
     invariants: {
       ...(byPosition && { images: { seed, index } }),
-      ...generationNumbers(seed, index, {
-        tokens,
-        windowSize,
-        factors: byPosition ? undefined : (factors?.sizes.length ?? 1),
-        noiseCodes: loop.rates && vocabSize,
-      }),
+      ...generationNumbers(seed, index, { tokens, windowSize, factors, noiseCodes: loop.rates && vocabSize }),
       condition: both,
     },
   };
