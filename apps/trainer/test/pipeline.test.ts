@@ -107,6 +107,7 @@ test("the same seed draws the same images whatever the batch size", { timeout: 6
     "grid.png",
     ...Array.from({ length: 5 }, (_, i) => `images/00000${i}.png`),
     "manifest.json",
+    "refinement.png",
     "shards/00000.safetensors",
   ]);
   for (const file of files) {
