@@ -1,4 +1,32 @@
 export { ShapeError, TensorARError } from "@tensorar/core";
+export {
+  adaptiveWeight,
+  adversarialWeight,
+  DISCRIMINATOR_LOSSES,
+  type DiscriminatorLoss,
+  discriminatorLoss,
+  GENERATOR_LOSSES,
+  type GeneratorLoss,
+  generatorLoss,
+} from "./adversarial/losses";
+export {
+  type Discriminated,
+  discriminate,
+  initPatchGan,
+  isStatistic,
+  type PatchGanConfig,
+  patchGanShapes,
+} from "./adversarial/patchgan";
+export {
+  type Adversary,
+  type AdversaryLosses,
+  adversaryLosses,
+  type PerceptualDistance,
+  type VqGanLosses,
+  type VqGanOptions,
+  vqGanLosses,
+  vqGanWeight,
+} from "./adversarial/vq-gan";
 export { checkTokenizerTensors, checkVqTensors } from "./check-tensors";
 export { downsampleOf, gridOf, type VqConfig } from "./config";
 export { parseTokenizer, type TokenizerDescription, type TokenizerFolder } from "./description";

@@ -3,6 +3,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { downsampleOf, type FullVqConfig, resolveConfig, type VqConfig } from "./config";
 import type { Encoding } from "./encoding";
 import { checkCodes, gridOfImages } from "./grid";
+import type { Layer } from "./layers";
 import { runLayer, runLayers } from "./network";
 import { straightThrough } from "./ops/gradients";
 import type { Params } from "./parameters";
@@ -89,8 +90,8 @@ export interface VqLosses {
 
 /**
  * Losses of one training batch; gradients pass the quantizer straight through.
- * Source: `VQModel.forward` in training mode and the reconstruction part of `VQLoss`; the perceptual and adversarial
- * parts of `VQLoss` are not here.
+ * Source: `VQModel.forward` in training mode and the reconstruction part of `VQLoss`; for its perceptual and adversarial
+ * parts see `vqGanLosses`.
  *
  * Borrows `params` and `images`; the caller owns the results.
  * @param images float32 `[N, H, W, C]` in `[-1, 1]`
@@ -115,15 +116,36 @@ export function lossesAt(
   images: tf.Tensor4D,
   weights: ReconstructionWeights,
 ): VqLosses {
+  const { features, losses, codes } = forwardAt(latents, params, config);
+  const decoded = runLayer(params, lastLayer(config), features);
+  const reconstruction = reconstructionLoss(tf.sub(decoded, images), weights);
+  const total = tf.addN([reconstruction, losses.vq_loss, losses.commit_loss, losses.entropy_loss]) as tf.Scalar;
+  return { total, reconstruction, ...losses, codes };
+}
+
+/** Training's way from the latents `[N, h, w, e]` up to the last layer of the decoder. */
+export interface VqForward {
+  /** What the last layer reads, `[N, H, W, ch]`. */
+  readonly features: tf.Tensor4D;
+  readonly losses: Pick<VqLosses, "vq_loss" | "commit_loss" | "entropy_loss">;
+  /** int32 `[N, h·w]` */
+  readonly codes: tf.Tensor2D;
+}
+
+export function forwardAt(latents: tf.Tensor4D, params: Params, config: FullVqConfig): VqForward {
   const [, h, w, e] = latents.shape;
   const quantized = quantize(params, config, tf.reshape(latents, [-1, e]));
   const passed = straightThrough(quantized.compared, quantized.chosen); // [N·h·w, e]
-  const decoded = imagesOf(params, config, tf.reshape(passed, [-1, h, w, e]));
-  const reconstruction = reconstructionLoss(tf.sub(decoded, images), weights);
-  const losses = quantizerLosses(config, quantized);
-  const total = tf.addN([reconstruction, losses.vq_loss, losses.commit_loss, losses.entropy_loss]) as tf.Scalar;
-  return { total, reconstruction, ...losses, codes: tf.reshape(quantized.codes, [-1, h * w]) as tf.Tensor2D };
+  const layers = [postQuantLayer(config), ...decoderLayers(config).slice(0, -1)];
+  return {
+    features: runLayers(params, layers, tf.reshape(passed, [-1, h, w, e])),
+    losses: quantizerLosses(config, quantized),
+    codes: tf.reshape(quantized.codes, [-1, h * w]) as tf.Tensor2D,
+  };
 }
+
+/** The decoder's last layer, which makes pixels. */
+export const lastLayer = (config: FullVqConfig): Layer => decoderLayers(config).at(-1)!;
 
 export function latentsOf(params: Params, config: FullVqConfig, images: tf.Tensor4D) {
   const features = runLayers(params, encoderLayers(config), images); // [N, h, w, Z]
@@ -134,7 +156,8 @@ export function latentsOf(params: Params, config: FullVqConfig, images: tf.Tenso
 const imagesOf = (params: Params, config: FullVqConfig, quantized: tf.Tensor4D): tf.Tensor4D =>
   runLayers(params, [postQuantLayer(config), ...decoderLayers(config)], quantized);
 
-function reconstructionLoss(error: tf.Tensor, { l2 = 1, l1 = 0 }: ReconstructionWeights): tf.Scalar {
+/** @throws TensorARError for weights that are negative, infinite or both 0 */
+export function reconstructionLoss(error: tf.Tensor, { l2 = 1, l1 = 0 }: ReconstructionWeights): tf.Scalar {
   if (!(l2 >= 0 && l1 >= 0 && l2 + l1 > 0 && Number.isFinite(l2 + l1))) {
     throw new TensorARError(
       `reconstruction weights l2 = ${l2}, l1 = ${l1}: use finite numbers >= 0, one of them above 0`,

@@ -95,7 +95,7 @@ function filterGradient(x: tf.Tensor4D, dy: tf.Tensor4D, halve: Halve): tf.Tenso
 }
 
 /** `h` rows from `top` and `w` columns from `left`, each `stride` apart, of `[N, C, H, W]`. */
-function shift(x: tf.Tensor, top: number, left: number, h: number, w: number, stride: 1 | 2): tf.Tensor {
+export function shift(x: tf.Tensor, top: number, left: number, h: number, w: number, stride: 1 | 2): tf.Tensor {
   if (stride === 1) return tf.slice(x, [0, 0, top, left], [-1, -1, h, w]);
   const end = [0, 0, top + stride * (h - 1) + 1, left + stride * (w - 1) + 1];
   const WHOLE_BATCH_AND_CHANNELS = 0b0011;
