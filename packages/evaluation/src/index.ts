@@ -11,6 +11,7 @@ export {
 export { datasetLabels, type Labels, labelsOfClass, partsOf } from "./classifier/labels";
 export {
   type ClassifierConfig,
+  classifierDistance,
   classifierShapes,
   classify,
   initClassifier,

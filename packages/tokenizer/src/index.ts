@@ -2,10 +2,8 @@ export { ShapeError, TensorARError } from "@tensorar/core";
 export {
   adaptiveWeight,
   adversarialWeight,
-  DISCRIMINATOR_LOSSES,
   type DiscriminatorLoss,
   discriminatorLoss,
-  GENERATOR_LOSSES,
   type GeneratorLoss,
   generatorLoss,
 } from "./adversarial/losses";

@@ -86,6 +86,8 @@ export interface VqLosses {
   readonly entropy_loss: tf.Scalar;
   /** int32 `[N, h·w]`, for the codebook usage. */
   readonly codes: tf.Tensor2D;
+  /** `[N, H, W, C]` */
+  readonly reconstructed: tf.Tensor4D;
 }
 
 /**
@@ -117,10 +119,10 @@ export function lossesAt(
   weights: ReconstructionWeights,
 ): VqLosses {
   const { features, losses, codes } = forwardAt(latents, params, config);
-  const decoded = runLayer(params, lastLayer(config), features);
-  const reconstruction = reconstructionLoss(tf.sub(decoded, images), weights);
+  const reconstructed = runLayer(params, lastLayer(config), features);
+  const reconstruction = reconstructionLoss(tf.sub(reconstructed, images), weights);
   const total = tf.addN([reconstruction, losses.vq_loss, losses.commit_loss, losses.entropy_loss]) as tf.Scalar;
-  return { total, reconstruction, ...losses, codes };
+  return { total, reconstruction, ...losses, codes, reconstructed };
 }
 
 /** Training's way from the latents `[N, h, w, e]` up to the last layer of the decoder. */

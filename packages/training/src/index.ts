@@ -21,6 +21,7 @@ export type { Engine, InputSpecs, PrepareOptions, Runnable } from "./engine/engi
 export { type LogEntry, readLog } from "./run/run-log";
 export { type TrainOptions, train } from "./run/train";
 export type { EngineName } from "./settings";
+export type { AdversaryOptions } from "./tasks/adversarial-step";
 export { type ArSpecs, type ArTraining, type ArTrainingOptions, arTask } from "./tasks/ar-task";
 export {
   type DepthMetrics,
@@ -45,4 +46,4 @@ export type { PhaseOptions } from "./tasks/phases";
 export type { SaveOptions, StepInputs, StepOutputs, StepState, TrainingState, TrainingTask } from "./tasks/task";
 export type { TensorAROptions } from "./tasks/tensorar-form";
 export { pretrainTextTask, type TextEncoderSizes } from "./tasks/text-task";
-export { type TokenizerTrainingOptions, tokenizerTask } from "./tasks/tokenizer-task";
+export { type PerceptualLoss, type TokenizerTrainingOptions, tokenizerTask } from "./tasks/tokenizer-task";

@@ -1,9 +1,58 @@
 import { type CommandBody, startProgress } from "@tensorar/cli";
+import { TensorARError } from "@tensorar/core";
 import { openDataset } from "@tensorar/data";
+import { classifierDistance, loadClassifier } from "@tensorar/evaluation";
+import { lpips } from "@tensorar/metrics/features";
+import { loadLpips } from "@tensorar/metrics/node";
 import { gridOf, type VqConfig } from "@tensorar/tokenizer";
-import { tokenizerTask, train } from "@tensorar/training";
+import { type AdversaryOptions, type PerceptualLoss, tokenizerTask, train } from "@tensorar/training";
 import type { Settings } from "../declarations/tokenizer";
 import { recipeOf } from "../recipe";
+
+/** @throws TensorARError for flags that do not go together, and a classifier of other images */
+async function perceptualOf(
+  { lpips: path, vgg, classifier, perceptualWeight }: Settings,
+  size: number,
+): Promise<PerceptualLoss | undefined> {
+  if (path !== undefined && classifier !== undefined)
+    throw new TensorARError("--lpips and --classifier both give a perceptual loss; choose one");
+  if (path === undefined && vgg !== undefined)
+    throw new TensorARError(`--vgg ${vgg} belongs to --lpips; leave it out, or give both`);
+  const weight = perceptualWeight ?? 1;
+  if (path !== undefined) return { tensors: await loadLpips(path, vgg), distance: lpips, weight };
+  if (classifier === undefined) {
+    if (perceptualWeight !== undefined)
+      throw new TensorARError(`--perceptual-weight ${perceptualWeight} needs --lpips or --classifier`);
+    return undefined;
+  }
+  const { config, tensors } = await loadClassifier(classifier);
+  if (config.imageSize !== size)
+    throw new TensorARError(
+      `${classifier} classifies images of ${config.imageSize} px, the data set holds ${size} px; train one with \`tensorar classifier\``,
+    );
+  const convolutions = Object.entries(tensors).filter(([name]) => name.startsWith("stages."));
+  return {
+    tensors: Object.fromEntries(convolutions),
+    distance: (params, a, b) => classifierDistance(params, config, a, b),
+    weight,
+  };
+}
+
+function adversaryOf(settings: Settings): AdversaryOptions | undefined {
+  const { adversarialWeight, adversarialStart, adaptiveWeight, discriminatorLoss, generatorLoss, steps } = settings;
+  if (adversarialWeight === 0) {
+    if (adversarialStart === undefined) return undefined;
+    throw new TensorARError(`--adversarial-start ${adversarialStart} belongs to --adversarial-weight; give both`);
+  }
+  return {
+    discriminator: { ndf: settings.discriminatorWidth, n_layers: settings.discriminatorLayers },
+    weight: adversarialWeight,
+    start: adversarialStart ?? Math.floor(steps / 2),
+    adaptive: adaptiveWeight,
+    generatorLoss,
+    discriminatorLoss,
+  };
+}
 
 export const command: CommandBody<Settings> = {
   async run(settings, signal) {
@@ -22,7 +71,9 @@ export const command: CommandBody<Settings> = {
       num_res_blocks: settings.resBlocks,
     };
     gridOf(config, dataset.info.size);
-    await train(tokenizerTask(dataset, config, settings), {
+    const perceptual = await perceptualOf(settings, dataset.info.size);
+    const adversary = adversaryOf(settings);
+    await train(tokenizerTask(dataset, config, { ...settings, perceptual, adversary }), {
       ...settings,
       out: settings.output,
       recipe: recipeOf(settings),

@@ -1,4 +1,4 @@
-import { decimal, defineCommand, whole } from "@tensorar/cli";
+import { decimal, defineCommand, positive, whole } from "@tensorar/cli";
 import { z } from "zod";
 import { LARGEST_DEPTH, LARGEST_WIDTH, trainingSettings } from "./settings";
 
@@ -17,6 +17,40 @@ const schema = z.strictObject({
     .describe("V"),
   codeWidth: whole(1, LARGEST_WIDTH).default(8).describe("dimensions of a code"),
   entropyRatio: decimal(1000).default(0.1).describe("weight of the entropy loss, which keeps codes in use"),
+  lpips: z
+    .string()
+    .optional()
+    .describe("adds a perceptual loss: weights of LPIPS (vgg.pth, or safetensors of all of it)"),
+  vgg: z.string().optional().describe("with --lpips vgg.pth: weights of torchvision's VGG-16"),
+  classifier: z
+    .string()
+    .optional()
+    .describe(
+      "adds a perceptual loss without LPIPS: features of a classifier of the same images (`tensorar classifier`)",
+    ),
+  perceptualWeight: positive(1000)
+    .optional()
+    .describe("with --lpips or --classifier: weight of the perceptual loss; 1"),
+  adversarialWeight: decimal(1000)
+    .default(0)
+    .describe("trains against a discriminator with this weight (LlamaGen's is 0.5); 0: without"),
+  adversarialStart: whole(0)
+    .optional()
+    .describe("with --adversarial-weight: steps before the adversarial losses start; half of all when left out"),
+  adaptiveWeight: z
+    .boolean()
+    .default(true)
+    .describe("with --adversarial-weight: also weights by the gradients at the decoder's last layer, as LlamaGen does"),
+  discriminatorWidth: whole(1, 4096).default(64).describe("channels of the discriminator's first layer"),
+  discriminatorLayers: whole(1, 8).default(3).describe("layers of the discriminator that halve the image"),
+  discriminatorLoss: z
+    .enum(["hinge", "vanilla", "non-saturating"])
+    .default("hinge")
+    .describe("how the discriminator is trained"),
+  generatorLoss: z
+    .enum(["hinge", "non-saturating"])
+    .default("hinge")
+    .describe("how the tokenizer is trained against it"),
   ...trainingSettings,
 });
 

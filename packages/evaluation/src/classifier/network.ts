@@ -69,26 +69,54 @@ const swish = (x: tf.Tensor): tf.Tensor => tf.mul(x, tf.sigmoid(x));
  */
 export function classify(
   params: Params,
-  { widths, parts }: ClassifierConfig,
+  config: ClassifierConfig,
   images: tf.Tensor,
   keep?: tf.Tensor,
 ): Record<string, tf.Tensor> {
-  const layer = (name: string, apply: (weight: tf.Tensor) => tf.Tensor) =>
-    tf.add(apply(params[`${name}.weight`]!), params[`${name}.bias`]!);
-  const conv = (x: tf.Tensor, name: string, stride: number) =>
-    layer(name, (weight) => tf.conv2d(x as tf.Tensor4D, weight as tf.Tensor4D, stride, "same"));
-  let x = images;
-  for (const i of widths.keys()) {
-    x = swish(conv(x, `stages.${i}.enter`, i === 0 ? 1 : 2));
-    x = tf.add(x, swish(conv(x, `stages.${i}.stay`, 1))); // [B, S / 2^i, S / 2^i, W_i]
-  }
-  const flat = tf.reshape(x, [-1, params["hidden.weight"]!.shape[0]!]);
-  let hidden = swish(layer("hidden", (weight) => tf.matMul(flat as tf.Tensor2D, weight as tf.Tensor2D))); // [B, H]
+  const linear = (x: tf.Tensor, name: string) =>
+    layer(params, name, (weight) => tf.matMul(x as tf.Tensor2D, weight as tf.Tensor2D));
+  const last = stagesOf(params, config, images).at(-1)!;
+  const flat = tf.reshape(last, [-1, params["hidden.weight"]!.shape[0]!]);
+  let hidden = swish(linear(flat, "hidden")); // [B, H]
   if (keep) hidden = tf.mul(hidden, keep);
-  return Object.fromEntries(
-    parts.map(({ name }) => [
-      name,
-      layer(`heads.${name}`, (weight) => tf.matMul(hidden as tf.Tensor2D, weight as tf.Tensor2D)),
-    ]),
-  );
+  return Object.fromEntries(config.parts.map(({ name }) => [name, linear(hidden, `heads.${name}`)]));
+}
+
+/** Features at each resolution: [B, S / 2^i, S / 2^i, W_i]. */
+function stagesOf(params: Params, { widths }: ClassifierConfig, images: tf.Tensor): tf.Tensor[] {
+  const conv = (x: tf.Tensor, name: string, stride: number) =>
+    layer(params, name, (weight) => tf.conv2d(x as tf.Tensor4D, weight as tf.Tensor4D, stride, "same"));
+  const stages: tf.Tensor[] = [];
+  for (const i of widths.keys()) {
+    const entered = swish(conv(stages.at(-1) ?? images, `stages.${i}.enter`, i === 0 ? 1 : 2));
+    stages.push(tf.add(entered, swish(conv(entered, `stages.${i}.stay`, 1))));
+  }
+  return stages;
+}
+
+const layer = (params: Params, name: string, apply: (weight: tf.Tensor) => tf.Tensor): tf.Tensor =>
+  tf.add(apply(params[`${name}.weight`]!), params[`${name}.bias`]!);
+
+const SMALLEST_SQUARE = 1e-10;
+
+/** The channels of each pixel, divided by their length. */
+const unitLength = (x: tf.Tensor): tf.Tensor =>
+  tf.div(x, tf.sqrt(tf.add(tf.sum(tf.square(x), 3, true), SMALLEST_SQUARE)));
+
+/**
+ * How far images look from each other to a classifier: the squared difference of its features, each pixel's scaled to length 1,
+ * averaged over pixels and added up over resolutions. For training where LPIPS is not at hand, whose form it has, but for the weights of
+ * channels, which were fitted to people's judgement. Differentiable; the caller owns the result.
+ *
+ * @param a [B, S, S, 3] in [-1, 1]
+ * @param b the same
+ * @returns [B]
+ */
+export function classifierDistance(params: Params, config: ClassifierConfig, a: tf.Tensor, b: tf.Tensor): tf.Tensor {
+  const [ofA, ofB] = [stagesOf(params, config, a), stagesOf(params, config, b)];
+  const distances = ofA.map((features, i) => {
+    const difference = tf.square(tf.sub(unitLength(features), unitLength(ofB[i]!)));
+    return tf.mean(tf.sum(difference, 3), [1, 2]); // [B]
+  });
+  return tf.addN(distances);
 }

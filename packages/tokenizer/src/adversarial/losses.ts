@@ -1,12 +1,10 @@
 import * as tf from "@tensorflow/tfjs-core";
 
 /** How the discriminator is trained. */
-export const DISCRIMINATOR_LOSSES = ["hinge", "vanilla", "non-saturating"] as const;
-export type DiscriminatorLoss = (typeof DISCRIMINATOR_LOSSES)[number];
+export type DiscriminatorLoss = "hinge" | "vanilla" | "non-saturating";
 
 /** How the tokenizer is trained against it. */
-export const GENERATOR_LOSSES = ["hinge", "non-saturating"] as const;
-export type GeneratorLoss = (typeof GENERATOR_LOSSES)[number];
+export type GeneratorLoss = "hinge" | "non-saturating";
 
 /** log(1 + e^x) */
 const softplus = (x: tf.Tensor): tf.Tensor => tf.softplus(x);

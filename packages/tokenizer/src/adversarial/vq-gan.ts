@@ -33,8 +33,6 @@ export interface VqGanLosses extends VqLosses {
   readonly perceptual: tf.Scalar;
   /** Already times its weight. */
   readonly adversarial: tf.Scalar;
-  /** `[N, H, W, C]` */
-  readonly reconstructed: tf.Tensor4D;
   /** Running statistics of the discriminator after the reconstructions. */
   readonly statistics: Record<string, tf.Tensor>;
 }

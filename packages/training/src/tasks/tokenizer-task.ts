@@ -1,13 +1,24 @@
-import type { TensorSpec } from "@tensorar/core";
+import type { TensorData, TensorSpec } from "@tensorar/core";
 import { batchIndices, type Dataset, toFloatImages } from "@tensorar/data";
+import { toParams } from "@tensorar/model";
 import { initVq, type VqConfig, vqLosses } from "@tensorar/tokenizer";
 import { saveTokenizer } from "@tensorar/tokenizer/node";
-import type * as tf from "@tensorflow/tfjs-core";
+import * as tf from "@tensorflow/tfjs-core";
 import { TRAINING_DEFAULTS } from "../settings";
+import { type AdversaryOptions, adversarialStep, initialAdversary } from "./adversarial-step";
 import { hostParams } from "./host-params";
 import { initialTrainingState } from "./initial-state";
 import { type OptimizerOptions, optimize } from "./optimize";
 import type { TrainingTask } from "./task";
+
+/** A distance of images that looks as people do, with its parameters: LPIPS, or the features of a classifier. */
+export interface PerceptualLoss {
+  readonly tensors: Readonly<Record<string, TensorData>>;
+  /** [N] for images [N, S, S, 3] in [-1, 1]; differentiable and traceable */
+  readonly distance: (params: Readonly<Record<string, tf.Tensor>>, a: tf.Tensor4D, b: tf.Tensor4D) => tf.Tensor;
+  /** Of its mean in the loss. */
+  readonly weight: number;
+}
 
 /** Options of a tokenizer's training. */
 export interface TokenizerTrainingOptions extends OptimizerOptions {
@@ -15,9 +26,16 @@ export interface TokenizerTrainingOptions extends OptimizerOptions {
   readonly batchSize?: number;
   /** The one source of all random numbers; default 0. */
   readonly seed?: number;
+  /** Default: none. */
+  readonly perceptual?: PerceptualLoss | undefined;
+  /** Trains against a discriminator; default: no. */
+  readonly adversary?: AdversaryOptions | undefined;
 }
 
-/** Trains a VQ autoencoder on the training images of a data set; the result is a tokenizer folder. */
+/**
+ * Trains a VQ autoencoder on the training images of a data set; the result is a tokenizer folder. With a perceptual loss and an
+ * adversary this is LlamaGen's training of its tokenizers.
+ */
 export function tokenizerTask(
   dataset: Dataset,
   config: VqConfig,
@@ -25,16 +43,29 @@ export function tokenizerTask(
 ): TrainingTask<{ images: TensorSpec }> {
   const { batchSize: N, seed } = { ...TRAINING_DEFAULTS, ...options };
   const { size } = dataset.info;
+  const { perceptual, adversary, ...rest } = options;
+  const distance = perceptual && constantDistance(perceptual);
   return {
     title: "tokenizer",
-    recipe: { ...options, config },
+    recipe: { ...rest, ...(perceptual && { perceptualWeight: perceptual.weight }), adversary, config },
     batchSpec: { images: { dtype: "float32", shape: [N, size, size, 3] } },
-    initialState: () => initialTrainingState(hostParams(initVq(config, seed))),
-    step: (inputs) =>
-      optimize(inputs, options, (params) => {
-        const { total, codes: _codes, ...losses } = vqLosses(params, config, inputs.batch.images as tf.Tensor4D);
-        return { loss: total, ...losses };
-      }),
+    initialState() {
+      distance?.prepare();
+      return {
+        ...initialTrainingState(hostParams(initVq(config, seed))),
+        ...(adversary && initialAdversary(adversary, seed)),
+      };
+    },
+    step(inputs) {
+      const images = inputs.batch.images as tf.Tensor4D;
+      if (adversary) return adversarialStep(inputs, { config, images, distance, adversary, optimizer: options });
+      return optimize(inputs, options, (params) => {
+        const { total, codes: _codes, reconstructed, ...losses } = vqLosses(params, config, images);
+        if (!distance) return { loss: total, ...losses };
+        const seen = tf.mul(tf.mean(distance.distance(images, reconstructed)), distance.weight);
+        return { loss: tf.add(total, seen), ...losses, perceptual: seen };
+      });
+    },
     async batch(step) {
       const picks = batchIndices({ count: dataset.train.length, batchSize: N, seed, step });
       const pixels = await dataset.readImages(picks.map((i) => dataset.train[i]!));
@@ -42,5 +73,21 @@ export function tokenizerTask(
     },
     save: (dir, tensors, { precision, recipe }) =>
       saveTokenizer(dir, { kind: "vq", imageSize: size, config, training: { ...recipe }, tensors }, precision),
+  };
+}
+
+/** A perceptual loss whose parameters are constants of the step: they are made once, outside of it. */
+function constantDistance({ tensors, distance, weight }: PerceptualLoss) {
+  let params: Record<string, tf.Tensor> | undefined;
+  return {
+    weight,
+    /** Made when an engine is there. */
+    prepare(): void {
+      params ??= toParams(tensors);
+    },
+    distance: (a: tf.Tensor4D, b: tf.Tensor4D): tf.Tensor => {
+      if (params === undefined) throw new Error("the perceptual loss is used before the first state was made");
+      return distance(params, a, b);
+    },
   };
 }

@@ -1,0 +1,74 @@
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { folderSource, imageGrid, openDataset, prepareDataset, savePng } from "@tensorar/data";
+import { createStream } from "@tensorar/noise";
+import * as tf from "@tensorflow/tfjs-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { readLog, type TokenizerTrainingOptions, tokenizerTask, train } from "../src/index";
+
+let dir: string;
+const SIZE = 8;
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), "tensorar-tokenizer-task-"));
+  await mkdir(join(dir, "images", "one"), { recursive: true });
+  const random = createStream(3, "pixels");
+  for (let i = 0; i < 12; i++) {
+    const pixels = Uint8Array.from({ length: SIZE * SIZE * 3 }, () => random.below(256));
+    const grid = await imageGrid(pixels, { count: 1, height: SIZE, width: SIZE });
+    await savePng(join(dir, "images", "one", `${i}.png`), grid);
+  }
+  await prepareDataset(await folderSource(join(dir, "images")), { out: join(dir, "data"), size: SIZE });
+});
+afterAll(() => rm(dir, { recursive: true }));
+
+const widths = { ch: 32, encoder_ch_mult: [1, 1], decoder_ch_mult: [1, 1], num_res_blocks: 1, z_channels: 8 };
+const codebook = { codebook_size: 16, codebook_embed_dim: 4, codebook_l2_norm: true, codebook_show_usage: true };
+const CONFIG = { ...widths, ...codebook, commit_loss_beta: 0.25, entropy_loss_ratio: 0 };
+const ADVERSARY = {
+  discriminator: { ndf: 8, n_layers: 1 },
+  weight: 0.5,
+  start: 2,
+  adaptive: true,
+  generatorLoss: "hinge",
+  discriminatorLoss: "hinge",
+} as const;
+const RUN = { warmupSteps: 0, logEvery: 1, checkpointEvery: 100, threads: 1, learningRate: 1e-3 };
+
+const task = async (options: TokenizerTrainingOptions) =>
+  tokenizerTask(await openDataset(join(dir, "data")), CONFIG, { batchSize: 4, ...options });
+
+test("against a discriminator: first without its losses, then with them; a stopped run continues to the bit", async () => {
+  const whole = await train(await task({ adversary: ADVERSARY }), { ...RUN, out: join(dir, "whole"), steps: 4 });
+  const log = await readLog(join(dir, "whole"));
+  for (const { step, adversarial, discriminator, adaptive } of log) {
+    expect(adaptive).toBeGreaterThan(0);
+    if (step <= ADVERSARY.start) expect([adversarial, discriminator]).toEqual([expect.closeTo(0, 12), 0]);
+    else expect(Math.abs(adversarial!) * discriminator!).toBeGreaterThan(0);
+  }
+
+  const out = join(dir, "stopped");
+  const stop = new AbortController();
+  const progress = () => ({ update: (done: number) => done === 3 && stop.abort(new Error("enough")), stop: () => {} });
+  const options = { ...RUN, out, steps: 4 };
+  const stopped = { ...options, signal: stop.signal, progress };
+  await expect(train(await task({ adversary: ADVERSARY }), stopped)).rejects.toThrow("enough");
+  expect(await train(await task({ adversary: ADVERSARY }), { ...options, resume: true })).toEqual(whole);
+});
+
+test("a perceptual loss adds its weighted mean, with its parameters as constants", async () => {
+  const scale = { dtype: "float32", shape: [1], data: Float32Array.of(2) } as const;
+  const perceptual = {
+    tensors: { scale },
+    distance: (params: Readonly<Record<string, tf.Tensor>>, a: tf.Tensor4D, b: tf.Tensor4D) =>
+      tf.mul(tf.mean(tf.square(tf.sub(a, b)), [1, 2, 3]), params.scale!),
+    weight: 3,
+  };
+  for (const adversary of [undefined, ADVERSARY]) {
+    const out = join(dir, `perceptual ${adversary !== undefined}`);
+    await train(await task({ perceptual, adversary }), { ...RUN, out, steps: 1 });
+    const [entry] = await readLog(out);
+    expect(entry!.perceptual).toBeCloseTo(6 * entry!.reconstruction!, 5);
+  }
+});
