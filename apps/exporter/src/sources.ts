@@ -51,6 +51,7 @@ export async function loadSources(modelDir: string, tokenizerDir: string, own?: 
     ...(factors && { factors: [...factors.sizes] }),
     unconditionalClass,
     ...(prompts && { padId: prompts.padId, promptTemplate: prompts.template }),
+    ...(prompts?.maxTokens !== undefined && { maxPromptTokens: prompts.maxTokens }),
     conditionPositions,
     condition,
     stateWidth: backbone.width,

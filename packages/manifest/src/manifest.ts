@@ -44,6 +44,8 @@ const schema = z.strictObject({
   padId: z.int().nonnegative().exactOptional(),
   /** Where conditions are prompts: what is tokenized, a description in place of `{}`. Exports of Janus-Pro may lack it. */
   promptTemplate: z.string().exactOptional(),
+  /** Where prompts have a longest: tokens of it; longer ones lose their end. */
+  maxPromptTokens: z.int().positive().exactOptional(),
   /** null: as many as the prompt is long. */
   conditionPositions: z.int().positive().nullable(),
   /** Parts of one image's condition, without the batch; under "condition" where it is a single tensor. */

@@ -28,35 +28,47 @@ export interface Subject {
   readonly caption?: Caption | undefined;
 }
 
+/** Conditions that take turns, and what of a text is not read as it stands. */
+export interface ReadSubject {
+  readonly conditions: readonly AnyCondition[];
+  readonly notes: readonly string[];
+}
+
 /** @throws TensorARError when the subject is not what the model takes */
 export async function conditionsOf(
   { conditions, classes }: Description,
   { class: wanted, prompt, caption }: Subject,
   texts: TextReader,
-): Promise<readonly AnyCondition[]> {
+): Promise<ReadSubject> {
   const given = Object.entries({ class: wanted, prompt, caption }).filter(([, value]) => value !== undefined);
   const isText = (name: string) => name === "prompt" && conditions.kind === "caption" && caption === undefined;
   const other = given.find(([name]) => name !== conditions.kind && !isText(name));
   if (other) throw new TensorARError(`generate: this model takes a ${conditions.kind}, not a ${other[0]}`);
   if (conditions.kind === "class") {
     const all = Array.from({ length: conditions.count }, (_, i) => i);
-    if (wanted === undefined) return all;
+    if (wanted === undefined) return { conditions: all, notes: [] };
     const list: readonly (number | string)[] = Array.isArray(wanted) ? wanted : [wanted as number | string];
     if (list.length === 0) throw new TensorARError("generate: no class is given; leave class out for all in turn");
-    return list.map((each) => classIndex(each, classes, conditions.count));
+    return { conditions: list.map((each) => classIndex(each, classes, conditions.count)), notes: [] };
   }
   if (conditions.kind === "prompt") {
     if (prompt === undefined) throw new TensorARError("generate: this model takes a prompt; give one");
-    const text = typeof prompt === "string" ? conditions.template.replace("{}", () => prompt) : undefined;
-    const tokens = Array.from(text === undefined ? (prompt as ArrayLike<number>) : await texts.tokens(text));
+    const { condition: tokens, notes } =
+      typeof prompt === "string"
+        ? await texts.tokens(prompt, conditions)
+        : { condition: Array.from(prompt), notes: [] };
     const bad = tokens.find((token) => !(Number.isInteger(token) && token >= 0 && token < conditions.below));
-    if (bad === undefined && tokens.length > 0) return [tokens];
+    if (bad === undefined && tokens.length > 0) return { conditions: [tokens], notes };
     const what = tokens.length === 0 ? "it has no tokens" : `token ${bad} is none of 0 … ${conditions.below - 1}`;
     throw new TensorARError(`generate: prompt ${quote(prompt)}: ${what}`);
   }
   const { positions, width } = conditions;
-  if (typeof prompt === "string") return [await texts.caption(prompt, { maxLength: positions, width })];
-  if (caption?.mask?.length === positions && caption.features?.length === positions * width) return [caption];
+  if (typeof prompt === "string") {
+    const { condition, notes } = await texts.caption(prompt, { maxLength: positions, width });
+    return { conditions: [condition], notes };
+  }
+  if (caption?.mask?.length === positions && caption.features?.length === positions * width)
+    return { conditions: [caption], notes: [] };
   throw new TensorARError(
     `generate: this model takes a caption of ${positions} positions with ${width} features each, ` +
       `${caption === undefined ? "and none is given" : `not ${caption.features?.length} features in ${caption.mask?.length}`}`,

@@ -123,13 +123,14 @@ const OLDER_TEMPLATE = "<|User|>: {}\n\n<|Assistant|>:<begin_of_image>";
 
 function conditionsIn(manifest: ExportManifest, where: string): Conditions {
   const { condition, classes, unconditionalClass, padId, promptTemplate: template = OLDER_TEMPLATE } = manifest;
+  const { maxPromptTokens: maxTokens } = manifest;
   const only = condition.condition;
   if (only) {
     const count = classes.length || (unconditionalClass > 0 ? unconditionalClass : (only.below ?? 1));
     return { kind: "class", count, none: unconditionalClass };
   }
   if (condition.prompt?.below !== undefined) {
-    if (padId !== undefined) return { kind: "prompt", below: condition.prompt.below, padId, template };
+    if (padId !== undefined) return { kind: "prompt", below: condition.prompt.below, padId, template, maxTokens };
     throw new TensorARError(`${where}: its manifest has no "padId", which prompts need; export the model again`);
   }
   const [positions, width] = condition.caption?.shape ?? [];

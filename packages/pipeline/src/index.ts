@@ -16,6 +16,7 @@ export { RgbaImage } from "./image";
 export type { LoadOptions } from "./load";
 export type { Conditions, Description, Tracing } from "./opened";
 export { type GeneratedImages, type GenerateOptions, LoadedModel, type StepProgress } from "./tensorar";
+export type { TextLibrary } from "./text";
 
 const BROWSER: Platform = {
   defaultDevice: "wasm",
@@ -50,15 +51,18 @@ export class TensorAR extends LoadedModel {
   static async load(source: string | URL, options: LoadOptions = {}): Promise<TensorAR> {
     const { opened, folder } = await load(BROWSER, source, options);
     return new TensorAR(opened, {
-      tokens: textTokenizer(folder, textLibrary),
-      caption: textLibrary,
+      tokens: textTokenizer(
+        folder,
+        async () => options.text ?? noTexts("pass the option text, the namespace of @tensorar/text"),
+      ),
+      caption: async () => noTexts("a model of captions takes features there: pass the option caption"),
       dispose: async () => {},
     });
   }
 }
 
-async function textLibrary(): Promise<never> {
-  throw new TensorARError("prompts that are texts are for Node; in a browser give their tokens or features", {
+function noTexts(remedy: string): never {
+  throw new TensorARError(`prompts that are texts can't be read here; ${remedy}`, {
     code: "unsupported",
   });
 }

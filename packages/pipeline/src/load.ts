@@ -6,6 +6,7 @@ import { openExport } from "./export";
 import type { Folder, LoadProgress } from "./folder";
 import type { Opened, Tracing } from "./opened";
 import type { Platform } from "./platform";
+import type { TextLibrary } from "./text";
 
 /** Where a model runs, and who is told how its loading goes on. */
 export interface LoadOptions {
@@ -17,6 +18,8 @@ export interface LoadOptions {
   readonly runtime?: Runtime | undefined;
   /** For model folders in a browser: `tracing` of `@tensorar/pipeline/tracing`. Node finds it by itself. */
   readonly tracing?: Tracing | undefined;
+  /** For prompts that are texts in a browser: the namespace of `@tensorar/text`. Node finds it by itself. */
+  readonly text?: TextLibrary | undefined;
   /** Called as files are read. */
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
   /** Stops loading, which then throws the signal's reason. */

@@ -124,7 +124,8 @@ export class TensorAR extends LoadedModel {
    */
   static async load(source: string | URL, options: LoadOptions = {}): Promise<TensorAR> {
     const loaded = await load(NODE, source, options);
-    return new TensorAR(loaded.opened, { tokens: textTokenizer(loaded.folder, textLibrary), ...captionReader(loaded) });
+    const library = async () => options.text ?? textLibrary();
+    return new TensorAR(loaded.opened, { tokens: textTokenizer(loaded.folder, library), ...captionReader(loaded) });
   }
 }
 
@@ -154,8 +155,12 @@ function captionReader({ folder, runtime, device }: Loaded): Pick<TextReader, "c
             `[${maxLength}, ${width}]; give it the encoder that it was trained with`,
           { code: "shape" },
         );
-      const { features, mask, empty } = await encoder.encode([text]);
-      return { features, mask, dropped: empty.length > 0 };
+      const { features, mask, ...losses } = await encoder.encode([text]);
+      const { encodingNotes } = await import("@tensorar/text-encoder"); // which made the encoder
+      return {
+        condition: { features, mask, dropped: losses.empty.length > 0 },
+        notes: encodingNotes(losses, maxLength),
+      };
     },
     dispose: async () => (await opened)?.dispose(),
   };

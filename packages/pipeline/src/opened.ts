@@ -7,8 +7,14 @@ import type { Folder } from "./folder";
 export type Conditions =
   /** Classes 0 … count-1. `none` stands for none of them, -1 where the model has no such class. */
   | { readonly kind: "class"; readonly count: number; readonly none: number }
-  /** Text tokens below `below`, of a description in place of the template's `{}`. */
-  | { readonly kind: "prompt"; readonly below: number; readonly padId: number; readonly template: string }
+  /** Text tokens below `below`, of a description in place of the template's `{}`; of longer ones the first `maxTokens` are read. */
+  | {
+      readonly kind: "prompt";
+      readonly below: number;
+      readonly padId: number;
+      readonly template: string;
+      readonly maxTokens?: number | undefined;
+    }
   /** Features of a caption, [positions, width]. */
   | { readonly kind: "caption"; readonly positions: number; readonly width: number };
 

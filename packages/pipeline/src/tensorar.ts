@@ -61,6 +61,8 @@ export interface GeneratedImages {
   readonly codes: Int32Array;
   /** [N, T, k]: the drafts of every token from first to final, -1 where there was none. */
   readonly trace: Int32Array;
+  /** What of a prompt is not read as it stands: that it is cut, has no words, or some that the model does not know. */
+  readonly notes: readonly string[];
 }
 
 /** A model that makes images. Calls run one after the other. */
@@ -117,7 +119,7 @@ export class LoadedModel {
       throw new TensorARError(`generate: count ${N} is no number of images; use 1 or more`);
     const guidance = guidanceOf(options);
     refuseGuidance(description, guidance);
-    const subjects = await conditionsOf(description, options, this.#texts);
+    const { conditions: subjects, notes } = await conditionsOf(description, options, this.#texts);
     const conditions = Array.from({ length: N }, (_, image) => subjects[image % subjects.length]!);
     const drafts = draftsOf(options.drafts, description);
     const { leaveOneOut: strength } = options;
@@ -139,7 +141,7 @@ export class LoadedModel {
       }
       images.push(...(await this.#decode(codes.slice(first * T, (first + batch.length) * T))));
     }
-    return { images, codes, trace };
+    return { images, codes, trace, notes };
   }
 
   async #decode(codes: Int32Array): Promise<RgbaImage[]> {

@@ -118,7 +118,10 @@ function conditionsIn({ classes, model }: LoadedModel): Conditions {
     const count = classes.length || Math.max(1, unconditionalClass);
     return { kind: "class", count, none: unconditionalClass };
   }
-  if (prompts) return { kind: "prompt", below: prompts.vocabSize, padId: prompts.padId, template: prompts.template };
+  if (prompts) {
+    const { vocabSize: below, padId, template, maxTokens } = prompts;
+    return { kind: "prompt", below, padId, template, maxTokens };
+  }
   const [positions, width] = condition.caption!.shape as readonly [number, number];
   return { kind: "caption", positions, width };
 }
