@@ -1,6 +1,6 @@
-import "@tensorflow/tfjs";
 import { toParams } from "@tensorar/model";
 import { createStream } from "@tensorar/noise";
+import { chooseEngine } from "@tensorar/training";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, expect, test } from "vitest";
 import { type ClassifierConfig, classifierDistance, initClassifier } from "../src/index";
@@ -8,7 +8,7 @@ import { type ClassifierConfig, classifierDistance, initClassifier } from "../sr
 const config: ClassifierConfig = { imageSize: 8, widths: [4, 6], hidden: 5, parts: [{ name: "style", values: ["a"] }] };
 
 beforeAll(async () => {
-  await tf.setBackend("cpu");
+  await chooseEngine("cpu");
 });
 
 const images = (name: string) => {

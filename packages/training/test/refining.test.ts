@@ -59,7 +59,7 @@ test("the first phase trains the output decoder alone; then everything moves, th
   const drafts = await train(task, { ...RUN, out, steps: 2 });
   expect(moved(drafts).length).toBeGreaterThan(0);
   expect(moved(drafts).every((name) => name.startsWith("tensorar.output."))).toBe(true);
-  const all = await train(task, { ...RUN, out: join(dir, "phases-all"), steps: 4 });
+  const all = await train(task, { ...RUN, out: join(dir, "phases-all"), steps: 3 });
   expect(moved(all)).toEqual(expect.arrayContaining(["output.weight", "tensorar.input.layers.0.wo.weight", EVIDENCE]));
 });
 

@@ -5,7 +5,10 @@ import type { ParameterRates } from "./optimize";
 
 /** How the base model takes part in a fine-tuning. */
 export interface PhaseOptions {
-  /** Steps of a first phase, in which only the output decoder is trained, so that fresh drafts do not disturb the rest; default 0. */
+  /**
+   * Steps of a first phase, in which only the output decoder is trained, so that fresh drafts do not disturb the rest; default 0. The
+   * rates of the other parameters then rise from 0 in as many steps again.
+   */
   readonly draftSteps?: number;
   /** Factor of the base model's learning rate, after that phase; default 1. */
   readonly bodyRate?: number;
@@ -16,6 +19,10 @@ export interface PhaseOptions {
 /** Parameters of the modules that tell drafts from the state of the body, and of those that read drafts. */
 const OUTPUT = "tensorar.output.";
 const INPUT = "tensorar.input.";
+
+/** 0 up to the end of the first phase, then up to 1 in as many steps again: drafts that are read all at once do harm. */
+const risen = (step: tf.Tensor, draftSteps: number): tf.Tensor =>
+  tf.clipByValue(tf.div(tf.sub(tf.cast(step, "float32"), draftSteps), draftSteps), 0, 1);
 
 /** @throws TensorARError where the base is to be frozen and the model would predict final tokens otherwise */
 export function phasedRates(model: TensorARModel<Condition>, options: PhaseOptions): ParameterRates {
@@ -36,7 +43,7 @@ export function phasedRates(model: TensorARModel<Condition>, options: PhaseOptio
   return {
     rateOf(name, step) {
       if (name.startsWith(OUTPUT)) return 1;
-      const later = tf.cast(tf.greater(step, draftSteps), "float32");
+      const later = draftSteps === 0 ? tf.scalar(1) : risen(step, draftSteps); // []
       return name.startsWith("tensorar.") ? later : tf.mul(later, bodyRate);
     },
   };
