@@ -1,6 +1,7 @@
 import { startProgress } from "@tensorar/cli";
 import { quote, TensorARError } from "@tensorar/core";
 import { plainText, readLines } from "@tensorar/data";
+import { readPrompts } from "@tensorar/evaluation";
 import type { ConditionSpec, LoadedModel } from "@tensorar/model";
 import { type Caption, type Conditioning, captionFeatures, classLabels, promptTokens } from "@tensorar/sampler";
 import { encodingNotes, expectFeatureSize, featureSize } from "@tensorar/text-encoder";
@@ -114,11 +115,13 @@ function expectOnly(modelDir: string, settings: ConditionSettings, kind: string,
   if (wrong) throw new TensorARError(`${wrong}: ${modelDir} is conditioned on ${kind}; use ${flags.join(" or ")}`);
 }
 
-/** The prompt, or those of a file. */
+/** The prompt, or those of a file: one a line, or GenEval's. */
 async function promptsOf(modelDir: string, { prompt, prompts }: ConditionSettings): Promise<readonly string[]> {
   if ((prompt === undefined) === (prompts === undefined))
     throw new TensorARError(`${modelDir} is conditioned on texts; give --prompt, or --prompts with a file of lines`);
-  return prompts === undefined ? [plainText(prompt!, "--prompt")] : readLines(prompts);
+  if (prompts === undefined) return [plainText(prompt!, "--prompt")];
+  if (!prompts.endsWith(".jsonl")) return readLines(prompts);
+  return (await readPrompts(prompts)).map((each) => each.prompt);
 }
 
 /** Conditions of one kind by their number: all in turn, or those that were chosen. */

@@ -17,8 +17,11 @@ import {
   tinyImageEncoder,
   tinyTextEncoder,
 } from "../../../packages/metrics/test/tiny-detector";
+import { writeTinyEncoder } from "../../../packages/text-encoder/test/folders";
 import { genevalCommand } from "../src/declarations/geneval";
+import { sampleCommand } from "../src/declarations/sample";
 import { runCli, spawnCli } from "./run-cli";
+import { TINY_T2I, writeTinyModel, writeTinyTokenizer } from "./tiny-models";
 
 // Whole runs on networks that work for a reason: the detector finds rectangles on grey and names them by their shape, the
 // image encoder averages colours, the text encoder knows the words for them. So what images show decides the scores.
@@ -284,6 +287,26 @@ test("samples of ours know their prompts", async () => {
   expect(results.images.map(({ correct }: { correct: boolean }) => correct)).toEqual([true, true, false, false]);
   expect(results.scores).toMatchObject({ single_object: 0.5, two_object: 0.5, counting: null, overall: null });
   expect(output).toMatch(/Overall is the mean over all six tasks; there are no images of: Counting, Colors, Position/);
+});
+
+test("a text-to-image run from GenEval's own prompts to its columns", async () => {
+  const model = join(dir, "model");
+  await writeTinyModel(model, { backbone: TINY_T2I, classes: [] });
+  await writeTinyTokenizer(join(model, "tokenizer"));
+  await mkdir(join(model, "text-encoder"));
+  await writeTinyEncoder(join(model, "text-encoder"));
+  const drawn = { model, prompts, output: join(dir, "drawn"), numImages: 12, evaluationSize: SIZE, threads: 1 };
+  const spies = (["log", "error"] as const).map((name) => vi.spyOn(console, name).mockImplementation(() => {}));
+  await (await sampleCommand.load()).run(sampleCommand.schema.parse(drawn), new AbortController().signal);
+  for (const spy of spies) spy.mockRestore();
+  const flags = ["--images", join(dir, "drawn"), "--prompts", prompts, "--detector", detector, "--colors", colors];
+  const { results } = await run("of a model", ...flags);
+  // A model that knows nothing shows nothing, but every image is scored for its own prompt.
+  expect(results.images).toHaveLength(12);
+  expect(results.prompts).toBe(6);
+  const texts = SCENES.map(({ prompt }) => (prompt as { prompt: string }).prompt);
+  expect(results.images.map(({ prompt }: { prompt: string }) => prompt)).toEqual([...texts, ...texts]);
+  expect(results.scores.overall).toBe(0);
 });
 
 test("stopped and resumed is as if never stopped; nothing is scored twice", async () => {

@@ -29,7 +29,7 @@ const schema = z.strictObject({
     .string()
     .optional()
     .describe('description of the images, for models conditioned on text; "" makes images without a condition'),
-  prompts: z.string().optional().describe("text file with one description a line, used in turn"),
+  prompts: z.string().optional().describe("text file with one description a line, or GenEval's .jsonl, used in turn"),
   captions: z.string().optional().describe("safetensors file with features of captions, used in turn"),
   guidance: z
     .enum(["constant", "interval", "power-cosine"])
