@@ -11,7 +11,7 @@ import { openedExport } from "../src/opened-export";
 import { eagerBackend } from "../src/runtimes";
 import { generateBothWays } from "../src/verify-generation";
 import { encoded, pairs, prompts, rar, text } from "./tiny-families";
-import { vq, writeModel, writeTinyModel, writeTinyTokenizer } from "./tiny-folders";
+import { backbone, vq, writeModel, writeTinyModel, writeTinyTokenizer } from "./tiny-folders";
 
 let dir: string;
 const at = (...names: string[]) => join(dir, ...names);
@@ -47,6 +47,7 @@ async function draw(model: string, tokenizer: string, name: string, options: Exp
   // float32 in another order of sums
   for (const [i, value] of images.entries())
     expect(Math.abs((endToEnd.images.data as Float32Array)[i]! - value)).toBeLessThan(1e-5);
+  return manifest;
 }
 
 // In ONNX Runtime's own forms the cache is held outside of the loop.
@@ -67,6 +68,25 @@ describe.each([undefined, "cpu"] as const)(
       const model = `model ${JSON.stringify({ windowSize, whole, target })}`.replaceAll(/[^\w ]/g, "-");
       await writeTinyModel(at(model), windowSize);
       await draw(at(model), at("tokenizer"), `${model} export`, { whole, ...forTarget });
+    });
+
+    test.each([{ drafts: { kind: "blank" } }, { drafts: { kind: "raw" }, leaveOneOut: 0.3 }] as const)(
+      "explicit evidence and blanks, %j",
+      async (given) => {
+        const name = `explicit ${given.drafts.kind} ${target}`;
+        await writeModel(at(name), 3, "llamagen", backbone, { evidence: "explicit", blanks: true });
+        const whole = { topK: 0, topP: 1, ...given };
+        const { evidence, blanks } = await draw(at(name), at("tokenizer"), `${name} export`, { whole, ...forTarget });
+        expect(evidence).toHaveLength(2);
+        expect(blanks).toBe(true);
+      },
+    );
+
+    test("blanks are refused of a model that knows none", async () => {
+      await writeTinyModel(at(`no blanks ${target}`), 3);
+      const whole = { topK: 0, topP: 1, drafts: { kind: "blank" } } as const;
+      const exported = exportFolders(at(`no blanks ${target}`), at("tokenizer"), at(`refused ${target}`), { whole });
+      await expect(exported).rejects.toThrow(/trained without blanks/);
     });
 
     const powerCosine = { kind: "power-cosine", power: 1.5 } as const;

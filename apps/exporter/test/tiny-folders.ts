@@ -55,13 +55,14 @@ export async function writeModel(
   windowSize: number,
   kind: ModelFolder["kind"],
   config: ModelFolder["backbone"],
+  drafts: Partial<ModelDescription["tensorar"]> = {},
 ): Promise<void> {
   const description: ModelDescription = {
     kind,
     backbone: config,
     grid: [1, 1],
     classes: ["a", "b", "c"],
-    tensorar: { windowSize, depth: 1, structure: "maps" },
+    tensorar: { windowSize, depth: 1, structure: "maps", ...drafts },
     noiseRates: [...noiseRates({ kind: "exponential" }, windowSize)],
   };
   const { shapes, backbone } = modelOf(description);
