@@ -98,7 +98,7 @@ async function planTokenizer(family: Family, source: string, imageSize: number, 
   const [usual] = Object.values(family.tokenizers) as [TokenizerSpec];
   const own = await configFile(tokenizerModel);
   const spec = own
-    ? ({ kind: usual.kind, config: own } as unknown as TokenizerSpec) // checked by createTokenizer
+    ? ({ kind: usual.kind, config: own } as TokenizerSpec) // checked by createTokenizer
     : choose(family.tokenizers, tokenizerModel, `--tokenizer-model of ${from}`);
   const { shapes, gridOf } = createTokenizer(spec);
   gridOf(imageSize);
