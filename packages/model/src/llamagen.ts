@@ -1,9 +1,9 @@
 import { MASK_VALUE } from "@tensorar/core";
 import * as tf from "@tensorflow/tfjs-core";
 import { causalMask } from "./attention";
-import type { Backbone, BodyOutput, Condition } from "./backbone";
+import type { Backbone, BodyInputs, BodyOutput, Condition } from "./backbone";
 import { layerCaches } from "./cache";
-import { BLOCK_SITES, llamaGenBlock } from "./llamagen-block";
+import { BLOCK_SITES, type BlockInputs, llamaGenBlock } from "./llamagen-block";
 import { type LlamaGenConfig, llamaGenShapes, llamaGenSizes } from "./llamagen-config";
 import { geluTanh } from "./ops/gelu";
 import { embed, linear } from "./ops/linear";
@@ -86,27 +86,41 @@ export function llamaGenDecoder<C extends Condition>(
           { heads: config.n_head, keyHeads: sizes.keyHeads },
         );
         const own = causalMask(positions, { mask, group });
-        const outputs: BodyOutput = { hidden: x, keys: [], values: [] };
-        let h = tf.reshape(x, [-1, config.dim]) as tf.Tensor2D; // [N, D]
-        if (dropout) h = dropout(h, 0) as tf.Tensor2D;
-        for (const [layer, cached] of layerCaches(cache, config.n_layer).entries()) {
-          const block = llamaGenBlock(config, sizes, (name) => weight(params, `layers.${layer}.${name}`), h, {
-            tables,
-            length,
-            own,
-            cache: cached,
-            dropout: dropout && ((y, site) => dropout(y, 1 + BLOCK_SITES * layer + site)),
-          });
-          h = block.hidden;
-          outputs.keys.push(block.keys);
-          outputs.values.push(block.values);
-        }
-        const hidden = rmsNorm(h, weight(params, "norm.weight"), config.norm_eps ?? 1e-5);
-        return { ...outputs, hidden: tf.reshape(hidden, [-1, length, config.dim]) };
+        const ofLayer: LayerWeightOf = (layer, name) => weight(params, `layers.${layer}.${name}`);
+        const given = { tables, length, own, cache, dropout };
+        const { hidden, ...outputs } = runBlocks(config, sizes, ofLayer, x, given);
+        const normed = rmsNorm(hidden, weight(params, "norm.weight"), config.norm_eps ?? 1e-5);
+        return { ...outputs, hidden: tf.reshape(normed, [-1, length, config.dim]) };
       }),
 
     head: (params, hidden) => tidy(() => linear(hidden, weight(params, "output.weight"))),
   };
+}
+
+type LayerWeightOf = <T extends tf.Tensor>(layer: number, name: string) => T;
+
+/** All blocks: x [R, L, D] → hidden [R · L, D], before the last norm, and the new rows of the cache. */
+function runBlocks(
+  config: LlamaGenConfig,
+  sizes: ReturnType<typeof llamaGenSizes>,
+  weight: LayerWeightOf,
+  x: tf.Tensor,
+  { cache, dropout, ...given }: Omit<BlockInputs, "cache"> & Pick<BodyInputs, "cache">,
+): BodyOutput & { readonly hidden: tf.Tensor2D } {
+  const [keys, values]: [tf.Tensor[], tf.Tensor[]] = [[], []];
+  let h = tf.reshape(x, [-1, config.dim]) as tf.Tensor2D; // [N, D]
+  if (dropout) h = dropout(h, 0) as tf.Tensor2D;
+  for (const [layer, cached] of layerCaches(cache, config.n_layer).entries()) {
+    const block = llamaGenBlock(config, sizes, (name) => weight(layer, name), h, {
+      ...given,
+      cache: cached,
+      dropout: dropout && ((y, site) => dropout(y, 1 + BLOCK_SITES * layer + site)),
+    });
+    h = block.hidden;
+    keys.push(block.keys);
+    values.push(block.values);
+  }
+  return { hidden: h, keys, values };
 }
 
 type WeightOf = <T extends tf.Tensor>(params: Params, name: string) => T;

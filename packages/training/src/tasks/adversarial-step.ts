@@ -56,59 +56,62 @@ export interface AdversarialStep {
  * of FoundationVision/LlamaGen. Differs: the running statistics of the discriminator, which nothing reads in training, stay.
  */
 export function adversarialStep(inputs: StepInputs, parts: AdversarialStep): StepOutputs {
+  const { images, adversary } = parts;
+  const { step } = inputs;
+  const begun = tf.cast(tf.greater(step, adversary.start), "float32"); // []
+  const weight = tf.mul(begun, adversary.weight) as tf.Scalar;
+  const own = tokenizerStep(inputs, parts, weight);
+  const { reconstructed, ...metrics } = own.metrics;
+  const opposing = discriminatorStep(inputs, parts, { images, reconstructed: reconstructed as tf.Tensor4D, weight });
+  return {
+    state: { ...own.state, ...renamed(opposing.state) },
+    metrics: {
+      ...metrics,
+      discriminator: opposing.metrics.loss!,
+      logits_real: opposing.metrics.real!,
+      logits_fake: opposing.metrics.fake!,
+    },
+  };
+}
+
+/** @param weight of the adversarial loss at this step */
+function tokenizerStep(inputs: StepInputs, parts: AdversarialStep, weight: tf.Scalar): StepOutputs {
   const { config, images, distance, adversary, optimizer } = parts;
-  const { state, learningRate, step } = inputs;
+  const { state } = inputs;
   const against: Adversary = { config: adversary.discriminator, params: state[RECORDS.params]! };
   const losses: VqGanOptions = {
     reconstruction: {},
     perceptual: distance,
     generatorLoss: adversary.generatorLoss,
   };
-  const begun = tf.cast(tf.greater(step, adversary.start), "float32"); // []
-  const weight = tf.mul(begun, adversary.weight) as tf.Scalar;
   const adaptive = adversary.adaptive ? vqGanWeight(state.params!, config, images, against, losses) : tf.scalar(1);
-  const own = optimize(inputs, optimizer, (params) => {
+  const { state: next, metrics } = optimize(inputs, optimizer, (params) => {
     const opposed = tf.mul(weight, adaptive) as tf.Scalar;
-    const {
-      total,
-      codes: _,
-      statistics: __,
-      ...others
-    } = vqGanLosses(params, config, images, against, opposed, losses);
+    const all = vqGanLosses(params, config, images, against, opposed, losses);
+    const { total, codes: _, statistics: __, ...others } = all;
     return { loss: total, ...others };
   });
-  const { reconstructed, ...metrics } = own.metrics;
-  const theirs = {
+  return { state: next, metrics: { ...metrics, adaptive } };
+}
+
+function discriminatorStep(
+  { state, learningRate, step }: StepInputs,
+  { adversary, optimizer }: AdversarialStep,
+  given: { readonly images: tf.Tensor4D; readonly reconstructed: tf.Tensor4D; readonly weight: tf.Scalar },
+): StepOutputs {
+  const { images, reconstructed, weight } = given;
+  const own = {
     params: state[RECORDS.params]!,
     firstMoment: state[RECORDS.firstMoment]!,
     secondMoment: state[RECORDS.secondMoment]!,
     ema: state[RECORDS.params]!, // none is kept
   };
-  const opposing = optimize(
-    { state: theirs, learningRate, step },
-    { ...optimizer, emaDecay: 0, isFrozen: isStatistic },
-    (params) => {
-      const opponent = { config: adversary.discriminator, params };
-      const { loss, real, fake } = adversaryLosses(
-        opponent,
-        images,
-        reconstructed as tf.Tensor4D,
-        weight,
-        adversary.discriminatorLoss,
-      );
-      return { loss, real, fake };
-    },
-  );
-  return {
-    state: { ...own.state, ...renamed(opposing.state) },
-    metrics: {
-      ...metrics,
-      adaptive,
-      discriminator: opposing.metrics.loss!,
-      logits_real: opposing.metrics.real!,
-      logits_fake: opposing.metrics.fake!,
-    },
-  };
+  const options = { ...optimizer, emaDecay: 0, isFrozen: isStatistic };
+  return optimize({ state: own, learningRate, step }, options, (params) => {
+    const opponent = { config: adversary.discriminator, params };
+    const { loss, real, fake } = adversaryLosses(opponent, images, reconstructed, weight, adversary.discriminatorLoss);
+    return { loss, real, fake };
+  });
 }
 
 /** The discriminator's records under the names that they have beside the tokenizer's. */

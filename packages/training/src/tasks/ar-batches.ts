@@ -37,15 +37,10 @@ export function arBatches(
   const shape = { batch: B, windowSize: k };
   const uniformShape = [B, T, k, ...(factors === undefined ? [] : [factors])];
   /** What the model's own draws need. */
-  const selfInputs = (step: number) => {
-    const choice = new Float32Array(B * (T - 1) * k);
-    fillUniform(choice, seed, "self-entries", step);
-    const useSelf = Int32Array.from(choice, (u) => (u < selfShare ? 1 : 0));
-    return {
-      uniforms: uniformsOf(uniformShape, seed, "draft-samples", step),
-      useSelf: int32(useSelf, [B, T - 1, k]),
-    };
-  };
+  const selfInputs = (step: number) => ({
+    uniforms: uniformsOf(uniformShape, seed, "draft-samples", step),
+    useSelf: int32(chosen(B * (T - 1) * k, selfShare, seed, step), [B, T - 1, k]),
+  });
   return {
     batchSpec: {
       condition: conditions.spec(B),
@@ -70,6 +65,13 @@ export function arBatches(
       };
     },
   };
+}
+
+/** 1 for entries that the model draws. */
+function chosen(count: number, fraction: number, seed: number, step: number): Int32Array {
+  const uniforms = new Float32Array(count);
+  fillUniform(uniforms, seed, "self-entries", step);
+  return Int32Array.from(uniforms, (u) => (u < fraction ? 1 : 0));
 }
 
 /** Images of a batch: their rows [B], codes [B, T], 1 where the condition is dropped [B], and the draws of captions [B]. */

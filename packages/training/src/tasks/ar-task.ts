@@ -19,7 +19,7 @@ import { heldOut } from "./held-out";
 import { initialTrainingState } from "./initial-state";
 import type { Noising } from "./noising";
 import { type OptimizerOptions, optimize, type ParameterRates } from "./optimize";
-import type { TrainingTask } from "./task";
+import type { StepInputs, StepOutputs, TrainingTask } from "./task";
 
 /** Options of a training on codes. */
 export interface ArTrainingOptions extends OptimizerOptions {
@@ -91,8 +91,7 @@ export function arTask(training: ArTraining, options: ArTrainingOptions = {}): T
   const { noising = NO_NOISE, rates } = training;
   const model = modelOf(description, own);
   const { batchSize, seed } = { ...TRAINING_DEFAULTS, ...options };
-  const factors = model.backbone.factors?.sizes;
-  const { selfShare = 0, lossWeights: weights, dropout: dropoutRate = 0 } = options;
+  const { selfShare = 0, dropout: dropoutRate = 0 } = options;
   const dropout = dropoutRate > 0 ? dropoutSizes(model, conditions, batchSize) : undefined;
   return {
     title,
@@ -104,26 +103,13 @@ export function arTask(training: ArTraining, options: ArTrainingOptions = {}): T
       tokens: model.backbone.tokens,
       windowSize: model.windowSize,
       vocabSize: model.backbone.vocabSize,
-      factors: factors?.length,
+      factors: model.backbone.factors?.sizes.length,
       noising,
       selfShare: model.windowSize > 1 ? selfShare : 0,
       dropout,
     }),
     initialState: () => initialTrainingState(initial(), rates?.isFrozen),
-    step(inputs) {
-      const { condition, targets, uniforms, useSelf, windows: given, dropoutRows, dropoutColumns } = inputs.batch;
-      const drop: Dropout | undefined =
-        dropoutRows && dropoutColumns && dropoutOf(dropoutRate, dropoutRows, dropoutColumns);
-      let windows = given; // [B, T-1, k]
-      if (uniforms && useSelf) {
-        const drafts = selfWindows(model, inputs.state.params!, { condition, windows, uniforms });
-        windows = tf.where(tf.cast(useSelf, "bool"), drafts, windows);
-      }
-      return optimize(inputs, { ...options, ...rates }, (params) => {
-        const logits = model.forward(params, { condition, windows, targets, dropout: drop }); // [B, T, k, V]
-        return windowLoss(logits, targets, { weights, factors });
-      });
-    },
+    step: (inputs) => arStep(model, inputs, { ...options, ...rates }),
     ...(codes.validation.length > 0 && { validation: heldOut(model, codes, conditions, { batchSize, seed, noising }) }),
     async save(dir, tensors, { precision, recipe }) {
       const described = { ...description, ...(await located?.(dir)), training: { ...recipe } };
@@ -131,6 +117,26 @@ export function arTask(training: ArTraining, options: ArTrainingOptions = {}): T
       await afterSave?.(dir);
     },
   };
+}
+
+/** One step down the loss of the windows of a batch, of which the model draws some entries itself. */
+function arStep(
+  model: TensorARModel<Condition>,
+  inputs: StepInputs<ArSpecs>,
+  options: ArTrainingOptions & ParameterRates,
+): StepOutputs {
+  const { condition, targets, uniforms, useSelf, windows: given, dropoutRows, dropoutColumns } = inputs.batch;
+  const { dropout: rate = 0, lossWeights: weights } = options;
+  const dropout: Dropout | undefined = dropoutRows && dropoutColumns && dropoutOf(rate, dropoutRows, dropoutColumns);
+  let windows = given; // [B, T-1, k]
+  if (uniforms && useSelf) {
+    const drafts = selfWindows(model, inputs.state.params!, { condition, windows, uniforms });
+    windows = tf.where(tf.cast(useSelf, "bool"), drafts, windows);
+  }
+  return optimize(inputs, options, (params) => {
+    const logits = model.forward(params, { condition, windows, targets, dropout }); // [B, T, k, V]
+    return windowLoss(logits, targets, { weights, factors: model.backbone.factors?.sizes });
+  });
 }
 
 /** @throws TensorARError where the backbone drops nothing out */
