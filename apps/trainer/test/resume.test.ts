@@ -37,7 +37,13 @@ const COMMANDS: Record<string, (out: string) => string[]> = {
     training("tokenizer", out, { data: at("data"), "codebook-size": 16, "channel-multipliers": "1,1", channels: 32 }),
   pretrain: (out) => training("pretrain", out, { codes: at("codes"), width: 32, layers: 2, heads: 2 }),
   finetune: (out) =>
-    training("finetune", out, { codes: at("codes"), base: at("pretrain"), "window-size": 3, inputs: "self" }),
+    training("finetune", out, {
+      codes: at("codes"),
+      base: at("pretrain"),
+      "window-size": 3,
+      inputs: "self",
+      "draft-steps": 0, // alone, fresh draft heads have gradients that are not clipped
+    }),
 };
 const pretrain = (out: string, ...more: string[]) => [...COMMANDS.pretrain!(out), ...more];
 

@@ -28,12 +28,12 @@ export const evidenceShapes = ({ evidence, windowSize }: ModuleSizes): Parameter
 export function evidenceOf(params: Params, sizes: ModuleSizes, windows: tf.Tensor, vocabSize: number): tf.Tensor {
   const { windowSize } = sizes;
   const tokens = windows.shape[1]! + 1;
-  const weights = tf.unstack(parameter<tf.Tensor1D>(params, EVIDENCE, [windowSize - 1]));
+  const weights = parameter<tf.Tensor1D>(params, EVIDENCE, [windowSize - 1]);
   const entries = tf.unstack(windows, 2).slice(1); // [R, T-1] at depths 1 … k-1
   const codes = tf.range(0, vocabSize, 1, "int32");
   const shown = entries.map((entry, i) => {
     const isCode = tf.cast(tf.equal(tf.expandDims(entry, -1), codes), "float32");
-    return tf.mul(isCode, weights[i]!); // [R, T-1, V]
+    return tf.mul(isCode, tf.slice(weights, i, 1)); // [R, T-1, V]; tfjs can't differentiate an unstacked single number
   });
   const none = tf.zerosLike(
     tf.pad(shown[0]!, [

@@ -53,6 +53,21 @@ describe.each([2, 3, 8])("explicit evidence, window %d", (k) => {
     expectClose("logits", logitsOf(model, params, windows, true).dataSync(), expected, { atol: 1e-5, rtol: 1e-5 });
   });
 
+  test("is differentiable in the numbers: each has the sum of the gradients of its views' logits", () => {
+    const { model, params } = explicit(k);
+    const windows = noisedWindows(k);
+    const gradient = tf.grad((weights: tf.Tensor) =>
+      tf.sum(logitsOf(model, { ...params, [EVIDENCE]: weights }, windows, true)),
+    )(params[EVIDENCE]!);
+    // All gradients of logits are 1, so it counts views, one for each tensor that predicts the position that they show.
+    const counts = Array.from({ length: k - 1 }, (_, i) => {
+      const depth = i + 1;
+      const shown = Array.from(windows.keys()).filter((at) => at % k === depth && windows[at]! >= 0);
+      return shown.length * depth; // by the tensors m + 1 … m + depth after tensor m
+    });
+    expectClose("counts", gradient.dataSync(), counts, { atol: 1e-2, rtol: 1e-4 }); // differences of float32 sums
+  });
+
   test("predicts final tokens as the base model does, as long as drafts are not read", () => {
     const { model, params } = explicit(k);
     const base = tinyModel({ windowSize: 1 });

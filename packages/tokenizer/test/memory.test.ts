@@ -38,7 +38,7 @@ test.each<[string, () => unknown, number]>([
   ["initVq", calls.initVq!, Object.keys(vqShapes(TINY)).length],
   ["encodeVq", calls.encodeVq!, 4],
   ["decodeVq", calls.decodeVq!, 1],
-  ["vqLosses", calls.vqLosses!, 6],
+  ["vqLosses", calls.vqLosses!, 7],
 ])("%s gives its caller the tensors of its result", (_, call, count) => {
   const before = tf.memory().numTensors;
   const result = call();
