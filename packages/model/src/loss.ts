@@ -1,6 +1,6 @@
 import { TensorARError } from "@tensorar/core";
 import * as tf from "@tensorflow/tfjs-core";
-import { crossEntropy } from "./ops/cross-entropy";
+import { aboveMean, crossEntropy } from "./ops/cross-entropy";
 import { expectShape } from "./shapes";
 import { joinTokens, splitTokens } from "./sub-tokens";
 import { tidy } from "./tidy";
@@ -13,6 +13,8 @@ export interface WindowLossOptions {
   readonly weights?: readonly number[] | undefined;
   /** V_0, V_1, … of a backbone with factors. */
   readonly factors?: readonly number[] | undefined;
+  /** ε in [0, 1): what of a target is spread over all codes, in the loss and not in `crossEntropy`; default 0. */
+  readonly labelSmoothing?: number | undefined;
 }
 
 /** The loss of token windows, and what it consists of. */
@@ -37,7 +39,7 @@ export interface WindowLoss {
 export function windowLoss(
   logits: tf.Tensor,
   targets: tf.Tensor,
-  { weights, factors }: WindowLossOptions = {},
+  { weights, factors, labelSmoothing = 0 }: WindowLossOptions = {},
 ): WindowLoss {
   return tidy(() => {
     const [, tokens, windowSize, codes] = expectShape("windowLoss", "logits", logits, [
@@ -48,6 +50,8 @@ export function windowLoss(
     ]) as [number, number, number, number];
     expectShape("windowLoss", "targets", targets, ["R", tokens, windowSize]);
     checkWeights(weights, windowSize);
+    if (!(labelSmoothing >= 0 && labelSmoothing < 1))
+      throw new TensorARError(`windowLoss: labelSmoothing ${labelSmoothing} is out of range; use 0 … below 1`);
     const flatLogits = tf.reshape(logits, [-1, codes]) as tf.Tensor2D; // [N, V]
     const flatTargets = tf.reshape(targets, [-1]) as tf.Tensor1D; // [N]
     const byDepth = (flat: tf.Tensor) => tf.sum(tf.reshape(flat, [-1, windowSize]), 0) as tf.Tensor1D; // [k]
@@ -61,18 +65,26 @@ export function windowLoss(
     const entropy = tf.addN(parts.map((part, factor) => crossEntropy(part, codesOf[factor]!)));
     const best = factors ? joinTokens(argmax, factors) : argmax[0]!;
     const sums = byDepth(tf.mul(entropy, counted));
+    const minimised =
+      labelSmoothing === 0
+        ? sums
+        : tf.add(sums, tf.mul(byDepth(tf.mul(spread(parts, codesOf), counted)), labelSmoothing));
     const hits = byDepth(tf.cast(tf.equal(best, flatTargets), "float32"));
 
     const depthWeights = tf.tensor1d(weights ? [...weights] : new Array<number>(windowSize).fill(1));
     const total = tf.sum(tf.mul(counts, depthWeights));
     const atLeastOne = tf.maximum(counts, 1); // a depth without targets scores 0
     return {
-      loss: tf.div(tf.sum(tf.mul(sums, depthWeights)), total) as tf.Scalar,
+      loss: tf.div(tf.sum(tf.mul(minimised, depthWeights)), total) as tf.Scalar,
       crossEntropy: tf.div(sums, atLeastOne) as tf.Tensor1D,
       accuracy: tf.div(hits, atLeastOne) as tf.Tensor1D,
     };
   });
 }
+
+/** What smoothed labels add to the cross-entropy of each row, divided by ε; the sum over sub-tokens. */
+const spread = (logits: readonly tf.Tensor2D[], codes: readonly tf.Tensor1D[]): tf.Tensor =>
+  tf.addN(logits.map((each, factor) => aboveMean(each, codes[factor]!)));
 
 function checkWeights(weights: readonly number[] | undefined, windowSize: number): void {
   if (weights === undefined) return;

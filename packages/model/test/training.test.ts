@@ -54,6 +54,32 @@ describe("windowLoss", () => {
     },
   );
 
+  test("smoothed labels: the loss and its gradient are those of the mixed targets, the cross-entropies stay", () => {
+    const [smoothing, count] = [0.2, targets().filter((target) => target >= 0).length];
+    const target = tf.tensor(targets(), [R, T, k], "int32");
+    const options = { labelSmoothing: smoothing };
+    const smoothed = windowLoss(logits(), target, options);
+    const plain = windowLoss(logits(), target);
+    expectClose("crossEntropy", smoothed.crossEntropy.dataSync(), plain.crossEntropy.dataSync(), FLOAT32);
+    const values = logits().dataSync();
+    let loss = 0;
+    const gradient = new Array<number>(values.length).fill(0);
+    targets().forEach((code, i) => {
+      if (code < 0) return;
+      const row = Array.from(values.subarray(i * V, (i + 1) * V));
+      const sum = row.reduce((total, x) => total + Math.exp(x), 0);
+      for (const [j, x] of row.entries()) {
+        const mixed = smoothing / V + (j === code ? 1 - smoothing : 0);
+        loss -= (mixed * (x - Math.log(sum))) / count;
+        gradient[i * V + j] = (Math.exp(x) / sum - mixed) / count;
+      }
+    });
+    expectClose("loss", smoothed.loss.dataSync(), [loss], FLOAT32);
+    const actual = tf.grad((x: tf.Tensor) => windowLoss(x, target, options).loss)(logits());
+    expectClose("gradient", actual.dataSync(), gradient, FLOAT32);
+    expect(() => windowLoss(logits(), target, { labelSmoothing: 1 })).toThrow(/labelSmoothing 1 is out of range/);
+  });
+
   test.each([[[1, 1]], [[1, 1, -1]], [[0, 0, 0]], [[1, 1, Number.NaN]]])("weights %j are refused", (weights) => {
     const target = tf.tensor(targets(), [R, T, k], "int32");
     expect(() => windowLoss(logits(), target, { weights })).toThrow(/weights \[.*\] do not fit window 3/);

@@ -41,6 +41,12 @@ export const codesTrainingSettings = {
     .lt(1)
     .default(0)
     .describe("of embeddings and of what every block adds; LlamaGen's is 0.1. Not for every kind of model"),
+  labelSmoothing: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0)
+    .describe("fraction of every target that is spread over all codes, in the loss that is minimized"),
 };
 
 /** Of trainings of TensorAR. */

@@ -34,6 +34,8 @@ export interface ArTrainingOptions extends OptimizerOptions {
   readonly selfShare?: number;
   /** w_j of the loss, one per depth; uniform when absent. */
   readonly lossWeights?: readonly number[] | undefined;
+  /** ε in [0, 1): what of every target is spread over all codes; default 0. */
+  readonly labelSmoothing?: number;
   /** Of embeddings, and of what attention and the feed-forward add, in [0, 1); default 0. LlamaGen's is 0.1. */
   readonly dropout?: number;
   /** The one source of all random numbers; default 0. */
@@ -126,7 +128,7 @@ function arStep(
   options: ArTrainingOptions & ParameterRates,
 ): StepOutputs {
   const { condition, targets, uniforms, useSelf, windows: given, dropoutRows, dropoutColumns } = inputs.batch;
-  const { dropout: rate = 0, lossWeights: weights } = options;
+  const { dropout: rate = 0, lossWeights: weights, labelSmoothing } = options;
   const dropout: Dropout | undefined = dropoutRows && dropoutColumns && dropoutOf(rate, dropoutRows, dropoutColumns);
   let windows = given; // [B, T-1, k]
   if (uniforms && useSelf) {
@@ -135,7 +137,7 @@ function arStep(
   }
   return optimize(inputs, options, (params) => {
     const logits = model.forward(params, { condition, windows, targets, dropout }); // [B, T, k, V]
-    return windowLoss(logits, targets, { weights, factors: model.backbone.factors?.sizes });
+    return windowLoss(logits, targets, { weights, labelSmoothing, factors: model.backbone.factors?.sizes });
   });
 }
 
