@@ -25,8 +25,7 @@ export type SourceSizes = Omit<
 export async function loadSources(modelDir: string, tokenizerDir: string, own?: OwnBackbone): Promise<Sources> {
   const model = await loadModel(modelDir, own);
   const tokenizer = await loadTokenizer(tokenizerDir, TOKENIZER_KINDS);
-  const { windowSize, backbone } = model.model;
-  const { tokens, vocabSize, unconditionalClass, conditionPositions = null, prompts, cache, factors } = backbone;
+  const { tokens, vocabSize } = model.model.backbone;
   const { codebookSize, gridOf } = createTokenizer(tokenizer);
   const grid = gridOf(tokenizer.imageSize);
   if (vocabSize !== codebookSize || model.grid.join() !== grid.join()) {
@@ -40,11 +39,18 @@ export async function loadSources(modelDir: string, tokenizerDir: string, own?: 
       `${modelDir}/config.json: a grid of ${grid.join(" x ")} does not fit block_size ${tokens}; correct one of them`,
     );
   }
-  const { imageSize } = tokenizer;
-  const { classes, noiseRates, tensors } = model;
+  return { model, tokenizer, sizes: sizesOf(model, { grid, imageSize: tokenizer.imageSize }) };
+}
+
+/** What the manifest says of a model and of its images. */
+function sizesOf(
+  { model, classes, noiseRates, tensors }: LoadedModel,
+  images: Pick<SourceSizes, "grid" | "imageSize">,
+): SourceSizes {
+  const { windowSize, backbone, blanks } = model;
+  const { tokens, vocabSize, unconditionalClass, conditionPositions = null, prompts, cache, factors } = backbone;
   const evidence = evidenceIn(tensors);
-  const condition = conditionParts(model, classes.length);
-  const sizes = {
+  return {
     windowSize,
     tokens,
     vocabSize,
@@ -53,28 +59,20 @@ export async function loadSources(modelDir: string, tokenizerDir: string, own?: 
     ...(prompts && { padId: prompts.padId, promptTemplate: prompts.template }),
     ...(prompts?.maxTokens !== undefined && { maxPromptTokens: prompts.maxTokens }),
     conditionPositions,
-    condition,
+    condition: conditionParts(model, classes.length),
     stateWidth: backbone.width,
     cache,
-    grid,
-    imageSize,
-  };
-  return {
-    model,
-    tokenizer,
-    sizes: {
-      ...sizes,
-      classes,
-      noiseRates,
-      ...(evidence && { evidence }),
-      ...(model.model.blanks && { blanks: true }),
-    },
+    ...images,
+    classes,
+    noiseRates,
+    ...(evidence && { evidence }),
+    ...(blanks && { blanks: true }),
   };
 }
 
 /** What a condition consists of, with bounds of its integers: classes and none, text tokens, or flags. */
-function conditionParts(model: LoadedModel, classes: number): ExportManifest["condition"] {
-  const { condition, unconditionalClass, prompts } = model.model.backbone;
+function conditionParts({ backbone }: LoadedModel["model"], classes: number): ExportManifest["condition"] {
+  const { condition, unconditionalClass, prompts } = backbone;
   const below = (name: string): number => {
     if (name === ONLY) return Math.max(1, unconditionalClass + 1, classes);
     return name === "prompt" && prompts ? prompts.vocabSize : 2;

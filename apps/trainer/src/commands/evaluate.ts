@@ -166,15 +166,24 @@ async function byClassifier(dir: string, { samples, reference }: Settings, engin
   }
 }
 
+/** @throws TensorARError for flags that do not go together */
+function checkFlags({ model, codes, inception, tokenizer, classifier }: Settings): void {
+  if ((model === undefined) !== (codes === undefined))
+    throw new TensorARError("--model and --codes go together; give both or neither");
+  if (inception === undefined && tokenizer === undefined && classifier === undefined)
+    throw new TensorARError("nothing scores images; give --inception (for FID), --tokenizer, --classifier, or several");
+}
+
+/** Name, value and which way is better, in columns. */
+function printRows(rows: ReturnType<typeof metricRows>): void {
+  const width = Math.max(...rows.map(([name]) => name!.length));
+  for (const [name, value, better] of rows) console.log(`${name!.padEnd(width)}  ${value!.padStart(8)}  ${better}`);
+}
+
 export const command: CommandBody<Settings> = {
   async run(settings, signal) {
     const { model, codes, inception, tokenizer, classifier } = settings;
-    if ((model === undefined) !== (codes === undefined))
-      throw new TensorARError("--model and --codes go together; give both or neither");
-    if (inception === undefined && tokenizer === undefined && classifier === undefined)
-      throw new TensorARError(
-        "nothing scores images; give --inception (for FID), --tokenizer, --classifier, or several",
-      );
+    checkFlags(settings);
     for (const path of [settings.output, settings.report, settings.saveStatistics])
       if (path !== undefined) await checkOutputFile(path, settings);
     const engine = await openEngine(settings);
@@ -207,15 +216,11 @@ export const command: CommandBody<Settings> = {
         samples: await firstImages(sets.samples),
         reference: await firstImages(sets.reference),
       };
-      await writeFileAtomic(
-        settings.report,
-        await evaluationPage(`Evaluation of ${settings.samples}`, shown, pictures),
-      );
+      const page = await evaluationPage(`Evaluation of ${settings.samples}`, shown, pictures);
+      await writeFileAtomic(settings.report, page);
     }
     for (const [name, counts] of Object.entries(images)) console.log(`${name}: ${describeCounts(counts)}`);
-    const rows = metricRows(shown);
-    const width = Math.max(...rows.map(([name]) => name!.length));
-    for (const [name, value, better] of rows) console.log(`${name!.padEnd(width)}  ${value!.padStart(8)}  ${better}`);
+    printRows(metricRows(shown));
     if (refinement?.flipRate !== undefined) console.log(`flip rate ${(100 * refinement.flipRate).toFixed(1)} %`);
     for (const warning of metrics?.warnings ?? []) console.log(`note: ${warning}`);
   },
