@@ -105,6 +105,17 @@ describe("tensors of other types", () => {
     await expect(convertToSafetensors(path, target)).rejects.toThrow(/"freqs".*"codes".*"q"/);
   });
 
+  test.each([
+    [integer(7), "its version is 7, not 1001; save it again"],
+    [dict({ a: integer(1) }), "its version is no number, not 1001; save it again"],
+  ])("a legacy file of another version is refused", async (version, message) => {
+    const legacy = torchLegacy(pickle(dict({ a: weight() })), { 0: bytes }, 4);
+    const own = pickle(integer(1001));
+    const at = legacy.indexOf(own);
+    const changed = Buffer.concat([legacy.subarray(0, at), pickle(version), legacy.subarray(at + own.length)]);
+    await expect(openTorchBytes(changed)).rejects.toThrow(message);
+  });
+
   test("do not hide what follows them in the legacy format", async () => {
     const data = stateDict([
       { name: "freqs", key: "1", type: "ComplexDoubleStorage", storageElements: 2, shape: [2] },

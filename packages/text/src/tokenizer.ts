@@ -1,5 +1,5 @@
 import { Tokenizer } from "@huggingface/tokenizers";
-import { describeIssues, TensorARError } from "@tensorar/core";
+import { describeIssues, quote, TensorARError } from "@tensorar/core";
 import { z } from "zod";
 
 /** Texts to token ids, as a model was trained with. */
@@ -41,6 +41,9 @@ export function createTextTokenizer(tokenizerJson: unknown, config: unknown): Te
   const first = add_bos_token === true ? idOf(bos_token) : undefined;
   const tokens = (text: string, special: boolean): number[] => {
     const { ids } = guarded(() => tokenizer.encode(text, { add_special_tokens: special }));
+    const missing = ids.findIndex((id) => !Number.isInteger(id)); // of a token, or its stand-in, that the vocabulary lacks
+    if (missing >= 0)
+      throw new TensorARError(`tokenizer.json: token ${missing} of ${quote(text)} has no number in it; ${REMEDY}`);
     return first === undefined || !special || ids[0] === first ? ids : [first, ...ids];
   };
   return {

@@ -40,3 +40,12 @@ test("pairs that occur once are not merged, so that a vocabulary may stay smalle
 test("a size that does not hold the characters is refused, with the one that does", () => {
   expect(() => wordPieceTokenizer(texts, 70)).toThrow("a vocabulary of 70 tokens is too small");
 });
+
+test("a token without a number in the vocabulary is an error, and not a hole", () => {
+  const { tokenizer, config } = wordPieceTokenizer(texts, 90);
+  const { model } = tokenizer as { model: { vocab: Record<string, number> } };
+  const { "[UNK]": _, ...vocab } = model.vocab;
+  const added = { added_tokens: [] };
+  const opened = createTextTokenizer({ ...(tokenizer as object), ...added, model: { ...model, vocab } }, config);
+  expect(() => opened.encode("a 心 heart")).toThrow(/has no number in it; take the file of the original repository/);
+});

@@ -54,7 +54,9 @@ function parsePickles(bytes: Uint8Array, limits: Limits): Pickles {
     throw new TensorARError("it is a pickle, but not one of torch.save; save it with torch.save");
   const version = readPickle(bytes, magic.end, limits.pickleMemory);
   if (version.value !== VERSION)
-    throw new TensorARError(`version ${String(version.value)} is not ${VERSION}; save it again`);
+    throw new TensorARError(
+      `its version is ${typeof version.value === "number" ? version.value : "no number"}, not ${VERSION}; save it again`,
+    );
   const system = readPickle(bytes, version.end, limits.pickleMemory);
   if (!(system.value instanceof Dict) || system.value.entries.get("little_endian") !== true) {
     throw new TensorARError("it was not saved on a little-endian machine; save it again on one");
