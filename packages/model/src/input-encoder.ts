@@ -57,7 +57,8 @@ export interface EncoderInputs {
 
 /**
  * Δ_in of a window: a query, which starts as entry 0, attends `depth` times over the k normed token embeddings plus a
- * learned embedding of their index; entries that are PAD are masked, and so are BLANK ones without a vector of theirs. Zero as long as the last projection is.
+ * learned embedding of their index; entries that are PAD are masked, and so are BLANK ones where the model has no vector for
+ * them. Zero as long as the last projection is.
  *
  * Source: Cheng et al. 2026, the input encoder (a query transformer). Ours: no feed-forward inside, since the
  * backbone's own blocks follow, and one head of keys and values for all query heads (Shazeer 2019).

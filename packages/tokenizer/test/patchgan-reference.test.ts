@@ -111,6 +111,11 @@ test("fresh discriminators depend on the seed, and images that do not fit are re
       ...initPatchGan(config, 2)["main.0.weight"]!.dataSync(),
     ]);
     expect(() => discriminate(params, config, tf.zeros([1, 16, 16, 1]), false)).toThrow(/pass \[N, S, S, 3\]/);
+    const { logits: smallest } = discriminate(params, config, tf.zeros([1, 12, 12, 3]), false);
+    expect(smallest.shape).toEqual([1, 1, 1, 1]);
+    expect(() => discriminate(params, config, tf.zeros([1, 11, 11, 3]), false)).toThrow(
+      /S of 12 at least, or use fewer/,
+    );
     expect(() => patchGanShapes({ n_layers: 0 })).toThrow(/n_layers = 0 is out of range/);
   });
 });

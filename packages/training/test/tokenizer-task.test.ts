@@ -57,6 +57,19 @@ test("against a discriminator: first without its losses, then with them; a stopp
   expect(await train(await task({ adversary: ADVERSARY }), { ...options, resume: true })).toEqual(whole);
 });
 
+test.each(["vanilla", "non-saturating"] as const)("with the discriminator loss %s", async (discriminatorLoss) => {
+  const adversary = {
+    ...ADVERSARY,
+    start: 0,
+    adaptive: false,
+    generatorLoss: "non-saturating",
+    discriminatorLoss,
+  } as const;
+  await train(await task({ adversary }), { ...RUN, out: join(dir, discriminatorLoss), steps: 1 });
+  const [entry] = await readLog(join(dir, discriminatorLoss));
+  expect(entry!.discriminator).toBeGreaterThan(0);
+});
+
 test("a perceptual loss adds its weighted mean, with its parameters as constants", async () => {
   const scale = { dtype: "float32", shape: [1], data: Float32Array.of(2) } as const;
   const perceptual = {

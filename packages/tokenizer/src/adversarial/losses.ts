@@ -6,9 +6,6 @@ export type DiscriminatorLoss = "hinge" | "vanilla" | "non-saturating";
 /** How the tokenizer is trained against it. */
 export type GeneratorLoss = "hinge" | "non-saturating";
 
-/** log(1 + e^x) */
-const softplus = (x: tf.Tensor): tf.Tensor => tf.softplus(x);
-
 /**
  * Loss of the discriminator. Source: `hinge_d_loss`, `vanilla_d_loss` and `non_saturating_d_loss` of LlamaGen's `vq_loss.py`; the last
  * one, as there, takes the constant for the logit and the logit for the target, so that it is linear in the real logits and does
@@ -26,7 +23,7 @@ const DISCRIMINATOR_TERMS: Readonly<
   Record<DiscriminatorLoss, (real: tf.Tensor, fake: tf.Tensor) => readonly [tf.Tensor, tf.Tensor]>
 > = {
   hinge: (real, fake) => [tf.relu(tf.sub(1, real)), tf.relu(tf.add(1, fake))],
-  vanilla: (real, fake) => [softplus(tf.neg(real)), softplus(fake)],
+  vanilla: (real, fake) => [tf.softplus(tf.neg(real)), tf.softplus(fake)],
   "non-saturating": (real, fake) => [tf.sub(Math.log1p(Math.E), real), tf.add(tf.mul(fake, 0), Math.LN2)],
 };
 

@@ -111,9 +111,10 @@ export function discriminate(
 ): Discriminated {
   const layers = layersOf(config);
   const [, H, W, C] = images.shape;
-  if (C !== layers[0]!.from || H !== W || H < 2 ** (layers.length - 1))
+  const smallest = 3 * 2 ** (layers.length - 2); // the layers that halve leave 3 patches a side, the last two take one each
+  if (C !== layers[0]!.from || H !== W || H < smallest)
     throw new ShapeError(
-      `discriminate: images [${images.shape}] do not fit; pass [N, S, S, ${layers[0]!.from}] with S of ${2 ** (layers.length - 1)} at least`,
+      `discriminate: images [${images.shape}] do not fit; pass [N, S, S, ${layers[0]!.from}] with S of ${smallest} at least, or use fewer layers`,
     );
   const statistics: Record<string, tf.Tensor> = {};
   let x = images;

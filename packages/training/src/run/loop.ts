@@ -118,6 +118,7 @@ async function goOn<B extends BatchSpecs>(
     expectFinite(metrics, `${task.title}: step ${done}`, saved, options);
     const ms = Math.round(performance.now() - begun);
     const heldOut = await measures.at(done, async () => (await current()).ema!);
+    if (heldOut) expectFinite(heldOut, `${task.title}: step ${done}`, saved, options);
     const entry: LogEntry = { step: done, ...metrics, ...heldOut, learningRate, ms };
     progress.update(done, `loss ${entry.loss.toFixed(4)}${measures.shown()}`);
     const stopped = signal?.aborted ?? false;
