@@ -11,12 +11,12 @@ export interface TextTokenizer {
   encode(text: string, maxLength?: number): number[];
   /** The token that fills up short texts; undefined where the configuration names none. */
   readonly pad: number | undefined;
-  /** The token that stands for what the tokenizer does not know; undefined where the configuration names none. */
+  /** The token that stands for what the tokenizer does not know; undefined where neither file names one. */
   readonly unknown: number | undefined;
 }
 
 const token = z.union([z.string(), z.looseObject({ content: z.string() })]).nullish();
-const tokenizerSchema = z.looseObject({ model: z.looseObject({}) });
+const tokenizerSchema = z.looseObject({ model: z.looseObject({ unk_token: z.string().nullish() }) });
 const configSchema = z.looseObject({
   add_bos_token: z.boolean().nullish(),
   bos_token: token,
@@ -34,7 +34,9 @@ const configSchema = z.looseObject({
 export function createTextTokenizer(tokenizerJson: unknown, config: unknown): TextTokenizer {
   const { add_bos_token, bos_token, pad_token, unk_token } = checked(configSchema, config, "tokenizer_config.json");
   const contents = checked(tokenizerSchema, tokenizerJson, "tokenizer.json");
-  const tokenizer = guarded(() => new Tokenizer(contents, config as object));
+  // The library takes the unknown token of word-level models from the configuration alone, although their file names it.
+  const unknown = unk_token ?? contents.model.unk_token;
+  const tokenizer = guarded(() => new Tokenizer(contents, { ...(config as object), unk_token: unknown }));
   const idOf = (named: z.infer<typeof token>) =>
     named ? tokenizer.token_to_id(typeof named === "string" ? named : named.content) : undefined;
   // The token that transformers puts first although `tokenizer.json` need not say so.
@@ -48,7 +50,7 @@ export function createTextTokenizer(tokenizerJson: unknown, config: unknown): Te
   };
   return {
     pad: idOf(pad_token),
-    unknown: idOf(unk_token),
+    unknown: idOf(unknown),
     encode(text, maxLength = Number.POSITIVE_INFINITY) {
       const ids = tokens(text, true);
       if (ids.length <= maxLength) return ids;

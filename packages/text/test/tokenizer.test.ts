@@ -69,3 +69,20 @@ test.each([
 ])("%j and %j are refused", (tokenizer, config, message) => {
   expect(() => createTextTokenizer(tokenizer, config)).toThrow(message);
 });
+
+test("word-level files name their unknown token themselves", () => {
+  const file = {
+    version: "1.0",
+    truncation: null,
+    padding: null,
+    added_tokens: [],
+    normalizer: null,
+    post_processor: null,
+    decoder: null,
+    pre_tokenizer: { type: "Whitespace" },
+    model: { type: "WordLevel", vocab: { "<unk>": 0, cat: 1 }, unk_token: "<unk>" },
+  };
+  const opened = createTextTokenizer(file, {});
+  expect(opened.encode("cat zebra cat")).toEqual([1, 0, 1]);
+  expect(opened.unknown).toBe(0);
+});
