@@ -40,6 +40,42 @@ export function remoteFolder(url: URL, options: ReadOptions): Folder {
   };
 }
 
+/** Files of a folder by their path in it, such as those that a user drops on a page. */
+export type FolderFiles = ReadonlyMap<string, Blob>;
+
+/** A folder whose files are at hand. @param base path of the folder in `files`, empty or with a slash at its end */
+export function folderOf(files: FolderFiles, options: ReadOptions, base = ""): Folder {
+  const nameOf = (file: string) => base + file;
+  return {
+    where: base === "" ? "the folder" : base,
+    nameOf,
+    at: (path) => folderOf(files, options, within(base, path)),
+    async read(file) {
+      const name = nameOf(file);
+      const blob = files.get(name);
+      if (blob === undefined) throw new TensorARError(`${name}: there is no such file`, { code: "missing" });
+      const { signal, onProgress } = options;
+      onProgress?.({ file, loaded: 0, total: blob.size });
+      const contents = await blob.arrayBuffer().catch((cause: Error) => {
+        throw new TensorARError(`${name}: ${cause.message}; give the folder again`, { code: "io", cause });
+      });
+      signal?.throwIfAborted();
+      onProgress?.({ file, loaded: blob.size, total: blob.size });
+      return new Uint8Array(contents);
+    },
+  };
+}
+
+/** A folder's path by a relative one, with slashes at both ends. */
+function within(base: string, path: string): string {
+  const parts = base.split("/").slice(0, -1);
+  for (const part of path.split("/").slice(0, -1)) {
+    if (part === "..") parts.pop();
+    else parts.push(part);
+  }
+  return parts.map((part) => `${part}/`).join("");
+}
+
 async function download(url: string, file: string, { signal, onProgress }: ReadOptions): Promise<Uint8Array> {
   const failed = (cause: unknown): never => {
     signal?.throwIfAborted();

@@ -2,7 +2,7 @@ import { TensorARError } from "@tensorar/core";
 import type { Runtime } from "@tensorar/onnx/run";
 import type { Device } from "./device";
 import { remoteFolder, urlOf } from "./folder";
-import { type LoadOptions, load } from "./load";
+import { type LoadOptions, load, type Source } from "./load";
 import type { Platform } from "./platform";
 import { LoadedModel } from "./tensorar";
 import { textTokenizer } from "./text";
@@ -11,9 +11,9 @@ export { TensorARError } from "@tensorar/core";
 export type { Caption, DraftPolicy, Guidance } from "@tensorar/sampler";
 export type { Subject } from "./conditioning";
 export type { Device } from "./device";
-export type { LoadProgress } from "./folder";
+export type { FolderFiles, LoadProgress } from "./folder";
 export { RgbaImage } from "./image";
-export type { LoadOptions } from "./load";
+export type { LoadOptions, Source } from "./load";
 export type { Conditions, Description, Tracing } from "./opened";
 export { type GeneratedImages, type GenerateOptions, LoadedModel, type StepProgress } from "./tensorar";
 export type { TextLibrary } from "./text";
@@ -44,11 +44,11 @@ export class TensorAR extends LoadedModel {
   /**
    * Loads a model: an export of `tensorar-exporter`, or a model folder.
    *
-   * @param source URL of the folder, or a path relative to the page. In Node also the path of a folder, or the name of
-   *   installed weights, such as `emoji/tensorar`
+   * @param source URL of the folder, or a path relative to the page, or its files. In Node also the path of a folder, or the
+   *   name of installed weights, such as `emoji/tensorar`
    * @throws TensorARError naming the file, the package or the device and what is wrong; the reason of `signal` when it aborts
    */
-  static async load(source: string | URL, options: LoadOptions = {}): Promise<TensorAR> {
+  static async load(source: Source, options: LoadOptions = {}): Promise<TensorAR> {
     const { opened, folder } = await load(BROWSER, source, options);
     return new TensorAR(opened, {
       tokens: textTokenizer(

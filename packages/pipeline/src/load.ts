@@ -3,7 +3,7 @@ import { EXPORT_KIND, parseManifest } from "@tensorar/manifest";
 import type { Runtime } from "@tensorar/onnx/run";
 import { checkDevice, type Device } from "./device";
 import { openExport } from "./export";
-import type { Folder, LoadProgress } from "./folder";
+import { type Folder, type FolderFiles, folderOf, type LoadProgress } from "./folder";
 import type { Opened, Tracing } from "./opened";
 import type { Platform } from "./platform";
 import type { TextLibrary } from "./text";
@@ -34,14 +34,17 @@ export interface Loaded {
   readonly device: Device;
 }
 
+/** What a model is loaded from: URL or path of a folder, or its files. */
+export type Source = string | URL | FolderFiles;
+
 /** Opens a model by what its folder holds. */
-export async function load(platform: Platform, source: string | URL, options: LoadOptions): Promise<Loaded> {
+export async function load(platform: Platform, source: Source, options: LoadOptions): Promise<Loaded> {
   requireOptions("load", options, []);
   const { signal, onProgress, tokenizer: given } = options;
   if (options.device !== undefined) checkDevice(options.device);
   signal?.throwIfAborted();
   const reading = { signal, onProgress };
-  const folder = platform.open(source, reading);
+  const folder = isFiles(source) ? folderOf(source, reading) : platform.open(source, reading);
   const name = folder.nameOf("config.json");
   const contents = await readConfig(folder);
   const config = parseJson(contents, name);
@@ -61,6 +64,8 @@ export async function load(platform: Platform, source: string | URL, options: Lo
   const opened = await tracing({ config, model: folder, tokenizer, runtime, device, signal });
   return { opened, folder, runtime, device };
 }
+
+const isFiles = (source: Source): source is FolderFiles => source instanceof Map;
 
 async function readConfig(folder: Folder): Promise<Uint8Array> {
   try {

@@ -8,7 +8,7 @@ import type { Runtime } from "@tensorar/onnx/run";
 import type { TextEncoder } from "@tensorar/text-encoder";
 import { type Device, PROVIDERS } from "./device";
 import { type Folder, type ReadOptions, remoteFolder, urlOf } from "./folder";
-import { type Loaded, type LoadOptions, load } from "./load";
+import { type Loaded, type LoadOptions, load, type Source } from "./load";
 import type { Tracing } from "./opened";
 import type { Platform } from "./platform";
 import { LoadedModel } from "./tensorar";
@@ -20,11 +20,13 @@ export type {
   Description,
   Device,
   DraftPolicy,
+  FolderFiles,
   GeneratedImages,
   GenerateOptions,
   Guidance,
   LoadOptions,
   LoadProgress,
+  Source,
   StepProgress,
   Subject,
   Tracing,
@@ -119,10 +121,10 @@ export class TensorAR extends LoadedModel {
   /**
    * Loads a model: an export of `tensorar-exporter`, or a model folder.
    *
-   * @param source path or URL of the folder, or the name of installed weights, such as `emoji/tensorar`
+   * @param source path or URL of the folder, the name of installed weights, such as `emoji/tensorar`, or a folder's files
    * @throws TensorARError naming the file, the package or the device and what is wrong; the reason of `signal` when it aborts
    */
-  static async load(source: string | URL, options: LoadOptions = {}): Promise<TensorAR> {
+  static async load(source: Source, options: LoadOptions = {}): Promise<TensorAR> {
     const loaded = await load(NODE, source, options);
     const library = async () => options.text ?? textLibrary();
     return new TensorAR(loaded.opened, { tokens: textTokenizer(loaded.folder, library), ...captionReader(loaded) });

@@ -22,8 +22,14 @@ export interface StepProgress {
   readonly total: number;
   /** Index of the batch's first image. */
   readonly firstImage: number;
+  /** The last token that is final in every image of the batch, 0 … T-1. */
+  readonly position: number;
   /** Of the batch, [images, T]: final ones, then the newest drafts, -1 beyond them. Valid until the next step; `decode` shows them. */
   readonly codes: Int32Array;
+  /** Of the batch, [images, T, k]: the drafts so far, as in the result. Valid until the next step. */
+  readonly trace: Int32Array;
+  /** With `probabilities`, of the batch: those of the drafts so far. Valid until the next step. */
+  readonly probabilities?: Float32Array;
 }
 
 /** What images are wanted, and how they are drawn. */
@@ -49,9 +55,12 @@ export interface GenerateOptions extends Subject {
   readonly leaveOneOut?: number | undefined;
   /** Which random numbers codes are drawn with: of the step, the default, or of the position. */
   readonly draws?: Draws | undefined;
+  /** Also tells the probabilities that final tokens and drafts were drawn with; default false. */
+  readonly probabilities?: boolean | undefined;
   /** Stops between two steps, and throws the signal's reason. */
   readonly signal?: AbortSignal | undefined;
-  readonly onStep?: ((progress: StepProgress) => void) | undefined;
+  /** Called after each step. The next one waits for what it returns, such as a picture by `decode`. */
+  readonly onStep?: ((progress: StepProgress) => void | Promise<void>) | undefined;
 }
 
 /** Images, and the codes that they were decoded from. */
@@ -61,15 +70,20 @@ export interface GeneratedImages {
   readonly codes: Int32Array;
   /** [N, T, k]: the drafts of every token from first to final, -1 where there was none. */
   readonly trace: Int32Array;
+  /** With `probabilities`, [N, T, k]: those that the codes of `trace` were drawn with, 0 where there was none. */
+  readonly probabilities?: Float32Array;
   /** What of a prompt is not read as it stands: that it is cut, has no words, or some that the model does not know. */
   readonly notes: readonly string[];
 }
 
-/** A model that makes images. Calls run one after the other. */
+/** A model that makes images. Calls of `generate` run one after the other; `decode` runs between two of their steps. */
 export class LoadedModel {
   readonly #opened: Opened;
   readonly #texts: TextReader;
-  #queue: Promise<unknown> = Promise.resolve();
+  /** Calls that own the decoder's state. */
+  readonly #calls = createQueue();
+  /** Runs of a graph, which must not overlap on some devices. */
+  readonly #runs = createQueue();
 
   constructor(opened: Opened, texts: TextReader) {
     this.#opened = opened;
@@ -86,29 +100,25 @@ export class LoadedModel {
    * @throws TensorARError for options out of range or that the model does not take; the reason of `signal` when it aborts
    */
   generate(options: GenerateOptions = {}): Promise<GeneratedImages> {
-    return this.#enqueue(() => this.#generate(options));
+    return this.#calls(() => this.#generate(options));
   }
 
-  /** Pictures of codes [N, T], such as those of a step; drafts that there are none of yet show code 0. */
+  /**
+   * Pictures of codes [N, T], such as those of a step; drafts that there are none of yet show code 0. While images are being
+   * generated, before the next step.
+   */
   decode(codes: Int32Array): Promise<RgbaImage[]> {
     const { tokens } = this.description;
     if (codes.length === 0 || codes.length % tokens !== 0)
       throw new TensorARError(`decode: ${codes.length} codes are no images of ${tokens}`);
     const drawn = codes.map((code) => (code === PAD ? 0 : code));
-    return this.#enqueue(() => this.#decode(drawn));
+    return this.#decode(drawn);
   }
 
   /** Frees the runtime's memory; later calls fail. */
   dispose(): Promise<void> {
-    return this.#enqueue(async () => {
-      await Promise.all([this.#opened.dispose(), this.#texts.dispose()]);
-    });
-  }
-
-  #enqueue<T>(job: () => Promise<T>): Promise<T> {
-    const result = this.#queue.then(job, job);
-    this.#queue = result.catch(() => undefined); // the caller gets the error; the next call runs all the same
-    return result;
+    const free = async () => void (await Promise.all([this.#opened.dispose(), this.#texts.dispose()]));
+    return this.#calls(() => this.#runs(free));
   }
 
   async #generate(options: GenerateOptions): Promise<GeneratedImages> {
@@ -126,22 +136,30 @@ export class LoadedModel {
     const { noiseRates: rates, evidence } = description;
     const leaveOneOut = strength === undefined ? undefined : { strength, rates, evidence };
     const sampling = { temperature, topK, topP, draws };
-    const settings = { ...sampling, seed, guidance, drafts, leaveOneOut, signal, trace: true } as const;
+    const { probabilities: withProbabilities = false } = options;
+    const kept = { trace: true, probabilities: withProbabilities } as const;
+    const settings = { ...sampling, ...kept, seed, guidance, drafts, leaveOneOut, signal } as const;
     const { tokens: T, windowSize: k } = description;
     const [codes, trace] = [new Int32Array(N * T), new Int32Array(N * T * k)];
+    const probabilities = withProbabilities ? new Float32Array(N * T * k) : undefined;
     const images: RgbaImage[] = [];
     for (let first = 0; first < N; first += BATCH) {
       const batch = conditions.slice(first, first + BATCH);
-      for await (const step of generate(decoder, { ...settings, conditions: batch, firstIndex: first })) {
+      const loop = generate(decoder, { ...settings, conditions: batch, firstIndex: first });
+      for (;;) {
+        const { done: finished, value: step } = await this.#runs(() => loop.next());
+        if (finished) break;
+        const { steps: _, ...soFar } = step;
         const done = first * T + (step.position + 1) * batch.length;
-        onStep?.({ done, total: N * T, firstImage: first, codes: step.codes });
+        await onStep?.({ done, total: N * T, firstImage: first, ...soFar });
         if (step.position < T - 1) continue;
         codes.set(step.codes, first * T);
         trace.set(step.trace, first * T * k);
+        if (step.probabilities) probabilities?.set(step.probabilities, first * T * k);
       }
       images.push(...(await this.#decode(codes.slice(first * T, (first + batch.length) * T))));
     }
-    return { images, codes, trace, notes };
+    return { images, codes, trace, ...(probabilities && { probabilities }), notes };
   }
 
   async #decode(codes: Int32Array): Promise<RgbaImage[]> {
@@ -149,9 +167,21 @@ export class LoadedModel {
     const most = Math.max(1, Math.floor(PIXELS_AT_ONCE / imageSize ** 2)) * tokens;
     const images: RgbaImage[] = [];
     for (let first = 0; first < codes.length; first += most)
-      images.push(...toImages(await this.#opened.decode(codes.slice(first, first + most)), imageSize));
+      images.push(
+        ...toImages(await this.#runs(() => this.#opened.decode(codes.slice(first, first + most))), imageSize),
+      );
     return images;
   }
+}
+
+/** Runs jobs one after the other. */
+function createQueue(): <T>(job: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (job) => {
+    const result = last.then(job, job);
+    last = result.catch(() => undefined); // the caller gets the error; the next job runs all the same
+    return result;
+  };
 }
 
 function guidanceOf({ scale, guidance }: GenerateOptions): PerFactor<Guidance> {

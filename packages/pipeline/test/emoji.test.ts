@@ -1,4 +1,5 @@
 import "@tensorflow/tfjs";
+import { openAsBlob } from "node:fs";
 import { cp, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -116,6 +117,20 @@ describe("from a server, as browsers do", () => {
     await expect(browser.TensorAR.load(url, { runtime: ort })).rejects.toThrow(/pass the option tracing/);
   });
 
+  test("the files of a folder, as a user drops them on a page", async () => {
+    const files = async (folder: string, prefix = "") =>
+      Promise.all(
+        (await readdir(folder)).map(async (file) => [prefix + file, await openAsBlob(join(folder, file))] as const),
+      );
+    const options = { runtime: ort, device: "cpu" } as const;
+    const ofExport = new Map(await files(exported));
+    expectSame(await check(await browser.TensorAR.load(ofExport, options)), traced);
+    const ofModel = new Map([...(await files(model)), ...(await files(join(WEIGHTS, "tokenizer"), "tokenizer/"))]);
+    await check(await browser.TensorAR.load(ofModel, { ...options, tracing }));
+    ofExport.delete("decoder.onnx");
+    await expect(browser.TensorAR.load(ofExport, options)).rejects.toThrow(/^decoder\.onnx: there is no such file/);
+  });
+
   test("what is cut off, missing or a page is said, with its address", async () => {
     const file = "image-decoder.onnx";
     const loading = async (instead: Parameters<typeof served>[1]) =>
@@ -155,22 +170,50 @@ describe("one model, many calls", () => {
   test("steps are told, with codes that can be shown, and a call can be stopped between them", async () => {
     const controller = new AbortController();
     const steps: browser.StepProgress[] = [];
-    let preview: Promise<browser.RgbaImage[]> | undefined;
+    const shown: number[] = [];
     const run = loaded.generate({
       count: 2,
       signal: controller.signal,
-      onStep(step) {
+      async onStep(step) {
         steps.push(step);
-        preview ??= loaded.decode(step.codes);
+        if (steps.length > 1) expect(shown).toHaveLength(steps.length - 1); // the next step waits
+        shown.push((await loaded.decode(step.codes)).length);
         if (steps.length === 5) controller.abort();
       },
     });
     await expect(run).rejects.toSatisfy((error) => error === controller.signal.reason);
     expect(steps.map(({ done, total }) => [done, total])).toEqual([2, 4, 6, 8, 10].map((done) => [done, 128]));
-    expect(await preview).toHaveLength(2);
+    expect(steps.map(({ position }) => position)).toEqual([0, 1, 2, 3, 4]);
+    expect(shown).toEqual([2, 2, 2, 2, 2]);
     await expect(TensorAR.load(exported, { signal: AbortSignal.abort() })).rejects.toThrow(
       expect.objectContaining({ name: "AbortError" }),
     );
+  });
+
+  test("the probabilities that drafts were drawn with are told on request", async () => {
+    const options = { seed: 4, class: 3, count: 17 } as const;
+    const parts: number[][] = [];
+    const result = await loaded.generate({
+      ...options,
+      probabilities: true,
+      onStep({ position, probabilities, trace }) {
+        if (position === 63) parts.push([...probabilities!]);
+        // A step drafts the token that it makes final and the three after it: depth 3 - i of the i-th of them.
+        for (let i = 0; i < 4 && position + i < 64; i++) {
+          const at = 4 * (position + i) + 3 - i;
+          expect(trace[at]).toBeGreaterThanOrEqual(0);
+          expect(probabilities![at]).toBeGreaterThan(0);
+        }
+      },
+    });
+    expect(parts.flat()).toEqual([...result.probabilities!]);
+    for (const [at, code] of result.trace.entries()) {
+      if (code < 0) expect(result.probabilities![at]).toBe(0);
+      else expect(result.probabilities![at]).toBeLessThanOrEqual(1);
+    }
+    const without = await loaded.generate(options);
+    expect([...without.codes]).toEqual([...result.codes]);
+    expect(without.probabilities).toBeUndefined();
   });
 
   test("images do not depend on how many are made; calls at the same time run one after the other", async () => {

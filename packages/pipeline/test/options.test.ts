@@ -19,6 +19,7 @@ const options: GenerateOptions = {
   drafts: { kind: "raw" },
   leaveOneOut: 0,
   draws: "step",
+  probabilities: true,
   onStep: () => {},
 };
 

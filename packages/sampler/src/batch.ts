@@ -2,7 +2,7 @@ import { TensorARError } from "@tensorar/core";
 import { PAD } from "@tensorar/noise";
 import type { Decoder, DecodeSession } from "./decoder";
 import { type DraftPolicy, disturbDrafts } from "./drafts";
-import { type DrawTensor, drawTensors } from "./draw";
+import { type DrawTensor, drawTensors, type MultiplyProbabilities, probabilitiesOf } from "./draw";
 import { isGuided, mixGuided, scaleAt } from "./guidance";
 import { leaveOneOut, viewAmounts } from "./leave-one-out";
 import { type Factor, factorsOf, type GenerateOptions, RAW, type Request, requestsOf } from "./options";
@@ -17,6 +17,7 @@ export interface Batch {
   readonly factors: readonly Factor[];
   readonly drafts: DraftPolicy;
   readonly draw: DrawTensor;
+  readonly multiplyProbabilities: MultiplyProbabilities;
   /** Of views at depths 1 … k-1: what is taken from the logits of their codes; none where nothing is. */
   readonly viewAmounts: readonly number[];
   readonly guided: boolean;
@@ -36,6 +37,16 @@ export interface Batch {
   readonly codes: Int32Array;
   /** [N, T, k] */
   readonly trace?: Int32Array;
+  /** [N, T, k], of the codes of a trace. */
+  readonly probabilities?: Float32Array;
+}
+
+/** What a step has drawn. */
+interface Drawn {
+  /** By sub-token: [R, L, k] */
+  readonly known: Int32Array[];
+  /** [N, L, k] */
+  readonly probabilities: Float32Array | undefined;
 }
 
 export function beginBatch<C>(decoder: Decoder<C>, options: GenerateOptions<C>): Batch {
@@ -60,6 +71,7 @@ export function beginBatch<C>(decoder: Decoder<C>, options: GenerateOptions<C>):
     factors,
     drafts,
     draw: drawTensors(draws, { factors, images: requests, drafts, tokens: T, windowSize: k, parallel }),
+    multiplyProbabilities: probabilitiesOf({ factors, images: requests, drafts }),
     viewAmounts: viewAmounts(options.leaveOneOut, decoder.vocabSize),
     guided,
     parallel,
@@ -70,6 +82,7 @@ export function beginBatch<C>(decoder: Decoder<C>, options: GenerateOptions<C>):
     inputs: new Int32Array(N * T * k).fill(PAD),
     codes: new Int32Array(N * T).fill(PAD),
     ...(options.trace && { trace: new Int32Array(N * T * k).fill(PAD) }),
+    ...(options.probabilities && { probabilities: new Float32Array(N * T * k) }),
   };
 }
 
@@ -89,17 +102,20 @@ export async function step(batch: Batch): Promise<void> {
   const L = together ? Math.min(parallel, T - Math.min(...final)) : 1;
   const windows = new Int32Array((guided ? 2 * N : N) * L * k); // valid codes: models may look those up that are not read
   if (begun) fillInputs(batch, L, windows);
-  const known: Int32Array[] = []; // sub-tokens [R, L, k]
+  const drawn: Drawn = {
+    known: [],
+    probabilities: batch.probabilities && new Float32Array(N * L * k).fill(1),
+  };
   for (const factor of factors.keys()) {
     const logits = await (factor > 0
-      ? session.nextSubToken!(known)
+      ? session.nextSubToken!(drawn.known)
       : together
         ? session.verify!(windows)
         : session.step(windows)); // [R, L, k, V_f]
-    known.push(drawFactor(batch, factor, L, logits));
+    drawn.known.push(drawFactor(batch, factor, L, logits, drawn.probabilities));
   }
   const counts = new Int32Array(guided ? 2 * N : N);
-  for (let row = 0; row < N; row++) if (final[row]! < T) counts[row] = advance(batch, row, L, known);
+  for (let row = 0; row < N; row++) if (final[row]! < T) counts[row] = advance(batch, row, L, drawn);
   if (guided) counts.copyWithin(N, 0, N);
   if (together) session.commit!(counts);
 }
@@ -143,8 +159,17 @@ function shown(
   return input;
 }
 
-/** Draws one sub-token of all tensors of a step from its logits [R, L, k, V_f], which guidance changes: [R, L, k]. */
-function drawFactor(batch: Batch, factor: number, L: number, logits: Float32Array): Int32Array {
+/**
+ * Draws one sub-token of all tensors of a step from its logits [R, L, k, V_f], which guidance changes: [R, L, k].
+ * @param probabilities [N, L, k], multiplied by those of what is drawn
+ */
+function drawFactor(
+  batch: Batch,
+  factor: number,
+  L: number,
+  logits: Float32Array,
+  probabilities: Float32Array | undefined,
+): Int32Array {
   const { sizes, final, requests, factors, guided, draw } = batch;
   const { tokens: T, windowSize: k } = sizes;
   const { size, guidance } = factors[factor]!;
@@ -158,7 +183,10 @@ function drawFactor(batch: Batch, factor: number, L: number, logits: Float32Arra
       if (isGuided(own)) mixGuided(logits, at * size, N * L * k * size, k * size, scaleAt(own, position, T));
       if (batch.viewAmounts.length > 0)
         leaveOneOut(logits, at * size, viewsOf(batch, row, position), batch.viewAmounts);
-      draw({ factor, row, position }, logits, at * size, out.subarray(at, at + Math.min(k, T - position)));
+      const [where, end] = [{ factor, row, position }, at + Math.min(k, T - position)];
+      const codes = out.subarray(at, end);
+      draw(where, logits, at * size, codes);
+      if (probabilities) batch.multiplyProbabilities(where, logits, at * size, codes, probabilities.subarray(at, end));
     }
   }
   if (guided) out.copyWithin(out.length / 2, 0, out.length / 2);
@@ -177,7 +205,7 @@ function viewsOf({ sizes, inputs }: Batch, row: number, position: number): numbe
  * Takes what was drawn for an image. It is final up to the first tensor that differs from the one which the model was shown.
  * @returns tokens that became final, at least one
  */
-function advance(batch: Batch, row: number, L: number, known: readonly Int32Array[]): number {
+function advance(batch: Batch, row: number, L: number, { known, probabilities }: Drawn): number {
   const { sizes, final, drawn, tensors, inputs, codes, trace, factors } = batch;
   const { tokens: T, windowSize: k } = sizes;
   const first = final[row]!;
@@ -193,6 +221,8 @@ function advance(batch: Batch, row: number, L: number, known: readonly Int32Arra
     const input = shown(batch, row, position, tensor);
     if (position === first + exact - 1) {
       if (trace) recordDrafts(trace, inside, row * T + position, k);
+      if (probabilities && batch.probabilities)
+        recordDrafts(batch.probabilities, probabilities.subarray(from, from + inside.length), row * T + position, k);
       if (position + 1 < end && isSame(input, inputs, at)) exact++;
     }
     inputs.set(input, at);
@@ -211,8 +241,6 @@ const joinFactors = (factors: readonly Factor[], known: readonly Int32Array[], a
   factors.reduceRight((above, { size }, factor) => above * size + known[factor]![at]!, 0);
 
 /** Entry j of a tensor is the (k-1-j)-th draft of its position. @param at index of the first entry's position in [N · T] */
-function recordDrafts(trace: Int32Array, entries: Int32Array, at: number, k: number): void {
-  entries.forEach((code, j) => {
-    trace[(at + j) * k + (k - 1 - j)] = code;
-  });
+function recordDrafts<A extends Int32Array | Float32Array>(trace: A, entries: A, at: number, k: number): void {
+  for (let j = 0; j < entries.length; j++) trace[(at + j) * k + (k - 1 - j)] = entries[j]!;
 }

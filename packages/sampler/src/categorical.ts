@@ -24,6 +24,8 @@ export interface Categorical {
    * @throws as `weights`
    */
   race(logits: Float32Array, offset: number, options: SamplingOptions, words: Uint32Array, where: string): number;
+  /** The probability of a code in the distribution that `sample` and `race` draw from; 0 of one that is left out. @throws as `weights` */
+  probability(logits: Float32Array, offset: number, options: SamplingOptions, code: number, where: string): number;
   /** The code of the largest logit; the first of several. @throws as `weights` */
   argmax(logits: Float32Array, offset: number, where: string): number;
 }
@@ -52,6 +54,12 @@ export function createCategorical(vocabSize: number): Categorical {
       const kept = keepCodes(scratch, logits, offset, options, where);
       weighKept(scratch, kept);
       return winnerOf(scratch, kept, words);
+    },
+    probability(logits, offset, options, code, where) {
+      const kept = keepCodes(scratch, logits, offset, options, where);
+      const total = weighKept(scratch, kept);
+      const index = kept.filtered ? scratch.codes.subarray(0, kept.count).indexOf(code) : code;
+      return index < 0 ? 0 : scratch.weights[index]! / total;
     },
     argmax: (logits, offset, where) => scratch.values.indexOf(readRow(scratch, logits, offset, where)),
   };

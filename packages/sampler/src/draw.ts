@@ -37,6 +37,20 @@ export type DrawTensor = (
   out: Int32Array,
 ) => void;
 
+/**
+ * Multiplies the probability that the entries of the tensor at a position were drawn with by that of one of their sub-tokens.
+ * @param logits from `offset` on [k, V_f], as they were drawn from
+ * @param codes sub-tokens that were drawn, as many as lie inside the image
+ * @param out as many
+ */
+export type MultiplyProbabilities = (
+  at: { readonly factor: number; readonly row: number; readonly position: number },
+  logits: Float32Array,
+  offset: number,
+  codes: Int32Array,
+  out: Float32Array,
+) => void;
+
 interface Drawing {
   readonly factors: readonly FactorSampling[];
   /** [N] */
@@ -88,6 +102,18 @@ function withNumbersOfPositions({ factors, images, drafts, windowSize, parallel 
     }
   };
 }
+
+/** Of argmax drafts it is the model's own, at temperature 1. */
+export const probabilitiesOf =
+  ({ factors, images, drafts }: Pick<Drawing, "factors" | "images" | "drafts">): MultiplyProbabilities =>
+  ({ factor, row, position }, logits, offset, codes, out) => {
+    const { size, sampling, categorical } = factors[factor]!;
+    const where = placeOf(images[row]!.image, position);
+    for (const [entry, code] of codes.entries()) {
+      const options = entry === 0 ? sampling : draftSampling(drafts, entry);
+      out[entry]! *= categorical.probability(logits, offset + entry * size, options, code, where);
+    }
+  };
 
 const placeOf = (image: number, position: number): string => `image ${image}, token ${position}`;
 

@@ -10,6 +10,11 @@ export interface Generated {
   readonly codes: Int32Array;
   /** With `trace`: [N, T, k], the drafts of every position from first (depth 0) to final (depth k-1); PAD where there was none. */
   readonly trace?: Int32Array;
+  /**
+   * With `probabilities`: [N, T, k], of the codes of `trace` in the distributions that they were drawn from, after guidance,
+   * temperature and filters; 0 where there was none. Of argmax drafts the model's own, at temperature 1.
+   */
+  readonly probabilities?: Float32Array;
   /** [N]: steps that each image took, T with one position a step. */
   readonly steps: Int32Array;
 }
@@ -58,8 +63,8 @@ export async function* generate<C = number>(
   const { signal } = options;
   signal?.throwIfAborted();
   const batch = beginBatch(decoder, options);
-  const { codes, trace, steps, final } = batch;
-  const generated: Generated = { codes, steps, ...(trace && { trace }) };
+  const { codes, trace, probabilities, steps, final } = batch;
+  const generated: Generated = { codes, steps, ...(trace && { trace }), ...(probabilities && { probabilities }) };
   for (let position = -1; position < decoder.tokens - 1; ) {
     signal?.throwIfAborted();
     await step(batch);

@@ -48,6 +48,8 @@ export interface GenerateOptions<C = number> {
   readonly parallel?: number | undefined;
   /** Keep all drafts of every position. */
   readonly trace?: boolean | undefined;
+  /** Keep the probabilities that final tokens and drafts were drawn with. */
+  readonly probabilities?: boolean | undefined;
   /** Stops the loop between two steps, which then throws the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }

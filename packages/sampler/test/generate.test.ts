@@ -246,6 +246,43 @@ test("the last step of a for await loop holds the codes and the trace that are r
   expect([...last!.trace]).toEqual([...returned.trace!]);
 });
 
+test("the probabilities are those of the traced codes, after guidance, temperature and filters", async () => {
+  // Logits that depend on code and depth alone, so that each probability is a formula.
+  const decoder = knownDecoder(shape, ({ depth, code, condition }) => (condition === 99 ? 0 : Math.cos(code + depth)));
+  const guidance = { kind: "constant", scale: 2 } as const;
+  const softmax = (depth: number, temperature: number, kept: number) => {
+    const weights = Array.from({ length: V }, (_, code) => Math.exp((2 * Math.cos(code + depth)) / temperature));
+    const least = [...weights].sort((a, b) => b - a)[kept - 1]!;
+    const filtered = weights.map((weight) => (weight >= least ? weight : 0));
+    return filtered.map((weight) => weight / filtered.reduce((a, b) => a + b));
+  };
+  const drafts = { kind: "raw", temperature: [0.5, 3] } as const;
+  for (const draws of ["step", "position"] as const) {
+    const options = { conditions: [0, 0], guidance, temperature: 0.7, topK: 3, drafts, draws, trace: true };
+    const { trace, probabilities } = await run({ ...options, probabilities: true }, decoder);
+    expect(probabilities).toHaveLength(2 * T * k);
+    for (const [at, probability] of probabilities!.entries()) {
+      const [code, depth] = [trace![at]!, k - 1 - (at % k)];
+      const expected =
+        code === PAD
+          ? 0
+          : softmax(depth, depth === 0 ? 0.7 : drafts.temperature[depth - 1]!, depth === 0 ? 3 : V)[code]!;
+      expect(probability).toBeCloseTo(expected, 6); // float32 logits
+    }
+    expect((await run(options, decoder)).probabilities).toBeUndefined();
+  }
+});
+
+test("an argmax draft has the probability that the model gives it", async () => {
+  const decoder = knownDecoder(shape, ({ code }) => Math.log(code === 3 ? 7 : 1)); // 7 of 7 + 7
+  const { probabilities } = await run(
+    { conditions: [0], drafts: { kind: "argmax" }, trace: true, probabilities: true },
+    decoder,
+  );
+  expect(probabilities![k]).toBe(0); // of token 1, which had no draft of depth 2
+  expect(probabilities![2 * k]).toBeCloseTo(0.5, 6);
+});
+
 test("settings left out or undefined are the defaults", async () => {
   const conditions = Int32Array.of(1, 2);
   const expected = await run({ conditions, seed: 0 });

@@ -15,9 +15,10 @@ beforeEach(() => tf.engine().startScope());
 afterEach(() => tf.engine().endScope());
 
 async function finish<C>(decoder: Parameters<typeof generate<C>>[0], options: GenerateOptions<C>) {
-  let last: { codes: number[]; trace: number[]; steps: number[] } | undefined;
-  for await (const { codes, trace, steps } of generate(decoder, { ...options, trace: true }))
-    last = { codes: [...codes], trace: [...trace], steps: [...steps] };
+  let last: { codes: number[]; trace: number[]; steps: number[]; probabilities: number[] } | undefined;
+  const kept = { trace: true, probabilities: true } as const;
+  for await (const { codes, trace, steps, probabilities } of generate(decoder, { ...options, ...kept }))
+    last = { codes: [...codes], trace: [...trace], steps: [...steps], probabilities: [...probabilities!] };
   return last!;
 }
 
@@ -49,6 +50,8 @@ describe.each(TINY_FAMILIES)("$name", ({ open }) => {
       const jacobi = await finish(open(windowSize, true).decoder, { ...options, parallel });
       expect(jacobi.codes).toEqual(expected.codes);
       expect(jacobi.trace).toEqual(expected.trace);
+      // Rounding differs with the positions of a step.
+      for (const [at, each] of jacobi.probabilities.entries()) expect(each).toBeCloseTo(expected.probabilities[at]!, 4);
       expect(new Set(jacobi.codes).size).toBeGreaterThan(4);
       expect(expected.steps).toEqual([9, 9, 9]);
       for (const steps of jacobi.steps) expect(steps).toBeLessThanOrEqual(9);

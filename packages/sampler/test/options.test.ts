@@ -28,6 +28,7 @@ testOptions({
       topP: 1,
       firstIndex: 0,
       trace: true as const,
+      probabilities: true,
       guidance: { kind: "constant" as const, scale: 1 },
       drafts: { kind: "raw" as const },
       draws: "position" as const,
