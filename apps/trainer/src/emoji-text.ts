@@ -1,6 +1,7 @@
 import { hashPosition, type ImageSource, type SourceEntry, type Split } from "@tensorar/data";
 import { emojiCaptions } from "./emoji-captions";
 import { type Icon, readIconSet, svgOf } from "./icon-sets";
+import { splitOfName } from "./name-split";
 
 /** The icon sets drawn, by the word for their style. Noto's first edition is known for its blobs. */
 const STYLES = {
@@ -131,11 +132,6 @@ function withOneGroup(drawings: readonly Drawing[]): Drawing[] {
 }
 
 function splitsOf(drawings: readonly Drawing[], heldOutShare: number): Split[] {
-  const byName = (plain: string): Split => {
-    const position = hashPosition(plain);
-    if (position >= heldOutShare) return "train";
-    return position < heldOutShare / 2 ? "validation" : "test";
-  };
   const chosen = ({ style, plain }: Drawing) => hashPosition(`${style}/${plain}`) < COMBINATIONS_SHARE;
   const shownBy = new Map<string, Set<string>>();
   for (const drawing of drawings) {
@@ -143,7 +139,7 @@ function splitsOf(drawings: readonly Drawing[], heldOutShare: number): Split[] {
     if (!chosen(drawing)) shownBy.set(drawing.plain, styles.add(drawing.style));
   }
   return drawings.map((drawing): Split => {
-    const split = byName(drawing.plain);
+    const split = splitOfName(drawing.plain, heldOutShare);
     const others = shownBy.get(drawing.plain)?.size ?? 0;
     return split === "train" && chosen(drawing) && others >= SHOWN_BY ? "combinations" : split;
   });

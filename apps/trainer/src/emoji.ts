@@ -1,6 +1,7 @@
 import type { Attribution, ImageSource, SourceEntry } from "@tensorar/data";
 import { byName } from "@tensorar/data";
 import { type Icon, readIconSet, svgOf } from "./icon-sets";
+import { splitOfName } from "./name-split";
 
 /** The icon sets drawn, by the name of their style. */
 const STYLES = {
@@ -27,9 +28,12 @@ interface Style {
 /**
  * Emoji of three icon sets (Noto, Fluent Emoji Flat, Twemoji), drawn from SVG on white at the size asked for.
  * A class is a style and a category, `noto/animals-nature`; captions read "noto emoji: grinning face".
+ * All styles of a name are for training, for validation or for the test.
  * Left out: icons without a category (superseded names), skin-tone variants, and second names of the same drawing.
+ *
+ * @param heldOutShare of the names, in (0, 1): half for validation, half for the test
  */
-export async function emojiSource(): Promise<ImageSource> {
+export async function emojiSource(heldOutShare: number): Promise<ImageSource> {
   const styles = await Promise.all(Object.entries(STYLES).map(([name, packageName]) => readStyle(name, packageName)));
   const classes = styles.flatMap((style) => [...style.classes.keys()].sort(byName));
   const drawings = styles.flatMap((style) =>
@@ -47,6 +51,7 @@ export async function emojiSource(): Promise<ImageSource> {
           where: `${STYLES[style as keyof typeof STYLES]}/icons.json: ${icon.name}`,
           label: classes.indexOf(className),
           caption: `${style} emoji: ${icon.name.replaceAll("-", " ")}`,
+          split: splitOfName(icon.name, heldOutShare),
           drawn: true,
           load: async () => svgOf(icon, size),
         }),

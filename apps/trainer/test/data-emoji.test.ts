@@ -9,7 +9,7 @@ const STYLES = ["noto", "fluent", "twemoji"];
 const root = temporaryFolder();
 let dataset: Dataset;
 beforeAll(async () => {
-  await prepareDataset(await emojiSource(), { out: join(root, "emoji"), size: SIZE });
+  await prepareDataset(await emojiSource(0.1), { out: join(root, "emoji"), size: SIZE });
   dataset = await openDataset(join(root, "emoji"));
 });
 
@@ -68,6 +68,17 @@ describe("the emoji data set", () => {
         expect(dataset.names).toContain(`${style}/${name}`);
   });
 
+  test("all styles of a name are for the same", () => {
+    const splits = (["train", "validation", "test"] as const).map(
+      (split) => new Set(Array.from(dataset[split], (i) => dataset.names[i]!.split("/")[1]!)),
+    );
+    const [train, validation, held] = splits as [Set<string>, Set<string>, Set<string>];
+    expect([...validation, ...held].filter((name) => train.has(name))).toEqual([]);
+    expect([...held].filter((name) => validation.has(name))).toEqual([]);
+    const total = train.size + validation.size + held.size;
+    for (const { size } of [validation, held]) expect(Math.abs(size / total - 0.05)).toBeLessThan(0.02); // 3 sigma of 1,900 names
+  });
+
   test("credits the three sets", () => {
     expect(dataset.info.attribution.map(({ license }) => license)).toEqual(["Apache-2.0", "MIT", "CC-BY-4.0"]);
     for (const { author, url } of dataset.info.attribution)
@@ -115,7 +126,7 @@ describe("a drawn icon", () => {
   });
 
   test("is drawn at the size asked for, not enlarged", async () => {
-    const source = await emojiSource();
+    const source = await emojiSource(0.1);
     const only = {
       ...source,
       entries: (size: number) =>

@@ -26,7 +26,7 @@ function emoji({ source, path, classNames, validationFraction }: Settings): Prom
     throw new TensorARError(`--class-names ${classNames}: --source ${source} has names of its own; leave it out`);
   if (path.length > 0)
     throw new TensorARError(`--source ${source} draws its own images; leave out --path ${path.join(",")}`);
-  return source === "emoji" ? emojiSource() : emojiTextSource(validationFraction);
+  return (source === "emoji" ? emojiSource : emojiTextSource)(validationFraction);
 }
 
 export const command: CommandBody<Settings> = {

@@ -23,7 +23,7 @@ const schema = z.strictObject({
     .gt(0)
     .lt(1)
     .default(0.1)
-    .describe("fraction of the images held out; of emoji-text half of them for the test"),
+    .describe("fraction of the images held out; of emoji half of them for the test"),
   ...imageSettings,
   output: z.string().describe("folder to make"),
   ...overwriteSetting,
