@@ -30,7 +30,7 @@ export { readLines } from "./files/read-lines";
 export { resizeBicubic } from "./images/bicubic";
 export { flipHalf } from "./images/flip";
 export { type GridOptions, imageGrid, savePng, toDataUri } from "./images/grid";
-export { type ImageBatch, type ImageStream, openImages } from "./images/image-stream";
+export { datasetImages, type ImageBatch, type ImageStream, openImages } from "./images/image-stream";
 export { type ImageShape, toFloatImages, toPixels } from "./images/pixels";
 export { DEFAULT_IMAGE_OPTIONS, type ImageLimits, type ImageOptions, type OnBadImage } from "./limits";
 export type { SampleRows } from "./samples/sample-rows";

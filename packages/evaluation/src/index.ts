@@ -2,6 +2,7 @@ export { TensorARError } from "@tensorar/core";
 export { type ClassifierFolder, loadClassifier, saveClassifier } from "./classifier/classifier-folder";
 export { type ClassifierRunner, openClassifier } from "./classifier/classifier-runner";
 export { type ClassifierTrainingOptions, classifierTask } from "./classifier/classifier-task";
+export { type HeldOutComparison, type HeldOutDistances, heldOutComparison } from "./classifier/compare-images";
 export {
   classifierAccuracy,
   type Familiarity,

@@ -8,6 +8,7 @@ export {
   createCodebookCounts,
   mergeCodebookCounts,
 } from "./codebook";
+export type { RowProducts } from "./distances";
 export { symmetricEigenvalues } from "./eigen";
 export { type FeatureSet, mergeFeatures } from "./feature-set";
 export { frechetDistance, type Gaussian } from "./frechet";
@@ -39,8 +40,9 @@ export {
   softmax,
 } from "./inception-score";
 export { type Kid, type KidOptions, kernelDistance, kernelDistanceSteps } from "./kid";
-export { type ManifoldOptions, type ManifoldScores, manifoldScores, type RowProducts } from "./manifold";
+export { type ManifoldOptions, type ManifoldScores, manifoldScores } from "./manifold";
 export { createMean, type Mean, type MeanSums, meanOf, mergeMeans } from "./mean";
+export { type MemorisedOptions, memorisedFraction } from "./memorised";
 export { createMoments, type Moments, type MomentsResult, mergeMoments } from "./moments";
 export { type PrecisionRecall, precisionRecall } from "./precision-recall";
 export { psnr } from "./psnr";

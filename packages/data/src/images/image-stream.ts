@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { type NpzFile, openNpz } from "@tensorar/checkpoint/node";
 import { TensorARError } from "@tensorar/core";
 import { fileError } from "@tensorar/core/node";
-import { openDataset } from "../dataset/dataset";
+import { type Dataset, openDataset } from "../dataset/dataset";
 import { decodeImage, type RgbImage, tryDecodeImage } from "../files/decode-image";
 import { readImageFile, tooLarge } from "../files/image-file";
 import { hasImageName, IMAGE_EXTENSIONS } from "../files/image-names";
@@ -55,11 +55,18 @@ export async function openImages(path: string, options: ImageOptions = DEFAULT_I
   }
   if (await exists(join(path, "dataset.json"))) {
     const dataset = await openDataset(path);
-    return squares(dataset.count, dataset.info.size, (first, held) =>
-      dataset.readImages(Array.from({ length: held }, (_, i) => first + i)),
+    return datasetImages(
+      dataset,
+      Array.from({ length: dataset.count }, (_, i) => i),
     );
   }
   return folderImages(path, options);
+}
+
+/** Some images of a data set, such as those of a split. @param indices in the order wanted */
+export function datasetImages({ info, readImages }: Dataset, indices: ArrayLike<number>): ImageStream {
+  const taken = Array.from(indices);
+  return squares(taken.length, info.size, (first, held) => readImages(taken.slice(first, first + held)));
 }
 
 const exists = (path: string): Promise<boolean> =>

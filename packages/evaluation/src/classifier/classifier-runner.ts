@@ -5,7 +5,7 @@ import type { Engine } from "@tensorar/training";
 import * as tf from "@tensorflow/tfjs-core";
 import type { ClassifierFolder } from "./classifier-folder";
 import type { Labels } from "./labels";
-import { type ClassifierConfig, classify } from "./network";
+import { type ClassifierConfig, classify, hiddenUnits } from "./network";
 
 /** A classifier made ready to run. */
 export interface ClassifierRunner {
@@ -17,6 +17,12 @@ export interface ClassifierRunner {
    * @returns [N]: ranks by part; absent where the classifier does not know the value
    */
   ranks(pixels: Uint8Array, labels: readonly Labels[]): Promise<Readonly<Record<string, number>>[]>;
+  /**
+   * What its last layer sees of each image.
+   * @param pixels uint8 [N, S, S, 3]
+   * @returns [N, H]
+   */
+  features(pixels: Uint8Array): Promise<{ readonly data: Float32Array; readonly dims: number }>;
   dispose(): Promise<void>;
 }
 
@@ -28,11 +34,17 @@ export async function openClassifier({ config, tensors }: ClassifierFolder, engi
   const run = await engine.prepare(({ images }: { images: tf.Tensor }) => classify(params, config, images), {
     images: spec,
   });
+  const see = await engine.prepare(
+    ({ images }: { images: tf.Tensor }) => ({ hidden: hiddenUnits(params, config, images) }),
+    { images: spec },
+  );
+  const feed = (pixels: Uint8Array): { images: TensorData } => ({
+    images: { dtype: "float32", shape: [pixels.length / (S * S * 3), S, S, 3], data: toFloatImages(pixels) },
+  });
   return {
     config,
     async ranks(pixels, labels) {
-      const data = toFloatImages(pixels);
-      const logits = await run({ images: { dtype: "float32", shape: [labels.length, S, S, 3], data } });
+      const logits = await run(feed(pixels));
       return labels.map((own, image) =>
         Object.fromEntries(
           parts.flatMap(({ name, values }) => {
@@ -42,8 +54,13 @@ export async function openClassifier({ config, tensors }: ClassifierFolder, engi
         ),
       );
     },
+    async features(pixels) {
+      const { data } = (await see(feed(pixels))).hidden;
+      return { data: data as Float32Array, dims: config.hidden };
+    },
     async dispose() {
       await run.dispose();
+      await see.dispose();
       tf.dispose(params);
     },
   };

@@ -73,14 +73,25 @@ export function classify(
   images: tf.Tensor,
   keep?: tf.Tensor,
 ): Record<string, tf.Tensor> {
-  const linear = (x: tf.Tensor, name: string) =>
-    layer(params, name, (weight) => tf.matMul(x as tf.Tensor2D, weight as tf.Tensor2D));
+  const hidden = hiddenUnits(params, config, images); // [B, H]
+  const kept = keep ? tf.mul(hidden, keep) : hidden;
+  return Object.fromEntries(config.parts.map(({ name }) => [name, linear(params, `heads.${name}`, kept)]));
+}
+
+/**
+ * What the heads of a classifier see, as features of images. Traceable; the caller owns the result.
+ *
+ * @param images [B, S, S, 3] in [-1, 1]
+ * @returns [B, H]
+ */
+export function hiddenUnits(params: Params, config: ClassifierConfig, images: tf.Tensor): tf.Tensor {
   const last = stagesOf(params, config, images).at(-1)!;
   const flat = tf.reshape(last, [-1, params["hidden.weight"]!.shape[0]!]);
-  let hidden = swish(linear(flat, "hidden")); // [B, H]
-  if (keep) hidden = tf.mul(hidden, keep);
-  return Object.fromEntries(config.parts.map(({ name }) => [name, linear(hidden, `heads.${name}`)]));
+  return swish(linear(params, "hidden", flat));
 }
+
+const linear = (params: Params, name: string, x: tf.Tensor): tf.Tensor =>
+  layer(params, name, (weight) => tf.matMul(x as tf.Tensor2D, weight as tf.Tensor2D));
 
 /** Features at each resolution: [B, S / 2^i, S / 2^i, W_i]. */
 function stagesOf(params: Params, { widths }: ClassifierConfig, images: tf.Tensor): tf.Tensor[] {

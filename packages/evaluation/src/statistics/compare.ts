@@ -29,7 +29,8 @@ export interface InceptionMetrics {
   readonly warnings: readonly string[];
 }
 
-const [NEIGHBOURS, DENSITY_NEIGHBOURS] = [3, 5];
+/** Those that the literature counts for precision and recall, and for density and coverage. */
+export const [NEIGHBOURS, DENSITY_NEIGHBOURS] = [3, 5];
 const KID = { subsets: 100, subsetSize: 1000 };
 /** What papers measure with. */
 const USUAL = 50_000;

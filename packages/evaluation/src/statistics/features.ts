@@ -3,27 +3,31 @@ import type { ImageStream } from "@tensorar/data";
 import { createMoments, frechetDistance, manifoldScores } from "@tensorar/metrics";
 import type { Engine } from "@tensorar/training";
 import type { ImageTokenizer } from "../image-tokenizer";
-import { rowProducts } from "./compare";
+import { DENSITY_NEIGHBOURS, NEIGHBOURS, rowProducts } from "./compare";
 
-/** How far generated images are from real ones, by features of a tokenizer. */
+/** How far generated images are from real ones, by features of a tokenizer or of a classifier. */
 export interface Distances {
-  /** Fréchet distance in the tokenizer's encoder features. Not FID, which uses Inception's. */
+  /** Fréchet distance in these features. Not FID, which uses Inception's. */
   readonly frechet: number;
+  /** Of neighbours k = 3. */
   readonly precision: number;
   readonly recall: number;
+  /** Of neighbours k = 5; absent for sets of five images or fewer. */
+  readonly density?: number;
+  readonly coverage?: number;
 }
 
 const BATCH = 64;
 
 /**
- * Pooled encoder features of images, [count, dims].
+ * Features of images, [count, dims], as a tokenizer's encoder (pooled) or a classifier sees them.
  * @param name what an error calls the images
- * @throws TensorARError for images of another size than the tokenizer's
+ * @throws TensorARError for images of another size than the network's
  */
 export async function featuresOf(
   name: string,
   images: ImageStream,
-  tokenizer: Pick<ImageTokenizer, "features">,
+  network: Pick<ImageTokenizer, "features">,
   size: number,
   signal: AbortSignal,
 ): Promise<{ data: Float32Array; count: number; dims: number }> {
@@ -33,10 +37,10 @@ export async function featuresOf(
     signal.throwIfAborted();
     if (batch.height !== size || batch.width !== size)
       throw new TensorARError(
-        `${name} holds images of ${batch.height} x ${batch.width} px, the tokenizer takes ${size} px; prepare them with \`tensorar data --size ${size}\``,
+        `${name} holds images of ${batch.height} x ${batch.width} px, the network takes ${size} px; prepare them with \`tensorar data --size ${size}\``,
         { code: "shape" },
       );
-    const features = await tokenizer.features(batch.pixels);
+    const features = await network.features(batch.pixels);
     dims = features.dims;
     count += batch.count;
     parts.push(features.data);
@@ -67,8 +71,11 @@ export async function compareFeatures(
   };
   const products = await rowProducts(engine, real.dims, signal);
   try {
-    const { precision, recall } = await manifoldScores(real, fake, { k: 3, products: products.run });
-    return { frechet: frechetDistance(moments(fake), moments(real)), precision, recall };
+    const { precision, recall } = await manifoldScores(real, fake, { k: NEIGHBOURS, products: products.run });
+    const distances = { frechet: frechetDistance(moments(fake), moments(real)), precision, recall };
+    if (Math.min(fake.count, real.count) <= DENSITY_NEIGHBOURS) return distances;
+    const { density, coverage } = await manifoldScores(real, fake, { k: DENSITY_NEIGHBOURS, products: products.run });
+    return { ...distances, density, coverage };
   } finally {
     await products.dispose();
   }
