@@ -31,15 +31,24 @@ const iconName = (name: string): string => name.slice(name.indexOf("/") + 1).rep
 
 /**
  * The parts that a classifier of a data set learns: style and object where all classes are such as `noto/food`, else the class; and
- * names, where images have captions. Values are those of the training images.
+ * names, where images have captions and held-out ones show names that are trained on. Values are those of the training images.
  */
 export function partsOf(dataset: Dataset): Part[] {
   const isPair = dataset.classes.every((name) => name.split("/").length === 2);
-  const hasNames = isPair && dataset.captions.some((caption) => caption !== "");
+  const hasNames = isPair && sharesNames(dataset);
   const names = [...(isPair ? ["style", "object"] : ["class"]), ...(hasNames ? ["name"] : [])];
   const labels = datasetLabels(dataset, names.map((name) => ({ name }))); // biome-ignore format: one line
   return names.map((name) => ({
     name,
     values: [...new Set(Array.from(dataset.train).flatMap((image) => labels[image]![name] ?? []))].sort(),
   }));
+}
+
+/** Whether a held-out image with a caption shows what a training image shows too. */
+function sharesNames(dataset: Dataset): boolean {
+  const { train, validation, test, combinations, names, captions } = dataset;
+  const trained = new Set(Array.from(train, (image) => iconName(names[image]!)));
+  return [validation, test, combinations].some((split) =>
+    split.some((image) => captions[image] !== "" && trained.has(iconName(names[image]!))),
+  );
 }
