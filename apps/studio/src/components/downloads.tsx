@@ -1,0 +1,3 @@
+export function Downloads() {
+  return null;
+}
