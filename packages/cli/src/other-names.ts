@@ -30,6 +30,8 @@ const CALLED: Readonly<Record<string, string>> = {
   "warmup-steps": "warmup warmup-iters lr-warmup-steps warmup-iterations warmup-epochs",
   "weight-decay": "wd decay adam-weight-decay",
   clip: "grad-clip clip-grad max-grad-norm clip-grad-norm gradient-clip gradient-clip-val max-norm",
+  "gradient-accumulation":
+    "gradient-accumulation-steps accumulate accumulation accumulation-steps accumulate-grad-batches grad-accum accum-iter",
   "ema-decay": "ema ema-rate decay",
   "checkpoint-every":
     "ckpt-every save-every save-freq save-interval save-steps checkpoint-freq checkpointing-steps snap",

@@ -41,9 +41,26 @@ export {
   pretrainTask,
 } from "./tasks/model-tasks";
 export type { Noising, NoisingOptions } from "./tasks/noising";
-export { type OptimizerOptions, optimize, type ParameterRates } from "./tasks/optimize";
+export {
+  descend,
+  gradientsOf,
+  type Optimization,
+  type OptimizerOptions,
+  optimized,
+  type ParameterRates,
+} from "./tasks/optimize";
 export type { PhaseOptions } from "./tasks/phases";
-export type { SaveOptions, StepInputs, StepOutputs, StepState, TrainingState, TrainingTask } from "./tasks/task";
+export type {
+  BatchSpecs,
+  GradientInputs,
+  Gradients,
+  SaveOptions,
+  StepOutputs,
+  StepState,
+  TrainingState,
+  TrainingTask,
+  UpdateInputs,
+} from "./tasks/task";
 export type { TensorAROptions } from "./tasks/tensorar-form";
 export { pretrainTextTask, type TextEncoderSizes } from "./tasks/text-task";
 export { type PerceptualLoss, type TokenizerTrainingOptions, tokenizerTask } from "./tasks/tokenizer-task";

@@ -15,8 +15,10 @@ export type Schedule = (typeof SCHEDULES)[number];
 
 /** What training does unless it is told otherwise. */
 export const TRAINING_DEFAULTS = {
-  /** Images a step. */
+  /** Images of a batch. */
   batchSize: 64,
+  /** Batches whose gradients are averaged for one step. */
+  gradientAccumulation: 1,
   /** After the warm-up. */
   learningRate: 1e-3,
   /** How it goes on after the warm-up. */

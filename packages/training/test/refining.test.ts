@@ -63,26 +63,30 @@ test("the first phase trains the output decoder alone; then everything moves, th
   expect(moved(all)).toEqual(expect.arrayContaining(["output.weight", "tensorar.input.layers.0.wo.weight", EVIDENCE]));
 });
 
-test("a frozen base stays as it is, to the bit, and gains drafts", async () => {
-  const out = join(dir, "frozen");
-  const weights = await train(await finetuning(EXPLICIT, { freezeBase: true, emaDecay: 0.9 }), {
-    ...RUN,
-    out,
-    steps: 3,
-    validateEvery: 3,
-  });
-  for (const [name, tensor] of Object.entries(base.tensors)) expect(weights[name]!.data).toEqual(tensor.data);
-  expect(Object.keys(weights).some(isModule)).toBe(true);
-  // Final tokens are predicted from the base's own state, so its loss is the same with any drafts.
-  const [entry] = (await readLog(out)).filter(({ heldOutLoss }) => heldOutLoss !== undefined);
-  expect(entry!.heldOutBlanked0).toBeCloseTo(entry!.heldOutOwnDrafts0!, 6);
-  expect(entry!.heldOutCross).toBeCloseTo(0, 6);
-  const implicit = { ...EXPLICIT, evidence: "implicit" } as const;
-  await expect(finetuning(implicit, { freezeBase: true })).rejects.toThrow(/use explicit evidence/);
-  await expect(finetuning({ ...EXPLICIT, windowSize: 1 }, { freezeBase: true })).rejects.toThrow(
-    /rates do not fit|leaves nothing/,
-  );
-});
+test.each([1, 2])(
+  "a frozen base stays as it is, to the bit, and gains drafts, with %i batches a step",
+  async (count) => {
+    const out = join(dir, `frozen ${count}`);
+    const weights = await train(await finetuning(EXPLICIT, { freezeBase: true, emaDecay: 0.9 }), {
+      ...RUN,
+      out,
+      steps: 3,
+      validateEvery: 3,
+      gradientAccumulation: count,
+    });
+    for (const [name, tensor] of Object.entries(base.tensors)) expect(weights[name]!.data).toEqual(tensor.data);
+    expect(Object.keys(weights).some(isModule)).toBe(true);
+    // Final tokens are predicted from the base's own state, so its loss is the same with any drafts.
+    const [entry] = (await readLog(out)).filter(({ heldOutLoss }) => heldOutLoss !== undefined);
+    expect(entry!.heldOutBlanked0).toBeCloseTo(entry!.heldOutOwnDrafts0!, 6);
+    expect(entry!.heldOutCross).toBeCloseTo(0, 6);
+    const implicit = { ...EXPLICIT, evidence: "implicit" } as const;
+    await expect(finetuning(implicit, { freezeBase: true })).rejects.toThrow(/use explicit evidence/);
+    await expect(finetuning({ ...EXPLICIT, windowSize: 1 }, { freezeBase: true })).rejects.toThrow(
+      /rates do not fit|leaves nothing/,
+    );
+  },
+);
 
 test("explicit evidence begins at what the noise makes a view worth", async () => {
   const task = await finetuning({ ...EXPLICIT, hidden: 0.5 });

@@ -85,3 +85,17 @@ test("a perceptual loss adds its weighted mean, with its parameters as constants
     expect(entry!.perceptual).toBeCloseTo(6 * entry!.reconstruction!, 5);
   }
 });
+
+test("measures of a step are means over its batches, of both networks", async () => {
+  const adversary = { ...ADVERSARY, start: 0 };
+  const still = { ...RUN, learningRate: 1e-30, steps: 2 }; // weights stay: adding so little changes no float32
+  const one = join(dir, "one by one");
+  await train(await task({ adversary }), { ...still, out: one });
+  const out = join(dir, "accumulated");
+  await train(await task({ adversary }), { ...still, out, steps: 1, gradientAccumulation: 2 });
+  const [first, second] = await readLog(one);
+  const [both] = await readLog(out);
+  for (const name of ["loss", "reconstruction", "adversarial", "adaptive", "discriminator", "logits_fake"])
+    expect(both![name]!, name).toBeCloseTo((first![name]! + second![name]!) / 2, 5);
+  expect(both!.gradNorm).toBeLessThan((first!.gradNorm! + second!.gradNorm!) / 2); // the norm of a mean
+});

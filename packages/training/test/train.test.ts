@@ -10,8 +10,9 @@ import { writeTinyCodes } from "../../data/test/tiny-codes";
 import {
   classConditions,
   finetuneTask,
+  type GradientInputs,
   initialTrainingState,
-  optimize,
+  optimized,
   pretrainTask,
   readLog,
   type TrainingTask,
@@ -69,16 +70,17 @@ test("a run that was stopped continues to the bit, with the same recipe only", a
   expect(await train(await baseTask(), { ...options, resume: true })).toEqual(whole);
 });
 
+type Target = { target: TensorSpec };
+
 /** Draws a number towards 3, or whatever else its loss says. */
-const ownTask = (loss: (x: tf.Tensor) => tf.Tensor): TrainingTask<{ target: TensorSpec }> => ({
+const ownTask = (loss: (x: tf.Tensor) => tf.Tensor): TrainingTask<Target> => ({
   title: "own",
   recipe: {},
   batchSpec: { target: { dtype: "float32", shape: [1] } },
   initialState: () => initialTrainingState({ x: { dtype: "float32", shape: [1], data: Float32Array.of(0) } }),
-  step: (inputs) =>
-    optimize(inputs, { weightDecay: 0, emaDecay: 0 }, ({ x }) => ({
-      loss: tf.sum(loss(tf.sub(x!, inputs.batch.target))),
-    })),
+  ...optimized({ weightDecay: 0, emaDecay: 0 }, ({ x }, { batch }: GradientInputs<Target>) => ({
+    loss: tf.sum(loss(tf.sub(x!, batch.target))),
+  })),
   batch: async () => ({ target: { dtype: "float32", shape: [1], data: Float32Array.of(3) } }),
   save: async () => {},
 });

@@ -87,7 +87,12 @@ export const tensorarSettings = {
 
 export const trainingSettings = {
   steps: whole(1).describe("optimizer steps in all"),
-  batchSize: whole(1, LARGEST_BATCH).default(TRAINING_DEFAULTS.batchSize).describe("images a step"),
+  batchSize: whole(1, LARGEST_BATCH).default(TRAINING_DEFAULTS.batchSize).describe("images that are computed at once"),
+  gradientAccumulation: whole(1, LARGEST_BATCH)
+    .default(TRAINING_DEFAULTS.gradientAccumulation)
+    .describe(
+      "batches whose gradients are averaged for one step: as many times --batch-size images a step, in the memory of one",
+    ),
   learningRate: positive(1000).default(TRAINING_DEFAULTS.learningRate).describe("after the warm-up"),
   schedule: z
     .enum(SCHEDULES)

@@ -2,7 +2,13 @@ import type { TensorSpec } from "@tensorar/core";
 import { batchIndices, type Dataset, toFloatImages } from "@tensorar/data";
 import { windowLoss } from "@tensorar/model";
 import { createStream } from "@tensorar/noise";
-import { initialTrainingState, type OptimizerOptions, optimize, type TrainingTask } from "@tensorar/training";
+import {
+  type GradientInputs,
+  initialTrainingState,
+  type OptimizerOptions,
+  optimized,
+  type TrainingTask,
+} from "@tensorar/training";
 import * as tf from "@tensorflow/tfjs-core";
 import { saveClassifier } from "./classifier-folder";
 import { datasetLabels } from "./labels";
@@ -22,12 +28,14 @@ export interface ClassifierTrainingOptions extends OptimizerOptions {
   readonly seed: number;
 }
 
+type ClassifierBatch = { images: TensorSpec; labels: TensorSpec; keep: TensorSpec };
+
 /** Trains a classifier on the training images of a data set, moved at random; the result is a classifier folder. */
 export function classifierTask(
   dataset: Dataset,
   config: ClassifierConfig,
   options: ClassifierTrainingOptions,
-): TrainingTask<{ images: TensorSpec; labels: TensorSpec; keep: TensorSpec }> {
+): TrainingTask<ClassifierBatch> {
   const { batchSize: B, dropout, shift, seed } = options;
   const { imageSize: S, hidden: H, parts } = config;
   const known = datasetLabels(dataset, parts);
@@ -41,19 +49,18 @@ export function classifierTask(
       keep: { dtype: "float32", shape: [B, H] },
     },
     initialState: () => initialTrainingState(initClassifier(config, seed)),
-    step: (inputs) =>
-      optimize(inputs, options, (params) => {
-        const { images, labels, keep } = inputs.batch;
-        const logits = classify(params, config, images, keep);
-        const losses = parts.map(({ name, values }, part) => {
-          const own = tf.slice(labels, [0, part], [B, 1]);
-          return windowLoss(tf.reshape(logits[name]!, [B, 1, 1, values.length]), tf.reshape(own, [B, 1, 1]));
-        });
-        const metrics = Object.fromEntries(
-          losses.map(({ accuracy }, part) => [`${parts[part]!.name}Accuracy`, accuracy]),
-        );
-        return { loss: tf.addN(losses.map(({ loss }) => loss)) as tf.Scalar, ...metrics };
-      }),
+    ...optimized(options, (params, { batch }: GradientInputs<ClassifierBatch>) => {
+      const { images, labels, keep } = batch;
+      const logits = classify(params, config, images, keep);
+      const losses = parts.map(({ name, values }, part) => {
+        const own = tf.slice(labels, [0, part], [B, 1]);
+        return windowLoss(tf.reshape(logits[name]!, [B, 1, 1, values.length]), tf.reshape(own, [B, 1, 1]));
+      });
+      const metrics = Object.fromEntries(
+        losses.map(({ accuracy }, part) => [`${parts[part]!.name}Accuracy`, accuracy]),
+      );
+      return { loss: tf.addN(losses.map(({ loss }) => loss)) as tf.Scalar, ...metrics };
+    }),
     async batch(step) {
       const picks = batchIndices({ count: dataset.train.length, batchSize: B, seed, step });
       const chosen = picks.map((i) => dataset.train[i]!);

@@ -1,13 +1,14 @@
-import { type Progress, type StartProgress, TensorARError, type TensorData, type TensorSpec } from "@tensorar/core";
+import { type Progress, type StartProgress, TensorARError, type TensorData } from "@tensorar/core";
 import type { Feeds } from "@tensorar/onnx";
 import type { Engine } from "../engine/engine";
 import type { Schedule } from "../settings";
-import type { BatchSpecs, TrainingState, TrainingTask } from "../tasks/task";
+import type { BatchSpecs, TrainingTask } from "../tasks/task";
 import { loadNewestCheckpoint, saveCheckpoint, shapesOf } from "./checkpoint";
 import { type HeldOutMeasures, heldOutMeasures } from "./held-out-measures";
 import { learningRateAt } from "./learning-rate";
-import { numbersOf } from "./metrics";
 import { appendLog, type LogEntry, rewindLog } from "./run-log";
+import { specsOf } from "./state";
+import { openStepper, type Stepper } from "./stepper";
 
 export interface LoopOptions {
   /** Run folder, which is there already: `log.jsonl` and `checkpoints/` live here. */
@@ -16,6 +17,8 @@ export interface LoopOptions {
   readonly learningRate: number;
   readonly schedule: Schedule;
   readonly warmupSteps: number;
+  /** Batches whose mean gradient is a step's. */
+  readonly gradientAccumulation: number;
   readonly checkpointEvery: number;
   readonly logEvery: number;
   /** Steps between losses on held-out images. */
@@ -30,23 +33,6 @@ export interface LoopOptions {
   /** Is told what happens besides. */
   readonly note: (line: string) => void;
 }
-
-const SCALAR: TensorSpec = { dtype: "float32", shape: [] };
-
-const scalar = (value: number): TensorData => ({ dtype: "float32", shape: [], data: Float32Array.of(value) });
-
-/** A state in its one order, that of the names: sums over it are the same whether it was made or loaded. */
-const inOrder = (state: TrainingState): TrainingState => sorted(state, (record) => sorted(record, (tensor) => tensor));
-
-const sorted = <In, Out>(record: Readonly<Record<string, In>>, each: (value: In) => Out): Record<string, Out> =>
-  Object.fromEntries(
-    Object.keys(record)
-      .sort()
-      .map((name) => [name, each(record[name]!)]),
-  );
-
-const specsOf = (state: TrainingState): Record<string, Record<string, TensorSpec>> =>
-  sorted(state, (record) => sorted(record, ({ shape }) => ({ dtype: "float32", shape })));
 
 /**
  * Trains from the newest checkpoint (with `resume`) or from the start, and returns the moving average of the weights: the one that was
@@ -66,31 +52,22 @@ export async function runSteps<B extends BatchSpecs>(
       `validateEvery ${options.validateEvery}: no images are held out for ${task.title}; leave it out`,
     );
   const { state, done, best } = await begin(task, options);
-  const specs = { state: specsOf(state), batch: task.batchSpec, learningRate: SCALAR, step: SCALAR };
-  const step = await engine.prepare((inputs) => task.step(inputs), specs, { state: ["state"] });
-  await step.setState({ state });
-  const current = async () => (await step.getState()).state;
-  const measures = await heldOutMeasures(task.validation, { ...options, best }, engine, specs.state.ema!);
+  const stepper = await openStepper(task, engine, state, options.gradientAccumulation);
+  const measures = await heldOutMeasures(task.validation, { ...options, best }, engine, specsOf(state).ema!);
   const progress = options.progress(task.title, options.steps, "steps", done);
   try {
     options.signal?.throwIfAborted();
-    const stepOf: Running<B>["step"] = async (batch, learningRate, number) => {
-      const outputs = await step({ batch, learningRate: scalar(learningRate), step: scalar(number) });
-      return outputs.metrics;
-    };
-    await goOn(task, options, { step: stepOf, current, measures, progress }, done);
-    return measures.best() ?? (await current()).ema!;
+    await goOn(task, options, { stepper, measures, progress }, done);
+    return measures.best() ?? (await stepper.current()).ema!;
   } finally {
     progress.stop();
-    await step.dispose();
+    await stepper.dispose();
     await measures.dispose();
   }
 }
 
 interface Running<B extends BatchSpecs> {
-  /** One step. @param number from 1 @returns its metrics */
-  readonly step: (batch: Feeds<B>, learningRate: number, number: number) => Promise<Record<string, TensorData>>;
-  readonly current: () => Promise<TrainingState>;
+  readonly stepper: Stepper<B>;
   readonly measures: HeldOutMeasures;
   readonly progress: Progress;
 }
@@ -99,25 +76,25 @@ interface Running<B extends BatchSpecs> {
 async function goOn<B extends BatchSpecs>(
   task: TrainingTask<B>,
   options: LoopOptions,
-  { step, current, measures, progress }: Running<B>,
+  { stepper, measures, progress }: Running<B>,
   start: number,
 ): Promise<void> {
   const { out, steps, checkpointEvery, logEvery, signal } = options;
   let saved = start === 0 ? undefined : start;
   const checkpoint = async (done: number) => {
-    await saveCheckpoint(out, { step: done, state: await current(), best: measures.best() }, saved);
+    await saveCheckpoint(out, { step: done, state: await stepper.current(), best: measures.best() }, saved);
     saved = done;
   };
-  const batches = readAhead(task, start, steps);
+  const nextBatch = readAhead(task, start * stepper.batches, steps * stepper.batches);
   for (let done = start; done < steps && !measures.exhausted(); ) {
     const begun = performance.now();
     const learningRate = learningRateAt(done + 1, options);
-    const outputs = await step(await batches(done), learningRate, done + 1);
+    const measured = await stepper.step(nextBatch, learningRate, done + 1);
     done++;
-    const metrics = { loss: Number.NaN, ...numbersOf(outputs) }; // a loss is needed
+    const metrics = { loss: Number.NaN, ...measured }; // a loss is needed
     expectFinite(metrics, `${task.title}: step ${done}`, saved, options);
     const ms = Math.round(performance.now() - begun);
-    const heldOut = await measures.at(done, async () => (await current()).ema!);
+    const heldOut = await measures.at(done, async () => (await stepper.current()).ema!);
     if (heldOut) expectFinite(heldOut, `${task.title}: step ${done}`, saved, options);
     const entry: LogEntry = { step: done, ...metrics, ...heldOut, learningRate, ms };
     progress.update(done, `loss ${entry.loss.toFixed(4)}${measures.shown()}`);
@@ -133,13 +110,15 @@ async function goOn<B extends BatchSpecs>(
   }
 }
 
-/** Batches one after another, each read while the step before it runs. */
-function readAhead<B extends BatchSpecs>(task: TrainingTask<B>, start: number, end: number) {
+/** Batches one after another, each read while the one before it is computed with. */
+function readAhead<B extends BatchSpecs>(task: TrainingTask<B>, start: number, end: number): () => Promise<Feeds<B>> {
+  let index = start;
   let next = start < end ? task.batch(start) : undefined;
-  return async (step: number): Promise<Feeds<B>> => {
+  return async () => {
     const batch = await next!;
-    if (step + 1 < end) {
-      next = task.batch(step + 1);
+    index++;
+    if (index < end) {
+      next = task.batch(index);
       next.catch(() => undefined); // reported when it is needed
     }
     return batch;
@@ -154,7 +133,7 @@ async function begin<B extends BatchSpecs>(task: TrainingTask<B>, { out, steps, 
   if (done > steps)
     throw new TensorARError(`${out} has done ${done} steps already, more than --steps ${steps}; give as many at least`);
   await rewindLog(out, done, note);
-  return { state: inOrder(saved?.state ?? initial), done, best: saved?.best };
+  return { state: saved?.state ?? initial, done, best: saved?.best };
 }
 
 /** A state that gave such metrics is never saved: it would be resumed from for ever. */

@@ -20,10 +20,11 @@ export async function pinRecipe(
   const path = join(out, RECIPE);
   if (!resume) return writeFileAtomic(path, `${JSON.stringify(recipe, null, 2)}\n`);
   const saved = await readChecked(path, schema, "the settings that a run began with");
-  const keys = new Set([...Object.keys(saved), ...Object.keys(recipe)]);
-  const different = [...keys].filter((key) => JSON.stringify(saved[key]) !== JSON.stringify(recipe[key]));
+  const given = schema.parse(recipe);
+  const keys = new Set([...Object.keys(saved), ...Object.keys(given)]);
+  const different = [...keys].filter((key) => JSON.stringify(saved[key]) !== JSON.stringify(given[key]));
   if (different.length > 0) {
-    const list = different.map((key) => `${key} was ${JSON.stringify(saved[key])}, now ${JSON.stringify(recipe[key])}`);
+    const list = different.map((key) => `${key} was ${JSON.stringify(saved[key])}, now ${JSON.stringify(given[key])}`);
     throw new TensorARError(
       `${path}: this run began with other settings (${list.join("; ")}); use those, or start anew in another --output`,
     );

@@ -20,6 +20,11 @@ export interface TrainOptions {
   readonly schedule?: Schedule;
   /** Steps over which the learning rate rises linearly from 0; default 100. */
   readonly warmupSteps?: number;
+  /**
+   * Batches whose gradients are averaged for one optimizer step; default 1. A step is then as one of a batch that is as many times
+   * as large (up to rounding, where a loss is a mean over images), in the memory of one.
+   */
+  readonly gradientAccumulation?: number;
   /** Steps between checkpoints; default 250. */
   readonly checkpointEvery?: number;
   /** Steps between lines of `log.jsonl`; default 10. */
@@ -65,8 +70,9 @@ export async function train<B extends BatchSpecs>(
   options: TrainOptions,
 ): Promise<Record<string, TensorData>> {
   const settings = { ...TRAINING_DEFAULTS, resume: false, overwrite: false, progress: noProgress, note, ...options };
-  const { out, learningRate, schedule, warmupSteps, engine, threads, precision = "float32" } = settings;
-  const recipe = settings.recipe ?? { ...task.recipe, learningRate, schedule, warmupSteps };
+  const { out, learningRate, schedule, warmupSteps, gradientAccumulation } = settings;
+  const { engine, threads, precision = "float32" } = settings;
+  const recipe = settings.recipe ?? { ...task.recipe, learningRate, schedule, warmupSteps, gradientAccumulation };
   return inRunFolder(settings, recipe, async () => {
     for (const each of task.notes ?? []) settings.note(each);
     const chosen = await chooseEngine(engine, { note: settings.note, ...(threads !== undefined && { threads }) });

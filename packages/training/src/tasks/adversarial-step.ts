@@ -1,4 +1,4 @@
-import type { TensorData } from "@tensorar/core";
+import type { TensorData, TensorSpec } from "@tensorar/core";
 import {
   type Adversary,
   adversaryLosses,
@@ -15,8 +15,8 @@ import {
 import * as tf from "@tensorflow/tfjs-core";
 import { hostParams } from "./host-params";
 import { initialTrainingState } from "./initial-state";
-import { type OptimizerOptions, optimize } from "./optimize";
-import type { StepInputs, StepOutputs, TrainingState } from "./task";
+import { descend, gradientsOf, type Optimization, type OptimizerOptions } from "./optimize";
+import type { GradientInputs, Gradients, StepOutputs, TrainingState, UpdateInputs } from "./task";
 
 /** How a tokenizer is trained against a discriminator. */
 export interface AdversaryOptions {
@@ -41,65 +41,93 @@ export function initialAdversary({ discriminator }: AdversaryOptions, seed: numb
   );
 }
 
-/** What a step is made of. */
-export interface AdversarialStep {
+/** What a training against a discriminator is made of. */
+export interface AdversarialTraining {
   readonly config: VqConfig;
-  /** float32 [N, S, S, 3] in [-1, 1] */
-  readonly images: tf.Tensor4D;
   readonly distance: VqGanOptions["perceptual"];
   readonly adversary: AdversaryOptions;
   readonly optimizer: OptimizerOptions;
 }
 
+type Inputs = GradientInputs<{ readonly images: TensorSpec }>;
+
 /**
- * One step of the tokenizer, then one of the discriminator on the same reconstructions. Source: `tokenizer/tokenizer_image/vq_train.py`
- * of FoundationVision/LlamaGen. Differs: the running statistics of the discriminator, which nothing reads in training, stay.
+ * Steps of the tokenizer and of the discriminator, which sees the tokenizer's reconstructions from before its step. Source:
+ * `tokenizer/tokenizer_image/vq_train.py` of FoundationVision/LlamaGen. Differs: the running statistics of the discriminator,
+ * which nothing reads in training, stay.
  */
-export function adversarialStep(inputs: StepInputs, parts: AdversarialStep): StepOutputs {
-  const { images, adversary } = parts;
-  const { step } = inputs;
-  const begun = tf.cast(tf.greater(step, adversary.start), "float32"); // []
-  const weight = tf.mul(begun, adversary.weight) as tf.Scalar;
-  const own = tokenizerStep(inputs, parts, weight);
-  const { reconstructed, ...metrics } = own.metrics;
-  const opposing = discriminatorStep(inputs, parts, { images, reconstructed: reconstructed as tf.Tensor4D, weight });
+export function adversarialOptimization(parts: AdversarialTraining): Optimization<{ images: TensorSpec }> {
+  const { adversary, optimizer } = parts;
   return {
-    state: { ...own.state, ...renamed(opposing.state) },
-    metrics: {
-      ...metrics,
-      discriminator: opposing.metrics.loss!,
-      logits_real: opposing.metrics.real!,
-      logits_fake: opposing.metrics.fake!,
+    gradientsLike: (state) => ({
+      params: state.firstMoment!,
+      [RECORDS.params]: state[RECORDS.firstMoment]!,
+    }),
+    gradients(inputs) {
+      const begun = tf.cast(tf.greater(inputs.step, adversary.start), "float32"); // []
+      const weight = tf.mul(begun, adversary.weight) as tf.Scalar;
+      const own = tokenizerGradients(inputs, parts, weight);
+      const { reconstructed, ...metrics } = own.metrics;
+      const opposing = discriminatorGradients(inputs, adversary, {
+        reconstructed: reconstructed as tf.Tensor4D,
+        weight,
+      });
+      return {
+        gradients: { params: own.gradients.params!, [RECORDS.params]: opposing.gradients.params! },
+        metrics: {
+          ...metrics,
+          discriminator: opposing.metrics.loss!,
+          logits_real: opposing.metrics.real!,
+          logits_fake: opposing.metrics.fake!,
+        },
+      };
+    },
+    update(inputs) {
+      const own = descend(inputs, optimizer);
+      const opposing = discriminatorUpdate(inputs, optimizer);
+      return { state: { ...own.state, ...renamed(opposing.state) }, metrics: own.metrics };
     },
   };
 }
 
 /** @param weight of the adversarial loss at this step */
-function tokenizerStep(inputs: StepInputs, parts: AdversarialStep, weight: tf.Scalar): StepOutputs {
-  const { config, images, distance, adversary, optimizer } = parts;
-  const { state } = inputs;
-  const against: Adversary = { config: adversary.discriminator, params: state[RECORDS.params]! };
+function tokenizerGradients({ weights, batch }: Inputs, parts: AdversarialTraining, weight: tf.Scalar): Gradients {
+  const { config, distance, adversary } = parts;
+  const images = batch.images as tf.Tensor4D;
+  const against: Adversary = { config: adversary.discriminator, params: weights[RECORDS.params]! };
   const losses: VqGanOptions = {
     reconstruction: {},
     perceptual: distance,
     generatorLoss: adversary.generatorLoss,
   };
-  const adaptive = adversary.adaptive ? vqGanWeight(state.params!, config, images, against, losses) : tf.scalar(1);
-  const { state: next, metrics } = optimize(inputs, optimizer, (params) => {
+  const adaptive = adversary.adaptive ? vqGanWeight(weights.params!, config, images, against, losses) : tf.scalar(1);
+  const { gradients, metrics } = gradientsOf(weights.params!, {}, (params) => {
     const opposed = tf.mul(weight, adaptive) as tf.Scalar;
     const all = vqGanLosses(params, config, images, against, opposed, losses);
     const { total, codes: _, statistics: __, ...others } = all;
     return { loss: total, ...others };
   });
-  return { state: next, metrics: { ...metrics, adaptive } };
+  return { gradients, metrics: { ...metrics, adaptive } };
 }
 
-function discriminatorStep(
-  { state, learningRate, step }: StepInputs,
-  { adversary, optimizer }: AdversarialStep,
-  given: { readonly images: tf.Tensor4D; readonly reconstructed: tf.Tensor4D; readonly weight: tf.Scalar },
+function discriminatorGradients(
+  { weights, batch }: Inputs,
+  adversary: AdversaryOptions,
+  given: { readonly reconstructed: tf.Tensor4D; readonly weight: tf.Scalar },
+): Gradients {
+  const { reconstructed, weight } = given;
+  return gradientsOf(weights[RECORDS.params]!, { isFrozen: isStatistic }, (params) => {
+    const opponent = { config: adversary.discriminator, params };
+    const images = batch.images as tf.Tensor4D;
+    const { loss, real, fake } = adversaryLosses(opponent, images, reconstructed, weight, adversary.discriminatorLoss);
+    return { loss, real, fake };
+  });
+}
+
+function discriminatorUpdate(
+  { state, gradients, learningRate, step }: UpdateInputs,
+  optimizer: OptimizerOptions,
 ): StepOutputs {
-  const { images, reconstructed, weight } = given;
   const own = {
     params: state[RECORDS.params]!,
     firstMoment: state[RECORDS.firstMoment]!,
@@ -107,11 +135,7 @@ function discriminatorStep(
     ema: state[RECORDS.params]!, // none is kept
   };
   const options = { ...optimizer, emaDecay: 0, isFrozen: isStatistic };
-  return optimize({ state: own, learningRate, step }, options, (params) => {
-    const opponent = { config: adversary.discriminator, params };
-    const { loss, real, fake } = adversaryLosses(opponent, images, reconstructed, weight, adversary.discriminatorLoss);
-    return { loss, real, fake };
-  });
+  return descend({ state: own, gradients: { params: gradients[RECORDS.params]! }, learningRate, step }, options);
 }
 
 /** The discriminator's records under the names that they have beside the tokenizer's. */

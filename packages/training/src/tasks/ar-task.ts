@@ -18,12 +18,12 @@ import { type DropoutSizes, dropoutOf } from "./dropout";
 import { heldOut } from "./held-out";
 import { initialTrainingState } from "./initial-state";
 import type { Noising } from "./noising";
-import { type OptimizerOptions, optimize, type ParameterRates } from "./optimize";
-import type { StepInputs, StepOutputs, TrainingTask } from "./task";
+import { descend, gradientsOf, type OptimizerOptions, type ParameterRates } from "./optimize";
+import type { GradientInputs, Gradients, TrainingTask } from "./task";
 
 /** Options of a training on codes. */
 export interface ArTrainingOptions extends OptimizerOptions {
-  /** Images a step; default 64. */
+  /** Images of a batch; default 64. */
   readonly batchSize?: number;
   /** Probability that a condition is replaced by what stands for none, which guidance needs; default 0.1. */
   readonly classDropout?: number;
@@ -111,7 +111,9 @@ export function arTask(training: ArTraining, options: ArTrainingOptions = {}): T
       dropout,
     }),
     initialState: () => initialTrainingState(initial(), rates?.isFrozen),
-    step: (inputs) => arStep(model, inputs, { ...options, ...rates }),
+    gradientsLike: (state) => ({ params: state.firstMoment! }),
+    gradients: (inputs) => arGradients(model, inputs, { ...options, ...rates }),
+    update: (inputs) => descend(inputs, { ...options, ...rates }),
     ...(codes.validation.length > 0 && { validation: heldOut(model, codes, conditions, { batchSize, seed, noising }) }),
     async save(dir, tensors, { precision, recipe }) {
       const described = { ...description, ...(await located?.(dir)), training: { ...recipe } };
@@ -121,22 +123,22 @@ export function arTask(training: ArTraining, options: ArTrainingOptions = {}): T
   };
 }
 
-/** One step down the loss of the windows of a batch, of which the model draws some entries itself. */
-function arStep(
+/** Gradients of the loss of the windows of a batch, of which the model draws some entries itself. */
+function arGradients(
   model: TensorARModel<Condition>,
-  inputs: StepInputs<ArSpecs>,
+  { weights: { params }, batch }: GradientInputs<ArSpecs>,
   options: ArTrainingOptions & ParameterRates,
-): StepOutputs {
-  const { condition, targets, uniforms, useSelf, windows: given, dropoutRows, dropoutColumns } = inputs.batch;
+): Gradients {
+  const { condition, targets, uniforms, useSelf, windows: given, dropoutRows, dropoutColumns } = batch;
   const { dropout: rate = 0, lossWeights: weights, labelSmoothing } = options;
   const dropout: Dropout | undefined = dropoutRows && dropoutColumns && dropoutOf(rate, dropoutRows, dropoutColumns);
   let windows = given; // [B, T-1, k]
   if (uniforms && useSelf) {
-    const drafts = selfWindows(model, inputs.state.params!, { condition, windows, uniforms });
+    const drafts = selfWindows(model, params!, { condition, windows, uniforms });
     windows = tf.where(tf.cast(useSelf, "bool"), drafts, windows);
   }
-  return optimize(inputs, options, (params) => {
-    const logits = model.forward(params, { condition, windows, targets, dropout }); // [B, T, k, V]
+  return gradientsOf(params!, options, (own) => {
+    const logits = model.forward(own, { condition, windows, targets, dropout }); // [B, T, k, V]
     return windowLoss(logits, targets, { weights, labelSmoothing, factors: model.backbone.factors?.sizes });
   });
 }

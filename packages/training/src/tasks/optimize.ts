@@ -1,9 +1,9 @@
 import { adamW, emaUpdate, lossAndGradients, type Metrics, type Params } from "@tensorar/model";
-import type * as tf from "@tensorflow/tfjs-core";
+import * as tf from "@tensorflow/tfjs-core";
 import { TRAINING_DEFAULTS } from "../settings";
-import type { StepInputs, StepOutputs } from "./task";
+import type { BatchSpecs, GradientInputs, Gradients, StepOutputs, TrainingTask, UpdateInputs } from "./task";
 
-/** Options of {@link optimize}. */
+/** Options of {@link optimized}. */
 export interface OptimizerOptions {
   /** AdamW's decay of matrices; default 0.05. */
   readonly weightDecay?: number;
@@ -21,18 +21,42 @@ export interface ParameterRates {
   readonly rateOf?: ((name: string, step: tf.Tensor) => number | tf.Tensor) | undefined;
 }
 
-/** One step of AdamW down a loss, and of the moving average after it. Traceable. @param forward see `lossAndGradients` */
-export function optimize<M extends Metrics<M>>(
-  { state, learningRate, step }: Pick<StepInputs, "state" | "learningRate" | "step">,
+/** How a task trains: its gradients, and what it does with them. */
+export type Optimization<B extends BatchSpecs> = Pick<TrainingTask<B>, "gradientsLike" | "gradients" | "update">;
+
+/** Training by AdamW and a moving average of the weights, down a loss. @param forward see `lossAndGradients` */
+export function optimized<B extends BatchSpecs, M extends Metrics<M>>(
   options: OptimizerOptions & ParameterRates,
+  forward: (params: Params, inputs: GradientInputs<B>) => M,
+): Optimization<B> {
+  return {
+    gradientsLike: (state) => ({ params: state.firstMoment! }),
+    gradients: (inputs) => gradientsOf(inputs.weights.params!, options, (params) => forward(params, inputs)),
+    update: (inputs) => descend(inputs, options),
+  };
+}
+
+/** Gradients of the parameters that move, and what was measured on the way. Traceable. @param forward see `lossAndGradients` */
+export function gradientsOf<M extends Metrics<M>>(
+  params: Params,
+  { isFrozen = () => false }: ParameterRates,
   forward: (params: Params) => M,
+): Gradients & { readonly metrics: M } {
+  const [frozen, moving] = split(params, isFrozen);
+  const { metrics, grads } = lossAndGradients(moving, (own) => forward({ ...frozen, ...own }));
+  return { gradients: { params: grads }, metrics };
+}
+
+/** One step of AdamW against the gradients of `params`, and of the moving average after it. Traceable. */
+export function descend(
+  { state, gradients, learningRate, step }: UpdateInputs,
+  options: OptimizerOptions & ParameterRates,
 ): StepOutputs {
   const { weightDecay, clip, emaDecay } = { ...TRAINING_DEFAULTS, ...options };
   const { isFrozen = () => false, rateOf } = options;
   const [frozen, moving] = split(state.params!, isFrozen);
-  const { metrics, grads } = lossAndGradients(moving, (params) => forward({ ...frozen, ...params }));
   const moments = { firstMoment: state.firstMoment!, secondMoment: state.secondMoment! };
-  const next = adamW(moving, grads, moments, {
+  const next = adamW(moving, gradients.params!, moments, {
     learningRate,
     step,
     betas: [0.9, 0.95],
@@ -44,8 +68,12 @@ export function optimize<M extends Metrics<M>>(
   const [frozenAverage, average] = split(state.ema!, isFrozen);
   const ema = emaUpdate(average, next.params, emaDecay);
   return {
-    state: { ...next.state, params: { ...frozen, ...next.params }, ema: { ...frozenAverage, ...ema } },
-    metrics: { ...metrics, gradNorm: next.gradNorm },
+    state: {
+      ...next.state,
+      params: { ...cloned(frozen), ...next.params },
+      ema: { ...cloned(frozenAverage), ...ema },
+    },
+    metrics: { gradNorm: next.gradNorm },
   };
 }
 
@@ -55,3 +83,7 @@ function split(params: Params, isFrozen: (name: string) => boolean): [frozen: Pa
     Object.fromEntries(Object.entries(params).filter(([name]) => isFrozen(name) === frozen));
   return [of(true), of(false)];
 }
+
+/** What is returned is the caller's, so an input that stays as it is can't be. */
+const cloned = (params: Params): Params =>
+  Object.fromEntries(Object.entries(params).map(([name, value]) => [name, tf.clone(value)]));

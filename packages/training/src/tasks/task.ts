@@ -11,23 +11,40 @@ export type TrainingState = Record<string, Record<string, TensorData>>;
 /** Types and shapes of a batch, by name. */
 export type BatchSpecs = Readonly<Record<string, ConditionSpecs>>;
 
-/** What a training step sees of it: `params`, their moments and their moving average. */
+/** Records of the state as tensors. */
 export type StepState = Readonly<Record<string, Params>>;
 
-/** What a training step sees: state by purpose, one batch, and the two scalars that change with the step. */
-export interface StepInputs<B extends BatchSpecs = BatchSpecs> {
-  readonly state: StepState;
+/** What gradients are computed from: the weights, one batch, and the number of the step. */
+export interface GradientInputs<B extends BatchSpecs = BatchSpecs> {
+  /** The records of the state that `gradientsLike` names, such as `params`. */
+  readonly weights: StepState;
   readonly batch: Tensors<B>;
+  /** []: 1 at the first step. */
+  readonly step: tf.Tensor;
+}
+
+/** Gradients of the weights, keyed like them, and measures. */
+export interface Gradients {
+  readonly gradients: StepState;
+  /** Scalars or short vectors to log; `loss` is one of them, and all are watched for NaN. */
+  readonly metrics: Params;
+}
+
+/** What an update is computed from: the whole state, gradients, and the two scalars that change with the step. */
+export interface UpdateInputs {
+  readonly state: StepState;
+  /** Of one batch, or their mean over several. */
+  readonly gradients: StepState;
   /** [] */
   readonly learningRate: tf.Tensor;
   /** []: 1 at the first step, which Adam's bias correction needs. */
   readonly step: tf.Tensor;
 }
 
-/** What a training step returns. */
+/** What an update returns. */
 export interface StepOutputs {
   readonly state: StepState;
-  /** Scalars or short vectors to log; `loss` is one of them, and all are watched for NaN. */
+  /** More to log, and to watch. */
   readonly metrics: Params;
 }
 
@@ -50,7 +67,10 @@ export interface Validation<B extends BatchSpecs = BatchSpecs> {
   metrics(inputs: { readonly params: Params; readonly batch: Tensors<B> }): Params;
 }
 
-/** Something to train: a pure step, its first state, its batches, which depend on nothing but the step's number, and its result. */
+/**
+ * Something to train: pure gradients and a pure update, the first state, batches, which depend on nothing but their number, and the
+ * result. `optimized` makes gradients and update of a loss.
+ */
 export interface TrainingTask<B extends BatchSpecs = BatchSpecs> {
   /** For progress and messages: `tokenizer`. */
   readonly title: string;
@@ -62,10 +82,14 @@ export interface TrainingTask<B extends BatchSpecs = BatchSpecs> {
   readonly batchSpec: B;
   /** Called when an engine is there, so it may make tensors. */
   initialState(): TrainingState;
+  /** Tensors in the names and shapes of the gradients, by the record whose gradients they are: the moments of a state. */
+  gradientsLike(state: TrainingState): TrainingState;
+  /** Traced once, or called for every batch, depending on the engine. */
+  gradients(inputs: GradientInputs<B>): Gradients;
   /** Traced once, or called for every step, depending on the engine. */
-  step(inputs: StepInputs<B>): StepOutputs;
-  /** @param step 0 for the first */
-  batch(step: number): Promise<Feeds<B>>;
+  update(inputs: UpdateInputs): StepOutputs;
+  /** @param index 0 for the first */
+  batch(index: number): Promise<Feeds<B>>;
   /** Absent where nothing is held out. */
   readonly validation?: Validation;
   /**

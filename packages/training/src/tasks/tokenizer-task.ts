@@ -5,11 +5,11 @@ import { initVq, type VqConfig, vqLosses } from "@tensorar/tokenizer";
 import { saveTokenizer } from "@tensorar/tokenizer/node";
 import * as tf from "@tensorflow/tfjs-core";
 import { TRAINING_DEFAULTS } from "../settings";
-import { type AdversaryOptions, adversarialStep, initialAdversary } from "./adversarial-step";
+import { type AdversaryOptions, adversarialOptimization, initialAdversary } from "./adversarial-step";
 import { hostParams } from "./host-params";
 import { initialTrainingState } from "./initial-state";
-import { type OptimizerOptions, optimize } from "./optimize";
-import type { TrainingTask } from "./task";
+import { type OptimizerOptions, optimized } from "./optimize";
+import type { GradientInputs, TrainingTask } from "./task";
 
 /** A distance of images that looks as people do, with its parameters: LPIPS, or the features of a classifier. */
 export interface PerceptualLoss {
@@ -22,7 +22,7 @@ export interface PerceptualLoss {
 
 /** Options of a tokenizer's training. */
 export interface TokenizerTrainingOptions extends OptimizerOptions {
-  /** Images a step; default 64. */
+  /** Images of a batch; default 64. */
   readonly batchSize?: number;
   /** The one source of all random numbers; default 0. */
   readonly seed?: number;
@@ -32,6 +32,8 @@ export interface TokenizerTrainingOptions extends OptimizerOptions {
   readonly adversary?: AdversaryOptions | undefined;
 }
 
+type ImageBatch = { images: TensorSpec };
+
 /**
  * Trains a VQ autoencoder on the training images of a data set; the result is a tokenizer folder. With a perceptual loss and an
  * adversary this is LlamaGen's training of its tokenizers.
@@ -40,7 +42,7 @@ export function tokenizerTask(
   dataset: Dataset,
   config: VqConfig,
   options: TokenizerTrainingOptions = {},
-): TrainingTask<{ images: TensorSpec }> {
+): TrainingTask<ImageBatch> {
   const { batchSize: N, seed } = { ...TRAINING_DEFAULTS, ...options };
   const { size } = dataset.info;
   const { perceptual, adversary, ...rest } = options;
@@ -56,16 +58,15 @@ export function tokenizerTask(
         ...(adversary && initialAdversary(adversary, seed)),
       };
     },
-    step(inputs) {
-      const images = inputs.batch.images as tf.Tensor4D;
-      if (adversary) return adversarialStep(inputs, { config, images, distance, adversary, optimizer: options });
-      return optimize(inputs, options, (params) => {
-        const { total, codes: _codes, reconstructed, ...losses } = vqLosses(params, config, images);
-        if (!distance) return { loss: total, ...losses };
-        const seen = tf.mul(tf.mean(distance.distance(images, reconstructed)), distance.weight);
-        return { loss: tf.add(total, seen), ...losses, perceptual: seen };
-      });
-    },
+    ...(adversary
+      ? adversarialOptimization({ config, distance, adversary, optimizer: options })
+      : optimized(options, (params, { batch }: GradientInputs<ImageBatch>) => {
+          const images = batch.images as tf.Tensor4D;
+          const { total, codes: _codes, reconstructed, ...losses } = vqLosses(params, config, images);
+          if (!distance) return { loss: total, ...losses };
+          const seen = tf.mul(tf.mean(distance.distance(images, reconstructed)), distance.weight);
+          return { loss: tf.add(total, seen), ...losses, perceptual: seen };
+        })),
     async batch(step) {
       const picks = batchIndices({ count: dataset.train.length, batchSize: N, seed, step });
       const pixels = await dataset.readImages(picks.map((i) => dataset.train[i]!));
