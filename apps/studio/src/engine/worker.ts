@@ -4,7 +4,18 @@ import { TensorAR } from "@tensorar/pipeline";
 import * as text from "@tensorar/text";
 import { withRetries } from "./download";
 import { Lock } from "./lock";
-import type { DeviceReport, DrawnStep, JobName, Jobs, Message, ModelSource, Reply, Role, SentError } from "./protocol";
+import type {
+  DeviceReport,
+  DrawnStep,
+  JobName,
+  Jobs,
+  Message,
+  ModelSource,
+  Reply,
+  Role,
+  SentError,
+  SentOptions,
+} from "./protocol";
 import { type OpenedRuntime, onProcessor, openRuntime, planDevice } from "./runtime";
 
 type Tell<K extends JobName> = (event: Jobs[K]["event"]) => void;
@@ -17,6 +28,8 @@ type Handler<K extends JobName> = (
 const models = new Map<Role, TensorAR>();
 /** Both models take turns, step by step: on some devices two graphs must not run at once. */
 const turn = new Lock();
+/** One generation of a model after the other: the next takes its turn when the one before has none to wait for. */
+const generations: Readonly<Record<Role, Lock>> = { refined: new Lock(), base: new Lock() };
 let opened: OpenedRuntime;
 let notIsolated: string | undefined;
 
@@ -37,7 +50,8 @@ const HANDLERS: { readonly [K in JobName]: Handler<K> } = {
     models.delete(role);
     await model?.dispose();
   },
-  generate,
+  generate: ({ role, options }, tell, signal) =>
+    generations[role].hold(() => generate(modelOf(role), options, tell, signal)),
   decode: ({ role, codes }) => turn.hold(() => modelOf(role).decode(codes)),
 };
 
@@ -70,11 +84,11 @@ const openModel = (source: ModelSource, tell: Tell<"open">, signal: AbortSignal)
   }, signal);
 
 async function generate(
-  { role, options }: Jobs["generate"]["argument"],
+  model: TensorAR,
+  options: SentOptions,
   tell: Tell<"generate">,
   signal: AbortSignal,
 ): Promise<Jobs["generate"]["result"]> {
-  const model = modelOf(role);
   let release = await turn.take();
   try {
     const { notes } = await model.generate({

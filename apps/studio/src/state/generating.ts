@@ -53,12 +53,13 @@ async function generateBy(role: Role, options: SentOptions, images: number, sign
 }
 
 function optionsFor(role: Role, given: Settings): SentOptions {
-  const { conditions, windowSize } = descriptions.value[role]!;
+  const { conditions, windowSize, blanks } = descriptions.value[role]!;
   const { seed, temperature, draws, count, scale } = given;
   const common = { ...subjectOf(role, given), seed, temperature, draws, count };
   const guided = conditions.kind !== "class" || conditions.none >= 0 ? { scale } : {};
   if (windowSize === 1) return { ...common, ...guided }; // drafts nothing
-  return { ...common, ...guided, drafts: given.drafts, leaveOneOut: given.trust };
+  const drafts = given.drafts === "blank" && !blanks ? "raw" : given.drafts;
+  return { ...common, ...guided, drafts, leaveOneOut: given.trust };
 }
 
 /** The class or prompt, as a model takes it. */
@@ -66,5 +67,6 @@ function subjectOf(role: Role, given: Settings): Pick<SentOptions, "class" | "pr
   const { conditions, classes } = descriptions.value[role]!;
   if (conditions.kind !== "class") return { prompt: given.prompt };
   if (given.class === "") return { class: 0 };
-  return { class: classes.includes(given.class) ? given.class : Number(given.class) };
+  const isIndex = /^\d+$/.test(given.class) && !classes.includes(given.class);
+  return { class: isIndex ? Number(given.class) : given.class };
 }

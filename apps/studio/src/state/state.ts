@@ -52,7 +52,8 @@ export const image = signal(0);
 export const token = signal<number | undefined>(undefined);
 
 export const refined = computed(() => descriptions.value.refined);
-export const canCompare = computed(() => descriptions.value.base !== undefined);
+/** Folders of one's own hold no base model. */
+export const canCompare = computed(() => ownFolder.value === undefined);
 /** Roles whose images are shown. */
 export const shownRoles = computed<readonly Role[]>(() =>
   canCompare.value && settings.value.base ? ROLES : ["refined"],
