@@ -8,7 +8,7 @@ export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions } },
   test: {
-    include: ["{packages,apps}/*/test/**/*.test.ts", "{scripts,fuzz}/test/**/*.test.ts"],
+    include: ["{packages,apps}/*/test/**/*.test.ts", "{scripts,fuzz,experiments}/test/**/*.test.ts"],
     testTimeout: 240_000,
     hookTimeout: 240_000,
     pool: "forks",

@@ -4,7 +4,7 @@ import { tensorar, trained } from "./commands";
 import type { ExperimentPlan, ModelPlan, Settings } from "./plan";
 import type { ResultRow, Results } from "./rows";
 import { type Bench, chosenDraws, drawn, runOf } from "./samples";
-import { openScorer, type Scorer } from "./scorer";
+import { openScorer } from "./scorer";
 
 type Run = ModelPlan & { readonly seed: number };
 

@@ -146,9 +146,10 @@ function shrunk(plan: ExperimentPlan): ExperimentPlan {
           ...(model.command === "pretrain" && { width: 16, layers: 1, heads: 2 }),
         },
       })),
-    seeds: 2,
+    seeds: 1,
     temperatures: [1],
-    scales: [1, 2],
+    scales: [1],
+    drafts: plan.drafts.slice(0, 1),
     samplesPerImage: 0.1,
   };
 }
