@@ -32,7 +32,9 @@ function verdictSection(run: RunFolder): Section[] {
   const base = baseSet(sets);
   if (!base) return [];
   const outcomes = (of: readonly Evaluated[]) =>
-    of.flatMap(({ name, evaluation: { frechet } }) => (frechet === undefined ? [] : [{ name, frechet }]));
+    of.flatMap(({ name, evaluation: { frechet, frechetParts } }) =>
+      frechet === undefined ? [] : [{ name, frechet, parts: frechetParts }],
+    );
   const [first] = outcomes([base]);
   if (!first) return [];
   const lines = verdict(first, outcomes(sets.filter((set) => set !== base)));

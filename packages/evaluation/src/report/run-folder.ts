@@ -15,6 +15,7 @@ const depthScores = z.object({ crossEntropy: z.array(z.number()).min(1), accurac
 /** What `evaluate --output` writes, as far as it is shown; which of it is there depends on the flags. */
 const evaluationResults = z.object({
   frechet: z.number().optional(),
+  frechetParts: z.array(z.number()).optional(),
   precision: z.number().optional(),
   recall: z.number().optional(),
   refinement: z.object({ flipRate: z.number().optional(), draftAccuracy: fractions }).optional(),

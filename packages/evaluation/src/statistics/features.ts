@@ -9,6 +9,11 @@ import { DENSITY_NEIGHBOURS, NEIGHBOURS, rowProducts } from "./compare";
 export interface Distances {
   /** Fréchet distance in these features. Not FID, which uses Inception's. */
   readonly frechet: number;
+  /**
+   * That of every fourth image from the first, from the second, … on: what chance does to the distance. Each is larger than that of
+   * all, since fewer images are further away; absent for very few images.
+   */
+  readonly frechetParts?: readonly number[];
   /** Of neighbours k = 3. */
   readonly precision: number;
   readonly recall: number;
@@ -57,6 +62,19 @@ export async function featuresOf(
 /** Features of a set of images. */
 export type Features = Awaited<ReturnType<typeof featuresOf>>;
 
+/** Parts of a set of samples, and the fewest images of one. */
+const [PARTS, LEAST] = [4, 8];
+
+/** Images 0, 4, 8, …; 1, 5, 9, …; and so on. */
+function partsOf({ data, count, dims }: Features): Features[] {
+  return Array.from({ length: PARTS }, (_, part) => {
+    const rows = Array.from({ length: Math.floor(count / PARTS) }, (_, i) => part + i * PARTS);
+    const own = new Float32Array(rows.length * dims);
+    for (const [i, row] of rows.entries()) own.set(data.subarray(row * dims, (row + 1) * dims), i * dims);
+    return { data: own, count: rows.length, dims };
+  });
+}
+
 /** How far generated images are from real ones, by features of both. @throws the reason of `signal` where it stops it */
 export async function compareFeatures(
   fake: Features,
@@ -72,7 +90,15 @@ export async function compareFeatures(
   const products = await rowProducts(engine, real.dims, signal);
   try {
     const { precision, recall } = await manifoldScores(real, fake, { k: NEIGHBOURS, products: products.run });
-    const distances = { frechet: frechetDistance(moments(fake), moments(real)), precision, recall };
+    const reference = moments(real);
+    const distances = {
+      frechet: frechetDistance(moments(fake), reference),
+      ...(fake.count >= PARTS * LEAST && {
+        frechetParts: partsOf(fake).map((part) => frechetDistance(moments(part), reference)),
+      }),
+      precision,
+      recall,
+    };
     if (Math.min(fake.count, real.count) <= DENSITY_NEIGHBOURS) return distances;
     const { density, coverage } = await manifoldScores(real, fake, { k: DENSITY_NEIGHBOURS, products: products.run });
     return { ...distances, density, coverage };

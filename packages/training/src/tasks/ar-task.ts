@@ -93,7 +93,7 @@ export function arTask(training: ArTraining, options: ArTrainingOptions = {}): T
   const { noising = NO_NOISE, rates } = training;
   const model = modelOf(description, own);
   const { batchSize, seed } = { ...TRAINING_DEFAULTS, ...options };
-  const { selfShare = 0, dropout: dropoutRate = 0 } = options;
+  const { selfShare = 0, dropout: dropoutRate = 0, lossWeights } = options;
   const dropout = dropoutRate > 0 ? dropoutSizes(model, conditions, batchSize) : undefined;
   return {
     title,
@@ -114,7 +114,9 @@ export function arTask(training: ArTraining, options: ArTrainingOptions = {}): T
     gradientsLike: (state) => ({ params: state.firstMoment! }),
     gradients: (inputs) => arGradients(model, inputs, { ...options, ...rates }),
     update: (inputs) => descend(inputs, { ...options, ...rates }),
-    ...(codes.validation.length > 0 && { validation: heldOut(model, codes, conditions, { batchSize, seed, noising }) }),
+    ...(codes.validation.length > 0 && {
+      validation: heldOut(model, codes, conditions, { batchSize, seed, noising, lossWeights }),
+    }),
     async save(dir, tensors, { precision, recipe }) {
       const described = { ...description, ...(await located?.(dir)), training: { ...recipe } };
       await saveModel(dir, { ...described, tensors }, precision, own);

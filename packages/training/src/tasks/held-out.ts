@@ -1,9 +1,10 @@
 import type { Codes } from "@tensorar/data";
 import { type Condition, type ConditionSpecs, type TensorARModel, windowLoss } from "@tensorar/model";
 import { permutation, slideWindows } from "@tensorar/noise";
+import * as tf from "@tensorflow/tfjs-core";
 import type { TrainingConditions } from "../conditions/training-conditions";
 import type { ArSpecs } from "./ar-task";
-import { type DraftModeSpecs, draftModeFeeds, draftModeSpecs, draftModes, finalToken } from "./draft-modes";
+import { type DraftModeSpecs, draftModeFeeds, draftModeSpecs, draftModes } from "./draft-modes";
 import { int32, tokensOf } from "./host-tensors";
 import type { Noising } from "./noising";
 import type { Validation } from "./task";
@@ -15,6 +16,8 @@ export interface HeldOutOptions {
   readonly batchSize: number;
   readonly seed: number;
   readonly noising: Noising;
+  /** Of the loss at depths 0 … k-1, as in training; default all alike. */
+  readonly lossWeights?: readonly number[] | undefined;
 }
 
 /** What is measured on held-out images: of a base model its loss, of TensorAR what it makes of drafts, see {@link draftModes}. */
@@ -77,13 +80,14 @@ function ofBase(
 }
 
 /**
- * What TensorAR makes of drafts. The loss is that of the final token, as a base model has it: with own drafts where their evidence
- * can be left out; without any where it can't, since there a better model believes its own drafts the more.
+ * What TensorAR makes of drafts. The loss is weighted by depth as in training: that of the final token alone would choose a model whose
+ * drafts have learnt nothing yet, since a fine-tuning begins with drafts. Drafts are its own where their evidence can be left out; there
+ * are none where it can't, since there a better model believes its own drafts the more.
  */
 function ofTensorAR(
   model: TensorARModel<Condition>,
   { codes, batchSize, batches, of, spec, condition }: HeldOutImages,
-  { noising, seed }: HeldOutOptions,
+  { noising, seed, lossWeights }: HeldOutOptions,
 ): Validation<DraftModeSpecs> {
   return {
     batchSpec: draftModeSpecs(model, spec, batchSize),
@@ -96,7 +100,7 @@ function ofTensorAR(
     metrics: ({ params, batch }) => {
       const { noisedTruth, ownDrafts, blanked, cross } = draftModes(model, params, batch);
       return {
-        loss: finalToken(model.evidence === "explicit" ? ownDrafts : blanked),
+        loss: weightedMean((model.evidence === "explicit" ? ownDrafts : blanked).crossEntropy, lossWeights),
         noisedTruth: noisedTruth.crossEntropy,
         ownDrafts: ownDrafts.crossEntropy,
         blanked: blanked.crossEntropy,
@@ -104,4 +108,11 @@ function ofTensorAR(
       };
     },
   };
+}
+
+/** Of one number a depth: [k] → []. */
+function weightedMean(values: tf.Tensor, weights: readonly number[] | undefined): tf.Scalar {
+  if (!weights) return tf.mean(values);
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  return tf.sum(tf.mul(values, tf.tensor1d(weights.map((weight) => weight / total))));
 }
