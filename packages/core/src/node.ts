@@ -15,7 +15,7 @@ export {
   type OutputOptions,
   openOutputFolder,
 } from "./files/output";
-export { removeLeftovers, settleFolder } from "./files/temporary";
+export { isAbsent, removeLeftovers, settleFolder } from "./files/temporary";
 export { readJson, readText } from "./files/text";
 export { weightsFolder } from "./files/weights";
 export { inWorkFolder, type WorkFiles, type WorkSettings } from "./files/work-folder";

@@ -1,4 +1,6 @@
 export { TensorARError } from "@tensorar/core";
+export { AUGMENTATION_INDEX, AUGMENTED, type AugmentationSource, type AugmentedCodes } from "./codes/augmented-codes";
+export { type AugmentedCodesOptions, announceAugmentedCodes, writeAugmentedCodes } from "./codes/augmented-writer";
 export { CODES_FILES, type Codes, loadCodes, saveCodes } from "./codes/codes-folder";
 export { type BatchAddress, batchIndices } from "./dataset/batches";
 export { type Dataset, openDataset } from "./dataset/dataset";
@@ -31,7 +33,9 @@ export { resizeBicubic } from "./images/bicubic";
 export { flipHalf } from "./images/flip";
 export { type GridOptions, imageGrid, savePng, toDataUri } from "./images/grid";
 export { datasetImages, type ImageBatch, type ImageStream, openImages } from "./images/image-stream";
+export { movedImage } from "./images/move";
 export { type ImageShape, toFloatImages, toPixels } from "./images/pixels";
+export { enlargedSize, imageVariants, type VariantOptions, variantCount } from "./images/variants";
 export { DEFAULT_IMAGE_OPTIONS, type ImageLimits, type ImageOptions, type OnBadImage } from "./limits";
 export type { SampleRows } from "./samples/sample-rows";
 export { openSamples, type Samples } from "./samples/samples-folder";

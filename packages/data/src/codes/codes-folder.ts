@@ -5,6 +5,7 @@ import { readSafetensors, writeSafetensors } from "@tensorar/checkpoint/node";
 import { quote, TensorARError } from "@tensorar/core";
 import { checkFolder, readChecked, settleFolder, writeChecksums, writeFileAtomic } from "@tensorar/core/node";
 import { z } from "zod";
+import { type AugmentedCodes, openAugmentedCodes } from "./augmented-codes";
 
 const captionsOfImage = z.array(z.string()).readonly();
 
@@ -38,12 +39,14 @@ export interface Codes extends z.infer<typeof schema> {
   readonly test?: Int32Array;
   /** Rows that combine what was only seen apart; absent where the data set names none. */
   readonly combinations?: Int32Array;
+  /** Variants of the images for training; absent where none were made. */
+  readonly augmented?: AugmentedCodes;
 }
 
-/** @param dir exists, or the folder that it is in does */
+/** Writes codes but for variants, which `writeAugmentedCodes` adds. @param dir exists, or the folder that it is in does */
 export async function saveCodes(
   dir: string,
-  { codes, labels, train, validation, test, combinations, ...description }: Codes,
+  { codes, labels, train, validation, test, combinations, augmented: _, ...description }: Codes,
 ): Promise<void> {
   await mkdir(dir, { recursive: true });
   const row = (data: Int32Array): TensorData => ({ dtype: "int32", shape: [data.length], data });
@@ -84,7 +87,8 @@ export async function loadCodes(dir: string): Promise<Codes> {
   checkSplits(codes, refuse);
   checkNames(path, codes.classes);
   await checkFolder(dir); // last, since the checks above say more exactly what is wrong
-  return codes;
+  const augmented = await openAugmentedCodes(dir, { images: codes.train.length, tokens, vocabSize: codes.vocabSize });
+  return augmented ? { ...codes, augmented } : codes;
 }
 
 type Refuse = (what: string) => never;

@@ -14,16 +14,24 @@ export function flipHalf(
   { seed, step }: { seed: number; step: number },
 ): Uint8Array {
   expectImages("flipHalf", images.length, shape);
-  const { count, height, width } = shape;
+  const { count, width } = shape;
   const out = images.slice();
   const coin = createStream(seed, "horizontal-flip", step);
+  const size = images.length / count;
   for (let image = 0; image < count; image++) {
-    if (coin.uniform() < 0.5) continue;
-    for (let row = image * height; row < (image + 1) * height; row++) {
-      for (let x = 0; x < width; x++) {
-        const source = (row * width + x) * 3;
-        out.set(images.subarray(source, source + 3), (row * width + width - 1 - x) * 3);
-      }
+    const [first, end] = [image * size, (image + 1) * size];
+    if (coin.uniform() >= 0.5) out.set(mirrored(images.subarray(first, end), width), first);
+  }
+  return out;
+}
+
+/** Images mirrored left to right. @param pixels [..., width, 3] @returns a new array of the same shape */
+export function mirrored(pixels: Uint8Array, width: number): Uint8Array {
+  const out = new Uint8Array(pixels.length);
+  for (let row = 0; row < pixels.length; row += width * 3) {
+    for (let x = 0; x < width; x++) {
+      const source = row + x * 3;
+      out.set(pixels.subarray(source, source + 3), row + (width - 1 - x) * 3);
     }
   }
   return out;

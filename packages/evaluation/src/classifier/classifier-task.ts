@@ -1,5 +1,5 @@
 import type { TensorSpec } from "@tensorar/core";
-import { batchIndices, type Dataset, toFloatImages } from "@tensorar/data";
+import { batchIndices, type Dataset, movedImage, toFloatImages } from "@tensorar/data";
 import { windowLoss } from "@tensorar/model";
 import { createStream } from "@tensorar/noise";
 import {
@@ -79,19 +79,13 @@ export function classifierTask(
   };
 }
 
-/** Images moved down and right by some pixels each; what enters repeats the edge. */
+/** Images moved down and right by some pixels each. */
 function moved(pixels: Uint8Array, size: number, distance: () => number): Uint8Array {
   const out = new Uint8Array(pixels.length);
-  const inside = (at: number): number => Math.min(size - 1, Math.max(0, at));
   const bytes = size * size * 3;
   for (let first = 0; first < pixels.length; first += bytes) {
     const [down, right] = [distance(), distance()];
-    for (let y = 0; y < size; y++) {
-      for (let x = 0; x < size; x++) {
-        const source = first + (inside(y - down) * size + inside(x - right)) * 3;
-        out.set(pixels.subarray(source, source + 3), first + (y * size + x) * 3);
-      }
-    }
+    out.set(movedImage(pixels.subarray(first, first + bytes), size, down, right), first);
   }
   return out;
 }

@@ -1,4 +1,4 @@
-import { batchIndices, type Codes } from "@tensorar/data";
+import { type AugmentedCodes, batchIndices, type Codes } from "@tensorar/data";
 import { corruptWindows, createStream, fillUniform, slideWindows } from "@tensorar/noise";
 import type { TrainingConditions } from "../conditions/training-conditions";
 import type { ArSpecs } from "./ar-task";
@@ -53,7 +53,7 @@ export function arBatches(
       ...(dropout && dropoutSpecs(dropout)),
     },
     async batch(step) {
-      const { images, tokens, dropped, draws } = pick(codes, options, step);
+      const { images, tokens, dropped, draws } = await pick(codes, options, step);
       const clean = slideWindows(tokens, { ...shape, tokens: T, count: T - 1 });
       const windows = corruptWindows(clean, { ...noising, ...shape, count: T - 1, vocabSize, seed, step });
       return {
@@ -82,7 +82,7 @@ interface Picked {
   readonly draws: Float32Array;
 }
 
-function pick(codes: Codes, options: ArBatchOptions, step: number): Picked {
+async function pick(codes: Codes, options: ArBatchOptions, step: number): Promise<Picked> {
   const { batchSize: B, classDropout, seed } = options;
   const picks = batchIndices({ count: codes.train.length, batchSize: B, seed, step });
   const images = picks.map((row) => codes.train[row]!);
@@ -90,5 +90,34 @@ function pick(codes: Codes, options: ArBatchOptions, step: number): Picked {
   const dropped = Uint8Array.from(images, () => (dropout.uniform() < classDropout ? 1 : 0));
   const draws = new Float32Array(B);
   fillUniform(draws, seed, "captions", step);
-  return { images, tokens: tokensOf(codes, images, options.tokens), dropped, draws };
+  const tokens = tokensOf(codes, images, options.tokens);
+  const address = { seed, count: codes.train.length, first: step * B };
+  if (codes.augmented) await takeVariants(tokens, codes.augmented, picks, address);
+  return { images, tokens, dropped, draws };
+}
+
+/**
+ * Replaces the codes of images by those of variants, drawn at random; an image itself is as likely as each of its variants. Draws
+ * are addressed by epoch and image, whatever the size of a batch.
+ *
+ * @param tokens [B, T], changed in place
+ * @param picks [B] places among the images that are trained on
+ * @param address the seed, images of an epoch, and the place of the batch's first one in the sequence of all epochs
+ */
+async function takeVariants(
+  tokens: Int32Array,
+  { variants, read }: AugmentedCodes,
+  picks: Int32Array,
+  { seed, count, first }: Readonly<Record<"seed" | "count" | "first", number>>,
+): Promise<void> {
+  const drawn = Array.from(picks, (image, at) => {
+    const epoch = Math.floor((first + at) / count);
+    return { image, at, variant: createStream(seed, "augmentation", epoch, image).below(variants + 1) - 1 };
+  }).filter(({ variant }) => variant >= 0);
+  const codes = await read(
+    drawn.map(({ image }) => image),
+    drawn.map(({ variant }) => variant),
+  );
+  const T = tokens.length / picks.length;
+  for (const [i, { at }] of drawn.entries()) tokens.set(codes.subarray(i * T, (i + 1) * T), at * T);
 }
