@@ -79,6 +79,7 @@ async function finishSwap(path: string, tag: string): Promise<void> {
   });
 }
 
+/** Whether nothing is at a path; a link to nothing is something. */
 export const isAbsent = (path: string): Promise<boolean> =>
   lstat(path).then(
     () => false,
