@@ -49,6 +49,7 @@ export {
   type TokenizerKind,
   type TokenizerSpec,
 } from "./tokenizer";
+export { type TokenizerLosses, type TrainableSpec, tokenizerLosses } from "./trainable";
 export { codebookUsage, countCodes, emptyUsage, recordCodes, USAGE_WINDOW } from "./usage";
 export { decodeVq, type Encoded, encodeVq, type ReconstructionWeights, type VqLosses, vqLosses } from "./vq";
 export { vqShapes } from "./vq-layers";

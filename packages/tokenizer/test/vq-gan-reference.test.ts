@@ -102,17 +102,17 @@ function parity({ json, expected }: ReferenceCase<Json>): void {
     tf.tidy(() => {
       const names = json.generator_grad_names;
       const adaptive = options.disc_adaptive_weight
-        ? vqGanWeight(params, config, image, adversary, given())
+        ? vqGanWeight(params, { kind: "vq", config }, image, adversary, given())
         : tf.scalar(1);
       const opposition = tf.mul(adaptive, weight) as tf.Scalar;
       let losses: ReturnType<typeof vqGanLosses> | undefined;
       const { value, grads } = tf.valueAndGrads((...weights: tf.Tensor[]) => {
         const own = { ...params, ...Object.fromEntries(names.map((name, i) => [name, weights[i]!])) };
-        losses = vqGanLosses(own, config, image, adversary, opposition, given());
-        for (const each of [losses.vq_loss, losses.commit_loss, losses.reconstructed]) tf.keep(each);
+        losses = vqGanLosses(own, { kind: "vq", config }, image, adversary, opposition, given());
+        for (const each of [...Object.values(losses.quantizer.losses), losses.reconstructed]) tf.keep(each);
         return losses.total;
       })(names.map((name) => params[name]!));
-      const { vq_loss, commit_loss, reconstructed } = losses!;
+      const { quantizer, reconstructed } = losses!;
       expectTensor("total", valuesOf(value), expected(`${step}.generator_loss`), tolerances.losses);
       expectTensor("gradients", norms(grads), expected(`${step}.generator_grad_norms`), ofAll(grads));
       const last = grads[names.indexOf("decoder.conv_out.weight")]!;
@@ -122,8 +122,8 @@ function parity({ json, expected }: ReferenceCase<Json>): void {
       const tolerance = { ...tolerances.grads, atol: 1e-3 * largest };
       expectTensor("last layer", filter, expected(`${step}.grad_last_layer`), tolerance);
       const { codebook_loss, adaptive_weight } = results[step]!;
-      expectTensor("vq", valuesOf(vq_loss), number(codebook_loss[0]!), tolerances.losses);
-      expectTensor("commit", valuesOf(commit_loss), number(codebook_loss[1]!), tolerances.losses);
+      expectTensor("vq", valuesOf(quantizer.losses.vq_loss!), number(codebook_loss[0]!), tolerances.losses);
+      expectTensor("commit", valuesOf(quantizer.losses.commit_loss!), number(codebook_loss[1]!), tolerances.losses);
       expectTensor("adaptive", valuesOf(adaptive), number(adaptive_weight ?? 1), tolerances.adaptive_weight);
 
       const learned = Object.keys(adversary.params).filter((name) => !isStatistic(name));
@@ -138,7 +138,7 @@ function parity({ json, expected }: ReferenceCase<Json>): void {
         atol: 1e-5,
         rtol: 1e-4,
       });
-      tf.dispose([vq_loss, commit_loss, reconstructed]);
+      tf.dispose([...Object.values(quantizer.losses), reconstructed]);
     });
     image.dispose();
   });

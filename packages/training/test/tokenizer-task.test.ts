@@ -1,8 +1,11 @@
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { folderSource, imageGrid, openDataset, prepareDataset, savePng } from "@tensorar/data";
+import { folderSource, imageGrid, openDataset, prepareDataset, savePng, toFloatImages } from "@tensorar/data";
+import { toParams } from "@tensorar/model";
 import { createStream } from "@tensorar/noise";
+import { createTokenizer, TOKENIZER_KINDS } from "@tensorar/tokenizer";
+import { loadTokenizer } from "@tensorar/tokenizer/node";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { readLog, type TokenizerTrainingOptions, tokenizerTask, train } from "../src/index";
@@ -37,7 +40,7 @@ const ADVERSARY = {
 const RUN = { warmupSteps: 0, logEvery: 1, checkpointEvery: 100, threads: 1, learningRate: 1e-3 };
 
 const task = async (options: TokenizerTrainingOptions) =>
-  tokenizerTask(await openDataset(join(dir, "data")), CONFIG, { batchSize: 4, ...options });
+  tokenizerTask(await openDataset(join(dir, "data")), { kind: "vq", config: CONFIG }, { batchSize: 4, ...options });
 
 test("against a discriminator: first without its losses, then with them; a stopped run continues to the bit", async () => {
   const whole = await train(await task({ adversary: ADVERSARY }), { ...RUN, out: join(dir, "whole"), steps: 4 });
@@ -98,4 +101,51 @@ test("measures of a step are means over its batches, of both networks", async ()
   for (const name of ["loss", "reconstruction", "adversarial", "adaptive", "discriminator", "logits_fake"])
     expect(both![name]!, name).toBeCloseTo((first![name]! + second![name]!) / 2, 5);
   expect(both!.gradNorm).toBeLessThan((first!.gradNorm! + second!.gradNorm!) / 2); // the norm of a mean
+});
+
+const LOOKUP_FREE = {
+  double_z: false,
+  z_channels: 5,
+  resolution: SIZE,
+  in_channels: 3,
+  out_ch: 3,
+  ch: 32,
+  ch_mult: [1, 1],
+  num_res_blocks: 1,
+} as const;
+
+test("without a codebook: Open-MAGVIT2's losses; the result makes codes", async () => {
+  const dataset = await openDataset(join(dir, "data"));
+  const spec = { kind: "magvit2", config: LOOKUP_FREE } as const;
+  const out = join(dir, "magvit2");
+  await train(tokenizerTask(dataset, spec, { batchSize: 12, emaDecay: 0 }), { ...RUN, out, steps: 6 });
+  const log = await readLog(out);
+  for (const { loss, reconstruction, entropy_loss, commit_loss, ...rest } of log) {
+    expect(loss).toBeCloseTo(reconstruction! + entropy_loss! + commit_loss!, 5);
+    expect(entropy_loss).toBeCloseTo(0.1 * (rest.per_sample_entropy! - rest.codebook_entropy!), 5);
+    expect(rest.codebook_entropy).toBeLessThan(Math.log(32) + 1e-3); // of 32 codes; 1e-5 is added to each of their shares
+  }
+  expect(log.at(-1)!.loss).toBeLessThan(log[0]!.loss);
+
+  const folder = await loadTokenizer(out, TOKENIZER_KINDS);
+  const { gridOf, encode, decode } = createTokenizer(folder);
+  const params = toParams(folder.tensors);
+  const pixels = await dataset.readImages([0, 1]);
+  const images = tf.tensor4d(toFloatImages(pixels), [2, SIZE, SIZE, 3]);
+  const { codes } = encode(params, images);
+  expect(codes.shape).toEqual([2, 16]);
+  expect(Math.max(...codes.dataSync())).toBeLessThan(32);
+  expect(decode(params, codes, gridOf(SIZE)).shape).toEqual([2, SIZE, SIZE, 3]);
+});
+
+test("without a codebook, against a discriminator", async () => {
+  const dataset = await openDataset(join(dir, "data"));
+  const spec = { kind: "magvit2", config: LOOKUP_FREE } as const;
+  const out = join(dir, "magvit2-gan");
+  const adversary = { ...ADVERSARY, start: 0 };
+  await train(tokenizerTask(dataset, spec, { batchSize: 4, adversary }), { ...RUN, out, steps: 1 });
+  const [entry] = await readLog(out);
+  const { reconstruction, entropy_loss, commit_loss, adversarial } = entry!;
+  expect(entry!.loss).toBeCloseTo(reconstruction! + entropy_loss! + commit_loss! + adversarial!, 5);
+  expect(Math.abs(adversarial!) * entry!.adaptive! * entry!.discriminator!).toBeGreaterThan(0);
 });

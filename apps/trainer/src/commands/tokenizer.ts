@@ -1,10 +1,10 @@
-import { type CommandBody, startProgress } from "@tensorar/cli";
+import { type CommandBody, flagOf, startProgress } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
 import { openDataset } from "@tensorar/data";
 import { classifierDistance, loadClassifier } from "@tensorar/evaluation";
 import { lpips } from "@tensorar/metrics/features";
 import { loadLpips } from "@tensorar/metrics/node";
-import { gridOf, type VqConfig } from "@tensorar/tokenizer";
+import { createTokenizer, type TrainableSpec } from "@tensorar/tokenizer";
 import { type AdversaryOptions, type PerceptualLoss, tokenizerTask, train } from "@tensorar/training";
 import type { Settings } from "../declarations/tokenizer";
 import { recipeOf } from "../recipe";
@@ -54,29 +54,58 @@ function adversaryOf(settings: Settings): AdversaryOptions | undefined {
   };
 }
 
+/** Settings of one kind with what they are when left out. @throws TensorARError where they are given for the other */
+function withDefaults(settings: Settings): Settings {
+  const { latentChannels = 64, codeWidth = 8 } = settings;
+  if (settings.kind === "vq") return { ...settings, latentChannels, codeWidth };
+  for (const name of ["latentChannels", "codeWidth"] as const)
+    if (settings[name] !== undefined)
+      throw new TensorARError(`--${flagOf(name)} ${settings[name]} belongs to --kind vq; leave it out`);
+  return settings;
+}
+
+/** What `--kind` describes. @throws TensorARError for codes that are no whole number of bits */
+function specOf(settings: Settings, resolution: number): TrainableSpec {
+  const { codebookSize, channels: ch, channelMultipliers, resBlocks: num_res_blocks, entropyRatio } = settings;
+  if (settings.kind === "vq")
+    return {
+      kind: "vq",
+      config: {
+        codebook_size: codebookSize,
+        codebook_embed_dim: settings.codeWidth!,
+        codebook_l2_norm: true,
+        codebook_show_usage: true,
+        commit_loss_beta: 0.25,
+        entropy_loss_ratio: entropyRatio,
+        encoder_ch_mult: channelMultipliers,
+        decoder_ch_mult: channelMultipliers,
+        z_channels: settings.latentChannels!,
+        ch,
+        num_res_blocks,
+      },
+    };
+  const bits = Math.round(Math.log2(codebookSize));
+  if (2 ** bits !== codebookSize || bits < 1)
+    throw new TensorARError(
+      `--codebook-size ${codebookSize}: codes of --kind magvit2 are bits; use a power of two, such as ${2 ** Math.max(1, bits)}`,
+    );
+  const images = { double_z: false, resolution, in_channels: 3, out_ch: 3 };
+  const sizes = { z_channels: bits, ch, ch_mult: channelMultipliers, num_res_blocks };
+  return { kind: "magvit2", config: { ...images, ...sizes, codebook_weight: entropyRatio } };
+}
+
 export const command: CommandBody<Settings> = {
   async run(settings, signal) {
     const dataset = await openDataset(settings.data);
-    const config: VqConfig = {
-      codebook_size: settings.codebookSize,
-      codebook_embed_dim: settings.codeWidth,
-      codebook_l2_norm: true,
-      codebook_show_usage: true,
-      commit_loss_beta: 0.25,
-      entropy_loss_ratio: settings.entropyRatio,
-      encoder_ch_mult: settings.channelMultipliers,
-      decoder_ch_mult: settings.channelMultipliers,
-      z_channels: settings.latentChannels,
-      ch: settings.channels,
-      num_res_blocks: settings.resBlocks,
-    };
-    gridOf(config, dataset.info.size);
+    const full = withDefaults(settings);
+    const spec = specOf(full, dataset.info.size);
+    createTokenizer(spec).gridOf(dataset.info.size);
     const perceptual = await perceptualOf(settings, dataset.info.size);
     const adversary = adversaryOf(settings);
-    await train(tokenizerTask(dataset, config, { ...settings, perceptual, adversary }), {
+    await train(tokenizerTask(dataset, spec, { ...settings, perceptual, adversary }), {
       ...settings,
       out: settings.output,
-      recipe: recipeOf(settings),
+      recipe: recipeOf(full),
       signal,
       progress: startProgress,
       note: console.error,

@@ -1,9 +1,10 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { resolveConfig, type VqConfig } from "../config";
+import type { Layer } from "../layers";
 import { runLayer } from "../network";
 import { stopGradient } from "../ops/gradients";
 import { type Params, parameter } from "../parameters";
-import { forwardAt, lastLayer, latentsOf, type ReconstructionWeights, reconstructionLoss, type VqLosses } from "../vq";
+import { type TokenizerLosses, type Trainable, type TrainableSpec, trainableOf } from "../trainable";
+import { type ReconstructionWeights, reconstructionLoss } from "../vq";
 import { adaptiveWeight, type DiscriminatorLoss, discriminatorLoss, type GeneratorLoss, generatorLoss } from "./losses";
 import { discriminate, type PatchGanConfig } from "./patchgan";
 
@@ -21,14 +22,15 @@ export interface Adversary {
 
 /** Weights and forms of the losses. */
 export interface VqGanOptions {
-  readonly reconstruction: ReconstructionWeights;
+  /** Default: those of the tokenizer's original. */
+  readonly reconstruction?: ReconstructionWeights | undefined;
   /** Absent: no perceptual loss. */
   readonly perceptual?: { readonly distance: PerceptualDistance; readonly weight: number } | undefined;
   readonly generatorLoss: GeneratorLoss;
 }
 
-/** The terms of LlamaGen's tokenizer training, and what the discriminator needs. */
-export interface VqGanLosses extends VqLosses {
+/** The terms of a tokenizer's training against a discriminator, and what the discriminator needs. */
+export interface VqGanLosses extends TokenizerLosses {
   /** Already times its weight; 0 without. */
   readonly perceptual: tf.Scalar;
   /** Already times its weight. */
@@ -47,26 +49,24 @@ export interface VqGanLosses extends VqLosses {
  */
 export function vqGanLosses(
   params: Params,
-  config: VqConfig,
+  spec: TrainableSpec,
   images: tf.Tensor4D,
   adversary: Adversary,
   weight: tf.Scalar | number,
   options: VqGanOptions,
 ): VqGanLosses {
-  const full = resolveConfig(config);
-  const { features, losses, codes } = forwardAt(latentsOf(params, full, images).latents, params, full);
-  const last = lastLayer(full);
-  const reconstructed = runLayer(params, last, features);
-  const { reconstruction, perceptual } = likeness(reconstructed, images, options);
+  const trainable = trainableOf(spec);
+  const { features, losses, measures, codes } = trainable.pass(params, images);
+  const reconstructed = runLayer(params, trainable.last, features);
+  const { reconstruction, perceptual } = likeness(reconstructed, images, trainable, options);
   const judged = discriminate(adversary.params, adversary.config, reconstructed, true);
   const opposed = generatorLoss(options.generatorLoss, judged.logits);
   const adversarial = tf.mul(opposed, weight) as tf.Scalar;
-  const { vq_loss, commit_loss, entropy_loss } = losses;
-  const total = tf.addN([reconstruction, perceptual, adversarial, vq_loss, commit_loss, entropy_loss]) as tf.Scalar;
+  const total = tf.addN([reconstruction, perceptual, adversarial, ...Object.values(losses)]) as tf.Scalar;
   return {
-    ...losses,
     total,
     reconstruction,
+    quantizer: { losses, measures },
     perceptual,
     adversarial,
     codes,
@@ -76,7 +76,12 @@ export function vqGanLosses(
 }
 
 /** How alike reconstructions and images are. */
-function likeness(reconstructed: tf.Tensor4D, images: tf.Tensor4D, { reconstruction, perceptual }: VqGanOptions) {
+function likeness(
+  reconstructed: tf.Tensor4D,
+  images: tf.Tensor4D,
+  { reconstruction: usual }: Trainable,
+  { reconstruction = usual, perceptual }: VqGanOptions,
+) {
   const distance = perceptual
     ? tf.mul(tf.mean(perceptual.distance(images, reconstructed)), perceptual.weight)
     : tf.scalar(0);
@@ -92,18 +97,18 @@ function likeness(reconstructed: tf.Tensor4D, images: tf.Tensor4D, { reconstruct
  */
 export function vqGanWeight(
   params: Params,
-  config: VqConfig,
+  spec: TrainableSpec,
   images: tf.Tensor4D,
   adversary: Adversary,
   options: VqGanOptions,
 ): tf.Scalar {
-  const full = resolveConfig(config);
-  const last = lastLayer(full);
-  const { features } = forwardAt(latentsOf(params, full, images).latents, params, full);
+  const trainable = trainableOf(spec);
+  const { last } = trainable;
+  const { features } = trainable.pass(params, images);
   const name = `${lastLayerName(last)}.weight`;
   const decode = (filter: tf.Tensor) => runLayer({ ...params, [name]: filter }, last, features);
   const ofLikeness = tf.grad((filter: tf.Tensor) => {
-    const { reconstruction, perceptual } = likeness(decode(filter), images, options);
+    const { reconstruction, perceptual } = likeness(decode(filter), images, trainable, options);
     return tf.add(reconstruction, perceptual);
   });
   const ofOpposition = tf.grad((filter: tf.Tensor) =>
@@ -113,7 +118,7 @@ export function vqGanWeight(
   return adaptiveWeight(ofLikeness(filter), ofOpposition(filter));
 }
 
-function lastLayerName(last: ReturnType<typeof lastLayer>): string {
+function lastLayerName(last: Layer): string {
   if (last.kind !== "conv") throw new Error(`the decoder ends with ${last.kind}, not with a convolution`);
   return last.name;
 }

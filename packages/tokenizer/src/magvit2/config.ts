@@ -36,7 +36,18 @@ export interface Magvit2Config {
   readonly sample_minimization_weight?: number;
   /** Weight of the entropy of the batch's codes in the entropy loss. Default 1. */
   readonly batch_maximization_weight?: number;
+  /** Weight of the entropy loss in training, of the original's `lossconfig`. Default 0.1. */
+  readonly codebook_weight?: number;
+  /** Weight of the commitment in training, of the original's `lossconfig`. Default 0.25. */
+  readonly commit_weight?: number;
 }
+
+const DEFAULTS = {
+  sample_minimization_weight: 1,
+  batch_maximization_weight: 1,
+  codebook_weight: 0.1,
+  commit_weight: 0.25,
+} as const satisfies Partial<Magvit2Config>;
 
 /** The published tokenizers: 18 bits for 16 × 16 pixels. */
 export const OPEN_MAGVIT2_16: Magvit2Config = {
@@ -59,7 +70,7 @@ const MOST_BITS = 24;
  */
 export function resolveMagvit2Config(config: Magvit2Config): Required<Magvit2Config> {
   requireOptions("Open-MAGVIT2 config", config, []);
-  const full = { sample_minimization_weight: 1, batch_maximization_weight: 1, ...config };
+  const full = { ...DEFAULTS, ...config };
   checkKeys<Required<Magvit2Config>>("Open-MAGVIT2", full, {
     double_z: only(false, "use false"),
     z_channels: {
@@ -74,6 +85,8 @@ export function resolveMagvit2Config(config: Magvit2Config): Required<Magvit2Con
     num_res_blocks: blocks,
     sample_minimization_weight: nonNegative,
     batch_maximization_weight: nonNegative,
+    codebook_weight: nonNegative,
+    commit_weight: nonNegative,
   });
   return full;
 }

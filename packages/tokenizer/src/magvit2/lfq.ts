@@ -115,7 +115,7 @@ export function lfqLosses(latents: tf.Tensor, weights: LfqLossWeights): LfqLosse
 }
 
 /** -1 or 1 by the sign, -1 for 0; a constant to gradients. */
-const signs = (x: tf.Tensor2D): tf.Tensor2D =>
+export const signs = (x: tf.Tensor2D): tf.Tensor2D =>
   withGradient(
     [x],
     (input) => ({ value: tf.sub(tf.mul(tf.cast(tf.greater(input, 0), "float32"), 2), 1) as tf.Tensor2D, saved: [] }),

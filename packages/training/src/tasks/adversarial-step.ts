@@ -7,7 +7,7 @@ import {
   initPatchGan,
   isStatistic,
   type PatchGanConfig,
-  type VqConfig,
+  type TrainableSpec,
   type VqGanOptions,
   vqGanLosses,
   vqGanWeight,
@@ -43,7 +43,7 @@ export function initialAdversary({ discriminator }: AdversaryOptions, seed: numb
 
 /** What a training against a discriminator is made of. */
 export interface AdversarialTraining {
-  readonly config: VqConfig;
+  readonly spec: TrainableSpec;
   readonly distance: VqGanOptions["perceptual"];
   readonly adversary: AdversaryOptions;
   readonly optimizer: OptimizerOptions;
@@ -92,20 +92,19 @@ export function adversarialOptimization(parts: AdversarialTraining): Optimizatio
 
 /** @param weight of the adversarial loss at this step */
 function tokenizerGradients({ weights, batch }: Inputs, parts: AdversarialTraining, weight: tf.Scalar): Gradients {
-  const { config, distance, adversary } = parts;
+  const { spec, distance, adversary } = parts;
   const images = batch.images as tf.Tensor4D;
   const against: Adversary = { config: adversary.discriminator, params: weights[RECORDS.params]! };
   const losses: VqGanOptions = {
-    reconstruction: {},
     perceptual: distance,
     generatorLoss: adversary.generatorLoss,
   };
-  const adaptive = adversary.adaptive ? vqGanWeight(weights.params!, config, images, against, losses) : tf.scalar(1);
+  const adaptive = adversary.adaptive ? vqGanWeight(weights.params!, spec, images, against, losses) : tf.scalar(1);
   const { gradients, metrics } = gradientsOf(weights.params!, {}, (params) => {
     const opposed = tf.mul(weight, adaptive) as tf.Scalar;
-    const all = vqGanLosses(params, config, images, against, opposed, losses);
-    const { total, codes: _, statistics: __, ...others } = all;
-    return { loss: total, ...others };
+    const all = vqGanLosses(params, spec, images, against, opposed, losses);
+    const { total, quantizer, codes: _, statistics: __, ...others } = all;
+    return { loss: total, ...others, ...quantizer.losses, ...quantizer.measures };
   });
   return { gradients, metrics: { ...metrics, adaptive } };
 }

@@ -1,7 +1,7 @@
 import type { TensorData, TensorSpec } from "@tensorar/core";
 import { batchIndices, type Dataset, toFloatImages } from "@tensorar/data";
 import { toParams } from "@tensorar/model";
-import { initVq, type VqConfig, vqLosses } from "@tensorar/tokenizer";
+import { initTokenizer, type TrainableSpec, tokenizerLosses } from "@tensorar/tokenizer";
 import { saveTokenizer } from "@tensorar/tokenizer/node";
 import * as tf from "@tensorflow/tfjs-core";
 import { TRAINING_DEFAULTS } from "../settings";
@@ -35,12 +35,12 @@ export interface TokenizerTrainingOptions extends OptimizerOptions {
 type ImageBatch = { images: TensorSpec };
 
 /**
- * Trains a VQ autoencoder on the training images of a data set; the result is a tokenizer folder. With a perceptual loss and an
- * adversary this is LlamaGen's training of its tokenizers.
+ * Trains a tokenizer on the training images of a data set; the result is a tokenizer folder. With a perceptual loss and an
+ * adversary this is LlamaGen's training of its VQ autoencoder, or Open-MAGVIT2's of its lookup-free tokenizer.
  */
 export function tokenizerTask(
   dataset: Dataset,
-  config: VqConfig,
+  spec: TrainableSpec,
   options: TokenizerTrainingOptions = {},
 ): TrainingTask<ImageBatch> {
   const { batchSize: N, seed } = { ...TRAINING_DEFAULTS, ...options };
@@ -49,23 +49,24 @@ export function tokenizerTask(
   const distance = perceptual && constantDistance(perceptual);
   return {
     title: "tokenizer",
-    recipe: { ...rest, ...(perceptual && { perceptualWeight: perceptual.weight }), adversary, config },
+    recipe: { ...rest, ...(perceptual && { perceptualWeight: perceptual.weight }), adversary, ...spec },
     batchSpec: { images: { dtype: "float32", shape: [N, size, size, 3] } },
     initialState() {
       distance?.prepare();
       return {
-        ...initialTrainingState(hostParams(initVq(config, seed))),
+        ...initialTrainingState(hostParams(initTokenizer(spec, seed))),
         ...(adversary && initialAdversary(adversary, seed)),
       };
     },
     ...(adversary
-      ? adversarialOptimization({ config, distance, adversary, optimizer: options })
+      ? adversarialOptimization({ spec, distance, adversary, optimizer: options })
       : optimized(options, (params, { batch }: GradientInputs<ImageBatch>) => {
           const images = batch.images as tf.Tensor4D;
-          const { total, codes: _codes, reconstructed, ...losses } = vqLosses(params, config, images);
-          if (!distance) return { loss: total, ...losses };
+          const { total, reconstruction, quantizer, reconstructed } = tokenizerLosses(params, spec, images);
+          const terms = { reconstruction, ...quantizer.losses, ...quantizer.measures };
+          if (!distance) return { loss: total, ...terms };
           const seen = tf.mul(tf.mean(distance.distance(images, reconstructed)), distance.weight);
-          return { loss: tf.add(total, seen), ...losses, perceptual: seen };
+          return { loss: tf.add(total, seen), ...terms, perceptual: seen };
         })),
     async batch(step) {
       const picks = batchIndices({ count: dataset.train.length, batchSize: N, seed, step });
@@ -73,7 +74,7 @@ export function tokenizerTask(
       return { images: { dtype: "float32", shape: [N, size, size, 3], data: toFloatImages(pixels) } };
     },
     save: (dir, tensors, { precision, recipe }) =>
-      saveTokenizer(dir, { kind: "vq", imageSize: size, config, training: { ...recipe }, tensors }, precision),
+      saveTokenizer(dir, { ...spec, imageSize: size, training: { ...recipe }, tensors }, precision),
   };
 }
 
