@@ -35,7 +35,7 @@ const GROUPS: Readonly<Record<string, string>> = {
   "Travel Places": "travel",
 };
 
-/** Share of the pairs of a style and a name that this style never shows, though others do. */
+/** Fraction of the pairs of a style and a name that this style never shows, though others do. */
 const COMBINATIONS_SHARE = 0.05;
 /** A name that is shown by fewer other styles than this is not held out from one. */
 const SHOWN_BY = 2;
@@ -63,14 +63,14 @@ interface Drawing {
  *
  * Left out: icons without a category or in one of logos, pictures of people of different tones, and second names of a drawing.
  *
- * @param heldOutShare of the names, in (0, 1)
+ * @param heldOutFraction of the names, in (0, 1)
  */
-export async function emojiTextSource(heldOutShare: number): Promise<ImageSource> {
+export async function emojiTextSource(heldOutFraction: number): Promise<ImageSource> {
   const styles = Object.keys(STYLES) as (keyof typeof STYLES)[];
   const sets = await Promise.all(styles.map((style) => readIconSet(STYLES[style])));
   const drawings = withOneGroup(styles.flatMap((style, i) => drawingsOf(style, sets[i]!.icons)));
   const classes = [...new Set(drawings.map(classOf))];
-  const splits = splitsOf(drawings, heldOutShare);
+  const splits = splitsOf(drawings, heldOutFraction);
   return {
     name: "emoji-text",
     classes,
@@ -131,7 +131,7 @@ function withOneGroup(drawings: readonly Drawing[]): Drawing[] {
   return drawings.map((drawing) => ({ ...drawing, group: groups.get(drawing.plain)! }));
 }
 
-function splitsOf(drawings: readonly Drawing[], heldOutShare: number): Split[] {
+function splitsOf(drawings: readonly Drawing[], heldOutFraction: number): Split[] {
   const chosen = ({ style, plain }: Drawing) => hashPosition(`${style}/${plain}`) < COMBINATIONS_SHARE;
   const shownBy = new Map<string, Set<string>>();
   for (const drawing of drawings) {
@@ -139,7 +139,7 @@ function splitsOf(drawings: readonly Drawing[], heldOutShare: number): Split[] {
     if (!chosen(drawing)) shownBy.set(drawing.plain, styles.add(drawing.style));
   }
   return drawings.map((drawing): Split => {
-    const split = splitOfName(drawing.plain, heldOutShare);
+    const split = splitOfName(drawing.plain, heldOutFraction);
     const others = shownBy.get(drawing.plain)?.size ?? 0;
     return split === "train" && chosen(drawing) && others >= SHOWN_BY ? "combinations" : split;
   });

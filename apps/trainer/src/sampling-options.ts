@@ -1,7 +1,7 @@
 import { TensorARError } from "@tensorar/core";
 import { evidenceIn, type LoadedModel } from "@tensorar/model";
 import type { DraftPolicy, Guidance, LeaveOneOut, PerFactor } from "@tensorar/sampler";
-import { PARALLEL, type Settings } from "./declarations/sample";
+import type { Settings } from "./declarations/sample";
 import type { SamplingOptions } from "./sampling";
 
 /**
@@ -19,7 +19,7 @@ export function samplingOf(settings: Settings, model: LoadedModel): SamplingOpti
     leaveOneOut: leaveOneOutOf(settings, model),
     guidance: guidanceOf(settings, subTokens(model)),
     drafts: draftPolicy(settings, model),
-    parallel: parallelOf(settings),
+    parallel: settings.decoding === "jacobi" ? settings.parallel : 1,
   };
 }
 
@@ -31,12 +31,6 @@ function leaveOneOutOf({ leaveOneOut: strength }: Settings, model: LoadedModel):
   if (windowSize === 1) throw refuse("the model has no drafts");
   if (backbone.factors) throw refuse("tokens of the model consist of sub-tokens");
   return { strength, rates: model.noiseRates, evidence };
-}
-
-function parallelOf({ decoding, parallel }: Settings): number {
-  if (decoding === "jacobi") return parallel ?? PARALLEL;
-  only(parallel, "--parallel", "--decoding jacobi");
-  return 1;
 }
 
 /** Sub-tokens of a token; 1 where it is whole. */
@@ -66,10 +60,6 @@ function expectValues({ model: dir, ...settings }: Settings, model: LoadedModel)
   }
 }
 
-function only(value: number | readonly number[] | undefined, flag: string, belongsTo: string): void {
-  if (value !== undefined) throw new TensorARError(`${flag} ${value} belongs to ${belongsTo}; leave it out`);
-}
-
 function guidanceOf({ cfgScale, ...settings }: Settings, sizes: number): PerFactor<Guidance> {
   const scales = Array.isArray(cfgScale) ? cfgScale : [cfgScale];
   if (sizes === 1 || scales.length === 1) return guidanceAt(settings, scales[0]!);
@@ -77,8 +67,6 @@ function guidanceOf({ cfgScale, ...settings }: Settings, sizes: number): PerFact
 }
 
 function guidanceAt({ guidance, interval, power }: Omit<Settings, "cfgScale">, scale: number): Guidance {
-  if (guidance !== "interval") only(interval, "--interval", "--guidance interval");
-  if (guidance !== "power-cosine") only(power, "--power", "--guidance power-cosine");
   if (guidance === "constant") return { kind: guidance, scale };
   if (guidance === "interval") {
     if (interval === undefined)
@@ -92,13 +80,9 @@ function guidanceAt({ guidance, interval, power }: Omit<Settings, "cfgScale">, s
 /** Draft policy by its name on the command line; β(j) comes from the model's own training, unless it is given. */
 function draftPolicy(settings: Settings, model: LoadedModel): DraftPolicy {
   const { drafts: kind, draftTemperature: temperature, draftRates } = settings;
-  if (kind !== "renoise") only(draftRates, "--draft-rates", "--drafts renoise");
   if (kind === "blank" && !model.model.blanks)
     throw new TensorARError("--drafts blank: the model was trained without blanks; use another policy");
-  if (kind === "argmax" || kind === "noise" || kind === "blank") {
-    only(temperature, "--draft-temperature", "--drafts raw or renoise");
-    return { kind };
-  }
+  if (kind === "argmax" || kind === "noise" || kind === "blank") return { kind };
   const drafted = model.model.windowSize - 1;
   if (Array.isArray(temperature)) expectDepths("--draft-temperature", temperature, drafted, "one, or ");
   if (kind === "raw") return { kind, temperature };

@@ -14,17 +14,8 @@ type Settings = FinetuneSettings | PretrainSettings;
  */
 export function tensorarOptions(settings: Settings, subTokens: boolean): TensorAROptions {
   const { windowSize, depth, structure, hidden, blank, randomRates, past } = settings;
-  if (windowSize === 1) refuseNoise(settings);
   const { evidence = subTokens || windowSize === 1 ? "implicit" : "explicit" } = settings;
   return { windowSize, depth, structure, evidence, noise: scheduleOf(settings), hidden, blank, randomRates, past };
-}
-
-/** @throws TensorARError where entries are to be noised that a window of 1 does not have */
-function refuseNoise({ hidden, blank, randomRates, past, evidence }: Settings): void {
-  const given = { hidden, blank, "random-rates": randomRates, past, evidence: evidence === "explicit" && evidence };
-  const found = Object.entries(given).find(([, value]) => value);
-  if (found)
-    throw new TensorARError(`--${found[0]} ${found[1]} needs a window of more than one token; give --window-size`);
 }
 
 function scheduleOf({ noise, noiseRate, noiseRates, windowSize }: Settings): NoiseSchedule {
@@ -35,14 +26,16 @@ function scheduleOf({ noise, noiseRate, noiseRates, windowSize }: Settings): Noi
       );
     return { kind: "custom", rates: [0, ...noiseRates] };
   }
-  if (noise === "exponential") return noiseRate === undefined ? { kind: noise } : { kind: noise, rate: noiseRate };
-  if (noiseRate !== undefined)
-    throw new TensorARError(
-      `--noise-rate ${noiseRate} belongs to the exponential schedule, not to "${noise}"; leave it out`,
-    );
-  return { kind: noise };
+  return noise === "exponential" && noiseRate !== undefined ? { kind: noise, rate: noiseRate } : { kind: noise };
 }
 
-/** Steps between losses on held-out images; undefined where there are none, or none are wanted. */
-export const validationOf = ({ validateEvery }: Settings, { validation }: Codes): number | undefined =>
-  validateEvery === 0 || validation.length === 0 ? undefined : validateEvery;
+/**
+ * Steps between losses on held-out images; undefined where there are none, or none are wanted.
+ * @throws TensorARError where training is to end by losses on held-out images, and there are none
+ */
+export function validationOf({ validateEvery, patience, codes }: Settings, { validation }: Codes): number | undefined {
+  if (validateEvery === 0) return undefined;
+  if (validation.length > 0) return validateEvery;
+  if (patience === undefined) return undefined;
+  throw new TensorARError(`--patience ${patience}: ${codes} holds out no images for validation; leave it out`);
+}

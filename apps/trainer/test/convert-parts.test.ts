@@ -67,7 +67,15 @@ async function convert(settings: Partial<Settings>, out = join(dir, `out ${made+
   const error = vi.spyOn(console, "error").mockImplementation(() => undefined);
   try {
     await command.run(
-      { from: "llamagen", imageSize: 4, overwrite: false, output: out, ...settings },
+      {
+        from: "llamagen",
+        imageSize: 4,
+        textLength: 120,
+        cleanCaptions: true,
+        overwrite: false,
+        output: out,
+        ...settings,
+      },
       new AbortController().signal,
     );
     const folder = settings.checkpoint === undefined ? join(out, "tokenizer") : out;

@@ -368,7 +368,6 @@ describe("refuses by name", () => {
   test("settings that do not fit", async () => {
     expect(await refused()).toMatch(/give --images to score some, or --merge/);
     expect(await refused("--images", images)).toMatch(/--images needs --detector/);
-    expect(await refused("--merge", "a", "--detector", detector)).toMatch(/--detector .* does not go with --merge/);
     expect(await refused("--images", images, "--detector", detector)).toMatch(
       /name colours of 3 classes.*give --colors/,
     );

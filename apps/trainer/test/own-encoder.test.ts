@@ -44,7 +44,7 @@ beforeAll(async () => {
 
 test("a model of captions is trained, samples prompts with no further file, and is scored on chosen images", async () => {
   expect(await run(1, ...pretrain("--vocabulary", "100", ...FEW))).toContain(
-    "--vocabulary 100 belongs to --condition captions; leave it out, or give both",
+    "--vocabulary 100 has no effect without --condition captions; give both, or leave it out",
   );
   await run(0, ...pretrain("--condition", "captions", "--vocabulary", "100", ...TINY, ...FEW));
   expect((await readLog(path("base"))).flatMap(({ step, heldOutLoss }) => (heldOutLoss ? [step] : []))).toEqual([2, 4]);

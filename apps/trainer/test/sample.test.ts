@@ -205,14 +205,11 @@ describe("refuses before the work", () => {
     for (const scale of [0, 0.5, [2, 0.9]]) await expect(sample("refused", { scale })).rejects.toThrow(/scale/);
   });
 
-  test("settings of Jacobi decoding and of drafts that do not fit", async () => {
-    expect(await refused({ parallel: 4 })).toMatch(/--parallel 4 belongs to --decoding jacobi; leave it out/);
+  test("settings of drafts that do not fit the model", async () => {
     expect(await refused({ draftTemperature: [1, 2, 3] })).toMatch(
       /--draft-temperature 1,2,3: 3 values, .* give one, or 2/,
     );
-    expect(await refused({ drafts: "noise", draftTemperature: 2 })).toMatch(/--draft-temperature 2 belongs to/);
     expect(await refused({ drafts: "renoise", draftRates: [0.5] })).toMatch(/--draft-rates 0.5: 1 values, .* give 2/);
-    expect(await refused({ draftRates: [0.5, 0.5] })).toMatch(/--draft-rates 0.5,0.5 belongs to --drafts renoise/);
     const plain = await writeTinyModel(path("plain"), { windowSize: 1 });
     expect(await refused({ model: plain, leaveOneOut: 1 })).toMatch(/--leave-one-out 1: the model has no drafts/);
   });

@@ -1,5 +1,6 @@
 import type { Command, Program } from "./command";
 import { placeholder, type Setting, settingsOf } from "./kinds";
+import { conditionText } from "./only-with";
 
 const WIDTH = 110;
 /** Flags that are longer have their description on the next line. */
@@ -33,11 +34,11 @@ export function commandHelp({ name }: Program, command: Command): string {
     command.description,
     table(
       "Required",
-      required.map((setting) => row(setting, setting === positional)),
+      required.map((setting) => row(setting, settings, setting === positional)),
     ),
     table(
       "Settings",
-      settings.filter((setting) => !setting.required).map((setting) => row(setting, setting === positional)),
+      settings.filter((setting) => !setting.required).map((setting) => row(setting, settings, setting === positional)),
     ),
     table("Options", [
       ["--config <value>", 'JSON file with any of the settings, as {"batchSize": 32}; flags override it'],
@@ -48,7 +49,7 @@ export function commandHelp({ name }: Program, command: Command): string {
 
 type Row = readonly [left: string, right: string];
 
-function row(setting: Setting, positional: boolean): Row {
+function row(setting: Setting, settings: readonly Setting[], positional: boolean): Row {
   const { description, kind, usual, flag, key } = setting;
   const notes: string[] = [];
   const choice = kind.kind === "list" ? kind.of : kind;
@@ -58,7 +59,8 @@ function row(setting: Setting, positional: boolean): Row {
   if (positional) notes.push(`also without the flag, as ${key.toUpperCase()}`);
   if (usual !== undefined && usual !== false && !isEmpty(usual))
     notes.push(`default: ${shownDefault(usual)}${usual === true ? `; --no-${flag}` : ""}`);
-  return [written(setting), `${description}${notes.length > 0 ? ` (${notes.join("; ")})` : ""}`];
+  const text = conditionText(setting, settings) + description;
+  return [written(setting), `${text}${notes.length > 0 ? ` (${notes.join("; ")})` : ""}`];
 }
 
 const written = ({ flag, kind }: Setting): string =>

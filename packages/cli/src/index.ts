@@ -16,6 +16,7 @@ export { describeMachine, doctorCommand, type Part } from "./doctor";
 export { describeFailure, type Failure } from "./failure";
 export { expected, flagOf, type Kind, type NumberKind, type ScalarKind, type Setting, settingsOf } from "./kinds";
 export { programManifest } from "./manifest";
+export { type Asked, type Condition, onlyWith } from "./only-with";
 export { endProgress, startProgress } from "./progress";
 export { type Request, readRequest } from "./request";
 export { runCommand, runProgram } from "./run-program";

@@ -1,5 +1,6 @@
 import { TensorARError } from "@tensorar/core";
 import { z } from "zod";
+import type { Condition } from "./only-with";
 
 /** A number and its bounds; `above` and `below` leave out the bound itself. */
 export interface NumberKind {
@@ -35,6 +36,8 @@ export interface Setting {
   readonly usual: unknown;
   /** Of a folder of weights: the part that is meant where only a package or repository is named. */
   readonly weights: string | undefined;
+  /** What it has an effect with: all of these must hold. */
+  readonly onlyWith: readonly Condition[];
 }
 
 interface JsonProperty {
@@ -50,6 +53,7 @@ interface JsonProperty {
   readonly exclusiveMaximum?: number;
   readonly multipleOf?: number;
   readonly weights?: string;
+  readonly onlyWith?: readonly Condition[];
 }
 
 /** The flag of a setting, without its dashes: `batch-size` of `batchSize`. */
@@ -76,6 +80,7 @@ function readSchema(schema: z.ZodObject): Setting[] {
       required: json.required?.includes(key) ?? false,
       usual: property.default,
       weights: property.weights,
+      onlyWith: property.onlyWith ?? [],
     };
   });
 }

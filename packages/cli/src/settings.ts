@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { quote, TensorARError, underTodaysNames } from "@tensorar/core";
 import { readJson } from "@tensorar/core/node";
 import type { z } from "zod";
@@ -5,6 +6,7 @@ import type { Command } from "./command";
 import { earlierNames } from "./earlier-names";
 import { type GivenFlags, readFlags } from "./flags";
 import { expected, flagOf, type Setting, settingsOf } from "./kinds";
+import { idleReason } from "./only-with";
 import { didYouMean } from "./suggest";
 import { isBlank } from "./values";
 
@@ -45,6 +47,8 @@ function checkSettings<Schema extends z.ZodObject>(
   const sources: Sources = { flags: values, config };
   const { data, error } = schema.safeParse(all);
   const problems = new Map([...refusals(error?.issues ?? [], all, settings, sources), ...unparsed]);
+  if (data !== undefined && problems.size === 0)
+    for (const [key, line] of idle(data, chosen, settings, sources)) problems.set(key, line);
   for (const setting of settings) {
     if (hasBlank(all[setting.key])) problems.set(setting.key, refusal(setting, all[setting.key], sources, "empty; "));
   }
@@ -53,6 +57,25 @@ function checkSettings<Schema extends z.ZodObject>(
   if (problems.size > 0 || missing.length > 0)
     throw new TensorARError([...problems.values(), ...(flags && [`missing required ${flags}`])].join("\n"));
   return data as z.infer<Schema>;
+}
+
+/**
+ * Settings that were given without the one that they have an effect with, by their key. A file may hold all settings of a command:
+ * those that are as by default change nothing.
+ */
+function* idle(
+  data: Readonly<Record<string, unknown>>,
+  chosen: Readonly<Record<string, unknown>>,
+  settings: readonly Setting[],
+  sources: Sources,
+): Generator<[key: string, line: string]> {
+  for (const setting of settings) {
+    const { key, usual } = setting;
+    const isGiven =
+      Object.hasOwn(sources.flags, key) || (Object.hasOwn(chosen, key) && !isDeepStrictEqual(chosen[key], usual));
+    const reason = isGiven ? idleReason(setting, data, settings) : undefined;
+    if (reason !== undefined) yield [key, `${placeOf(setting, chosen[key], sources)} ${reason}`];
+  }
 }
 
 /** What zod refuses, by the key of the setting. */
@@ -91,13 +114,14 @@ const hasBlank = (value: unknown): boolean =>
   Array.isArray(value) ? value.some(hasBlank) : typeof value === "string" && isBlank(value);
 
 /** A setting and its value as they were given, and what would be right. */
-function refusal(setting: Setting, value: unknown, { flags, config }: Sources, what: string, reason?: string): string {
-  const { key, flag, kind } = setting;
-  const given = Object.hasOwn(flags, key) || config === undefined;
-  const place = given
-    ? `--${flag} ${quote(Array.isArray(value) ? value.join(",") : value)}`
-    : `${config}: "${key}" = ${quote(value)} (--${flag})`;
-  return `${place}: ${reason ?? `${what}must be ${expected(kind)}`}`;
+const refusal = (setting: Setting, value: unknown, sources: Sources, what: string, reason?: string): string =>
+  `${placeOf(setting, value, sources)}: ${reason ?? `${what}must be ${expected(setting.kind)}`}`;
+
+/** A setting and its value as they were given. */
+function placeOf({ key, flag, kind }: Setting, value: unknown, { flags, config }: Sources): string {
+  if (!Object.hasOwn(flags, key) && config !== undefined) return `${config}: "${key}" = ${quote(value)} (--${flag})`;
+  if (kind.kind === "switch") return value === true ? `--${flag}` : `--no-${flag}`;
+  return `--${flag} ${quote(Array.isArray(value) ? value.join(",") : value)}`;
 }
 
 async function readConfig(path: string, settings: readonly Setting[]): Promise<Record<string, unknown>> {

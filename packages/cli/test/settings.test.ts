@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { z } from "zod";
-import { decimal, defineCommand, oneOrMore, readSettings, whole } from "../src/index";
+import { decimal, defineCommand, oneOrMore, onlyWith, readSettings, whole } from "../src/index";
 
 const command = defineCommand({
   name: "paint",
@@ -173,4 +173,49 @@ test("a file with values of other kinds names itself, the key and the flag", asy
 test("a preset fills in what is not given", async () => {
   expect(await read("--preset", "large", "--num-images", "4")).toMatchObject({ numImages: 4, cfgScale: [2, 4] });
   expect(await refused("--preset", "constructor")).toBe('--preset "constructor": must be one of large');
+});
+
+test("settings without effect are refused, unless a file holds them as they are by default", async () => {
+  const noising = defineCommand({
+    name: "noise",
+    description: "",
+    schema: z.strictObject({
+      kind: z.enum(["flat", "steep"]).default("flat").describe("of noise"),
+      window: whole(1, 9).default(1).describe("tokens"),
+      base: z.string().optional().describe("file"),
+      ...onlyWith(
+        { window: { least: 2 } },
+        {
+          blank: z.boolean().default(true).describe("leaves blanks"),
+          ...onlyWith({ kind: ["steep"] }, { rate: decimal(9).default(1).describe("of noise") }),
+        },
+      ),
+      ...onlyWith({ base: true, blank: true }, { names: z.array(z.string()).default([]).describe("names") }),
+      ...onlyWith({ base: false }, { width: whole(1, 9).default(3).describe("of layers") }),
+    }),
+    load: async () => ({ run: async () => {} }),
+  });
+  const refuse = async (...args: string[]) => {
+    const error = await readSettings(noising, args).catch((reason: Error) => reason);
+    return error instanceof Error ? error.message : expect.fail("it was taken");
+  };
+  const and = "; give both, or leave it out";
+  expect(await refuse("--rate", "2")).toBe(`--rate 2 has no effect without --kind steep${and}`);
+  expect(await refuse("--rate", "1", "--kind", "steep")).toBe(
+    `--rate 1 has no effect without --window 2 or more${and}`,
+  );
+  expect(await refuse("--no-blank")).toBe(`--no-blank has no effect without --window 2 or more${and}`);
+  expect(await refuse("--width", "2", "--base", "b")).toBe(
+    "--width 2 has no effect with --base; leave one of them out",
+  );
+  expect(await refuse("--window", "2", "--no-blank", "--names", "a", "b")).toBe(
+    `--names "a,b" has no effect without --base or --blank${and}`,
+  );
+  expect(await readSettings(noising, ["--window", "2", "--kind", "steep", "--rate", "2"])).toMatchObject({ rate: 2 });
+  const path = await config({ kind: "flat", rate: 1, blank: true, width: 3, base: "b", names: [] });
+  expect(await readSettings(noising, ["--config", path])).toMatchObject({ rate: 1, window: 1 });
+  const other = await config({ rate: 2 });
+  expect(await refuse("--config", other)).toBe(
+    `${other}: "rate" = 2 (--rate) has no effect without --kind steep${and}`,
+  );
 });

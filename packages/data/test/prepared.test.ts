@@ -140,7 +140,9 @@ describe("a prepared data set", () => {
       `cannot create the folder of "${below}"`,
     );
     await expect(prepareDataset(source(), { out, size: 0 })).rejects.toThrow(/size = 0/);
-    await expect(prepareDataset(source(), { out, size: 1, validationShare: 1 })).rejects.toThrow(/validationShare = 1/);
+    await expect(prepareDataset(source(), { out, size: 1, validationFraction: 1 })).rejects.toThrow(
+      /validationFraction = 1/,
+    );
   });
 });
 
@@ -155,6 +157,13 @@ describe("a damaged folder", () => {
     rmSync(join(out, file));
     await expect(openDataset(out)).rejects.toThrow(join(out, file));
     await expect(openDataset(out)).rejects.toThrow(/tensorar data/);
+  });
+
+  test("written by an earlier version, which called the fraction a share", async () => {
+    const { info } = await openDataset(out);
+    rmSync(join(out, "checksums.txt"));
+    change("dataset.json", (text) => text.replace("validationFraction", "validationShare"));
+    expect((await openDataset(out)).info).toEqual(info);
   });
 
   test("with truncated or longer images", async () => {

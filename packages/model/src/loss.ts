@@ -5,7 +5,7 @@ import { expectShape } from "./shapes";
 import { joinTokens, splitTokens } from "./sub-tokens";
 import { tidy } from "./tidy";
 
-// R rows · T tokens · k window · V codes
+// B images · T tokens · k window · V codes
 
 /** Weights of the depths, and sizes of sub-tokens. */
 export interface WindowLossOptions {
@@ -33,8 +33,8 @@ export interface WindowLoss {
  *
  * Differentiable in `logits` through `loss` and `crossEntropy`. The caller owns the results.
  *
- * @param logits [R, T, k, V], or [R, T, k, V_0 + V_1 + …] with factors
- * @param targets int32 [R, T, k]: codes, PAD = -1 where there is none
+ * @param logits [B, T, k, V], or [B, T, k, V_0 + V_1 + …] with factors
+ * @param targets int32 [B, T, k]: codes, PAD = -1 where there is none
  */
 export function windowLoss(
   logits: tf.Tensor,
@@ -42,16 +42,7 @@ export function windowLoss(
   { weights, factors, labelSmoothing = 0 }: WindowLossOptions = {},
 ): WindowLoss {
   return tidy(() => {
-    const [, tokens, windowSize, codes] = expectShape("windowLoss", "logits", logits, [
-      "R",
-      "T",
-      "k",
-      factors?.reduce((a, b) => a + b) ?? "V",
-    ]) as [number, number, number, number];
-    expectShape("windowLoss", "targets", targets, ["R", tokens, windowSize]);
-    checkWeights(weights, windowSize);
-    if (!(labelSmoothing >= 0 && labelSmoothing < 1))
-      throw new TensorARError(`windowLoss: labelSmoothing ${labelSmoothing} is out of range; use 0 … below 1`);
+    const { windowSize, codes } = checkedSizes(logits, targets, { weights, factors, labelSmoothing });
     const flatLogits = tf.reshape(logits, [-1, codes]) as tf.Tensor2D; // [N, V]
     const flatTargets = tf.reshape(targets, [-1]) as tf.Tensor1D; // [N]
     const byDepth = (flat: tf.Tensor) => tf.sum(tf.reshape(flat, [-1, windowSize]), 0) as tf.Tensor1D; // [k]
@@ -82,7 +73,23 @@ export function windowLoss(
   });
 }
 
-/** What smoothed labels add to the cross-entropy of each row, divided by ε; the sum over sub-tokens. */
+/** @throws TensorARError for shapes and options that do not fit */
+function checkedSizes(
+  logits: tf.Tensor,
+  targets: tf.Tensor,
+  { weights, factors, labelSmoothing = 0 }: WindowLossOptions,
+): { readonly windowSize: number; readonly codes: number } {
+  const width = factors?.reduce((a, b) => a + b) ?? "V";
+  const shape = expectShape("windowLoss", "logits", logits, ["B", "T", "k", width]);
+  const [, tokens, windowSize, codes] = shape as [number, number, number, number];
+  expectShape("windowLoss", "targets", targets, ["B", tokens, windowSize]);
+  checkWeights(weights, windowSize);
+  if (!(labelSmoothing >= 0 && labelSmoothing < 1))
+    throw new TensorARError(`windowLoss: labelSmoothing ${labelSmoothing} is out of range; use 0 … below 1`);
+  return { windowSize, codes };
+}
+
+/** What smoothed labels add to the cross-entropy of each target, divided by ε; the sum over sub-tokens. */
 const spread = (logits: readonly tf.Tensor2D[], codes: readonly tf.Tensor1D[]): tf.Tensor =>
   tf.addN(logits.map((each, factor) => aboveMean(each, codes[factor]!)));
 

@@ -1,4 +1,4 @@
-import { type Command, type Program, readSettings, type Setting, settingsOf } from "@tensorar/cli";
+import { type Command, type Condition, type Program, readSettings, type Setting, settingsOf } from "@tensorar/cli";
 import { expect, test } from "vitest";
 
 /** What people and scripts give by mistake, or to see what happens. */
@@ -54,6 +54,15 @@ export function testSettings({ name, commands }: Program): void {
   test.each(titled)("$title: every number has bounds, every setting a description", ({ command }) => {
     for (const setting of settingsOf(command.schema)) expectBounds(setting);
   });
+  test.each(titled)("$title refuses settings that would have no effect", async ({ command }) => {
+    const settings = settingsOf(command.schema);
+    for (const setting of settings.filter(({ onlyWith }) =>
+      onlyWith.some((condition) => !isUsual(condition, settings)),
+    ))
+      await expect(readSettings(command, [...requiredBeside(setting, settings), ...given(setting)])).rejects.toThrow(
+        new RegExp(`^--(no-)?${setting.flag}\\b.* has no effect without `),
+      );
+  });
   test.each(titled)("$title takes hostile values rightly or names the flag", async ({ command }) => {
     const settings = settingsOf(command.schema);
     let refused = 0;
@@ -71,11 +80,48 @@ function expectBounds({ key, kind, description }: Setting): void {
   if (scalar.kind === "integer") expect(scalar.most, `${key}: what can be addressed`).toBeLessThan(2 ** 31);
 }
 
+/** Whether the defaults meet a condition. */
+const isUsual = (condition: Condition, settings: readonly Setting[]): boolean =>
+  Object.entries(condition).some(([key, asked]) => {
+    const { usual } = settingOf(key, settings);
+    if (typeof asked === "boolean") return asked === Boolean(usual);
+    return "least" in asked ? Number(usual) >= asked.least : asked.includes(usual as string);
+  });
+
+const settingOf = (key: string, settings: readonly Setting[]): Setting => settings.find((each) => each.key === key)!;
+
+/** A setting with a valid value. */
+const given = (setting: Setting): string[] =>
+  setting.kind.kind === "switch"
+    ? [`--${setting.usual === true ? "no-" : ""}${setting.flag}`]
+    : [`--${setting.flag}`, validText(setting)];
+
+const requiredBeside = (setting: Setting, settings: readonly Setting[]): string[] =>
+  settings.filter(({ required, key }) => required && key !== setting.key).flatMap(given);
+
+/** What a setting has an effect with, and what that has one with. */
+function companions(setting: Setting, settings: readonly Setting[]): string[] {
+  const args = new Map<string, string[]>([[setting.key, []]]);
+  const add = ({ onlyWith }: Setting): void => {
+    for (const condition of onlyWith) {
+      const [key, asked] = Object.entries(condition)[0]!;
+      if (asked === false || args.has(key)) continue;
+      const other = settingOf(key, settings);
+      args.set(key, asked === true ? on(other) : [`--${other.flag}`, "least" in asked ? `${asked.least}` : asked[0]!]);
+      add(other);
+    }
+  };
+  add(setting);
+  return [...args.values()].flat();
+}
+
+/** A setting that is on, which 0 is not. */
+const on = (setting: Setting): string[] =>
+  setting.kind.kind === "integer" || setting.kind.kind === "number" ? [`--${setting.flag}`, "1"] : given(setting);
+
 /** @returns how many values were refused */
 async function expectRefusals(command: Command, setting: Setting, settings: readonly Setting[]): Promise<number> {
-  const others = settings
-    .filter(({ required, key }) => required && key !== setting.key)
-    .flatMap((other) => [`--${other.flag}`, validText(other)]);
+  const others = [...requiredBeside(setting, settings), ...companions(setting, settings)];
   let refused = 0;
   for (const text of HOSTILE) {
     const message = await outcomeOf(command, [...others, `--${setting.flag}=${text}`], setting, text);

@@ -60,6 +60,7 @@ export type {
   TrainingState,
   TrainingTask,
   UpdateInputs,
+  Validation,
 } from "./tasks/task";
 export type { TensorAROptions } from "./tasks/tensorar-form";
 export { pretrainTextTask, type TextEncoderSizes } from "./tasks/text-task";

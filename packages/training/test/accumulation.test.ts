@@ -83,7 +83,7 @@ test("a stopped run continues to the bit, with TensorAR, own drafts and dropout"
     evidence: "explicit",
     noise: { kind: "linear" },
   } as const;
-  const made = () => task(3, { tensorar, dropout: 0.1, selfShare: 0.5, classDropout: 0.1 });
+  const made = () => task(3, { tensorar, dropout: 0.1, selfFraction: 0.5, classDropout: 0.1 });
   const run = { ...RUN, gradientAccumulation: 2, steps: 4 };
   const whole = await train(await made(), { ...run, out: join(dir, "through") });
   const out = join(dir, "stopped");

@@ -17,6 +17,7 @@ import {
   readLog,
   type TrainingTask,
   train,
+  type Validation,
 } from "../src/index";
 
 let dir: string;
@@ -42,7 +43,7 @@ test("a base model, and TensorAR attached to it, from codes", async () => {
 
   const tensorar = { windowSize: 2, depth: 1, structure: "gated", noise: { kind: "linear" } } as const;
   const conditions = classConditions((await codes()).labels, 2);
-  const options = { batchSize: 4, selfShare: 0.5 };
+  const options = { batchSize: 4, selfFraction: 0.5 };
   const task = finetuneTask({ model, dir: base }, await codes(), conditions, tensorar, options);
   await train(task, { ...RUN, out: join(dir, "tensorar"), steps: 2 });
   const attached = await loadModel(join(dir, "tensorar"));
@@ -83,6 +84,24 @@ const ownTask = (loss: (x: tf.Tensor) => tf.Tensor): TrainingTask<Target> => ({
   })),
   batch: async () => ({ target: { dtype: "float32", shape: [1], data: Float32Array.of(3) } }),
   save: async () => {},
+});
+
+test("a loss on held-out images that is not finite ends the run, and no checkpoint keeps it", async () => {
+  const own = ownTask((difference) => tf.square(difference));
+  const validation: Validation = {
+    batchSpec: own.batchSpec,
+    batches: 1,
+    batch: async () => ({ target: { dtype: "float32", shape: [1], data: Float32Array.of(3) } }),
+    // The square root of -x: NaN as soon as x has moved towards 3.
+    metrics: ({ params }) => ({ loss: tf.sum(tf.sqrt(tf.neg(params.x!))) }),
+  };
+  const out = join(dir, "not finite");
+  const options = { ...RUN, out, steps: 4, checkpointEvery: 1, validateEvery: 2, learningRate: 0.2 };
+  await expect(train({ ...own, validation }, options)).rejects.toThrow(
+    /^own: step 2: heldOutLoss is NaN; the checkpoint of step 1 in .*not finite is good; start anew/,
+  );
+  expect(await readdir(join(out, "checkpoints"))).toEqual(["step-00000001"]);
+  expect((await readLog(out)).map(({ step }) => step)).toEqual([1]);
 });
 
 test.each(["onnx", "cpu"] as const)("a task of one's own on the engine %s", async (engine) => {

@@ -53,11 +53,8 @@ function rampOf({ guidance: kind, interval, power }: Settings): GraphGuidance {
 }
 
 function draftsOf({ drafts: kind, draftTemperature: temperature, draftRates: rates }: Settings): GraphDrafts {
-  if (rates !== undefined && kind !== "renoise")
-    throw new TensorARError("--draft-rates belongs to --drafts renoise; leave it out");
   if (kind === "raw") return { kind, ...(temperature !== undefined && { temperature }) };
   if (kind === "renoise")
     return { kind, ...(temperature !== undefined && { temperature }), ...(rates && { rates: [0, ...rates] }) };
-  if (temperature === undefined) return { kind };
-  throw new TensorARError("--draft-temperature belongs to --drafts raw or renoise; leave it out");
+  return { kind };
 }

@@ -1,7 +1,54 @@
-import { defineCommand, oneOrMore, overwriteSetting, positive, whole } from "@tensorar/cli";
+import { defineCommand, oneOrMore, onlyWith, overwriteSetting, positive, whole } from "@tensorar/cli";
 import { TARGETS } from "@tensorar/manifest";
 import { z } from "zod";
 import { sourceSettings } from "./settings";
+
+/** Of the graph that generates, which is compiled with them. */
+const samplingSettings = {
+  topK: oneOrMore(whole(0)).default(0).describe("keep the K most likely codes; 0 keeps all"),
+  topP: oneOrMore(positive(1)).default(1).describe("keep the most likely codes up to this probability"),
+  guidance: z
+    .enum(["constant", "interval", "power-cosine"])
+    .default("constant")
+    .describe("how guidance changes from step to step"),
+  ...onlyWith(
+    { guidance: ["interval"] },
+    { interval: whole(0).optional().describe("last decode step that is guided") },
+  ),
+  ...onlyWith({ guidance: ["power-cosine"] }, { power: positive(1000).optional().describe("its power") }),
+  drafts: z
+    .enum(["raw", "renoise", "argmax", "noise", "blank"])
+    .default("raw")
+    .describe("how drafts are fed back, as `tensorar sample` does it"),
+  ...onlyWith(
+    { drafts: ["raw", "renoise"] },
+    {
+      draftTemperature: oneOrMore(positive(1000))
+        .optional()
+        .describe("with --drafts raw or renoise: temperature of the drafts; several, with commas, for depths 1 … k-1"),
+    },
+  ),
+  ...onlyWith(
+    { drafts: ["renoise"] },
+    {
+      draftRates: z
+        .array(z.number().min(0).max(1))
+        .min(1)
+        .optional()
+        .describe("noise rates of depths 1 … k-1, with commas; those of the training when left out"),
+    },
+  ),
+  leaveOneOut: z
+    .number()
+    .min(0)
+    .max(1)
+    .optional()
+    .describe("fraction of the trust in a token's own drafts that is taken back, as `tensorar sample` does it"),
+  draws: z
+    .enum(["step", "position"])
+    .default("step")
+    .describe("which random numbers codes are drawn with, as `tensorar sample` does it"),
+};
 
 const schema = z.strictObject({
   ...sourceSettings,
@@ -20,40 +67,7 @@ const schema = z.strictObject({
     .boolean()
     .default(false)
     .describe("also write generation.onnx: the loop, sampling and the image decoder in one graph"),
-  topK: oneOrMore(whole(0)).default(0).describe("with --end-to-end: keep the K most likely codes; 0 keeps all"),
-  topP: oneOrMore(positive(1))
-    .default(1)
-    .describe("with --end-to-end: keep the most likely codes up to this probability"),
-  guidance: z
-    .enum(["constant", "interval", "power-cosine"])
-    .default("constant")
-    .describe("with --end-to-end: how guidance changes from step to step"),
-  interval: whole(0).optional().describe("with --guidance interval: last decode step that is guided"),
-  power: positive(1000).optional().describe("with --guidance power-cosine: its power"),
-  drafts: z
-    .enum(["raw", "renoise", "argmax", "noise", "blank"])
-    .default("raw")
-    .describe("with --end-to-end: how drafts are fed back, as `tensorar sample` does it"),
-  draftTemperature: oneOrMore(positive(1000))
-    .optional()
-    .describe("with --drafts raw or renoise: temperature of the drafts; several, with commas, for depths 1 … k-1"),
-  draftRates: z
-    .array(z.number().min(0).max(1))
-    .min(1)
-    .optional()
-    .describe("with --drafts renoise: noise rates of depths 1 … k-1, with commas; those of the training when left out"),
-  leaveOneOut: z
-    .number()
-    .min(0)
-    .max(1)
-    .optional()
-    .describe(
-      "with --end-to-end: fraction of the trust in a token's own drafts that is taken back, as `tensorar sample` does it",
-    ),
-  draws: z
-    .enum(["step", "position"])
-    .default("step")
-    .describe("with --end-to-end: which random numbers codes are drawn with, as `tensorar sample` does it"),
+  ...onlyWith({ endToEnd: true }, samplingSettings),
 });
 
 export type Settings = z.infer<typeof schema>;

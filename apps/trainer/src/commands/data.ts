@@ -15,18 +15,11 @@ function onePath({ source, path }: Settings): string {
 
 function sourceOf(settings: Settings): Promise<ImageSource> {
   const { source, path, classNames } = settings;
-  if (source === "emoji" || source === "emoji-text") return emoji(settings);
+  if (source === "emoji") return emojiSource(settings.validationFraction);
+  if (source === "emoji-text") return emojiTextSource(settings.validationFraction);
   const options = { classNames, maxFileBytes: imageOptions(settings).maxFileBytes };
   if (source === "webdataset") return webDatasetSource(path, options);
   return source === "folder" ? folderSource(onePath(settings), options) : csvSource(onePath(settings), options);
-}
-
-function emoji({ source, path, classNames, validationFraction }: Settings): Promise<ImageSource> {
-  if (classNames !== undefined)
-    throw new TensorARError(`--class-names ${classNames}: --source ${source} has names of its own; leave it out`);
-  if (path.length > 0)
-    throw new TensorARError(`--source ${source} draws its own images; leave out --path ${path.join(",")}`);
-  return (source === "emoji" ? emojiSource : emojiTextSource)(validationFraction);
 }
 
 export const command: CommandBody<Settings> = {
@@ -38,7 +31,7 @@ export const command: CommandBody<Settings> = {
       out,
       overwrite,
       size,
-      validationShare: validationFraction,
+      validationFraction,
       signal,
       ...imageOptions(settings),
       onProgress: (done) => progress.update(done),

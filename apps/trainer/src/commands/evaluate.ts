@@ -166,10 +166,8 @@ async function byClassifier(dir: string, { samples, reference }: Settings, engin
   }
 }
 
-/** @throws TensorARError for flags that do not go together */
-function checkFlags({ model, codes, inception, tokenizer, classifier }: Settings): void {
-  if ((model === undefined) !== (codes === undefined))
-    throw new TensorARError("--model and --codes go together; give both or neither");
+/** @throws TensorARError where nothing is to be done */
+function checkFlags({ inception, tokenizer, classifier }: Settings): void {
   if (inception === undefined && tokenizer === undefined && classifier === undefined)
     throw new TensorARError("nothing scores images; give --inception (for FID), --tokenizer, --classifier, or several");
 }
@@ -180,48 +178,73 @@ function printRows(rows: ReturnType<typeof metricRows>): void {
   for (const [name, value, better] of rows) console.log(`${name!.padEnd(width)}  ${value!.padStart(8)}  ${better}`);
 }
 
+/** All that is scored; undefined what was not asked for. */
+async function score(settings: Settings, sets: ImageSets, engine: Engine, signal: AbortSignal) {
+  const { model, codes, inception, tokenizer, classifier } = settings;
+  const distances = tokenizer === undefined ? undefined : await byTokenizer(tokenizer, settings, sets, engine, signal);
+  const metrics = inception === undefined ? undefined : await byInception(inception, settings, sets, engine, signal);
+  return {
+    images: countsOf(sets), // as they were read
+    distances,
+    metrics,
+    refinement: await refinementOf(settings.samples, signal),
+    following: classifier === undefined ? undefined : await byClassifier(classifier, settings, engine, signal),
+    draftAblation:
+      model !== undefined && codes !== undefined
+        ? await draftScores(model, codes, engine, settings, signal)
+        : undefined,
+  };
+}
+
+type Scores = Awaited<ReturnType<typeof score>>;
+
+/** As the file of results holds them. */
+const resultsOf = ({ images, following, distances, metrics, refinement, draftAblation }: Scores) => ({
+  images,
+  ...following,
+  ...distances,
+  ...(metrics && { inception: metrics }),
+  ...(refinement && { refinement }),
+  ...(draftAblation && { draftAblation }),
+});
+
+/** As pages and the terminal show them. */
+const shownOf = ({ following, distances, metrics, refinement }: Scores): EvaluationResults => ({
+  ...(metrics && { inception: metrics }),
+  ...(distances && { tokenizerFeatures: numbersOf(distances) }),
+  ...(refinement && { refinement }),
+  ...(following && { following: numbersOf(following) }),
+});
+
+async function writeFiles(settings: Settings, sets: ImageSets, scores: Scores): Promise<void> {
+  const { samples, output, report } = settings;
+  if (output !== undefined)
+    await writeFileAtomic(output, `${JSON.stringify({ settings, ...resultsOf(scores) }, null, 2)}\n`);
+  if (report === undefined) return;
+  const pictures = {
+    samples: await firstImages(sets.samples),
+    reference: await firstImages(sets.reference),
+  };
+  await writeFileAtomic(report, await evaluationPage(`Evaluation of ${samples}`, shownOf(scores), pictures));
+}
+
+function print(scores: Scores): void {
+  const { images, metrics, refinement } = scores;
+  for (const [name, counts] of Object.entries(images)) console.log(`${name}: ${describeCounts(counts)}`);
+  printRows(metricRows(shownOf(scores)));
+  if (refinement?.flipRate !== undefined) console.log(`flip rate ${(100 * refinement.flipRate).toFixed(1)} %`);
+  for (const warning of metrics?.warnings ?? []) console.log(`note: ${warning}`);
+}
+
 export const command: CommandBody<Settings> = {
   async run(settings, signal) {
-    const { model, codes, inception, tokenizer, classifier } = settings;
     checkFlags(settings);
     for (const path of [settings.output, settings.report, settings.saveStatistics])
       if (path !== undefined) await checkOutputFile(path, settings);
     const engine = await openEngine(settings);
     const sets = await openSets(settings);
-    const distances =
-      tokenizer === undefined ? undefined : await byTokenizer(tokenizer, settings, sets, engine, signal);
-    const metrics = inception === undefined ? undefined : await byInception(inception, settings, sets, engine, signal);
-    const images = countsOf(sets);
-    const refinement = await refinementOf(settings.samples, signal);
-    const following = classifier === undefined ? undefined : await byClassifier(classifier, settings, engine, signal);
-    const results = {
-      images,
-      ...following,
-      ...distances,
-      ...(metrics && { inception: metrics }),
-      ...(refinement && { refinement }),
-      ...(model !== undefined &&
-        codes !== undefined && { draftAblation: await draftScores(model, codes, engine, settings, signal) }),
-    };
-    const shown: EvaluationResults = {
-      ...(metrics && { inception: metrics }),
-      ...(distances && { tokenizerFeatures: { ...distances } }),
-      ...(refinement && { refinement }),
-      ...(following && { following: numbersOf(following) }),
-    };
-    if (settings.output !== undefined)
-      await writeFileAtomic(settings.output, `${JSON.stringify({ settings, ...results }, null, 2)}\n`);
-    if (settings.report !== undefined) {
-      const pictures = {
-        samples: await firstImages(sets.samples),
-        reference: await firstImages(sets.reference),
-      };
-      const page = await evaluationPage(`Evaluation of ${settings.samples}`, shown, pictures);
-      await writeFileAtomic(settings.report, page);
-    }
-    for (const [name, counts] of Object.entries(images)) console.log(`${name}: ${describeCounts(counts)}`);
-    printRows(metricRows(shown));
-    if (refinement?.flipRate !== undefined) console.log(`flip rate ${(100 * refinement.flipRate).toFixed(1)} %`);
-    for (const warning of metrics?.warnings ?? []) console.log(`note: ${warning}`);
+    const scores = await score(settings, sets, engine, signal);
+    await writeFiles(settings, sets, scores);
+    print(scores);
   },
 };

@@ -29,11 +29,10 @@ export const command: CommandBody<Settings> = {
     const tensorar = tensorarOptions(settings, model.model.backbone.factors !== undefined);
     if (note !== undefined) console.log(note);
     const conditions = await trainingConditions(model, dir, codes, settings.captions);
-    const selfShare = settings.inputs === "self" ? settings.selfFraction : 0;
     const task = finetuneTask({ model, dir, own }, codes, conditions, tensorar, {
       ...settings,
       ...phasesOf(settings, tensorar),
-      selfShare,
+      selfFraction: settings.inputs === "self" ? settings.selfFraction : 0,
     });
     await train(task, {
       ...settings,

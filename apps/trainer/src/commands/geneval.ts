@@ -44,9 +44,7 @@ export const command: CommandBody<Settings> = {
   },
 };
 
-async function mergeParts({ merge, prompts, detector, colors, output: out }: Settings): Promise<GenEvalReport> {
-  for (const [flag, value] of Object.entries({ prompts, detector, colors }))
-    if (value !== undefined) throw new TensorARError(`--${flag} ${value} does not go with --merge; leave it out`);
+async function mergeParts({ merge, output: out }: Settings): Promise<GenEvalReport> {
   const report = await mergeResults(merge!);
   await openResults(out, report.recipe, false);
   return report;

@@ -1,4 +1,4 @@
-import { type CommandBody, flagOf, startProgress } from "@tensorar/cli";
+import { type CommandBody, startProgress } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
 import { type Codes, loadCodes } from "@tensorar/data";
 import type { OwnBackbone } from "@tensorar/model";
@@ -16,13 +16,7 @@ function taskOf(settings: Settings, codes: Codes, own: OwnBackbone | undefined) 
   const tensorar = settings.windowSize > 1 ? attached : undefined;
   const options = { ...settings, tensorar };
   const sizes = { dim: width, n_layer: layers, n_head: heads, multiple_of: 64 };
-  if (condition === "class") {
-    const ofCaptions = { encoderWidth, encoderLayers, encoderHeads, vocabulary, captionTokens };
-    const [name, value] = Object.entries(ofCaptions).find(([, each]) => each !== undefined) ?? [];
-    if (name !== undefined)
-      throw new TensorARError(`--${flagOf(name)} ${value} belongs to --condition captions; leave it out, or give both`);
-    return own ? pretrainOwnTask(codes, own, options) : pretrainTask(codes, sizes, options);
-  }
+  if (condition === "class") return own ? pretrainOwnTask(codes, own, options) : pretrainTask(codes, sizes, options);
   if (own) throw new TensorARError("--condition captions trains LlamaGen's decoder; leave --backbone out");
   const encoder = {
     width: encoderWidth ?? 128,

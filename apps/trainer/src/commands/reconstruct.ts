@@ -27,8 +27,8 @@ import { createCodebookCounts, createMean, createMoments, psnr, ssim } from "@te
 import { lpips } from "@tensorar/metrics/features";
 import { loadLpips } from "@tensorar/metrics/node";
 import { toParams } from "@tensorar/model";
-import { TOKENIZER_KINDS } from "@tensorar/tokenizer";
-import { loadTokenizer } from "@tensorar/tokenizer/node";
+import { TOKENIZER_KINDS, type TokenizerKind } from "@tensorar/tokenizer";
+import { loadTokenizer, type TokenizerFolder } from "@tensorar/tokenizer/node";
 import type { Engine } from "@tensorar/training";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Settings } from "../declarations/reconstruct";
@@ -81,11 +81,7 @@ async function reconstruct(
   const total = Math.min(source.count ?? (await countImages(source, most, signal)), most);
   const engine = await openEngine(settings);
   const { imageSize: size } = folder;
-  const networks = {
-    tokenizer: await openTokenizer(folder, engine),
-    ...(settings.lpips !== undefined && { lpips: await openLpips(settings, size, engine) }),
-    ...(settings.inception !== undefined && { inception: await openInception(settings.inception, engine) }),
-  };
+  const networks = await openNetworks(folder, settings, engine);
   const sums = newSums(networks, size);
   const progress = startProgress("reconstruct", total, "images");
   const shown: Uint8Array[] = [];
@@ -127,6 +123,18 @@ interface Networks {
   readonly tokenizer: TokenizerRunner;
   readonly lpips?: Awaited<ReturnType<typeof openLpips>>;
   readonly inception?: InceptionRunner;
+}
+
+async function openNetworks(
+  folder: TokenizerFolder<TokenizerKind>,
+  settings: Settings,
+  engine: Engine,
+): Promise<Networks> {
+  return {
+    tokenizer: await openTokenizer(folder, engine),
+    ...(settings.lpips !== undefined && { lpips: await openLpips(settings, folder.imageSize, engine) }),
+    ...(settings.inception !== undefined && { inception: await openInception(settings.inception, engine) }),
+  };
 }
 
 /** Means, codes and moments of what passes through. */

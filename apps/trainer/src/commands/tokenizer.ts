@@ -9,22 +9,15 @@ import { type AdversaryOptions, type PerceptualLoss, tokenizerTask, train } from
 import type { Settings } from "../declarations/tokenizer";
 import { recipeOf } from "../recipe";
 
-/** @throws TensorARError for flags that do not go together, and a classifier of other images */
+/** @throws TensorARError for two perceptual losses, and a classifier of other images */
 async function perceptualOf(
-  { lpips: path, vgg, classifier, perceptualWeight }: Settings,
+  { lpips: path, vgg, classifier, perceptualWeight: weight = 1 }: Settings,
   size: number,
 ): Promise<PerceptualLoss | undefined> {
   if (path !== undefined && classifier !== undefined)
     throw new TensorARError("--lpips and --classifier both give a perceptual loss; choose one");
-  if (path === undefined && vgg !== undefined)
-    throw new TensorARError(`--vgg ${vgg} belongs to --lpips; leave it out, or give both`);
-  const weight = perceptualWeight ?? 1;
   if (path !== undefined) return { tensors: await loadLpips(path, vgg), distance: lpips, weight };
-  if (classifier === undefined) {
-    if (perceptualWeight !== undefined)
-      throw new TensorARError(`--perceptual-weight ${perceptualWeight} needs --lpips or --classifier`);
-    return undefined;
-  }
+  if (classifier === undefined) return undefined;
   const { config, tensors } = await loadClassifier(classifier);
   if (config.imageSize !== size)
     throw new TensorARError(
@@ -40,10 +33,7 @@ async function perceptualOf(
 
 function adversaryOf(settings: Settings): AdversaryOptions | undefined {
   const { adversarialWeight, adversarialStart, adaptiveWeight, discriminatorLoss, generatorLoss, steps } = settings;
-  if (adversarialWeight === 0) {
-    if (adversarialStart === undefined) return undefined;
-    throw new TensorARError(`--adversarial-start ${adversarialStart} belongs to --adversarial-weight; give both`);
-  }
+  if (adversarialWeight === 0) return undefined;
   return {
     discriminator: { ndf: settings.discriminatorWidth, n_layers: settings.discriminatorLayers },
     weight: adversarialWeight,

@@ -20,9 +20,6 @@ const ENCODERS = {
   },
 } as const satisfies Record<TextEncoderName, unknown>;
 
-/** Positions of a caption in LlamaGen. Source: `--t5-feature-max-len` of its `autoregressive/sample/sample_t2i.py`. */
-const LLAMAGEN_SLOTS = 120;
-
 /** Settings of models, which say nothing about a text encoder. */
 const OF_MODELS = ["tokenizer", "tokenizerModel", "imageSize", "textEncoder"] as const;
 
@@ -32,7 +29,7 @@ export async function planTextEncoder(
   source: string | undefined,
   settings: Settings,
 ): Promise<Write> {
-  const { model = "", textLength: maxLength = LLAMAGEN_SLOTS, cleanCaptions = true } = settings;
+  const { model = "", textLength: maxLength, cleanCaptions } = settings;
   const wrong = OF_MODELS.find((name) => settings[name] !== undefined);
   if (wrong !== undefined || source === undefined)
     throw new TensorARError(
@@ -62,13 +59,9 @@ export async function planTextEncoder(
  * @throws TensorARError where the model takes none, or features of another width or length
  */
 export async function textEncoderField(
-  { textEncoder, textLength, cleanCaptions, output }: Settings,
+  { textEncoder, output }: Settings,
   { condition }: Pick<Backbone<Condition>, "condition">,
 ): Promise<{ readonly textEncoder?: string }> {
-  if (textLength !== undefined || cleanCaptions !== undefined)
-    throw new TensorARError(
-      "--text-length and --clean-captions are of text encoders, as with --from t5; leave them out",
-    );
   if (textEncoder === undefined) return {};
   if (!("caption" in condition))
     throw new TensorARError(`--text-encoder ${textEncoder}: this model takes no features of texts; leave it out`);

@@ -1,7 +1,10 @@
-import { defineCommand, overwriteSetting, weights, whole } from "@tensorar/cli";
+import { defineCommand, onlyWith, overwriteSetting, weights, whole } from "@tensorar/cli";
 import { z } from "zod";
 import { FAMILY_NAMES, TEXT_ENCODER_NAMES } from "../conversion/family-names";
 import { LARGEST_SIDE, LARGEST_WIDTH } from "./settings";
+
+/** Tokens of a caption. Source: `--t5-feature-max-len` of LlamaGen's `autoregressive/sample/sample_t2i.py`. */
+const LLAMAGEN_TOKENS = 120;
 
 const schema = z.strictObject({
   from: z.enum([...FAMILY_NAMES, ...TEXT_ENCODER_NAMES]).describe("original repository, or t5 for a text encoder"),
@@ -9,15 +12,25 @@ const schema = z.strictObject({
     .string()
     .optional()
     .describe("the model's weights: .pt, .pth, .bin, .safetensors, an index, a folder, hf://OWNER/NAME[/FILE]"),
-  model: z
-    .string()
-    .optional()
-    .describe("which of its models that is, such as GPT-B; or a JSON file with its configuration"),
+  ...onlyWith(
+    { checkpoint: true },
+    {
+      model: z
+        .string()
+        .optional()
+        .describe("which of its models that is, such as GPT-B; or a JSON file with its configuration"),
+    },
+  ),
   tokenizer: z.string().optional().describe("the tokenizer's weights"),
-  tokenizerModel: z
-    .string()
-    .optional()
-    .describe("which of its tokenizers that is, or a JSON file; the usual one when left out"),
+  ...onlyWith(
+    { tokenizer: true },
+    {
+      tokenizerModel: z
+        .string()
+        .optional()
+        .describe("which of its tokenizers that is, or a JSON file; the usual one when left out"),
+    },
+  ),
   weights: z
     .string()
     .min(1)
@@ -34,16 +47,21 @@ const schema = z.strictObject({
     .enum(["float32", "float16", "bfloat16"])
     .optional()
     .describe("number format of the new files; as it was when left out"),
-  textEncoder: weights("text-encoder")
-    .optional()
-    .describe("for models of captions: folder of the text encoder that they were trained with, which prompts need"),
-  textLength: whole(1, LARGEST_WIDTH)
-    .optional()
-    .describe("with --from t5: tokens of a text; 120 when left out, as LlamaGen"),
-  cleanCaptions: z
-    .boolean()
-    .optional()
-    .describe("with --from t5: clean texts as LlamaGen does; they are unless --no-clean-captions is given"),
+  ...onlyWith(
+    { checkpoint: true },
+    {
+      textEncoder: weights("text-encoder")
+        .optional()
+        .describe("for models of captions: folder of the text encoder that they were trained with, which prompts need"),
+    },
+  ),
+  ...onlyWith(
+    { from: TEXT_ENCODER_NAMES },
+    {
+      textLength: whole(1, LARGEST_WIDTH).default(LLAMAGEN_TOKENS).describe("tokens of a text, LlamaGen's by default"),
+      cleanCaptions: z.boolean().default(true).describe("clean texts as LlamaGen does"),
+    },
+  ),
   ...overwriteSetting,
   output: z.string().describe("folder to write: the model, and the tokenizer in tokenizer/"),
 });

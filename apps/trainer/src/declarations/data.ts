@@ -1,12 +1,9 @@
-import { defineCommand, overwriteSetting, whole } from "@tensorar/cli";
+import { defineCommand, onlyWith, overwriteSetting, whole } from "@tensorar/cli";
 import { z } from "zod";
 import { imageSettings, LARGEST_SIDE } from "./settings";
 
-const schema = z.strictObject({
-  source: z
-    .enum(["emoji", "emoji-text", "folder", "webdataset", "csv"])
-    .default("emoji")
-    .describe("where the images come from; emoji-text: more emoji, with captions"),
+/** Of sources that are files. */
+const fileSettings = {
   path: z
     .array(z.string())
     .default([])
@@ -17,6 +14,14 @@ const schema = z.strictObject({
     .string()
     .optional()
     .describe("text file with one class name a line, in the order of labels; natural order of the names when left out"),
+  ...imageSettings,
+};
+
+const schema = z.strictObject({
+  source: z
+    .enum(["emoji", "emoji-text", "folder", "webdataset", "csv"])
+    .default("emoji")
+    .describe("where the images come from; emoji-text: more emoji, with captions"),
   size: whole(1, LARGEST_SIDE).default(32).describe("side of the square images, in pixels"),
   validationFraction: z
     .number()
@@ -24,7 +29,7 @@ const schema = z.strictObject({
     .lt(1)
     .default(0.1)
     .describe("fraction of the images held out; of emoji half of them for the test"),
-  ...imageSettings,
+  ...onlyWith({ source: ["folder", "webdataset", "csv"] }, fileSettings),
   output: z.string().describe("folder to make"),
   ...overwriteSetting,
 });

@@ -2,6 +2,7 @@ import {
   backboneSetting,
   defineCommand,
   LARGEST_BATCH,
+  onlyWith,
   overwriteSetting,
   seedSetting,
   weights,
@@ -9,6 +10,34 @@ import {
 } from "@tensorar/cli";
 import { z } from "zod";
 import { engineSettings, imageSettings } from "./settings";
+
+const inceptionSettings = {
+  neighbours: whole(1)
+    .default(10_000)
+    .describe("images of each set whose neighbours are compared, for precision, recall and KID"),
+  batchSize: whole(1, LARGEST_BATCH).default(32).describe("images at a time"),
+  saveStatistics: z.string().optional().describe(".npz to write the samples' statistics to"),
+  ...onlyWith(
+    { saveStatistics: true },
+    {
+      firstImage: whole(0)
+        .default(0)
+        .describe("where the samples are a part, the number of images in the parts before it"),
+    },
+  ),
+};
+
+/** Scores of predictions on held-out images. */
+const heldOutSettings = {
+  ...backboneSetting,
+  codes: z.string().optional().describe("the folder of codes"),
+  captions: z.string().optional().describe("features of their captions, as in `finetune`"),
+  images: whole(1).default(512).describe("held-out images that are scored"),
+  split: z
+    .enum(["validation", "test", "combinations"])
+    .default("validation")
+    .describe("which of the held-out images, where the data set names some for the test, or held-out combinations"),
+};
 
 const schema = z.strictObject({
   samples: z
@@ -31,28 +60,15 @@ const schema = z.strictObject({
     .describe(
       "classifier (written by `tensorar classifier`), to see whether samples show their class or prompt; --reference is its data set",
     ),
-  neighbours: whole(1)
-    .default(10_000)
-    .describe("with --inception: images of each set whose neighbours are compared, for precision, recall and KID"),
-  batchSize: whole(1, LARGEST_BATCH).default(32).describe("with --inception: images at a time"),
-  saveStatistics: z.string().optional().describe("with --inception: .npz to write the samples' statistics to"),
-  firstImage: whole(0)
-    .default(0)
-    .describe("with --save-statistics: where the samples are a part, the number of images in the parts before it"),
-  model: weights().optional().describe("with --codes: the model, to score its predictions on held-out images"),
-  ...backboneSetting,
-  codes: z.string().optional().describe("with --model: the folder of codes"),
-  captions: z.string().optional().describe("with --codes: features of their captions, as in `finetune`"),
-  images: whole(1).default(512).describe("held-out images scored with --model and --codes"),
-  split: z
-    .enum(["validation", "test", "combinations"])
-    .default("validation")
-    .describe(
-      "with --codes: which of the held-out images, where the data set names some for the test, or held-out combinations",
-    ),
+  ...onlyWith({ inception: true }, inceptionSettings),
+  ...onlyWith(
+    { codes: true },
+    { model: weights().optional().describe("the model, to score its predictions on held-out images") },
+  ),
+  ...onlyWith({ model: true }, heldOutSettings),
   output: z.string().optional().describe("JSON file for the results"),
   report: z.string().optional().describe("HTML file for the results, with pictures"),
-  ...overwriteSetting,
+  ...onlyWith({ output: true, report: true, saveStatistics: true }, overwriteSetting),
   ...imageSettings,
   ...seedSetting,
   ...engineSettings,

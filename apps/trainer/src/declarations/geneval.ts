@@ -1,24 +1,29 @@
-import { defineCommand, overwriteSetting } from "@tensorar/cli";
+import { defineCommand, onlyWith, overwriteSetting, threadsSetting } from "@tensorar/cli";
 import { z } from "zod";
-import { engineSettings, imageSettings } from "./settings";
+import { imageSettings } from "./settings";
 
-const schema = z.strictObject({
-  images: z
-    .string()
-    .optional()
-    .describe("folder of images, DIR/00000/samples/0000.png as GenEval has them, or samples"),
+/** How images are scored, which merging is without. */
+const scoringSettings = {
   prompts: z
     .string()
     .optional()
     .describe("GenEval's evaluation_metadata.jsonl; with metadata.jsonl beside the images it may be left out"),
   detector: z.string().optional().describe("JSON file that describes a detector in an ONNX file"),
   colors: z.string().optional().describe("JSON file that describes a network like CLIP, for prompts with colours"),
-  output: z.string().describe("folder to write results and a page with pictures to"),
   resume: z.boolean().default(false).describe("score only images that --output holds no result of"),
+  ...imageSettings,
+  ...threadsSetting,
+};
+
+const schema = z.strictObject({
+  images: z
+    .string()
+    .optional()
+    .describe("folder of images, DIR/00000/samples/0000.png as GenEval has them, or samples"),
+  output: z.string().describe("folder to write results and a page with pictures to"),
   ...overwriteSetting,
   merge: z.array(z.string()).optional().describe("in place of --images: folders of results of parts, to put together"),
-  ...imageSettings,
-  threads: engineSettings.threads,
+  ...onlyWith({ images: true }, scoringSettings),
 });
 
 export type Settings = z.infer<typeof schema>;

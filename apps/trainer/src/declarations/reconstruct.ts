@@ -1,6 +1,17 @@
-import { defineCommand, overwriteSetting, weights, whole } from "@tensorar/cli";
+import { defineCommand, onlyWith, overwriteSetting, weights, whole } from "@tensorar/cli";
 import { z } from "zod";
-import { batchSizeSetting, engineSettings, imageSettings } from "./settings";
+import { batchSizeSetting, engineSettings, imageSettings, vggSetting } from "./settings";
+
+/** How images are measured, which merging is without. */
+const measuringSettings = {
+  numImages: whole(1).optional().describe("at most so many images; all when left out"),
+  inception: z.string().optional().describe("weights of FID's Inception-v3, for rFID"),
+  lpips: z.string().optional().describe("weights of LPIPS (vgg.pth, or safetensors of all of it)"),
+  ...onlyWith({ lpips: true }, vggSetting),
+  batchSize: batchSizeSetting(32),
+  ...imageSettings,
+  ...engineSettings,
+};
 
 const schema = z.strictObject({
   images: z
@@ -10,14 +21,8 @@ const schema = z.strictObject({
   tokenizer: weights("tokenizer").optional().describe("tokenizer folder"),
   output: z.string().describe("folder to write reconstructions and metrics to"),
   ...overwriteSetting,
-  numImages: whole(1).optional().describe("at most so many images; all when left out"),
-  inception: z.string().optional().describe("weights of FID's Inception-v3, for rFID"),
-  lpips: z.string().optional().describe("weights of LPIPS (vgg.pth, or safetensors of all of it)"),
-  vgg: z.string().optional().describe("with --lpips vgg.pth: weights of torchvision's VGG-16"),
-  batchSize: batchSizeSetting(32),
   merge: z.array(z.string()).optional().describe("in place of --images: folders of results of parts, to put together"),
-  ...imageSettings,
-  ...engineSettings,
+  ...onlyWith({ images: true }, measuringSettings),
 });
 
 export type Settings = z.infer<typeof schema>;

@@ -1,4 +1,4 @@
-import { backboneSetting, defineCommand, oneOrMore, positive, weights, whole } from "@tensorar/cli";
+import { backboneSetting, defineCommand, oneOrMore, onlyWith, positive, weights, whole } from "@tensorar/cli";
 import { type Guidance, PRESETS } from "@tensorar/sampler";
 import { z } from "zod";
 import { batchSizeSetting, engineSettings, LARGEST_SIDE } from "./settings";
@@ -9,6 +9,35 @@ const MOST_IMAGES = 10_000_000;
 
 /** Tokens of an image in a step of Jacobi decoding, unless another number is given. */
 export const PARALLEL = 8;
+
+const guidanceSettings = {
+  ...onlyWith(
+    { guidance: ["interval"] },
+    { interval: whole(0).optional().describe("last decode step that is guided") },
+  ),
+  ...onlyWith({ guidance: ["power-cosine"] }, { power: positive(1000).optional().describe("its power") }),
+};
+
+const draftSettings = {
+  ...onlyWith(
+    { drafts: ["raw", "renoise"] },
+    {
+      draftTemperature: oneOrMore(positive(1000))
+        .optional()
+        .describe("with --drafts raw or renoise: temperature of the drafts; several, with commas, for depths 1 … k-1"),
+    },
+  ),
+  ...onlyWith(
+    { drafts: ["renoise"] },
+    {
+      draftRates: z
+        .array(z.number().min(0).max(1))
+        .min(1)
+        .optional()
+        .describe("noise rates of depths 1 … k-1, with commas; those of the training when left out"),
+    },
+  ),
+};
 
 const schema = z.strictObject({
   ...backboneSetting,
@@ -40,8 +69,7 @@ const schema = z.strictObject({
     .describe(
       "guidance scale, 1 or more; 1 is none; several, with commas, take turns, or are for the sub-tokens of a token",
     ),
-  interval: whole(0).optional().describe("with --guidance interval: last decode step that is guided"),
-  power: positive(1000).optional().describe("with --guidance power-cosine: its power"),
+  ...guidanceSettings,
   temperature: oneOrMore(positive(1000)).default(1).describe(`of final tokens${EACH}`),
   topK: oneOrMore(whole(0)).default(0).describe(`keep the K most likely codes; 0 keeps all${EACH}`),
   topP: oneOrMore(positive(1)).default(1).describe(`keep the most likely codes up to this probability${EACH}`),
@@ -51,19 +79,12 @@ const schema = z.strictObject({
     .describe(
       "how drafts are fed back: as sampled (the paper), noised again with β(j), most likely, replaced by noise, or left blank",
     ),
-  draftTemperature: oneOrMore(positive(1000))
-    .optional()
-    .describe("with --drafts raw or renoise: temperature of the drafts; several, with commas, for depths 1 … k-1"),
+  ...draftSettings,
   png: z
     .boolean()
     .optional()
     .describe("write images/000000.png, …; up to 10,000 images they are written unless --no-png is given"),
   npz: z.boolean().default(false).describe("also write samples.npz, which evaluation suites of other projects take"),
-  draftRates: z
-    .array(z.number().min(0).max(1))
-    .min(1)
-    .optional()
-    .describe("with --drafts renoise: noise rates of depths 1 … k-1, with commas; those of the training when left out"),
   leaveOneOut: z
     .number()
     .min(0)
@@ -84,9 +105,10 @@ const schema = z.strictObject({
     .describe(
       "one token of each image a step, or as many as drafts foretell: the same images in fewer, larger steps, faster for few images of a large model",
     ),
-  parallel: whole(2, 1024)
-    .optional()
-    .describe(`with --decoding jacobi: tokens of an image in a step; ${PARALLEL} when left out`),
+  ...onlyWith(
+    { decoding: ["jacobi"] },
+    { parallel: whole(2, 1024).default(PARALLEL).describe("tokens of an image in a step") },
+  ),
   evaluationSize: whole(1, LARGEST_SIDE).optional().describe("pixels to resize the images to, as for scoring"),
   batchSize: batchSizeSetting(64),
   seed: oneOrMore(whole(0))

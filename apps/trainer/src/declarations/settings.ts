@@ -1,4 +1,13 @@
-import { decimal, LARGEST_BATCH, overwriteSetting, positive, seedSetting, threadsSetting, whole } from "@tensorar/cli";
+import {
+  decimal,
+  LARGEST_BATCH,
+  onlyWith,
+  overwriteSetting,
+  positive,
+  seedSetting,
+  threadsSetting,
+  whole,
+} from "@tensorar/cli";
 import { MAX_FILE_MIB, MAX_PIXELS } from "@tensorar/data/limits";
 import { ENGINE_NAMES, SCHEDULES, TRAINING_DEFAULTS } from "@tensorar/training/settings";
 import { z } from "zod";
@@ -14,7 +23,12 @@ export const batchSizeSetting = (usual: number) => whole(1, LARGEST_BATCH).defau
 /** Settings that several commands share; each is described once. */
 export const engineSettings = {
   engine: z.enum(ENGINE_NAMES).default("auto").describe("what runs the mathematics"),
-  ...threadsSetting,
+  ...onlyWith({ engine: ["auto", "onnx"] }, threadsSetting),
+};
+
+/** Beside `--lpips`, of which the published file holds a part. */
+export const vggSetting = {
+  vgg: z.string().optional().describe("for --lpips vgg.pth: weights of torchvision's VGG-16"),
 };
 
 /** Of all commands that read images. */
@@ -32,9 +46,16 @@ export const codesTrainingSettings = {
   validateEvery: whole(0)
     .default(250)
     .describe("steps between losses on the held-out images, if there are any; the best model is the result. 0: never"),
-  patience: whole(1)
-    .optional()
-    .describe("ends the training after so many losses on held-out images without a better one; never when left out"),
+  ...onlyWith(
+    { validateEvery: true },
+    {
+      patience: whole(1)
+        .optional()
+        .describe(
+          "ends the training after so many losses on held-out images without a better one; never when left out",
+        ),
+    },
+  ),
   dropout: z
     .number()
     .min(0)
@@ -49,41 +70,54 @@ export const codesTrainingSettings = {
     .describe("fraction of every target that is spread over all codes, in the loss that is minimized"),
 };
 
-/** Of trainings of TensorAR. */
-export const tensorarSettings = {
-  depth: whole(1, LARGEST_DEPTH).default(1).describe("depth of both query transformers"),
-  structure: z.enum(["maps", "gated"]).default("gated").describe("how the output decoder tells its k states apart"),
-  evidence: z
-    .enum(["explicit", "implicit"])
-    .optional()
-    .describe(
-      "trust in a token's own drafts: a learned number that can be taken back, or inside of the network (the paper). Explicit when left out, but for models of sub-tokens",
-    ),
+/** Of the noise rates, unless they are given one by one. */
+const scheduleSettings = {
   noise: z
     .enum(["linear", "sine", "sqrt", "exponential", "none"])
     .default("exponential")
     .describe("schedule of the noise rates β(j)"),
-  noiseRate: positive(1000).optional().describe("rate of the exponential schedule"),
-  noiseRates: z
-    .array(z.number().min(0).max(1))
-    .min(1)
-    .optional()
-    .describe("noise rates of depths 1 … k-1, with commas, in place of a schedule"),
-  hidden: decimal(1)
-    .default(0)
-    .describe(
-      "fraction of tokens of which no window shows the truth, so that the model learns to read drafts of others",
-    ),
-  blank: decimal(1).default(0).describe("fraction of noised entries that are left blank, with no code in their place"),
-  randomRates: z.boolean().default(false).describe("scales the noise rates of every image by a random number"),
-  past: decimal(1).default(0).describe("noise rate of final tokens of the past; 0 in the paper"),
-  lossWeights: z
-    .array(decimal(1000))
-    .optional()
-    .describe(
-      "weights of the loss at depths 0 … k-1, with commas. When left out: all alike, or 0.3 for drafts in a fine-tuning with explicit evidence",
-    ),
+  ...onlyWith(
+    { noise: ["exponential"] },
+    { noiseRate: positive(1000).optional().describe("rate of the exponential schedule") },
+  ),
 };
+
+/** Of trainings of TensorAR, which a window of 1 is not. */
+export const tensorarSettings = onlyWith(
+  { windowSize: { least: 2 } },
+  {
+    depth: whole(1, LARGEST_DEPTH).default(1).describe("depth of both query transformers"),
+    structure: z.enum(["maps", "gated"]).default("gated").describe("how the output decoder tells its k states apart"),
+    evidence: z
+      .enum(["explicit", "implicit"])
+      .optional()
+      .describe(
+        "trust in a token's own drafts: a learned number that can be taken back, or inside of the network (the paper). Explicit when left out, but for models of sub-tokens",
+      ),
+    ...onlyWith({ noiseRates: false }, scheduleSettings),
+    noiseRates: z
+      .array(z.number().min(0).max(1))
+      .min(1)
+      .optional()
+      .describe("noise rates of depths 1 … k-1, with commas, in place of a schedule"),
+    hidden: decimal(1)
+      .default(0)
+      .describe(
+        "fraction of tokens of which no window shows the truth, so that the model learns to read drafts of others",
+      ),
+    blank: decimal(1)
+      .default(0)
+      .describe("fraction of noised entries that are left blank, with no code in their place"),
+    randomRates: z.boolean().default(false).describe("scales the noise rates of every image by a random number"),
+    past: decimal(1).default(0).describe("noise rate of final tokens of the past; 0 in the paper"),
+    lossWeights: z
+      .array(decimal(1000))
+      .optional()
+      .describe(
+        "weights of the loss at depths 0 … k-1, with commas. When left out: all alike, or 0.3 for drafts in a fine-tuning with explicit evidence",
+      ),
+  },
+);
 
 export const trainingSettings = {
   steps: whole(1).describe("optimizer steps in all"),

@@ -1,6 +1,26 @@
-import { decimal, defineCommand, positive, whole } from "@tensorar/cli";
+import { decimal, defineCommand, onlyWith, positive, whole } from "@tensorar/cli";
 import { z } from "zod";
-import { LARGEST_DEPTH, LARGEST_WIDTH, trainingSettings } from "./settings";
+import { LARGEST_DEPTH, LARGEST_WIDTH, trainingSettings, vggSetting } from "./settings";
+
+const adversarialSettings = {
+  adversarialStart: whole(0)
+    .optional()
+    .describe("steps before the adversarial losses start; half of all when left out"),
+  adaptiveWeight: z
+    .boolean()
+    .default(true)
+    .describe("also weights by the gradients at the decoder's last layer, as LlamaGen does"),
+  discriminatorWidth: whole(1, 4096).default(64).describe("channels of the discriminator's first layer"),
+  discriminatorLayers: whole(1, 8).default(3).describe("layers of the discriminator that halve the image"),
+  discriminatorLoss: z
+    .enum(["hinge", "vanilla", "non-saturating"])
+    .default("hinge")
+    .describe("how the discriminator is trained"),
+  generatorLoss: z
+    .enum(["hinge", "non-saturating"])
+    .default("hinge")
+    .describe("how the tokenizer is trained against it"),
+};
 
 const schema = z.strictObject({
   data: z.string().describe("prepared data set (written by `tensorar data`)"),
@@ -25,36 +45,21 @@ const schema = z.strictObject({
     .string()
     .optional()
     .describe("adds a perceptual loss: weights of LPIPS (vgg.pth, or safetensors of all of it)"),
-  vgg: z.string().optional().describe("with --lpips vgg.pth: weights of torchvision's VGG-16"),
+  ...onlyWith({ lpips: true }, vggSetting),
   classifier: z
     .string()
     .optional()
     .describe(
       "adds a perceptual loss without LPIPS: features of a classifier of the same images (`tensorar classifier`)",
     ),
-  perceptualWeight: positive(1000)
-    .optional()
-    .describe("with --lpips or --classifier: weight of the perceptual loss; 1"),
+  ...onlyWith(
+    { lpips: true, classifier: true },
+    { perceptualWeight: positive(1000).optional().describe("weight of the perceptual loss; 1 when left out") },
+  ),
   adversarialWeight: decimal(1000)
     .default(0)
     .describe("trains against a discriminator with this weight (LlamaGen's is 0.5); 0: without"),
-  adversarialStart: whole(0)
-    .optional()
-    .describe("with --adversarial-weight: steps before the adversarial losses start; half of all when left out"),
-  adaptiveWeight: z
-    .boolean()
-    .default(true)
-    .describe("with --adversarial-weight: also weights by the gradients at the decoder's last layer, as LlamaGen does"),
-  discriminatorWidth: whole(1, 4096).default(64).describe("channels of the discriminator's first layer"),
-  discriminatorLayers: whole(1, 8).default(3).describe("layers of the discriminator that halve the image"),
-  discriminatorLoss: z
-    .enum(["hinge", "vanilla", "non-saturating"])
-    .default("hinge")
-    .describe("how the discriminator is trained"),
-  generatorLoss: z
-    .enum(["hinge", "non-saturating"])
-    .default("hinge")
-    .describe("how the tokenizer is trained against it"),
+  ...onlyWith({ adversarialWeight: true }, adversarialSettings),
   ...trainingSettings,
 });
 

@@ -82,7 +82,7 @@ function splitOf(file: string, { split }: DatasetInfo, samples: readonly SampleL
   if (split.by !== "source")
     return splitByName(
       samples.map(({ name }) => name),
-      split.validationShare,
+      split.validationFraction,
     );
   const chosen = samples.map((sample, i) => {
     if (sample.split !== undefined) return sample.split;

@@ -1,3 +1,4 @@
+import { underTodaysNames } from "@tensorar/core";
 import { z } from "zod";
 import { leftOutSchema } from "../files/left-out";
 import { SPLITS } from "./split";
@@ -16,10 +17,13 @@ export const datasetInfo = z.strictObject({
   count: z.int().min(2),
   classes: z.array(z.strictObject({ name: z.string(), count: z.int().nonnegative() })).min(1),
   /**
-   * Images whose name hashes into the first `validationShare` of all hashes are for validation; or the source has chosen, and
+   * Images whose name hashes into the first `validationFraction` of all hashes are for validation; or the source has chosen, and
    * each line of `samples.jsonl` says for what.
    */
-  split: z.strictObject({ by: z.enum(["sha256(name)", "source"]), validationShare: z.number().gt(0).lt(1) }),
+  split: z.preprocess(
+    underTodaysNames({ validationShare: "validationFraction" }),
+    z.strictObject({ by: z.enum(["sha256(name)", "source"]), validationFraction: z.number().gt(0).lt(1) }),
+  ),
   attribution: z.array(
     z.strictObject({
       title: z.string(),

@@ -13,8 +13,8 @@ export interface PrepareOptions extends Pick<DecodeOptions, "size" | "onBadImage
   readonly out: string;
   /** Whether a data set that is there is replaced; default: no, it is an error. */
   readonly overwrite?: boolean;
-  /** Share of the images kept for validation; default 0.1. */
-  readonly validationShare?: number;
+  /** Fraction of the images kept for validation; default 0.1. */
+  readonly validationFraction?: number;
   /** Called after every image; `total` where the source knows it. */
   readonly onProgress?: (done: number, total: number | undefined) => void;
 }
@@ -26,11 +26,11 @@ export interface PrepareOptions extends Pick<DecodeOptions, "size" | "onBadImage
  * @throws TensorARError for bad options, bad images, an existing or unwritable folder, fewer than two images, or a stop
  */
 export async function prepareDataset(source: ImageSource, options: PrepareOptions): Promise<DatasetInfo> {
-  const { out, size, validationShare = 0.1 } = options;
+  const { out, size, validationFraction = 0.1 } = options;
   if (!Number.isInteger(size) || size < 1)
     throw new TensorARError(`prepareDataset: size = ${size}; it is a positive number of pixels`);
-  if (!(validationShare > 0 && validationShare < 1))
-    throw new TensorARError(`prepareDataset: validationShare = ${validationShare}; it lies between 0 and 1`);
+  if (!(validationFraction > 0 && validationFraction < 1))
+    throw new TensorARError(`prepareDataset: validationFraction = ${validationFraction}; it lies between 0 and 1`);
   const output = await openOutputFolder(out, {
     overwrite: options.overwrite ?? false,
     entries: Object.values(FILES),
@@ -38,7 +38,7 @@ export async function prepareDataset(source: ImageSource, options: PrepareOption
   });
   return output.write(async (folder) => {
     const { samples, skipped } = await writeImages(source, join(folder, FILES.images), options);
-    const info = describe(source, { size, validationShare }, samples, skipped);
+    const info = describe(source, { size, validationFraction }, samples, skipped);
     await writeFileAtomic(join(folder, FILES.samples), samples.map((sample) => `${JSON.stringify(sample)}\n`).join(""));
     await writeFileAtomic(join(folder, FILES.info), `${JSON.stringify(info, null, 2)}\n`);
     return info;
@@ -67,7 +67,7 @@ async function writeImages(
 
 function describe(
   source: ImageSource,
-  { size, validationShare }: { size: number; validationShare: number },
+  { size, validationFraction }: { size: number; validationFraction: number },
   samples: readonly SampleLine[],
   skipped: readonly SkippedImage[],
 ): DatasetInfo {
@@ -86,7 +86,7 @@ function describe(
     channels: CHANNELS,
     count: samples.length,
     classes: names.map((name, label) => ({ name, count: counts.get(label) ?? 0 })),
-    split: { by: samples.some(({ split }) => split) ? "source" : "sha256(name)", validationShare },
+    split: { by: samples.some(({ split }) => split) ? "source" : "sha256(name)", validationFraction },
     attribution: [...source.attribution],
     skipped: [...skipped],
     leftOut,

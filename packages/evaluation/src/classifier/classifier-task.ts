@@ -1,6 +1,6 @@
 import type { TensorSpec } from "@tensorar/core";
 import { batchIndices, type Dataset, movedImage, toFloatImages } from "@tensorar/data";
-import { windowLoss } from "@tensorar/model";
+import { type Params, windowLoss } from "@tensorar/model";
 import { createStream } from "@tensorar/noise";
 import {
   type GradientInputs,
@@ -49,18 +49,7 @@ export function classifierTask(
       keep: { dtype: "float32", shape: [B, H] },
     },
     initialState: () => initialTrainingState(initClassifier(config, seed)),
-    ...optimized(options, (params, { batch }: GradientInputs<ClassifierBatch>) => {
-      const { images, labels, keep } = batch;
-      const logits = classify(params, config, images, keep);
-      const losses = parts.map(({ name, values }, part) => {
-        const own = tf.slice(labels, [0, part], [B, 1]);
-        return windowLoss(tf.reshape(logits[name]!, [B, 1, 1, values.length]), tf.reshape(own, [B, 1, 1]));
-      });
-      const metrics = Object.fromEntries(
-        losses.map(({ accuracy }, part) => [`${parts[part]!.name}Accuracy`, accuracy]),
-      );
-      return { loss: tf.addN(losses.map(({ loss }) => loss)) as tf.Scalar, ...metrics };
-    }),
+    ...optimized(options, (params, { batch }: GradientInputs<ClassifierBatch>) => partsLoss(params, config, batch)),
     async batch(step) {
       const picks = batchIndices({ count: dataset.train.length, batchSize: B, seed, step });
       const chosen = picks.map((i) => dataset.train[i]!);
@@ -77,6 +66,23 @@ export function classifierTask(
     save: (dir, tensors, { precision, recipe }) =>
       saveClassifier(dir, { config, training: { ...recipe }, tensors }, precision),
   };
+}
+
+/** The sum of the cross-entropies of all parts, and the accuracy of each. */
+function partsLoss(
+  params: Params,
+  config: ClassifierConfig,
+  { images, labels, keep }: Readonly<Record<keyof ClassifierBatch, tf.Tensor>>,
+): { readonly loss: tf.Scalar; readonly [metric: string]: tf.Tensor } {
+  const { parts } = config;
+  const B = images.shape[0]!;
+  const logits = classify(params, config, images, keep);
+  const losses = parts.map(({ name, values }, part) => {
+    const own = tf.slice(labels, [0, part], [B, 1]);
+    return windowLoss(tf.reshape(logits[name]!, [B, 1, 1, values.length]), tf.reshape(own, [B, 1, 1]));
+  });
+  const metrics = Object.fromEntries(losses.map(({ accuracy }, part) => [`${parts[part]!.name}Accuracy`, accuracy]));
+  return { loss: tf.addN(losses.map(({ loss }) => loss)) as tf.Scalar, ...metrics };
 }
 
 /** Images moved down and right by some pixels each. */

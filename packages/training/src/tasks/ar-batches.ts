@@ -22,7 +22,7 @@ export interface ArBatchOptions {
   readonly factors: number | undefined;
   readonly noising: Noising;
   /** Fraction of window entries that the model draws. */
-  readonly selfShare: number;
+  readonly selfFraction: number;
   /** What the body drops out of, where it does. */
   readonly dropout: DropoutSizes | undefined;
 }
@@ -33,20 +33,20 @@ export function arBatches(
   conditions: TrainingConditions,
   options: ArBatchOptions,
 ): Pick<TrainingTask<ArSpecs>, "batchSpec" | "batch"> {
-  const { batchSize: B, tokens: T, windowSize: k, vocabSize, noising, seed, selfShare, factors, dropout } = options;
+  const { batchSize: B, tokens: T, windowSize: k, vocabSize, noising, seed, selfFraction, factors, dropout } = options;
   const shape = { batch: B, windowSize: k };
   const uniformShape = [B, T, k, ...(factors === undefined ? [] : [factors])];
   /** What the model's own draws need. */
   const selfInputs = (step: number) => ({
     uniforms: uniformsOf(uniformShape, seed, "draft-samples", step),
-    useSelf: int32(chosen(B * (T - 1) * k, selfShare, seed, step), [B, T - 1, k]),
+    useSelf: int32(chosen(B * (T - 1) * k, selfFraction, seed, step), [B, T - 1, k]),
   });
   return {
     batchSpec: {
       condition: conditions.spec(B),
       windows: { dtype: "int32", shape: [B, T - 1, k] },
       targets: { dtype: "int32", shape: [B, T, k] },
-      ...(selfShare > 0 && {
+      ...(selfFraction > 0 && {
         uniforms: { dtype: "float32", shape: uniformShape },
         useSelf: { dtype: "int32", shape: [B, T - 1, k] },
       }),
@@ -60,7 +60,7 @@ export function arBatches(
         condition: await conditions.batch(images, dropped, draws),
         windows: int32(windows, [B, T - 1, k]),
         targets: int32(slideWindows(tokens, { ...shape, tokens: T }), [B, T, k]),
-        ...(selfShare > 0 && selfInputs(step)),
+        ...(selfFraction > 0 && selfInputs(step)),
         ...(dropout && dropoutDraws(dropout, seed, step)),
       };
     },

@@ -31,7 +31,7 @@ export interface ArTrainingOptions extends OptimizerOptions {
    * Fraction of window entries j ≥ 1 drawn from the model's own predictions instead of noised truth; default 0, which is the
    * paper.
    */
-  readonly selfShare?: number;
+  readonly selfFraction?: number;
   /** w_j of the loss, one per depth; uniform when absent. */
   readonly lossWeights?: readonly number[] | undefined;
   /** ε in [0, 1): what of every target is spread over all codes; default 0. */
@@ -93,7 +93,7 @@ export function arTask(training: ArTraining, options: ArTrainingOptions = {}): T
   const { noising = NO_NOISE, rates } = training;
   const model = modelOf(description, own);
   const { batchSize, seed } = { ...TRAINING_DEFAULTS, ...options };
-  const { selfShare = 0, dropout: dropoutRate = 0, lossWeights } = options;
+  const { selfFraction = 0, dropout: dropoutRate = 0, lossWeights } = options;
   const dropout = dropoutRate > 0 ? dropoutSizes(model, conditions, batchSize) : undefined;
   return {
     title,
@@ -107,7 +107,7 @@ export function arTask(training: ArTraining, options: ArTrainingOptions = {}): T
       vocabSize: model.backbone.vocabSize,
       factors: model.backbone.factors?.sizes.length,
       noising,
-      selfShare: model.windowSize > 1 ? selfShare : 0,
+      selfFraction: model.windowSize > 1 ? selfFraction : 0,
       dropout,
     }),
     initialState: () => initialTrainingState(initial(), rates?.isFrozen),
