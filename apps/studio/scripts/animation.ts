@@ -11,20 +11,22 @@ import { startHost } from "../test/static-host";
 
 const [, , fragment = "class=noto/smileys-emotion&seed=3&scale=3"] = process.argv;
 const OUT = fileURLToPath(new URL("../../../docs/studio.gif", import.meta.url));
-const [WIDTH, HEIGHT] = [880, 760];
+/** The result, from its top to the sliders. */
+const WIDTH = 880;
+const MARGIN = 16;
 const [DELAY_MS, LAST_DELAY_MS] = [110, 3000];
 const MOST_COLORS = 96;
 
 const host = await startHost(fileURLToPath(new URL("../dist", import.meta.url)));
 const browser = await launch();
-const page = await browser.newPage({ viewport: { width: 1240, height: HEIGHT }, reducedMotion: "reduce" });
+const page = await browser.newPage({ viewport: { width: 1240, height: 900 }, reducedMotion: "reduce" });
 page.setDefaultTimeout(120_000);
 await openStudio(page, `${host.url}#${fragment}`);
 await generate(page);
-const box = await page.locator(".result").boundingBox();
-if (!box) throw new Error("the page shows no result");
-const [x, y] = [Math.round(box.x) - 16, Math.round(box.y) - 16];
-const clip = { x, y, width: WIDTH, height: HEIGHT - y };
+const [result, timeline] = [await page.locator(".result").boundingBox(), await page.locator(".timeline").boundingBox()];
+if (!result || !timeline) throw new Error("the page shows no result");
+const [x, y] = [Math.round(result.x) - MARGIN, Math.round(result.y) - MARGIN];
+const clip = { x, y, width: WIDTH, height: Math.round(timeline.y + timeline.height) + MARGIN - y };
 const steps = Number(await page.getAttribute("#step", "max"));
 const frames: { data: Uint8ClampedArray<ArrayBuffer>; delay: number }[] = [];
 for (let step = 0; step <= steps; step += step < steps - 2 ? 2 : 1) {

@@ -23,7 +23,6 @@ export function App() {
       <main>
         <section class="setting" aria-label="Setting">
           <Controls />
-          <FolderNote />
         </section>
         <section class="result" aria-label="Result">
           {phase.value.kind !== "ready" && <LoadingNote phase={phase.value} />}
@@ -36,6 +35,9 @@ export function App() {
           <Timeline />
           <TokenPanel />
           <Downloads />
+        </section>
+        <section class="own" aria-label="Model of your own">
+          <FolderNote />
         </section>
       </main>
       <footer>

@@ -16,6 +16,7 @@ export function Controls() {
       onSubmit={(event) => {
         event.preventDefault();
         void startGenerating();
+        document.querySelector(".stage")?.scrollIntoView({ block: "nearest" }); // below the form on narrow screens
       }}
     >
       {ownFolder.value === undefined && (

@@ -41,10 +41,10 @@ export function DropTarget({ children }: { readonly children: ComponentChildren 
 /** A model of one's own: how to give it, which it is, and why it can't be loaded. */
 export function FolderNote() {
   return (
-    <div class="own">
+    <>
       {ownFolder.value === undefined ? <ChooseFolder /> : <LoadedFolder name={ownFolder.value.name} />}
       {refused.value && <RefusedFolder />}
-    </div>
+    </>
   );
 }
 

@@ -42,12 +42,13 @@ function Model({ role }: { readonly role: Role }) {
       <h2>
         {name} <WindowSize description={description} />
       </h2>
-      <div class="picture">
+      <div class={shown ? "picture" : "picture undecoded"}>
         <PictureCanvas
           picture={shown?.pictures[0]}
           label={run ? `Image of ${name}, step ${step.value + 1}` : "No image yet"}
         />
         {run && run.steps.length > 0 && <TokenGrid run={run} name={name} />}
+        {!run && description && <p class="hint">Press Generate to watch it draw.</p>}
       </div>
       <p class="figures">{run && run.steps.length > 0 ? <Changes role={role} /> : " "}</p>
       {run?.notes.map((note) => (
@@ -71,6 +72,7 @@ function Changes({ role }: { readonly role: Role }) {
   if (!run) return null;
   if (run.description.windowSize === 1) return <>Each token is final at once.</>;
   const { of, changed } = changedTokens(run, image.value, step.value);
+  if (of === 0) return null;
   return (
     <>
       {changed} of {of} tokens differ from their first draft
@@ -80,9 +82,11 @@ function Changes({ role }: { readonly role: Role }) {
 
 function Gallery({ role, count }: { readonly role: Role; readonly count: number }) {
   const pictures = gallery(role).value?.pictures;
+  const description = runs[role].value?.description;
+  const blank = description && { grid: description.grid, from: step.value + description.windowSize };
   return (
     <fieldset class="gallery">
-      <legend>All images of {NAMES[role]}</legend>
+      <legend>All {count} images</legend>
       {Array.from({ length: count }, (_, i) => (
         <button
           key={i}
@@ -93,7 +97,7 @@ function Gallery({ role, count }: { readonly role: Role; readonly count: number 
             image.value = i;
           }}
         >
-          <PictureCanvas picture={pictures?.[i]} />
+          <PictureCanvas picture={pictures?.[i]} blank={blank} />
         </button>
       ))}
     </fieldset>

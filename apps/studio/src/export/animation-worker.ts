@@ -3,7 +3,7 @@ import type { Frames, Panel } from "./animation";
 
 /** Sides of a panel in pixels, and what lies between two. */
 const [SIDE, GAP] = [256, 16];
-const DELAY_MS = 100;
+const DELAY_MS = 150;
 /** The finished image. */
 const LAST_DELAY_MS = 2500;
 const [PAPER, DRAFT, FLIP] = ["#fbfaf8", "#4338ca", "#c2410c"];

@@ -9,7 +9,7 @@ import { largePicture } from "./pictures";
 import { image, problem, runs, settings, shownRoles } from "./state";
 
 /** Frames of an animation at most: of longer images some steps are left out. */
-const MOST_FRAMES = 64;
+const MOST_FRAMES = 32;
 /** Pictures that are decoded at once. */
 const AT_ONCE = 8;
 

@@ -3,6 +3,7 @@ import type { Role, SentOptions } from "../engine/protocol";
 import type { Run } from "../run";
 import type { Settings } from "../settings";
 import { theEngine } from "./engine";
+import { delayPictures } from "./pictures";
 import { playFromStart } from "./playback";
 import { depth, descriptions, generating, image, phase, problem, runs, settings, shownRoles } from "./state";
 
@@ -26,6 +27,7 @@ export async function startGenerating(): Promise<void> {
   depth.value = undefined;
   for (const role of ["refined", "base"] as const) runs[role].value = undefined;
   generating.value = true;
+  delayPictures(descriptions.value.refined!);
   const { count } = settings.value;
   const jobs = shownRoles.value.map((role) => generateBy(role, optionsFor(role, settings.value), count, signal));
   playFromStart();
