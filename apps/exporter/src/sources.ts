@@ -1,7 +1,7 @@
 import { relative, resolve } from "node:path";
 import { TensorARError } from "@tensorar/core";
 import { type ExportManifest, ONLY } from "@tensorar/manifest";
-import { type ConditionSpec, evidenceIn, type LoadedModel, type OwnBackbone } from "@tensorar/model";
+import { type ConditionSpec, evidenceIn, type LoadedModel, type OwnBackbone, refuseChained } from "@tensorar/model";
 import { loadModel } from "@tensorar/model/node";
 import { createTokenizer, TOKENIZER_KINDS, type TokenizerKind } from "@tensorar/tokenizer";
 import { loadTokenizer, type TokenizerFolder } from "@tensorar/tokenizer/node";
@@ -20,10 +20,11 @@ export type SourceSizes = Omit<
 
 /**
  * @param own the backbone of a model that this project does not have
- * @throws TensorARError when a folder can't be read, or the two do not belong together
+ * @throws TensorARError when a folder can't be read, the two do not belong together, or the model is chained
  */
 export async function loadSources(modelDir: string, tokenizerDir: string, own?: OwnBackbone): Promise<Sources> {
   const model = await loadModel(modelDir, own);
+  refuseChained(model.model, `${modelDir}: an export`);
   const tokenizer = await loadTokenizer(tokenizerDir, TOKENIZER_KINDS);
   const { tokens, vocabSize } = model.model.backbone;
   const { codebookSize, gridOf } = createTokenizer(tokenizer);

@@ -199,6 +199,10 @@ test("models that can't be guided, and lists that do not fit, are refused", asyn
   const exported = (model: string, whole: ExportOptions["whole"]) =>
     exportFolders(at(model), at("tokenizer"), at("no"), { whole: whole! });
   await expect(exported("no unconditional class", { topK: 0, topP: 1 })).rejects.toThrow(/has no class for none/);
+  await writeModel(at("chained"), 2, "llamagen", backbone, { structure: "chained" });
+  await expect(exported("chained", { topK: 0, topP: 1 })).rejects.toThrow(
+    /chained: an export draws all entries of a tensor at once, .* structure "chained"/,
+  );
   await writeTinyModel(at("classes"), 1);
   await expect(exported("classes", { topK: [1, 2], topP: 1 })).rejects.toThrow(/2 values of topK for 1 sub-tokens/);
 });

@@ -24,7 +24,11 @@ export async function openDecoder<C>(
   { parallel = false } = {},
 ): Promise<{ decoder: Decoder<C>; dispose(): Promise<void> }> {
   const params = toParams(tensors);
-  const { step, prefill, nextSubTokens, dispose } = await prepare(modelPrograms(model, params), engine, parallel);
+  const { step, prefill, nextSubTokens, nextEntries, dispose } = await prepare(
+    modelPrograms(model, params),
+    engine,
+    parallel,
+  );
   const { tokens, vocabSize, cache, factors } = model.backbone;
   const decoder = cachedDecoder({
     tokens,
@@ -38,6 +42,7 @@ export async function openDecoder<C>(
       factors: factors.sizes,
       nextSubToken: (inputs) => nextSubTokens[inputs.known.length - 1]!(inputs),
     }),
+    ...(model.chained && { nextEntry: (inputs) => nextEntries[inputs.known.length - 1]!(inputs) }),
   });
   return {
     decoder,
@@ -50,7 +55,7 @@ export async function openDecoder<C>(
 
 /** The programs that a decoder runs, ready on an engine. */
 async function prepare(programs: ModelPrograms, engine: Engine, parallel: boolean) {
-  const { decode, decodePositions, prefill, nextSubToken } = programs;
+  const { decode, decodePositions, prefill, nextSubToken, nextEntry } = programs;
   const prepared: { dispose(): Promise<void> }[] = [];
   const kept = <R extends { dispose(): Promise<void> }>(run: R): R => {
     prepared.push(run);
@@ -58,15 +63,14 @@ async function prepare(programs: ModelPrograms, engine: Engine, parallel: boolea
   };
   const positions = () =>
     engine.prepare<DecodePositionsSpecs, PackedOutputs>(decodePositions.run, decodePositions.inputs);
+  const following = async ({ run, inputs }: ModelPrograms["nextEntry"][number]) =>
+    kept(await engine.prepare<FactorInputs<TensorSpec>, { logits: tf.Tensor }>(run, inputs));
   const one = () => engine.prepare<DecodeSpecs, PackedOutputs>(decode.run, decode.inputs);
   return {
     step: parallel ? { runPositions: kept(await positions()) } : { run: kept(await one()) },
     prefill: prefill && kept(await engine.prepare<PrefillSpecs, PackedOutputs>(prefill.run, prefill.inputs)),
-    nextSubTokens: await Promise.all(
-      nextSubToken.map(async ({ run, inputs }) =>
-        kept(await engine.prepare<FactorInputs<TensorSpec>, { logits: tf.Tensor }>(run, inputs)),
-      ),
-    ),
+    nextSubTokens: await Promise.all(nextSubToken.map(following)),
+    nextEntries: await Promise.all(nextEntry.map(following)),
     async dispose() {
       await Promise.all(prepared.map((each) => each.dispose()));
     },

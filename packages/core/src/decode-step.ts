@@ -32,11 +32,11 @@ export type DecodePositionsInputs<T, C = T> = Omit<DecodeInputs<T, C>, "window" 
   readonly positions: T;
 };
 
-/** What a step takes that predicts the next sub-tokens of tokens whose first ones are known. */
+/** What a step takes that predicts the next sub-tokens of tokens, or the next entry of tensors, whose first ones are known. */
 export type FactorInputs<T> = {
   /** float32 [B, k, D], as the decode step returned them */
   readonly states: T;
-  /** int32 [B, k] each: sub-tokens 0 … f-1 */
+  /** int32 [B, k] each: sub-tokens 0 … f-1; or int32 [B] each: entries 0 … j-1 */
   readonly known: readonly T[];
 };
 

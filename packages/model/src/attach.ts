@@ -1,6 +1,7 @@
 import { ShapeError, TensorARError } from "@tensorar/core";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Backbone, Condition, Dropout } from "./backbone";
+import { chainStates, isChained } from "./chain";
 import { evidenceOf } from "./evidence";
 import {
   type AdvanceInputs,
@@ -42,7 +43,7 @@ export interface ForwardInputs<C extends Condition = tf.Tensor> {
 
 /** What a model reads in training. */
 export interface TrainingInputs<C extends Condition = tf.Tensor> extends ForwardInputs<C> {
-  /** int32 [R, T, k]: X[0] … X[T-1], PAD = -1 past the end. Needed by backbones with factors, and read by no others. */
+  /** int32 [R, T, k]: X[0] … X[T-1], PAD = -1 past the end. Read by backbones with factors and by chained models, which need them. */
   readonly targets?: tf.Tensor;
   /** Of models with explicit evidence: whether the views of a token add to its logits, as in training; default yes. */
   readonly evidence?: boolean;
@@ -57,6 +58,8 @@ export interface TensorARModel<C extends Condition = tf.Tensor> {
   readonly evidence: Evidence;
   /** Whether BLANK entries have a vector of their own. */
   readonly blanks: boolean;
+  /** Whether entries of a tensor are drawn one after the other, each given those before: `nextEntry` predicts all but the first. */
+  readonly chained: boolean;
   /** Shapes of all parameters, the backbone's and the modules' (`tensorar.…`). */
   readonly shapes: ParameterShapes;
   /** Fresh modules, which leave the base model's logits as they are; empty for window 1. The caller owns them. */
@@ -94,6 +97,14 @@ export interface TensorARModel<C extends Condition = tf.Tensor> {
    * @returns [..., V_f]
    */
   nextSubToken(params: Params, inputs: { readonly states: tf.Tensor; readonly known: readonly tf.Tensor[] }): tf.Tensor;
+  /**
+   * Of chained models: predictions of the entry after the known ones, from the states that `decode` returned. The caller owns the
+   * result.
+   * @param inputs.states [..., k, D]
+   * @param inputs.known int32 [...] each: entries 0 … j-1 of the tensor
+   * @returns [..., V]
+   */
+  nextEntry(params: Params, inputs: { readonly states: tf.Tensor; readonly known: readonly tf.Tensor[] }): tf.Tensor;
 }
 
 /**
@@ -113,6 +124,7 @@ export function attachTensorAR<C extends Condition = tf.Tensor>(
     windowSize: sizes.windowSize,
     evidence: sizes.evidence,
     blanks: sizes.blanks,
+    chained: isChained(sizes),
     shapes: { ...backbone.shapes, ...shapes },
     initModules: (seed) => initialise(shapes, seed, moduleInitial(sizes)),
     forward: (params, inputs) => tidy(() => forward(backbone, sizes, params, inputs)),
@@ -128,6 +140,7 @@ export function attachTensorAR<C extends Condition = tf.Tensor>(
     decode: (params, inputs) => tidy(() => decode(backbone, sizes, params, inputs)),
     decodePositions: (params, inputs) => tidy(() => decodePositions(backbone, sizes, params, inputs)),
     nextSubToken: (params, { states, known }) => tidy(() => nextSubToken(backbone, params, states, known)),
+    nextEntry: (params, { states, known }) => tidy(() => nextEntry(backbone, sizes, params, states, known)),
   };
 }
 
@@ -143,7 +156,8 @@ function forward<C extends Condition>(
   const states = statesOf(backbone, sizes, params, inputs); // [R, T, k, D]
   const { factors, vocabSize } = backbone;
   if (factors === undefined) {
-    const logits = backbone.head(params, states); // [R, T, k, V]
+    const known = isChained(sizes) ? chainAll(backbone, sizes, params, states, targets) : states;
+    const logits = backbone.head(params, known); // [R, T, k, V]
     if (sizes.evidence === "implicit" || sizes.windowSize === 1 || !evidence) return logits;
     return tf.add(logits, evidenceOf(params, sizes, inputs.windows, vocabSize));
   }
@@ -205,6 +219,46 @@ const padRight = (mask: tf.Tensor, count: number): tf.Tensor =>
     [0, 0],
     [0, count],
   ]);
+
+/** States of all entries that know the true entries before them: [R, T, k, D]. */
+function chainAll<C extends Condition>(
+  backbone: Backbone<C>,
+  sizes: ModuleSizes,
+  params: Params,
+  states: tf.Tensor,
+  targets: tf.Tensor | undefined,
+): tf.Tensor {
+  const { windowSize: k, width } = sizes;
+  if (targets === undefined)
+    throw new ShapeError("forward: this model is chained; pass targets, of which each entry is given those before it");
+  expectWindow("forward", targets, [backbone.tokens], k);
+  const flat = tf.reshape(states, [-1, k, width]); // [N, k, D]
+  const codes = tf.reshape(tf.maximum(targets, tf.scalar(0, "int32")), [-1, k]); // after PAD comes nothing that counts
+  const embedded = tf
+    .unstack(codes, 1)
+    .slice(0, -1)
+    .map((each) => backbone.embedCodes(params, each)); // [N, D]
+  const [first, others] = tf.split(flat, [1, k - 1], 1) as [tf.Tensor, tf.Tensor];
+  return tf.reshape(tf.concat([first, chainStates(params, sizes, others, embedded)], 1), states.shape as [number]);
+}
+
+function nextEntry<C extends Condition>(
+  backbone: Backbone<C>,
+  sizes: ModuleSizes,
+  params: Params,
+  states: tf.Tensor,
+  known: readonly tf.Tensor[],
+): tf.Tensor {
+  const { windowSize: k, width } = sizes;
+  if (!isChained(sizes) || known.length === 0 || known.length >= k)
+    throw new ShapeError(
+      `nextEntry: ${isChained(sizes) ? `tensors of this model have ${k} entries` : "this model is not chained"}; ${known.length} can't be followed`,
+    );
+  const own = tf.slice(tf.reshape(states, [-1, k, width]), [0, known.length, 0], [-1, 1, width]); // [N, 1, D]
+  const embedded = known.map((each) => backbone.embedCodes(params, tf.reshape(each, [-1])));
+  const logits = backbone.head(params, chainStates(params, sizes, own, embedded)); // [N, 1, V]
+  return tf.reshape(logits, [-1, ...states.shape.slice(1, -2), backbone.vocabSize]);
+}
 
 function nextSubToken<C extends Condition>(
   { factors, width }: Backbone<C>,

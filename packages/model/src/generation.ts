@@ -1,6 +1,7 @@
 import type * as core from "@tensorar/core";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Backbone, BodyCache, Condition } from "./backbone";
+import { isChained } from "./chain";
 import type { ModuleSizes } from "./modules";
 import type { Params } from "./parameters";
 import { expectShape } from "./shapes";
@@ -16,9 +17,9 @@ export type DecodePositionsInputs<C extends Condition = tf.Tensor> = core.Decode
 
 /** Predictions, and what the cache gains. */
 export interface DecodeOutputs {
-  /** [R, k, V]: predictions of the next tensor; of its first sub-tokens, [R, k, V_0], with factors. */
+  /** [R, k, V]: predictions of the next tensor; of its first sub-tokens, [R, k, V_0], with factors; of its entry 0, [R, 1, V], of chained models. */
   readonly logits: tf.Tensor;
-  /** [R, k, D]: what `nextSubToken` of the model needs; with factors only. */
+  /** [R, k, D]: what `nextSubToken` or `nextEntry` of the model needs; with factors, and of chained models. */
   readonly states?: tf.Tensor;
   /** New rows of the cache, one per layer: [R, Hkv, L, Dh]. */
   readonly keys: tf.Tensor[];
@@ -95,7 +96,7 @@ export function advance<C extends Condition>(
   const { hidden, keys, values } = backbone.body(params, x, inputs);
   const last = positions === 1 ? hidden : tf.slice(hidden, [0, positions - 1, 0], [-1, 1, sizes.width]);
   const states = windowStates(sizes, params, last); // [R, k, D]
-  return { keys, values, logits: backbone.head(params, states), ...(backbone.factors && { states }) };
+  return { keys, values, ...predictions(backbone, sizes, params, states) };
 }
 
 export function prefill<C extends Condition>(
@@ -140,8 +141,19 @@ export function decodePositions<C extends Condition>(
   const x = embedPositions(backbone, sizes, params, { condition, windows, positions }); // [R, L, D]
   const output = backbone.body(params, x, { positions, condition, cache: { keys, values, mask } });
   const states = tf.reshape(windowStates(sizes, params, output.hidden), [-1, length, windowSize, width]);
-  const logits = backbone.head(params, states); // [R, L, k, V]
-  return { keys: output.keys, values: output.values, logits, ...(backbone.factors && { states }) };
+  return { keys: output.keys, values: output.values, ...predictions(backbone, sizes, params, states) };
+}
+
+/** What states [..., k, D] predict at once, and the states where more follows. */
+function predictions<C extends Condition>(
+  backbone: Backbone<C>,
+  sizes: ModuleSizes,
+  params: Params,
+  states: tf.Tensor,
+): Pick<DecodeOutputs, "logits" | "states"> {
+  if (!isChained(sizes)) return { logits: backbone.head(params, states), ...(backbone.factors && { states }) };
+  const [first] = tf.split(states, [1, sizes.windowSize - 1], states.rank - 2) as [tf.Tensor];
+  return { logits: backbone.head(params, first), states };
 }
 
 /** Windows [R, L, k] as positions [R, L, D]; where the condition has one position, position 0 is the condition's. */

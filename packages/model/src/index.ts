@@ -15,6 +15,7 @@ export type {
   PromptInput,
 } from "./backbone";
 export { layerCaches } from "./cache";
+export { refuseChained } from "./chain";
 export { checkTensors } from "./check-tensors";
 export { emaUpdate } from "./ema";
 export { EVIDENCE, evidenceIn } from "./evidence";

@@ -10,6 +10,7 @@ import { llamaGen } from "./llamagen";
 import type { LlamaGenConfig } from "./llamagen-config";
 import { magvit2Ar } from "./magvit2";
 import type { Magvit2ArConfig } from "./magvit2-config";
+import { STRUCTURES } from "./modules";
 import { rar } from "./rar";
 import type { RarConfig } from "./rar-config";
 import { type TextLlamaGenConfig, textLlamaGen } from "./text-llamagen";
@@ -30,7 +31,7 @@ const schema = z.strictObject({
   tensorar: z.strictObject({
     windowSize: z.int().positive(),
     depth: z.int().positive(),
-    structure: z.enum(["maps", "gated"]),
+    structure: z.enum(STRUCTURES),
     evidence: z.enum(["implicit", "explicit"]).optional(),
     blanks: z.boolean().optional(),
   }),

@@ -1,5 +1,6 @@
 import { TensorARError } from "@tensorar/core";
 import type { Backbone } from "./backbone";
+import { chainShapes } from "./chain";
 import { EVIDENCE, evidenceShapes } from "./evidence";
 import { inputEncoderInitial, inputEncoderShapes } from "./input-encoder";
 import { expectBelow, MOST_LAYERS } from "./limits";
@@ -10,8 +11,13 @@ import type { Initial, ParameterShapes } from "./parameters";
  * How the output decoder computes a different function for every entry j of the window.
  * - "maps": a `D × D` matrix of its own for each entry; grows with k, so meant for small windows.
  * - "gated": one gated feed-forward for all, told apart by a learned query of each entry; the size hardly depends on k.
+ * - "chained": as "gated"; entry j is then also given the entries before it in the same tensor, so that they are drawn one after
+ *   the other in the same step and fit each other. Ours.
  */
-export type OutputStructure = "maps" | "gated";
+export type OutputStructure = (typeof STRUCTURES)[number];
+
+/** Every structure. */
+export const STRUCTURES = ["maps", "gated", "chained"] as const;
 
 /**
  * What becomes of the views of a token, the drafts of it that the model was shown, when it is predicted.
@@ -62,8 +68,13 @@ export function moduleSizes(backbone: BackboneSizes, options: TensorAROptions): 
     throw new TensorARError(`attachTensorAR: depth ${depth} is not a positive integer; use 1`);
   }
   expectBelow("attachTensorAR", { depth }, MOST_LAYERS);
-  if (structure !== "maps" && structure !== "gated") {
-    throw new TensorARError(`attachTensorAR: structure "${structure}" is unknown; use "maps" or "gated"`);
+  if (!STRUCTURES.includes(structure)) {
+    throw new TensorARError(`attachTensorAR: structure "${structure}" is unknown; use "maps", "gated" or "chained"`);
+  }
+  if (structure === "chained" && factors !== undefined) {
+    throw new TensorARError(
+      'attachTensorAR: structure "chained" draws whole codes one after the other, which a model of sub-tokens does not have; use "gated"',
+    );
   }
   if (evidence !== "implicit" && evidence !== "explicit") {
     throw new TensorARError(`attachTensorAR: evidence "${evidence}" is unknown; use "implicit" or "explicit"`);
@@ -81,7 +92,7 @@ export function moduleSizes(backbone: BackboneSizes, options: TensorAROptions): 
 export function moduleShapes(sizes: ModuleSizes): ParameterShapes {
   return sizes.windowSize === 1
     ? {}
-    : { ...inputEncoderShapes(sizes), ...outputDecoderShapes(sizes), ...evidenceShapes(sizes) };
+    : { ...inputEncoderShapes(sizes), ...outputDecoderShapes(sizes), ...chainShapes(sizes), ...evidenceShapes(sizes) };
 }
 
 /** How each parameter of the modules starts. */

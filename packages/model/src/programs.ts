@@ -45,6 +45,8 @@ export interface ModelPrograms {
   readonly prefill?: Program<PrefillSpecs, PackedOutputs>;
   /** With factors: the sub-tokens after 1, 2, … known ones. */
   readonly nextSubToken: readonly Program<FactorInputs<TensorSpec>, { readonly logits: tf.Tensor }>[];
+  /** Of chained models: the entries after 1, 2, … known ones. */
+  readonly nextEntry: readonly Program<FactorInputs<TensorSpec>, { readonly logits: tf.Tensor }>[];
   /** As `decode`, and as `prefill` at position 0: all of generation by one program. */
   readonly step: Program<DecodeSpecs, PackedOutputs>;
   /** As `step`, returning the cache with the new positions in it, for caches that stay on the device. */
@@ -111,6 +113,7 @@ export function modelPrograms(model: AnyModel, weights: Params): ModelPrograms {
     },
     ...(backbone.conditionPositions !== 1 && { prefill }),
     nextSubToken: subTokenPrograms(model, weights),
+    nextEntry: entryPrograms(model, weights),
     step: stepProgram("step", model, weights, inputs, (outputs) => packRows(outputs)),
     deviceStep: stepProgram(
       "device-step",
@@ -132,6 +135,18 @@ const subTokenPrograms = ({ windowSize, backbone, nextSubToken }: AnyModel, weig
     inputs: factorSpecs(windowSize, backbone.width, before + 1),
     weights,
     run: (given) => ({ logits: nextSubToken(weights, given) }),
+  }));
+
+/** One for each entry of a tensor but the first. */
+const entryPrograms = ({ windowSize, backbone, chained, nextEntry }: AnyModel, weights: Params) =>
+  Array.from({ length: chained ? windowSize - 1 : 0 }, (_, before): ModelPrograms["nextEntry"][number] => ({
+    name: "next-entry",
+    inputs: {
+      states: float32("batch", windowSize, backbone.width),
+      known: Array.from({ length: before + 1 }, () => int32("batch")),
+    },
+    weights,
+    run: (given) => ({ logits: nextEntry(weights, given) }),
   }));
 
 type Decoding = DecodeInputs<tf.Tensor, Condition>;

@@ -71,6 +71,7 @@ function drawTokens<C extends Condition>(
 ): tf.Tensor {
   const { factors } = model.backbone;
   const states = model.states(params, inputs); // [R, T, k, D]
+  if (model.chained) return drawEntries(model, params, states, uniforms);
   if (factors === undefined) return sampleFromLogits(model.backbone.head(params, states), uniforms);
   const known: tf.Tensor[] = [];
   const each = tf.unstack(uniforms, -1); // [R, T, k]
@@ -79,4 +80,21 @@ function drawTokens<C extends Condition>(
     known.push(sampleFromLogits(logits, own));
   }
   return joinTokens(known, factors.sizes);
+}
+
+/** As `drawTokens`, of a chained model: each entry given those that were drawn before it. @param states [R, T, k, D] */
+function drawEntries<C extends Condition>(
+  model: TensorARModel<C>,
+  params: Params,
+  states: tf.Tensor,
+  uniforms: tf.Tensor,
+): tf.Tensor {
+  const known: tf.Tensor[] = []; // [R, T]
+  const [first] = tf.split(states, [1, model.windowSize - 1], 2) as [tf.Tensor];
+  for (const [entry, own] of tf.unstack(uniforms, -1).entries()) {
+    const logits =
+      entry === 0 ? tf.squeeze(model.backbone.head(params, first), [2]) : model.nextEntry(params, { states, known });
+    known.push(sampleFromLogits(logits, own));
+  }
+  return tf.stack(known, -1);
 }

@@ -73,9 +73,11 @@ async function traceDecoder(folder: LoadedModel, prepare: Prepare) {
   const { tokens, vocabSize, cache, factors } = backbone;
   const params = toParams(folder.tensors);
   try {
-    const { decode, prefill, nextSubToken } = modelPrograms(folder.model, params);
+    const { decode, prefill, nextSubToken, nextEntry } = modelPrograms(folder.model, params);
     const nextSubTokens: CompiledProgram<FactorInputs<TensorSpec>, { logits: tf.Tensor }>[] = [];
     for (const program of nextSubToken) nextSubTokens.push(await prepare(program));
+    const nextEntries: typeof nextSubTokens = [];
+    for (const program of nextEntry) nextEntries.push(await prepare(program));
     return cachedDecoder({
       tokens,
       windowSize,
@@ -88,6 +90,7 @@ async function traceDecoder(folder: LoadedModel, prepare: Prepare) {
         factors: factors.sizes,
         nextSubToken: (inputs) => nextSubTokens[inputs.known.length - 1]!(inputs),
       }),
+      ...(folder.model.chained && { nextEntry: (inputs) => nextEntries[inputs.known.length - 1]!(inputs) }),
     });
   } finally {
     tf.dispose(params);

@@ -21,6 +21,8 @@ export interface Batch {
   /** Of views at depths 1 … k-1: what is taken from the logits of their codes; none where nothing is. */
   readonly viewAmounts: readonly number[];
   readonly guided: boolean;
+  /** Whether entries are drawn one after the other. */
+  readonly chained: boolean;
   /** W */
   readonly parallel: number;
   /** [N]: tokens that are final. */
@@ -74,6 +76,7 @@ export function beginBatch<C>(decoder: Decoder<C>, options: GenerateOptions<C>):
     multiplyProbabilities: probabilitiesOf({ factors, images: requests, drafts }),
     viewAmounts: viewAmounts(options.leaveOneOut, decoder.vocabSize),
     guided,
+    chained: decoder.chained ?? false,
     parallel,
     final: new Int32Array(N),
     drawn: new Int32Array(N),
@@ -106,14 +109,13 @@ export async function step(batch: Batch): Promise<void> {
     known: [],
     probabilities: batch.probabilities && new Float32Array(N * L * k).fill(1),
   };
-  for (const factor of factors.keys()) {
-    const logits = await (factor > 0
-      ? session.nextSubToken!(drawn.known)
-      : together
-        ? session.verify!(windows)
-        : session.step(windows)); // [R, L, k, V_f]
-    drawn.known.push(drawFactor(batch, factor, L, logits, drawn.probabilities));
-  }
+  const first = await (together ? session.verify!(windows) : session.step(windows)); // [R, L, k, V_0], chained [R, L, V]
+  if (batch.chained) drawn.known.push(await drawChain(batch, L, first, drawn.probabilities));
+  else
+    for (const factor of factors.keys()) {
+      const logits = factor === 0 ? first : await session.nextSubToken!(drawn.known); // [R, L, k, V_f]
+      drawn.known.push(drawFactor(batch, factor, L, logits, drawn.probabilities));
+    }
   const counts = new Int32Array(guided ? 2 * N : N);
   for (let row = 0; row < N; row++) if (final[row]! < T) counts[row] = advance(batch, row, L, drawn);
   if (guided) counts.copyWithin(N, 0, N);
@@ -170,27 +172,78 @@ function drawFactor(
   logits: Float32Array,
   probabilities: Float32Array | undefined,
 ): Int32Array {
-  const { sizes, final, requests, factors, guided, draw } = batch;
+  const { sizes, factors, guided, draw } = batch;
   const { tokens: T, windowSize: k } = sizes;
-  const { size, guidance } = factors[factor]!;
-  const N = final.length;
-  const out = new Int32Array((guided ? 2 * N : N) * L * k);
-  for (let row = 0; row < N; row++) {
-    const own = { ...guidance, scale: requests[row]!.scale ?? guidance.scale };
-    for (let entry = 0; entry < Math.min(L, T - final[row]!); entry++) {
-      const position = final[row]! + entry;
-      const at = (row * L + entry) * k;
-      if (isGuided(own)) mixGuided(logits, at * size, N * L * k * size, k * size, scaleAt(own, position, T));
-      if (batch.viewAmounts.length > 0)
-        leaveOneOut(logits, at * size, viewsOf(batch, row, position), batch.viewAmounts);
-      const [where, end] = [{ factor, row, position }, at + Math.min(k, T - position)];
-      const codes = out.subarray(at, end);
-      draw(where, logits, at * size, codes);
-      if (probabilities) batch.multiplyProbabilities(where, logits, at * size, codes, probabilities.subarray(at, end));
-    }
+  const { size } = factors[factor]!;
+  const out = new Int32Array(logits.length / size); // [R, L, k]
+  for (const { row, position, at } of tensorsOf(batch, L)) {
+    mix(batch, { factor, row, position, L }, logits, at * size, k * size);
+    if (batch.viewAmounts.length > 0) leaveOneOut(logits, at * size, viewsOf(batch, row, position), batch.viewAmounts);
+    const [where, end] = [{ factor, row, position }, at + Math.min(k, T - position)];
+    const codes = out.subarray(at, end);
+    draw(where, logits, at * size, codes);
+    if (probabilities) batch.multiplyProbabilities(where, logits, at * size, codes, probabilities.subarray(at, end));
   }
   if (guided) out.copyWithin(out.length / 2, 0, out.length / 2);
   return out;
+}
+
+/**
+ * As {@link drawFactor}, of chained decoders: each entry from logits that know the entries drawn before it.
+ * @param first [R, L, V]: logits of entry 0
+ */
+async function drawChain(
+  batch: Batch,
+  L: number,
+  first: Float32Array,
+  probabilities: Float32Array | undefined,
+): Promise<Int32Array> {
+  const { sizes, factors, guided, draw, session } = batch;
+  const { tokens: T, windowSize: k } = sizes;
+  const { size: V } = factors[0]!;
+  const tensors = first.length / V; // R · L
+  const all = new Float32Array(tensors * k * V); // [R, L, k, V]: logits of entries so far
+  const out = new Int32Array(tensors * k); // [R, L, k]
+  const known: Int32Array[] = []; // [R, L] each
+  for (let entry = 0; entry < k; entry++) {
+    const logits = entry === 0 ? first : await session.nextEntry!(known);
+    for (let i = 0; i < tensors; i++) all.set(logits.subarray(i * V, (i + 1) * V), (i * k + entry) * V);
+    for (const { row, position, at } of tensorsOf(batch, L)) {
+      if (entry >= T - position) continue;
+      const where = { factor: 0, row, position };
+      mix(batch, { ...where, L }, all, (at + entry) * V, V);
+      if (entry === 0 && batch.viewAmounts.length > 0)
+        leaveOneOut(all, at * V, viewsOf(batch, row, position), batch.viewAmounts);
+      const codes = out.subarray(at, at + entry + 1);
+      draw(where, all, at * V, codes); // the entries before are drawn as before, with the same numbers
+      if (probabilities && entry === Math.min(k, T - position) - 1)
+        batch.multiplyProbabilities(where, all, at * V, codes, probabilities.subarray(at, at + entry + 1));
+    }
+    if (guided) out.copyWithin(out.length / 2, 0, out.length / 2);
+    known.push(Int32Array.from({ length: tensors }, (_, i) => out[i * k + entry]!));
+  }
+  return out;
+}
+
+/** Tensors that a step draws, of images that are not finished. `at`: index of entry 0 in [R, L, k]. */
+function* tensorsOf({ sizes, final }: Batch, L: number) {
+  for (const [row, begun] of final.entries())
+    for (let entry = 0; entry < Math.min(L, sizes.tokens - begun); entry++)
+      yield { row, position: begun + entry, at: (row * L + entry) * sizes.windowSize };
+}
+
+/** Mixes guidance into some logits of an image. @param logits [R, L, k, V_f] */
+function mix(
+  { factors, requests, sizes, final }: Batch,
+  { factor, row, position, L }: Readonly<Record<"factor" | "row" | "position" | "L", number>>,
+  logits: Float32Array,
+  offset: number,
+  count: number,
+): void {
+  const { size, guidance } = factors[factor]!;
+  const own = { ...guidance, scale: requests[row]!.scale ?? guidance.scale };
+  const distance = final.length * L * sizes.windowSize * size; // to those without a condition
+  if (isGuided(own)) mixGuided(logits, offset, distance, count, scaleAt(own, position, sizes.tokens));
 }
 
 /** Codes that the model was shown of a position, at depths 1 … k-1; PAD or BLANK where there was none. */

@@ -58,6 +58,8 @@ export interface CachedDecoderOptions<C, T extends ConditionTensors = ConditionT
   runPositions?: Runs<PositionsInputs<NoInfer<T>>, StepOutputs> | undefined;
   /** Logits of the sub-tokens after the known ones. */
   nextSubToken?: Runs<FactorInputs<StepTensor>, Pick<StepOutputs, "logits">> | undefined;
+  /** Of chained models: logits of the entry after the known ones. */
+  nextEntry?: Runs<FactorInputs<StepTensor>, Pick<StepOutputs, "logits">> | undefined;
 }
 
 /**
@@ -75,6 +77,7 @@ export function cachedDecoder<C = number, T extends ConditionTensors = Condition
     windowSize,
     vocabSize,
     ...(factors && { factors }),
+    ...(options.nextEntry && { chained: true }),
     unconditional: conditioning.unconditional,
     start: (conditions) => startSession({ ...options, run }, conditions),
   };
@@ -85,7 +88,7 @@ type Runnable<C, T extends ConditionTensors> = CachedDecoderOptions<C, T> & {
 };
 
 function startSession<C, T extends ConditionTensors>(options: Runnable<C, T>, conditions: ArrayLike<C>): DecodeSession {
-  const { tokens, windowSize: k, vocabSize, factors, prefill, run, runPositions, nextSubToken } = options;
+  const { tokens, windowSize: k, vocabSize, factors, prefill, run, runPositions, nextSubToken, nextEntry } = options;
   const R = conditions.length;
   const condition = options.conditioning.tensors(conditions);
   const cache = createCache(options.cache, R, tokens);
@@ -93,7 +96,7 @@ function startSession<C, T extends ConditionTensors>(options: Runnable<C, T>, co
   let states: StepTensor | undefined; // of the last call, [R · L, k, D]
   const read = (outputs: object, ...L: number[]): Float32Array => {
     states = readStates(WHERE, outputs, k);
-    return readLogits(WHERE, outputs, [R, ...L, k, factors?.[0] ?? vocabSize]);
+    return readLogits(WHERE, outputs, [R, ...L, nextEntry ? 1 : k, factors?.[0] ?? vocabSize]);
   };
   return {
     async step(windows) {
@@ -116,6 +119,13 @@ function startSession<C, T extends ConditionTensors>(options: Runnable<C, T>, co
       const shape = [states.shape[0]!, k];
       const outputs = await nextSubToken({ states, known: known.map((data) => ({ dtype: "int32", shape, data })) });
       return readLogits(WHERE, outputs, [...shape, factors?.[known.length] ?? vocabSize]);
+    },
+    async nextEntry(known) {
+      if (!nextEntry || !states)
+        throw new TensorARError(`${WHERE}: this model is not chained; draw all entries at once`);
+      const shape = [states.shape[0]!];
+      const outputs = await nextEntry({ states, known: known.map((data) => ({ dtype: "int32", shape, data })) });
+      return readLogits(WHERE, outputs, [...shape, vocabSize]);
     },
   };
 }

@@ -11,7 +11,7 @@ export function eagerDecoder<C>(
 ): Decoder<C> {
   const { backbone, windowSize } = model;
   const { tokens, vocabSize, cache, factors } = backbone;
-  const { decode, decodePositions, prefill, nextSubToken } = modelPrograms(model, params);
+  const { decode, decodePositions, prefill, nextSubToken, nextEntry } = modelPrograms(model, params);
   return cachedDecoder({
     tokens,
     windowSize,
@@ -23,6 +23,7 @@ export function eagerDecoder<C>(
     ...(parallel
       ? { runPositions: async (inputs) => runProgram(decodePositions, inputs) }
       : { run: async (inputs) => runProgram(decode, inputs) }),
+    ...(model.chained && { nextEntry: async (inputs) => runProgram(nextEntry[inputs.known.length - 1]!, inputs) }),
     nextSubToken: async (inputs) => runProgram(nextSubToken[inputs.known.length - 1]!, inputs),
   });
 }

@@ -1,5 +1,5 @@
 import { createStream } from "@tensorar/noise";
-import { createCategorical, type Decoder } from "../src";
+import type { Decoder } from "../src";
 
 /** A distribution over all images of T tokens, small enough to enumerate. */
 export interface Enumerable {
@@ -22,33 +22,20 @@ export function randomDistribution(tokens: number, vocabSize: number, seed: numb
 
 /**
  * What a perfectly trained model of this distribution predicts: posteriors given the final tokens and, for evidence, every view that
- * it was shown, each with the likelihood that noised training gives it. Drafts are drawn jointly with the final token: each row is
- * given the tokens drawn before it in the same step, which the decoder knows since it knows the random numbers of `generate`.
+ * it was shown, each with the likelihood that noised training gives it. Chained, entries are given those drawn before them in the same
+ * step; otherwise they know nothing of each other, as heads that are independent.
  */
 export function exactDecoder(
   { tokens: T, vocabSize: V, images }: Enumerable,
-  {
-    rates,
-    seed,
-    strength,
-    joint,
-  }: {
-    readonly rates: readonly number[];
-    readonly seed: number;
-    /** λ of leave-one-out, which decides what the final token is that drafts are drawn with. */
-    readonly strength: number;
-    /** Otherwise rows know nothing of each other, as heads that are independent. */
-    readonly joint: boolean;
-  },
+  { rates, chained }: { readonly rates: readonly number[]; readonly chained: boolean },
 ): Decoder {
   const k = rates.length;
-  const categorical = createCategorical(V);
-  const options = { temperature: 1, topK: 0, topP: 1 };
   const likelihood = (depth: number, view: number, code: number) =>
     (view === code ? 1 - rates[depth]! : 0) + rates[depth]! / V;
 
-  /** Log probabilities of a token given the images' weights, where some tokens are known. */
+  /** Log probabilities of a token given the images' weights; 0 past the end. */
   const marginal = (weights: readonly number[], token: number): Float32Array => {
+    if (token >= T) return new Float32Array(V);
     const sums = new Float64Array(V);
     for (const [i, { codes }] of images.entries()) sums[codes[token]!]! += weights[i]!;
     return Float32Array.from(sums, Math.log);
@@ -60,17 +47,17 @@ export function exactDecoder(
     tokens: T,
     windowSize: k,
     vocabSize: V,
+    chained,
     unconditional: () => 0,
     start(conditions) {
-      let position = 0;
+      const R = conditions.length;
+      let position = -1; // of the last step
       const posteriors = Array.from(conditions, () => images.map(({ probability }) => probability));
-      const views = Array.from(conditions, () => new Array<readonly [depth: number, code: number][]>(T).fill([]));
 
       const show = (row: number, window: Int32Array) => {
         for (const [depth, code] of window.entries()) {
           const token = position - 1 + depth;
           if (token >= T) continue;
-          if (depth > 0) views[row]![token] = [...views[row]![token]!, [depth, code]];
           posteriors[row] = posteriors[row]!.map((weight, i) => {
             const own = images[i]!.codes[token]!;
             return weight * (depth === 0 ? Number(own === code) : likelihood(depth, code, own));
@@ -78,37 +65,26 @@ export function exactDecoder(
         }
       };
 
-      const predict = (row: number): Float32Array[] => {
-        let weights = posteriors[row]!;
-        const final = marginal(weights, position);
-        const rows = [final];
-        const corrected = final.slice();
-        for (const [depth, code] of views[row]![position]!)
-          corrected[code]! -= strength * Math.log(likelihood(depth, code, code) / (rates[depth]! / V));
-        const token = createStream(seed, "token", row, position);
-        const drafts = createStream(seed, "draft", row, position);
-        let last = categorical.sample(corrected, 0, options, token.uniform(), "final");
-        for (let entry = 1; entry < k; entry++) {
-          if (position + entry >= T) {
-            rows.push(new Float32Array(V));
-            continue;
-          }
-          if (joint) weights = given(weights, position + entry - 1, last);
-          const logits = marginal(weights, position + entry);
-          rows.push(logits);
-          last = categorical.sample(logits, 0, options, drafts.uniform(), "draft");
-        }
-        return rows;
-      };
-
       return {
         async step(windows) {
-          const logits = new Float32Array(conditions.length * k * V);
-          for (let row = 0; row < conditions.length; row++) {
-            if (position > 0) show(row, windows.subarray(row * k, (row + 1) * k));
-            for (const [entry, values] of predict(row).entries()) logits.set(values, (row * k + entry) * V);
-          }
           position++;
+          const entries = chained ? 1 : k;
+          const logits = new Float32Array(R * entries * V);
+          for (let row = 0; row < R; row++) {
+            if (position > 0) show(row, windows.subarray(row * k, (row + 1) * k));
+            for (let entry = 0; entry < entries; entry++)
+              logits.set(marginal(posteriors[row]!, position + entry), (row * entries + entry) * V);
+          }
+          return logits;
+        },
+        async nextEntry(known) {
+          const logits = new Float32Array(R * V);
+          for (let row = 0; row < R; row++) {
+            let weights: readonly number[] = posteriors[row]!;
+            for (const [entry, codes] of known.entries())
+              if (position + entry < T) weights = given(weights, position + entry, codes[row]!);
+            logits.set(marginal(weights, position + known.length), row * V);
+          }
           return logits;
         },
       };

@@ -16,18 +16,18 @@ async function chiSquare(
     drafts,
     strength,
     rates,
-    joint = true,
+    chained = true,
     draws,
   }: {
     readonly drafts: DraftPolicy;
     readonly strength: number;
     readonly rates: readonly number[];
-    readonly joint?: boolean;
+    readonly chained?: boolean;
     readonly draws?: Draws;
   },
 ): Promise<number> {
   const { tokens, vocabSize, images } = distribution;
-  const decoder = exactDecoder(distribution, { rates, seed: SEED, strength, joint });
+  const decoder = exactDecoder(distribution, { rates, chained });
   const options = { conditions: new Int32Array(N), seed: SEED, drafts, draws, leaveOneOut: { strength, rates } };
   let codes: Int32Array = new Int32Array();
   for await (const step of generate(decoder, options)) codes = step.codes;
@@ -50,7 +50,7 @@ describe("windows of three, whose tokens have several views", () => {
   const CRITICAL = 61.9;
 
   test.each([0, 1])(
-    "drafts noised again and drawn jointly leave the distribution as it is, λ = %d",
+    "drafts noised again and drawn one after the other leave the distribution as it is, λ = %d",
     async (strength) => {
       expect(await chiSquare(distribution, base, { drafts: renoise, strength, rates })).toBeLessThan(CRITICAL);
     },
@@ -68,7 +68,7 @@ describe("windows of three, whose tokens have several views", () => {
 
   test("drafts that do not know of each other, or that are trusted, change it", async () => {
     for (const strength of [0, 1]) {
-      const independent = await chiSquare(distribution, base, { drafts: renoise, strength, rates, joint: false });
+      const independent = await chiSquare(distribution, base, { drafts: renoise, strength, rates, chained: false });
       expect(independent).toBeGreaterThan(80); // once in 10⁷ by a sampler that leaves the distribution as it is
     }
     expect(await chiSquare(distribution, base, { drafts: { kind: "raw" }, strength: 0, rates })).toBeGreaterThan(

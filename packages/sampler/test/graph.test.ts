@@ -151,4 +151,6 @@ test("what a graph draws with must fit the model's sub-tokens", () => {
   const raw = { kind: "raw", temperature: [1, 1] } as const;
   expect(() => generationLoop(model, params, { ...one, drafts: raw })).toThrow("2 numbers for windows of 4; give one");
   expect(() => generationLoop(model, params, { ...one, leaveOneOut: 2 })).toThrow("strength 2 is out of range");
+  const chained = { ...model, chained: true };
+  expect(() => generationLoop(chained, params, one)).toThrow(/draws all entries of a tensor at once.*"chained"/);
 });

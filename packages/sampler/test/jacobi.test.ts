@@ -39,6 +39,26 @@ const CASES: readonly (Partial<GenerateOptions> & { readonly windowSize: number;
   { windowSize: 3, draws: "position", parallel: 4, drafts: { kind: "raw" }, leaveOneOut: { strength: 0.6, rates } },
 ];
 
+/** Chained models of whole codes: entries drawn one after the other, in one position a step or several. */
+describe("chained", () => {
+  const [{ open }] = TINY_FAMILIES as [(typeof TINY_FAMILIES)[number]];
+
+  test.each(CASES.filter(({ windowSize }) => windowSize > 1))(
+    "codes and drafts are those of one position a step: %j",
+    async ({ windowSize, parallel, ...sampling }) => {
+      const { conditions, decoder } = open(windowSize, false, "chained");
+      expect([decoder.chained, decoder.factors]).toEqual([true, undefined]);
+      const options = { ...sampling, conditions, seed: 3 };
+      const expected = await finish(decoder, options);
+      const jacobi = await finish(open(windowSize, true, "chained").decoder, { ...options, parallel });
+      expect(jacobi.codes).toEqual(expected.codes);
+      expect(jacobi.trace).toEqual(expected.trace);
+      for (const [at, each] of jacobi.probabilities.entries()) expect(each).toBeCloseTo(expected.probabilities[at]!, 4);
+      expect(new Set(jacobi.codes).size).toBeGreaterThan(4);
+    },
+  );
+});
+
 describe.each(TINY_FAMILIES)("$name", ({ open }) => {
   test.each(CASES)(
     "codes and drafts are those of one position a step: %j",

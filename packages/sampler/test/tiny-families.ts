@@ -6,6 +6,7 @@ import {
   type LlamaGenConfig,
   llamaGen,
   magvit2Ar,
+  type OutputStructure,
   type ParameterShapes,
   type Params,
   rar,
@@ -34,7 +35,7 @@ const llamaGenConfig: LlamaGenConfig = {
 export interface TinyFamily {
   readonly name: string;
   /** The same model one position a step, or several. */
-  open(windowSize: number, parallel: boolean): TinyDecoder<unknown>;
+  open(windowSize: number, parallel: boolean, structure?: OutputStructure): TinyDecoder<unknown>;
 }
 
 export interface TinyDecoder<C> {
@@ -50,8 +51,8 @@ function family<C, T extends Condition>(
 ): TinyFamily {
   return {
     name,
-    open(windowSize, parallel) {
-      const model = attachTensorAR(backbone, { windowSize });
+    open(windowSize, parallel, structure = "maps") {
+      const model = attachTensorAR(backbone, { windowSize, structure });
       return { decoder: eagerDecoder(model, randomParams(model.shapes), conditioning, { parallel }), conditions };
     },
   };

@@ -95,6 +95,19 @@ test("explicit evidence begins at what the noise makes a view worth", async () =
   for (const [i, weight] of actual.entries()) expect(weight).toBeCloseTo(expected[i]!, 5);
 });
 
+test("a chained model learns, is measured with its own drafts, and is read back", async () => {
+  const out = join(dir, "chained");
+  const task = await finetuning({ ...EXPLICIT, structure: "chained" }, { selfFraction: 0.3 });
+  await train(task, { ...RUN, out, steps: 8, validateEvery: 8 });
+  const log = await readLog(out);
+  expect(log.at(-1)!.loss).toBeLessThan(log[0]!.loss);
+  expect(log.at(-1)!.heldOutOwnDrafts2).toBeGreaterThan(0);
+  const { model, tensors } = await loadModel(out);
+  expect(model.chained).toBe(true);
+  // The last projection of the chain starts at 0 and has moved.
+  expect(tensors["tensorar.output.chain.out.weight"]!.data.some((value) => value !== 0)).toBe(true);
+});
+
 test("held-out losses of TensorAR: by kind of drafts and depth, with what other tokens' drafts give", async () => {
   const out = join(dir, "modes");
   const options = { ...EXPLICIT, hidden: 0.5, blank: 0.3, randomRates: true, past: 0.05 };

@@ -87,7 +87,12 @@ export const tensorarSettings = onlyWith(
   { windowSize: { least: 2 } },
   {
     depth: whole(1, LARGEST_DEPTH).default(1).describe("depth of both query transformers"),
-    structure: z.enum(["maps", "gated"]).default("gated").describe("how the output decoder tells its k states apart"),
+    structure: z
+      .enum(["maps", "gated", "chained"])
+      .default("gated")
+      .describe(
+        "how the output decoder tells its k states apart; chained: each entry is also given those drawn before it in the same step",
+      ),
     evidence: z
       .enum(["explicit", "implicit"])
       .optional()

@@ -1,5 +1,12 @@
 import { TensorARError } from "@tensorar/core";
-import type { Backbone, Condition, ConditionSpec, Params, TensorARModel } from "@tensorar/model";
+import {
+  type Backbone,
+  type Condition,
+  type ConditionSpec,
+  type Params,
+  refuseChained,
+  type TensorARModel,
+} from "@tensorar/model";
 import type { LoopOptions, TensorSpec } from "@tensorar/onnx";
 import { checkDrafts } from "../drafts";
 import type { Draws } from "../draw";
@@ -58,6 +65,7 @@ export function generationLoop(
   { noiseRates, evidence, padId, flushes, ...sampling }: GenerationLoopOptions,
 ): GenerationLoop {
   const { windowSize, backbone } = model;
+  refuseChained(model, "a graph of all of generation");
   checkGraphSampling(sampling, {
     factors: backbone.factors?.sizes.length ?? 1,
     windowSize,
