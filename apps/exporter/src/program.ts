@@ -1,4 +1,4 @@
-import { type Program, programManifest } from "@tensorar/cli";
+import { completionCommand, type Program, programManifest } from "@tensorar/cli";
 import { benchCommand } from "./declarations/bench";
 import { doctorCommand } from "./declarations/doctor";
 import { exportCommand } from "./declarations/export";
@@ -10,5 +10,12 @@ export const program: Program = {
   ...programManifest(new URL("../package.json", import.meta.url)),
   name: "tensorar-exporter",
   description: "Export TensorAR models to verified ONNX.",
-  commands: [exportCommand, verifyCommand, precisionCommand, benchCommand, doctorCommand],
+  commands: [
+    exportCommand,
+    verifyCommand,
+    precisionCommand,
+    benchCommand,
+    doctorCommand,
+    completionCommand(() => program),
+  ],
 };

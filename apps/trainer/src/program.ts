@@ -1,4 +1,4 @@
-import { type Program, programManifest } from "@tensorar/cli";
+import { completionCommand, type Program, programManifest } from "@tensorar/cli";
 import { captionsCommand } from "./declarations/captions";
 import { classifierCommand } from "./declarations/classifier";
 import { codesCommand } from "./declarations/codes";
@@ -34,5 +34,6 @@ export const program: Program = {
     reportCommand,
     convertCommand,
     doctorCommand,
+    completionCommand(() => program),
   ],
 };

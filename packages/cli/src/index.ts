@@ -12,6 +12,7 @@ export {
   threadsSetting,
   whole,
 } from "./common";
+export { completionCommand, completionScript, SHELLS, type Shell } from "./completion";
 export { describeMachine, doctorCommand, type Part } from "./doctor";
 export { describeFailure, type Failure } from "./failure";
 export { expected, flagOf, type Kind, type NumberKind, type ScalarKind, type Setting, settingsOf } from "./kinds";
