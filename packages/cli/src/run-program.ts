@@ -1,5 +1,6 @@
 import type { Program } from "./command";
 import { describeFailure, type Failure } from "./failure";
+import { highlight } from "./highlight";
 import { listenForInterruption } from "./interruption";
 import { endProgress } from "./progress";
 import { readRequest } from "./request";
@@ -15,7 +16,7 @@ export async function runProgram(program: Program, args: readonly string[] = pro
   const interruption = listenForInterruption();
   const fail = ({ text, exitCode }: Failure): void => {
     endProgress();
-    console.error(text);
+    console.error(highlight(text, process.stderr));
     process.exitCode = exitCode;
   };
   process.on("uncaughtException", (error) => {
