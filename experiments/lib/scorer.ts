@@ -103,7 +103,12 @@ async function comparisonsOf(classifier: ClassifierRunner, dataset: Dataset, eng
 
 /** Validation images against test images, which are what samples would be if they were real. */
 async function scoreReal(dataset: Dataset, { test }: Comparisons) {
-  return test.compare("validation images", datasetImages(dataset, dataset.validation), signal);
+  const { frechetParts: _, ...scores } = await test.compare(
+    "validation images",
+    datasetImages(dataset, dataset.validation),
+    signal,
+  );
+  return scores;
 }
 
 async function scoreSamples(
