@@ -113,8 +113,8 @@ const EMOJI: ExperimentPlan = {
   },
   models: MODELS,
   seeds: 3,
-  temperatures: [1, 0.9, 0.8],
-  scales: [1, 1.5, 2],
+  temperatures: [1, 0.8, 0.6],
+  scales: [1, 1.5, 2, 3],
   drafts: [
     { drafts: "raw", lambda: 1 },
     { drafts: "raw", lambda: 0.5 },

@@ -60,3 +60,4 @@ export { type DecodeOptions, decodeSource, type Sample, type SkippedImage } from
 export { type FolderOptions, folderSource } from "./sources/folder-source";
 export type { Attribution, ImageSource, SourceEntry } from "./sources/source";
 export { webDatasetSource } from "./sources/webdataset-source";
+export { withTest } from "./sources/with-test";

@@ -8,6 +8,7 @@ import { pack } from "tar-stream";
 import { describe, expect, test } from "vitest";
 import { decodeSource } from "../src/sources/decode";
 import { webDatasetSource } from "../src/sources/webdataset-source";
+import { withTest } from "../src/sources/with-test";
 import { bmp24, decodeAll, plain, plainPng, redAndBlue, temporaryFolder, writeAt } from "./data-helpers";
 
 const root = temporaryFolder();
@@ -225,4 +226,38 @@ test.skipIf(!existsSync(cifar))("CIFAR-10's test set: 1,000 images of each class
   }
   expect(counts).toEqual(new Array(10).fill(1000));
   expect(differing.size).toBeGreaterThan(0.99 * count);
+});
+
+describe("test images of their own", () => {
+  const names = (text: string) => writeAt(join(root, `names-${archives++}.txt`), Buffer.from(text));
+
+  test("are for the test alone; the others are for training and validation by their names", async () => {
+    const many = await Promise.all(Array.from({ length: 40 }, (_, i) => sample(`train/${i}`, i, "0")));
+    const source = await webDatasetSource([save(await tar(many.flat()))]);
+    const held = await webDatasetSource([save(await tar(await sample("a", 200, "1")))]);
+    const samples = await decodeAll(withTest(source, held, 0.5), { size: 2 });
+    const splits = samples.map(({ split }) => split);
+    expect(splits.filter((split) => split === "test")).toHaveLength(1);
+    expect(samples.at(-1)).toMatchObject({
+      split: "test",
+      label: 1,
+      name: expect.stringMatching(/^test\/set-\d+\/a$/),
+    });
+    for (const split of ["train", "validation"]) expect(splits).toContain(split);
+    const again = await decodeAll(withTest(source, held, 0.5), { size: 2 });
+    expect(again.map(({ split }) => split)).toEqual(splits);
+  });
+
+  test("have the classes of the others, in whatever order, and no new ones", async () => {
+    const source = await webDatasetSource([save(await tar(await sample("a", 1, "0")))], {
+      classNames: names("cat\ndog\n"),
+    });
+    const other = async (text: string) =>
+      webDatasetSource([save(await tar(await sample("b", 2, "0")))], { classNames: names(text) });
+    const [, test] = await decodeAll(withTest(source, await other("dog\ncat\n"), 0.5), { size: 2 });
+    expect(test!.label).toBe(1);
+    await expect(decodeAll(withTest(source, await other("cow\n"), 0.5), { size: 2 })).rejects.toThrow(
+      /b\.png: class "cow" of the test images is none of set-\d+/,
+    );
+  });
 });

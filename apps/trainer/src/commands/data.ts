@@ -2,24 +2,30 @@ import type { CommandBody } from "@tensorar/cli";
 import { startProgress } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
 import type { ImageSource } from "@tensorar/data";
-import { csvSource, describeLeftOut, folderSource, prepareDataset, webDatasetSource } from "@tensorar/data";
+import { csvSource, describeLeftOut, folderSource, prepareDataset, webDatasetSource, withTest } from "@tensorar/data";
 import type { Settings } from "../declarations/data";
 import { emojiSource } from "../emoji";
 import { emojiTextSource } from "../emoji-text";
 import { imageOptions } from "../image-options";
 
-function onePath({ source, path }: Settings): string {
-  if (path.length !== 1) throw new TensorARError(`--source ${source} takes one --path, got ${path.length}`);
-  return path[0]!;
+async function sourceOf(settings: Settings): Promise<ImageSource> {
+  const { source, path, testPath, validationFraction } = settings;
+  if (source === "emoji") return emojiSource(validationFraction);
+  if (source === "emoji-text") return emojiTextSource(validationFraction);
+  const images = await imagesAt(settings, "path", path);
+  return testPath.length === 0
+    ? images
+    : withTest(images, await imagesAt(settings, "test-path", testPath), validationFraction);
 }
 
-function sourceOf(settings: Settings): Promise<ImageSource> {
-  const { source, path, classNames } = settings;
-  if (source === "emoji") return emojiSource(settings.validationFraction);
-  if (source === "emoji-text") return emojiTextSource(settings.validationFraction);
+function imagesAt(settings: Settings, flag: string, paths: readonly string[]): Promise<ImageSource> {
+  const { source, classNames } = settings;
   const options = { classNames, maxFileBytes: imageOptions(settings).maxFileBytes };
-  if (source === "webdataset") return webDatasetSource(path, options);
-  return source === "folder" ? folderSource(onePath(settings), options) : csvSource(onePath(settings), options);
+  if (source === "webdataset") return webDatasetSource(paths, options);
+  const [path] = paths;
+  if (path === undefined || paths.length > 1)
+    throw new TensorARError(`--source ${source} takes one --${flag}, got ${paths.length}`);
+  return source === "folder" ? folderSource(path, options) : csvSource(path, options);
 }
 
 export const command: CommandBody<Settings> = {

@@ -19,6 +19,7 @@ import {
   draftAblation,
   featuresOf,
   gatherStatistics,
+  heldOutComparison,
   type InceptionMetrics,
   instructionFollowing,
   loadClassifier,
@@ -153,14 +154,24 @@ async function draftScores(
 const numbersOf = (row: object): Record<string, number> =>
   Object.fromEntries(Object.entries(row).filter((entry): entry is [string, number] => typeof entry[1] === "number"));
 
-/** Whether samples show what they were asked for. */
-async function byClassifier(dir: string, { samples, reference }: Settings, engine: Engine, signal: AbortSignal) {
+/** So few images say nothing of a distance. */
+const FEWEST = 3;
+
+/** Whether samples show what they were asked for, and how far they are from held-out images, in the classifier's features. */
+async function byClassifier(dir: string, { samples, reference, split }: Settings, engine: Engine, signal: AbortSignal) {
   const folder = await loadClassifier(dir);
   const dataset = await openDataset(reference);
   const classifier = await openClassifier(folder, engine);
   try {
-    const row = await instructionFollowing(classifier, await openSamples(samples), dataset, signal);
-    return { dataset: dataset.info.name, ...row, ...(folder.accuracy && { classifier: folder.accuracy }) };
+    const opened = await openSamples(samples);
+    const following = await instructionFollowing(classifier, opened, dataset, signal);
+    const classifierFeatures =
+      Math.min(dataset[split].length, opened.count) > FEWEST
+        ? await heldOutComparison(classifier, dataset, split, engine, signal).then(async ({ compare }) =>
+            compare(samples, await openImages(samples), signal),
+          )
+        : undefined;
+    return { dataset: dataset.info.name, following, classifierFeatures, classifier: folder.accuracy };
   } finally {
     await classifier.dispose();
   }
@@ -188,7 +199,7 @@ async function score(settings: Settings, sets: ImageSets, engine: Engine, signal
     distances,
     metrics,
     refinement: await refinementOf(settings.samples, signal),
-    following: classifier === undefined ? undefined : await byClassifier(classifier, settings, engine, signal),
+    classified: classifier === undefined ? undefined : await byClassifier(classifier, settings, engine, signal),
     draftAblation:
       model !== undefined && codes !== undefined
         ? await draftScores(model, codes, engine, settings, signal)
@@ -199,9 +210,14 @@ async function score(settings: Settings, sets: ImageSets, engine: Engine, signal
 type Scores = Awaited<ReturnType<typeof score>>;
 
 /** As the file of results holds them. */
-const resultsOf = ({ images, following, distances, metrics, refinement, draftAblation }: Scores) => ({
+const resultsOf = ({ images, classified, distances, metrics, refinement, draftAblation }: Scores) => ({
   images,
-  ...following,
+  ...classified?.following,
+  ...(classified && {
+    dataset: classified.dataset,
+    classifier: classified.classifier,
+    classifierFeatures: classified.classifierFeatures,
+  }),
   ...distances,
   ...(metrics && { inception: metrics }),
   ...(refinement && { refinement }),
@@ -209,11 +225,12 @@ const resultsOf = ({ images, following, distances, metrics, refinement, draftAbl
 });
 
 /** As pages and the terminal show them. */
-const shownOf = ({ following, distances, metrics, refinement }: Scores): EvaluationResults => ({
+const shownOf = ({ classified, distances, metrics, refinement }: Scores): EvaluationResults => ({
   ...(metrics && { inception: metrics }),
   ...(distances && { tokenizerFeatures: numbersOf(distances) }),
   ...(refinement && { refinement }),
-  ...(following && { following: numbersOf(following) }),
+  ...(classified?.classifierFeatures && { classifierFeatures: numbersOf(classified.classifierFeatures) }),
+  ...(classified && { following: classified.following }),
 });
 
 async function writeFiles(settings: Settings, sets: ImageSets, scores: Scores): Promise<void> {

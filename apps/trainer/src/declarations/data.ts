@@ -10,6 +10,10 @@ const fileSettings = {
     .describe(
       "the folder (one sub-folder a class), the .tar or .tar.gz archives, or the CSV file (image, caption, class)",
     ),
+  testPath: z
+    .array(z.string())
+    .default([])
+    .describe("the same for images that are kept for a test; those of --path are for training and validation then"),
   classNames: z
     .string()
     .optional()

@@ -17,13 +17,20 @@ export interface Shown {
 export interface EvaluationResults {
   readonly inception?: InceptionMetrics;
   readonly tokenizerFeatures?: Readonly<Record<string, number>>;
+  /** Against held-out images, with the fraction of copies. */
+  readonly classifierFeatures?: Readonly<Record<string, number>>;
   readonly refinement?: RefinementStatistics & { readonly grid: readonly [number, number] };
   /** Counts of images and fractions of them that show what they were asked for. */
   readonly following?: Readonly<Record<string, number>>;
 }
 
 /** Metrics as rows of name, value and what is better. */
-export function metricRows({ inception, tokenizerFeatures, following = {} }: EvaluationResults): string[][] {
+export function metricRows({
+  inception,
+  tokenizerFeatures,
+  classifierFeatures,
+  following = {},
+}: EvaluationResults): string[][] {
   const rows: [string, number | undefined, string][] = [];
   if (inception) {
     const { fid, sfid, inceptionScore, kid, precision, recall, density, coverage } = inception;
@@ -31,10 +38,13 @@ export function metricRows({ inception, tokenizerFeatures, following = {} }: Eva
     rows.push(["KID x 1000", kid && 1000 * kid.mean, "lower"], ["Precision", precision, "higher"]);
     rows.push(["Recall", recall, "higher"], ["Density", density, "higher"], ["Coverage", coverage, "higher"]);
   }
-  if (tokenizerFeatures) {
-    const { frechet, precision, recall } = tokenizerFeatures;
-    rows.push(["Fréchet distance of tokenizer features (not FID)", frechet, "lower"]);
+  for (const [whose, features] of Object.entries({ tokenizer: tokenizerFeatures, classifier: classifierFeatures })) {
+    if (!features) continue;
+    const { frechet, precision, recall, density, coverage, memorised } = features;
+    rows.push([`Fréchet distance of ${whose} features (not FID)`, frechet, "lower"]);
     rows.push(["Precision in them", precision, "higher"], ["Recall in them", recall, "higher"]);
+    rows.push(["Density in them", density, "higher"], ["Coverage in them", coverage, "higher"]);
+    rows.push(["Nearer to a training image than new ones are", memorised, "lower"]);
   }
   for (const [name, value] of Object.entries(following))
     rows.push([name, value, /images$/i.test(name) ? "number" : "higher"]);
