@@ -8,6 +8,16 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const weights = "emoji"; // of packages/weights-emoji, by name
 const run = "runs/demo";
 const SAMPLES = 480;
+/** What is compared: a name, a part of the weights, and how its drafts are fed back. */
+const SETS = [
+  ["base", "base"],
+  ["control", "control"],
+  ["tensorar", "tensorar"],
+  ["tensorar-finetuned", "tensorar-finetuned"],
+  ["tensorar-full-trust", "tensorar", "--leave-one-out 0"],
+];
+/** Chosen on validation images, see docs/results.md. */
+const DRAW = "--temperature 0.8 --cfg-scale 2";
 /** The model of text, where it is there already. */
 const textWeights = "packages/weights-emoji-text";
 const PROMPTS = [
@@ -20,23 +30,17 @@ const PROMPTS = [
 ];
 
 const sample = (name, model, ...flags) =>
-  `tensorar sample --model ${model} --tokenizer ${weights}/tokenizer --output ${run}/samples/${name} --num-images ${SAMPLES} --batch-size 120 ${flags.join(" ")}`.trim();
+  `tensorar sample --model ${model} --tokenizer ${weights}/tokenizer --output ${run}/samples/${name} --num-images ${SAMPLES} --batch-size 120 ${DRAW} ${flags.join(" ")}`.trim();
 const evaluate = (name, ...flags) =>
-  `tensorar evaluate --samples ${run}/samples/${name} --reference ${run}/data --tokenizer ${weights}/tokenizer --output ${run}/evaluations/${name}.json ${flags.join(" ")}`.trim();
+  `tensorar evaluate --samples ${run}/samples/${name} --reference ${run}/data --reference-split test --tokenizer ${weights}/tokenizer --output ${run}/evaluations/${name}.json ${flags.join(" ")}`.trim();
 const scored = (model) => `--model ${model} --codes ${run}/codes`;
 
 const commands = [
   `tensorar data --source emoji --size 32 --output ${run}/data`,
   `tensorar codes --data ${run}/data --tokenizer ${weights}/tokenizer --output ${run}/codes`,
-  sample("base", `${weights}/base`),
-  sample("tensorar-raw", `${weights}/tensorar`, "--drafts raw"),
-  sample("tensorar-renoise", `${weights}/tensorar`, "--drafts renoise"),
-  sample("tensorar-self-raw", `${weights}/tensorar-self`, "--drafts raw"),
+  ...SETS.map(([name, part, ...flags]) => sample(name, `${weights}/${part}`, ...flags)),
   `tensorar finetune --base ${weights}/base --codes ${run}/codes --output ${run}/training/live --steps 150 --batch-size 32 --learning-rate 5e-4 --log-every 1 --warmup-steps 20 --ema-decay 0.9`,
-  evaluate("base", scored(`${weights}/base`)),
-  evaluate("tensorar-raw", scored(`${weights}/tensorar`)),
-  evaluate("tensorar-renoise"),
-  evaluate("tensorar-self-raw", scored(`${weights}/tensorar-self`)),
+  ...SETS.map(([name, part]) => evaluate(name, scored(`${weights}/${part}`))),
   `tensorar-exporter export --model ${weights}/tensorar --tokenizer ${weights}/tokenizer --output ${run}/export`,
   `tensorar-exporter verify ${run}/export --json ${run}/export/verification.json`,
   `tensorar-exporter bench ${run}/export --json ${run}/export/timings.json`,

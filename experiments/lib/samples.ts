@@ -1,7 +1,6 @@
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { readChecked, writeFileAtomic } from "@tensorar/core/node";
-import type { Split } from "@tensorar/data";
 import { tensorar } from "./commands";
 import type { DraftPlan, ExperimentPlan } from "./plan";
 import { type SampleScores, type Scorer, sampleScores } from "./scorer";
@@ -41,14 +40,14 @@ export async function drawn(
   { dir, plan, threads, scorer }: Bench,
   model: Trained,
   draw: Draw,
-  split: Split,
+  split: "validation" | "test",
 ): Promise<SampleScores> {
   const what = `${model.name}-seed${model.seed}-${split}-${nameOf(draw)}`;
   const scores = `${dir}/scores/${what}.json`;
   if (!existsSync(scores)) {
     const output = `${dir}/samples/${what}`;
     const labels = scorer.labels(split);
-    const numImages = Math.max(LEAST, Math.round(plan.samplesPerImage * labels.length));
+    const numImages = Math.max(LEAST, Math.round(plan.samplesPerImage[split] * labels.length));
     const step = Math.max(1, labels.length / numImages);
     const classes = labels.slice(0, numImages).map((_, i) => labels[Math.floor(i * step)]!);
     const { temperature, scale, drafts } = draw;

@@ -1,5 +1,4 @@
 import { availableParallelism, cpus } from "node:os";
-import { TensorARError } from "@tensorar/core";
 import {
   type Codes,
   type Dataset,
@@ -8,7 +7,6 @@ import {
   openDataset,
   openImages,
   openSamples,
-  type Split,
 } from "@tensorar/data";
 import {
   type ClassifierRunner,
@@ -55,8 +53,8 @@ export interface ModelScores {
 /** Scores everything of one data set; what that takes is opened once. */
 export interface Scorer {
   /** Labels of a split's images. */
-  labels(split: Split): number[];
-  samples(dir: string, split: Split): Promise<SampleScores>;
+  labels(split: HeldOut): number[];
+  samples(dir: string, split: HeldOut): Promise<SampleScores>;
   /** @param run folder of the training. */
   model(run: string): Promise<ModelScores>;
   /** Where the numbers come from. */
@@ -71,6 +69,7 @@ export interface Scorer {
 
 const { signal } = new AbortController();
 const SPLITS = ["validation", "test"] as const;
+type HeldOut = (typeof SPLITS)[number];
 
 /** @param dir with `data`, `codes` and `classifier` */
 export async function openScorer(dir: string, threads: number): Promise<Scorer> {
@@ -94,10 +93,10 @@ export async function openScorer(dir: string, threads: number): Promise<Scorer> 
   };
 }
 
-type Comparisons = Readonly<Record<(typeof SPLITS)[number], HeldOutComparison>>;
+type Comparisons = Readonly<Record<HeldOut, HeldOutComparison>>;
 
 async function comparisonsOf(classifier: ClassifierRunner, dataset: Dataset, engine: Engine): Promise<Comparisons> {
-  const of = (split: Split) => heldOutComparison(classifier, dataset, split, engine, signal);
+  const of = (split: HeldOut) => heldOutComparison(classifier, dataset, split, engine, signal);
   return { validation: await of("validation"), test: await of("test") };
 }
 
@@ -113,12 +112,10 @@ async function scoreReal(dataset: Dataset, { test }: Comparisons) {
 
 async function scoreSamples(
   dir: string,
-  split: Split,
+  split: HeldOut,
   opened: { readonly classifier: ClassifierRunner; readonly comparisons: Comparisons; readonly dataset: Dataset },
 ): Promise<SampleScores> {
   const { classifier, comparisons, dataset } = opened;
-  if (split !== "validation" && split !== "test")
-    throw new TensorARError(`samples are compared with validation or test images, not with ${split}`);
   const samples = await openSamples(dir);
   const distances = await comparisons[split].compare(dir, await openImages(dir), signal);
   const following = await instructionFollowing(classifier, samples, dataset, signal);

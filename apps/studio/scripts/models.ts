@@ -17,7 +17,7 @@ const PACKAGES = fileURLToPath(new URL("../../../packages", import.meta.url));
 /** What is offered: a refining model, and the base model that it was made from. */
 const OFFERED = [
   { id: "emoji", name: "Emoji", weights: "weights-emoji", refined: "tensorar" },
-  { id: "emoji-self", name: "Emoji, trained on its own drafts", weights: "weights-emoji", refined: "tensorar-self" },
+  { id: "emoji-finetuned", name: "Emoji, fine-tuned", weights: "weights-emoji", refined: "tensorar-finetuned" },
   { id: "emoji-text", name: "Emoji from a prompt", weights: "weights-emoji-text", refined: "tensorar" },
 ] as const;
 

@@ -4,7 +4,7 @@ import { DEFAULTS, fromFragment, type Settings, toFragment } from "../src/settin
 
 test("a setting comes back from its fragment", () => {
   const setting: Settings = {
-    model: "emoji-self",
+    model: "emoji-finetuned",
     class: "noto/food-drink",
     prompt: "a red heart & 100 %",
     seed: 4294967295,

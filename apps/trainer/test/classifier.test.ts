@@ -52,6 +52,8 @@ test("a classifier is trained, says how good it is, and scores samples; the resu
   });
   expect([0, 0.25, 0.5, 0.75, 1]).toContain(row.classAccuracy);
   expect(lines).toContainEqual(expect.stringMatching(/^classAccuracy +\S+ {2}higher is better$/));
+  const ofTest = evaluateCommand.schema.parse({ ...flags, referenceSplit: "test" });
+  await expect(evaluate.run(ofTest, signal)).rejects.toThrow(/--reference-split test: .*data has no such images/);
 });
 
 async function realImages() {

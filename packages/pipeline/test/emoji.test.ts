@@ -229,9 +229,9 @@ describe("one model, many calls", () => {
   test("trust in drafts that is taken back, and draws by position, reach the sampler", async () => {
     const codes = async (options: browser.GenerateOptions) =>
       (await loaded.generate({ seed: 5, ...options })).codes.join();
-    const all = await Promise.all([codes({}), codes({ leaveOneOut: 1 }), codes({ draws: "position" })]);
+    const all = await Promise.all([codes({}), codes({ leaveOneOut: 0 }), codes({ draws: "position" })]);
     expect(new Set(all).size).toBe(3);
-    expect(await codes({ leaveOneOut: 0, draws: "step" })).toBe(all[0]);
+    expect(await codes({ leaveOneOut: 1, draws: "step" })).toBe(all[0]);
   });
 
   test("without anything said, one image of the first class", async () => {

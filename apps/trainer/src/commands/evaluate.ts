@@ -2,6 +2,7 @@ import { type CommandBody, startProgress } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
 import { checkOutputFile, writeFileAtomic } from "@tensorar/core/node";
 import {
+  datasetImages,
   describeCounts,
   holdsSamples,
   type ImageCounts,
@@ -47,7 +48,20 @@ type ImageSets = Readonly<Record<"samples" | "reference", ImageStream | undefine
 async function openSets(settings: Settings): Promise<ImageSets> {
   const open = async (path: string) =>
     (await isStatistics(path)) ? undefined : openImages(path, imageOptions(settings));
-  return { samples: await open(settings.samples), reference: await open(settings.reference) };
+  return { samples: await open(settings.samples), reference: await openReference(settings, open) };
+}
+
+async function openReference(
+  { reference, referenceSplit }: Settings,
+  open: (path: string) => Promise<ImageStream | undefined>,
+): Promise<ImageStream | undefined> {
+  if (referenceSplit === undefined) return open(reference);
+  const dataset = await openDataset(reference);
+  const images = dataset[referenceSplit];
+  if (images.length > 0) return datasetImages(dataset, images);
+  throw new TensorARError(
+    `--reference-split ${referenceSplit}: ${reference} has no such images; choose another, or leave it out`,
+  );
 }
 
 const isStatistics = async (path: string): Promise<boolean> =>

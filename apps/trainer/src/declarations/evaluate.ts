@@ -33,6 +33,9 @@ const heldOutSettings = {
   codes: z.string().optional().describe("the folder of codes"),
   captions: z.string().optional().describe("features of their captions, as in `finetune`"),
   images: whole(1).default(512).describe("held-out images that are scored"),
+};
+
+const splitSettings = {
   split: z
     .enum(["validation", "test", "combinations"])
     .default("validation")
@@ -46,6 +49,12 @@ const schema = z.strictObject({
       "images to score: samples, a folder or tar of images, or .npz; or .npz with statistics, several with commas",
     ),
   reference: z.string().describe("images to compare with: a prepared data set or as above, or .npz with statistics"),
+  referenceSplit: z
+    .enum(["train", "validation", "test", "combinations"])
+    .optional()
+    .describe(
+      "of a prepared data set, those images alone, for --tokenizer and --inception; the test images tell a model that repeats its training images",
+    ),
   inception: z
     .string()
     .optional()
@@ -66,6 +75,7 @@ const schema = z.strictObject({
     { model: weights().optional().describe("the model, to score its predictions on held-out images") },
   ),
   ...onlyWith({ model: true }, heldOutSettings),
+  ...onlyWith({ model: true, classifier: true }, splitSettings),
   output: z.string().optional().describe("JSON file for the results"),
   report: z.string().optional().describe("HTML file for the results, with pictures"),
   ...onlyWith({ output: true, report: true, saveStatistics: true }, overwriteSetting),

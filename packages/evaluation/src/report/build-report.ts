@@ -57,7 +57,7 @@ function metricsSection(run: RunFolder): Section[] {
     ];
   });
   const note =
-    "Fréchet distance, precision and recall in the tokenizer's encoder features, pooled over the quarters of the grid, against the real images of the data set. It is not FID, which needs the Inception network. Flip rate: final token differs from its first draft. Draft accuracy: fraction of drafts equal to the final token, first draft first.";
+    "Fréchet distance, precision and recall in the tokenizer's encoder features, pooled over the quarters of the grid, against the real images of `evaluate --reference`. It is not FID, which needs the Inception network. Flip rate: final token differs from its first draft. Draft accuracy: fraction of drafts equal to the final token, first draft first.";
   return [
     {
       title: "Metrics",
