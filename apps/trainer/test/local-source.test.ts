@@ -29,25 +29,32 @@ afterAll(async () => {
   await rm(cache, { recursive: true, force: true });
 });
 
+const { signal } = new AbortController();
+
 test("local paths stay as they are, and none is none", async () => {
-  expect(await localSource("a/b.pt")).toBe("a/b.pt");
-  expect(await localSource(undefined)).toBeUndefined();
+  expect(await localSource("a/b.pt", signal)).toBe("a/b.pt");
+  expect(await localSource(undefined, signal)).toBeUndefined();
 });
 
 test("a file of a repository", async () => {
-  const path = (await localSource("hf://some/model/pytorch_model.bin"))!;
+  const path = (await localSource("hf://some/model/pytorch_model.bin", signal))!;
   expect(await readFile(path, "utf8")).toBe("older weights");
 });
 
 test("a repository: safetensors rather than older weights, with what stands beside them", async () => {
-  const folder = (await localSource("hf://some/model"))!;
+  const folder = (await localSource("hf://some/model", signal))!;
   for (const name of ["model-1.safetensors", "model.safetensors.index.json", "tokenizer.json"])
     expect(await readFile(join(folder, name), "utf8"), name).toBe(files[name]);
   expect(hub.asked.some((path) => basename(path) === "README.md")).toBe(false);
 });
 
 test("what is not there is said so", async () => {
-  await expect(localSource("hf://some/other")).rejects.toThrow(/hf:\/\/some\/other: .*give a local file/s);
-  await expect(localSource("hf://some/model/none.pt")).rejects.toThrow(/none\.pt: .*give a local file/s);
-  await expect(localSource("hf://some")).rejects.toThrow(/names no repository/);
+  await expect(localSource("hf://some/other", signal)).rejects.toThrow(/hf:\/\/some\/other: .*give a local file/s);
+  await expect(localSource("hf://some/model/none.pt", signal)).rejects.toThrow(/none\.pt: .*give a local file/s);
+  await expect(localSource("hf://some", signal)).rejects.toThrow(/names no repository/);
+});
+
+test("a download that is stopped ends with the reason", async () => {
+  const stop = AbortSignal.abort(new Error("enough"));
+  await expect(localSource("hf://some/model", stop)).rejects.toThrow(/^enough$/);
 });

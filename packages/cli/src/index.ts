@@ -15,6 +15,7 @@ export {
 export { completionCommand, completionScript, SHELLS, type Shell } from "./completion";
 export { describeMachine, doctorCommand, type Part } from "./doctor";
 export { describeFailure, type Failure } from "./failure";
+export { fromHub, HUB, type HubRepository, type HubWords } from "./hub-repository";
 export { expected, flagOf, type Kind, type NumberKind, type ScalarKind, type Setting, settingsOf } from "./kinds";
 export { programManifest } from "./manifest";
 export { type Asked, type Condition, onlyWith } from "./only-with";

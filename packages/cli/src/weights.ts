@@ -1,6 +1,7 @@
 import { weightsFolder } from "@tensorar/core/node";
 import { z } from "zod";
-import { HUB, hubFolder } from "./hub";
+import { hubFolder } from "./hub";
+import { HUB } from "./hub-repository";
 import { type Setting, settingsOf } from "./kinds";
 
 /**

@@ -27,7 +27,7 @@ export const command: CommandBody<Settings> = {
       throw new TensorARError("nothing to convert; give a checkpoint, --tokenizer, or both");
     if (isTextEncoder(settings.from)) {
       const output = await openOutputFolder(out, { overwrite, entries: TEXT_ENCODER_FILES });
-      const write = await planTextEncoder(settings.from, await localSource(settings.checkpoint), settings);
+      const write = await planTextEncoder(settings.from, await localSource(settings.checkpoint, signal), settings);
       await output.write((folder) => write(folder, signal));
       console.log(`written to ${output.path}`);
       return;
@@ -39,7 +39,10 @@ export const command: CommandBody<Settings> = {
       settings.checkpoint === undefined
         ? await openOutputFolder(join(out, "tokenizer"), { overwrite, entries: TOKENIZER_ENTRIES })
         : await openOutputFolder(out, { overwrite, entries: ENTRIES });
-    const [checkpoint, tokenizer] = [await localSource(settings.checkpoint), await localSource(settings.tokenizer)];
+    const [checkpoint, tokenizer] = [
+      await localSource(settings.checkpoint, signal),
+      await localSource(settings.tokenizer, signal),
+    ];
     const writeModel = checkpoint && (await planModel(family, checkpoint, imageSize, settings));
     const writeTokenizer = tokenizer && (await planTokenizer(family, tokenizer, imageSize, settings));
     await output.write(async (folder) => {
