@@ -6,7 +6,7 @@ import type { ResultRow, Results } from "./rows";
 import { type Bench, chosenDraws, drawn, runOf } from "./samples";
 import { openScorer } from "./scorer";
 
-type Run = ModelPlan & { readonly seed: number };
+export type Run = ModelPlan & { readonly seed: number };
 
 /** Trainings, seed by seed, so that one seed of everything is there as early as can be. */
 const runsOf = ({ models, seeds }: ExperimentPlan): Run[] =>
@@ -60,7 +60,7 @@ const trainModel = (dir: string, run: Run, threads: number): Promise<void> =>
   });
 
 /** Rows of a trained model: its best way of drawing, chosen with the first seed, and where there are drafts each way to feed them back. */
-async function score(bench: Bench, run: Run): Promise<ResultRow[]> {
+export async function score(bench: Bench, run: Run): Promise<ResultRow[]> {
   const { dir, plan, scorer } = bench;
   const own = await scorer.model(runOf(dir, run));
   const trainedModel = { name: run.name, seed: run.seed, windowSize: own.k };

@@ -1,4 +1,4 @@
-import { encode } from "modern-gif";
+import { applyPalette, GIFEncoder, quantize } from "gifenc";
 import type { Frames, Panel } from "./animation";
 
 /** Sides of a panel in pixels, and what lies between two. */
@@ -8,30 +8,26 @@ const DELAY_MS = 150;
 const LAST_DELAY_MS = 2500;
 const [PAPER, DRAFT, FLIP] = ["#fbfaf8", "#4338ca", "#c2410c"];
 
-self.addEventListener("message", ({ data }: MessageEvent<Frames>) => {
-  toGif(data).then(
-    (gif) => self.postMessage(gif),
-    (error) =>
-      setTimeout(() => {
-        throw error; // of a promise that fails the page hears nothing
-      }),
-  );
-});
+const COLORS = 256;
 
-async function toGif(frames: Frames): Promise<Blob> {
+self.addEventListener("message", ({ data }: MessageEvent<Frames>) => self.postMessage(toGif(data)));
+
+function toGif(frames: Frames): Blob {
   const panels = frames[0]?.length ?? 0;
   const width = panels * SIDE + (panels - 1) * GAP;
-  const canvas = new OffscreenCanvas(width, SIDE);
-  const context = canvas.getContext("2d", { willReadFrequently: true })!;
-  const drawn = frames.map((each, i) => {
+  const context = new OffscreenCanvas(width, SIDE).getContext("2d", { willReadFrequently: true })!;
+  const gif = GIFEncoder();
+  for (const [i, frame] of frames.entries()) {
     context.fillStyle = PAPER!;
     context.fillRect(0, 0, width, SIDE);
-    for (const [at, panel] of each.entries()) drawPanel(context, panel, at * (SIDE + GAP));
+    for (const [at, panel] of frame.entries()) drawPanel(context, panel, at * (SIDE + GAP));
     const { data } = context.getImageData(0, 0, width, SIDE);
-    return { data, delay: i === frames.length - 1 ? LAST_DELAY_MS : DELAY_MS };
-  });
-  const gif = await encode({ width, height: SIDE, frames: drawn, maxColors: 255, looped: true, loopCount: 0 });
-  return new Blob([gif], { type: "image/gif" });
+    const palette = quantize(data, COLORS);
+    const delay = i === frames.length - 1 ? LAST_DELAY_MS : DELAY_MS;
+    gif.writeFrame(applyPalette(data, palette), width, SIDE, { palette, delay, repeat: 0 }); // 0: for ever
+  }
+  gif.finish();
+  return new Blob([gif.bytes()], { type: "image/gif" });
 }
 
 function drawPanel(

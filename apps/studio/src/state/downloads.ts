@@ -5,8 +5,7 @@ import { save } from "../export/save";
 import { traceOf } from "../export/trace";
 import { codesAt, flipAge, type Run, stateOf } from "../run";
 import { theEngine } from "./engine";
-import { largePicture } from "./pictures";
-import { image, problem, runs, settings, shownRoles } from "./state";
+import { depth, image, problem, runs, settings, shownRoles, step } from "./state";
 
 /** Frames of an animation at most: of longer images some steps are left out. */
 const MOST_FRAMES = 32;
@@ -40,13 +39,16 @@ async function telling(what: string, job: () => Promise<void>): Promise<void> {
   }
 }
 
-/** The image of the first model that is shown, as it is shown. */
+/** The image of the first model that is shown, at the step and depth that are shown; it may not be on the page yet. */
 export const savePng = (): Promise<void> =>
   telling("Saving the image", async () => {
-    const picture = largePicture("refined").value?.pictures[0];
-    if (!picture) return;
-    const canvas = new OffscreenCanvas(picture.width, picture.height);
-    canvas.getContext("2d")!.putImageData(new ImageData(picture.data, picture.width, picture.height), 0, 0);
+    const run = runs.refined.value;
+    if (!run) throw new Error("there is no image yet; generate one");
+    const codes = codesAt(run, image.value, step.value, depth.value ?? run.description.windowSize - 1);
+    const [picture] = await theEngine().run("decode", { role: "refined", codes });
+    const { width, height, data } = picture!;
+    const canvas = new OffscreenCanvas(width, height);
+    canvas.getContext("2d")!.putImageData(new ImageData(data, width, height), 0, 0);
     save(fileName(".png"), await canvas.convertToBlob({ type: "image/png" }));
   });
 
