@@ -9,7 +9,7 @@ import { encode } from "modern-gif";
 import { generate, launch, openStudio } from "../test/chromium";
 import { startHost } from "../test/static-host";
 
-const [, , fragment = "class=noto/smileys-emotion&seed=3&scale=4"] = process.argv;
+const [, , fragment = "class=noto/smileys-emotion&seed=8&scale=2&temperature=0.7"] = process.argv;
 const OUT = fileURLToPath(new URL("../../../docs/studio.gif", import.meta.url));
 /** The result, from its top to the sliders. */
 const WIDTH = 880;
