@@ -9,6 +9,7 @@ import { TensorARError } from "@tensorar/core";
 import { writeFileAtomic } from "@tensorar/core/node";
 import { runExperiment } from "./lib/experiment";
 import { resultsPage } from "./lib/page";
+import { savePicture } from "./lib/picture";
 import { planOf, type Size } from "./lib/plan";
 import { writeResults } from "./lib/rows";
 
@@ -51,9 +52,11 @@ function sizeOf(value: string): Size {
 async function main(): Promise<void> {
   const { dataset, size, output, results, threads } = parse(process.argv.slice(2));
   await mkdir(output, { recursive: true });
-  const own = await runExperiment(output, planOf(dataset, size), threads);
+  const plan = planOf(dataset, size);
+  const own = await runExperiment(output, plan, threads);
   const page = results.replace(/\.json$/, ".md");
   await mkdir(dirname(results), { recursive: true });
+  await savePicture(results.replace(/\.json$/, `-${dataset}.png`), output, own.rows, plan);
   await writeFileAtomic(page, resultsPage(await writeResults(results, dataset, own)));
   console.log(`\n${own.rows.length} rows in ${results}, a page of them in ${page}`);
 }

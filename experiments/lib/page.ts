@@ -124,10 +124,12 @@ ${lossTable(rows)}
 
 ${sampleTable(rows, about.real)}
 
+![Samples of each row of the table above, from top to bottom, of the same classes](results-${dataset}.png)
+
 ### Against the control
 
-The control is the same base, trained on for as many steps without windows. A difference is said to be one beyond two standard errors
-over three seeds or more.
+The control is the same base, trained on without windows for as many steps as the fine-tuned models; those from scratch have the settings
+of the base. Each is taken at its best step. A difference counts beyond two standard errors over three seeds or more.
 
 ${verdicts(rows).join("\n")}
 `;

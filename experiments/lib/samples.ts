@@ -35,6 +35,13 @@ const nameOf = ({ temperature, scale, drafts }: Draw): string =>
 export const runOf = (dir: string, { name, seed }: Pick<Trained, "name" | "seed">): string =>
   `${dir}/models/${name}-seed${seed}`;
 
+const setOf = ({ name, seed }: Pick<Trained, "name" | "seed">, draw: Draw, split: "validation" | "test"): string =>
+  `${name}-seed${seed}-${split}-${nameOf(draw)}`;
+
+/** Folder of the samples that are compared with the test images. */
+export const testSamples = (dir: string, model: Pick<Trained, "name" | "seed">, draw: Draw): string =>
+  `${dir}/samples/${setOf(model, draw, "test")}`;
+
 /** Draws samples of a split's classes and scores them, once: what was scored is read. Samples of validation are removed then. */
 export async function drawn(
   { dir, plan, threads, scorer }: Bench,
@@ -42,7 +49,7 @@ export async function drawn(
   draw: Draw,
   split: "validation" | "test",
 ): Promise<SampleScores> {
-  const what = `${model.name}-seed${model.seed}-${split}-${nameOf(draw)}`;
+  const what = setOf(model, draw, split);
   const scores = `${dir}/scores/${what}.json`;
   if (!existsSync(scores)) {
     const output = `${dir}/samples/${what}`;
