@@ -1,6 +1,7 @@
+import { estimate } from "@tensorar/metrics";
 import { markdownTable } from "markdown-table";
 import type { ResultRow, Results } from "./rows";
-import { estimate, verdictOf } from "./statistics";
+import { verdictOf } from "./verdict";
 
 const NONE = "–";
 
@@ -76,22 +77,25 @@ function sampleTable(rows: readonly ResultRow[], real: Readonly<Record<string, n
   ]);
 }
 
-/** What each refining model does against the control of the same seeds, in words. */
+/** What each refining model does against the control of the same seeds, in words: its predictions, and its samples for each way of drafts. */
 function verdicts(rows: readonly ResultRow[]): string[] {
   const controls = rows.filter(({ model }) => model === "control");
-  const against = (own: readonly ResultRow[], key: "heldOutLoss" | "frechet") =>
-    own.flatMap((row) => {
+  const against = (own: readonly ResultRow[], key: "heldOutLoss" | "frechet") => {
+    const differences = own.flatMap((row) => {
       const control = controls.find(({ seed }) => seed === row.seed);
       return control ? [row[key] - control[key]] : [];
     });
-  return groupsOf(rows)
-    .filter(([first]) => first!.model === "tensorar")
-    .flatMap((own) => {
-      const [loss, frechet] = [against(own, "heldOutLoss"), against(own, "frechet")];
-      if (loss.length === 0) return [];
-      const said = (values: readonly number[]) => `${verdictOf(values)} (${differenceText(values)})`;
-      return `- ${own[0]!.name}, drafts ${draftsOf(own[0]!)}: held-out loss ${said(loss)}; Fréchet distance ${said(frechet)}.`;
-    });
+    return differences.length === 0 ? "no control yet" : `${verdictOf(differences)} (${differenceText(differences)})`;
+  };
+  const refining = groupsOf(rows).filter(([first]) => first!.model === "tensorar");
+  return refining.flatMap((own, i) => {
+    const { name } = own[0]!;
+    const isFirst = refining.findIndex(([first]) => first!.name === name) === i;
+    return [
+      ...(isFirst ? [`- ${name}, held-out loss: ${against(own, "heldOutLoss")}.`] : []),
+      `- ${name}, drafts ${draftsOf(own[0]!)}, Fréchet distance: ${against(own, "frechet")}.`,
+    ];
+  });
 }
 
 function differenceText(values: readonly number[]): string {
@@ -110,8 +114,8 @@ function section(dataset: string, { about, rows }: Results[string]): string {
   const images = rows[0]?.images ?? 0;
   return `## ${dataset}
 
-Features: ${about.features}, right on images that it never saw: ${accuracies.join(", ")}. ${images} samples a row, against the test
-images. Processor: ${about.processor}.
+Features: ${about.features}. The classifier is right on unseen images: ${accuracies.join(", ")}.
+${images} samples a row are compared with the test images. Processor: ${about.processor}.
 
 ### What the models know
 
@@ -129,7 +133,7 @@ ${sampleTable(rows, about.real)}
 ### Against the control
 
 The control is the same base, trained on without windows for as many steps as the fine-tuned models; those from scratch have the settings
-of the base. Each is taken at its best step. A difference counts beyond two standard errors over three seeds or more.
+of the base. Each is taken at its best step. A difference counts beyond two standard errors; fewer than three seeds leave it undecided.
 
 ${verdicts(rows).join("\n")}
 `;
@@ -138,8 +142,8 @@ ${verdicts(rows).join("\n")}
 /** The page of results. */
 export const resultsPage = (results: Results): string => `# Results
 
-Made by \`npm run experiment\` from [results.json](results.json). Every choice (steps, temperature, guidance) was made on validation images with
-the first seed, in the same way for all models; the tables hold test images, which were used once. Means ± standard errors over seeds of
+Made by \`npm run experiment\` from [results.json](results.json). Validation images chose the steps, the temperature and the guidance, with the
+first seed and in the same way for all models. The tables hold test images, which were used once: means ± standard errors over seeds of
 training and sampling.
 
 ${Object.entries(results)

@@ -10,6 +10,7 @@ import {
 } from "@tensorar/data";
 import {
   type ClassifierRunner,
+  classifierAccuracy,
   draftAblation,
   type HeldOutComparison,
   heldOutComparison,
@@ -86,7 +87,7 @@ export async function openScorer(dir: string, threads: number): Promise<Scorer> 
     about: async () => ({
       processor: `${cpus()[0]?.model ?? "unknown"}, ${availableParallelism()} threads`,
       features: `the ${folder.config.hidden} hidden units of a classifier trained on the training images`,
-      classifier: { ...folder.accuracy },
+      classifier: { ...(await classifierAccuracy(classifier, dataset, signal)) },
       real: { ...(await scoreReal(dataset, comparisons)) },
     }),
     dispose: () => classifier.dispose(),

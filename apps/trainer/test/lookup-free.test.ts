@@ -1,26 +1,18 @@
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { folderSource, imageGrid, loadCodes, prepareDataset, savePng } from "@tensorar/data";
-import { createStream } from "@tensorar/noise";
+import { loadCodes } from "@tensorar/data";
 import { TOKENIZER_KINDS } from "@tensorar/tokenizer";
 import { loadTokenizer } from "@tensorar/tokenizer/node";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { writeTinyDataset } from "../../../packages/data/test/tiny-dataset";
 import { runCli } from "./run-cli";
 
 let dir: string;
-const SIZE = 8;
 
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), "tensorar-lookup-free-"));
-  await mkdir(join(dir, "images", "noise"), { recursive: true });
-  const random = createStream(6, "pixels");
-  for (let i = 0; i < 6; i++) {
-    const pixels = Uint8Array.from({ length: SIZE * SIZE * 3 }, () => random.below(256));
-    const picture = await imageGrid(pixels, { count: 1, height: SIZE, width: SIZE });
-    await savePng(join(dir, "images", "noise", `${i}.png`), picture);
-  }
-  await prepareDataset(await folderSource(join(dir, "images")), { out: join(dir, "data"), size: SIZE });
+  await writeTinyDataset(join(dir, "data"));
 });
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
@@ -39,7 +31,7 @@ test("a lookup-free tokenizer from images, and codes from it", async () => {
   const { kind, config } = await loadTokenizer(join(dir, "tokenizer"), TOKENIZER_KINDS);
   expect([kind, config]).toEqual([
     "magvit2",
-    expect.objectContaining({ z_channels: 6, resolution: SIZE, codebook_weight: 0.2 }),
+    expect.objectContaining({ z_channels: 6, resolution: 8, codebook_weight: 0.2 }),
   ]);
   expect(await tensorar("codes --data @data --tokenizer @tokenizer --output @codes")).toMatch(/of 64 codes in use/);
   expect(await loadCodes(join(dir, "codes"))).toMatchObject({ vocabSize: 64, grid: [4, 4] });

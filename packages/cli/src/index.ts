@@ -22,5 +22,6 @@ export { type Asked, type Condition, onlyWith } from "./only-with";
 export { endProgress, startProgress } from "./progress";
 export { type Request, readRequest } from "./request";
 export { runCommand, runProgram } from "./run-program";
+export { draftSettings, guidanceSettings } from "./sampling-settings";
 export { readSettings } from "./settings";
 export { weights, withWeights } from "./weights";

@@ -10,6 +10,7 @@ export {
 } from "./codebook";
 export type { RowProducts } from "./distances";
 export { symmetricEigenvalues } from "./eigen";
+export { type Estimate, estimate } from "./estimate";
 export { type FeatureSet, mergeFeatures } from "./feature-set";
 export { frechetDistance, type Gaussian } from "./frechet";
 export { type ColorEmbeddings, colorClassifier, colorPrompts, embedColors, GENEVAL_COLORS } from "./geneval/colors";

@@ -1,4 +1,13 @@
-import { defineCommand, oneOrMore, onlyWith, overwriteSetting, positive, whole } from "@tensorar/cli";
+import {
+  defineCommand,
+  draftSettings,
+  guidanceSettings,
+  oneOrMore,
+  onlyWith,
+  overwriteSetting,
+  positive,
+  whole,
+} from "@tensorar/cli";
 import { TARGETS } from "@tensorar/manifest";
 import { z } from "zod";
 import { sourceSettings } from "./settings";
@@ -11,33 +20,12 @@ const samplingSettings = {
     .enum(["constant", "interval", "power-cosine"])
     .default("constant")
     .describe("how guidance changes from step to step"),
-  ...onlyWith(
-    { guidance: ["interval"] },
-    { interval: whole(0).optional().describe("last decode step that is guided") },
-  ),
-  ...onlyWith({ guidance: ["power-cosine"] }, { power: positive(1000).optional().describe("its power") }),
+  ...guidanceSettings,
   drafts: z
     .enum(["raw", "renoise", "argmax", "noise", "blank"])
     .default("raw")
     .describe("how drafts are fed back, as `tensorar sample` does it"),
-  ...onlyWith(
-    { drafts: ["raw", "renoise"] },
-    {
-      draftTemperature: oneOrMore(positive(1000))
-        .optional()
-        .describe("with --drafts raw or renoise: temperature of the drafts; several, with commas, for depths 1 … k-1"),
-    },
-  ),
-  ...onlyWith(
-    { drafts: ["renoise"] },
-    {
-      draftRates: z
-        .array(z.number().min(0).max(1))
-        .min(1)
-        .optional()
-        .describe("noise rates of depths 1 … k-1, with commas; those of the training when left out"),
-    },
-  ),
+  ...draftSettings,
   leaveOneOut: z
     .number()
     .min(0)

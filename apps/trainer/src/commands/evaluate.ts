@@ -179,12 +179,9 @@ async function byClassifier(dir: string, { samples, reference, split }: Settings
   try {
     const opened = await openSamples(samples);
     const following = await instructionFollowing(classifier, opened, dataset, signal);
-    const classifierFeatures =
-      Math.min(dataset[split].length, opened.count) > FEWEST
-        ? await heldOutComparison(classifier, dataset, split, engine, signal).then(async ({ compare }) =>
-            compare(samples, await openImages(samples), signal),
-          )
-        : undefined;
+    const enough = Math.min(dataset[split].length, opened.count) > FEWEST;
+    const comparison = enough ? await heldOutComparison(classifier, dataset, split, engine, signal) : undefined;
+    const classifierFeatures = await comparison?.compare(samples, await openImages(samples), signal);
     return { dataset: dataset.info.name, following, classifierFeatures, classifier: folder.accuracy };
   } finally {
     await classifier.dispose();

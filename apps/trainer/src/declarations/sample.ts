@@ -1,4 +1,14 @@
-import { backboneSetting, defineCommand, oneOrMore, onlyWith, positive, weights, whole } from "@tensorar/cli";
+import {
+  backboneSetting,
+  defineCommand,
+  draftSettings,
+  guidanceSettings,
+  oneOrMore,
+  onlyWith,
+  positive,
+  weights,
+  whole,
+} from "@tensorar/cli";
 import { type Guidance, PRESETS } from "@tensorar/sampler";
 import { z } from "zod";
 import { batchSizeSetting, engineSettings, LARGEST_SIDE } from "./settings";
@@ -9,35 +19,6 @@ const MOST_IMAGES = 10_000_000;
 
 /** Tokens of an image in a step of Jacobi decoding, unless another number is given. */
 export const PARALLEL = 8;
-
-const guidanceSettings = {
-  ...onlyWith(
-    { guidance: ["interval"] },
-    { interval: whole(0).optional().describe("last decode step that is guided") },
-  ),
-  ...onlyWith({ guidance: ["power-cosine"] }, { power: positive(1000).optional().describe("its power") }),
-};
-
-const draftSettings = {
-  ...onlyWith(
-    { drafts: ["raw", "renoise"] },
-    {
-      draftTemperature: oneOrMore(positive(1000))
-        .optional()
-        .describe("with --drafts raw or renoise: temperature of the drafts; several, with commas, for depths 1 … k-1"),
-    },
-  ),
-  ...onlyWith(
-    { drafts: ["renoise"] },
-    {
-      draftRates: z
-        .array(z.number().min(0).max(1))
-        .min(1)
-        .optional()
-        .describe("noise rates of depths 1 … k-1, with commas; those of the training when left out"),
-    },
-  ),
-};
 
 const schema = z.strictObject({
   ...backboneSetting,

@@ -1,3 +1,5 @@
+import { estimate } from "@tensorar/metrics";
+
 /** A set of samples against the real images. */
 export interface Outcome {
   readonly name: string;
@@ -10,10 +12,10 @@ export interface Outcome {
 export function verdict(base: Outcome, others: readonly Outcome[]): string[] {
   return others.map((other) => {
     const distances = `Fréchet distance ${other.frechet.toFixed(2)} and ${base.frechet.toFixed(2)}`;
-    const error = errorOfDifference(base.parts, other.parts);
-    if (error === undefined)
+    const compared = compare(base.parts, other.parts);
+    if (!compared)
       return `${other.name} and ${base.name}: ${distances}. Without parts of samples to tell chance from difference this says nothing; evaluate again.`;
-    const difference = mean(other.parts!) - mean(base.parts!);
+    const { difference, error } = compared;
     const of = `parts of the samples differ by ${difference.toFixed(2)} ± ${error.toFixed(2)}`;
     if (Math.abs(difference) <= 2 * error)
       return `No difference seen between ${other.name} and ${base.name}: ${distances}; ${of}.`;
@@ -23,12 +25,9 @@ export function verdict(base: Outcome, others: readonly Outcome[]): string[] {
   });
 }
 
-const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
-
-/** Standard error of the difference of two means; undefined without two parts each. */
-function errorOfDifference(a: readonly number[] = [], b: readonly number[] = []): number | undefined {
+/** Undefined without two parts each, which it takes to tell chance from a difference. */
+function compare(a: readonly number[] = [], b: readonly number[] = []) {
   if (a.length < 2 || b.length < 2) return undefined;
-  const squared = (values: readonly number[]) =>
-    values.reduce((sum, value) => sum + (value - mean(values)) ** 2, 0) / (values.length - 1) / values.length;
-  return Math.sqrt(squared(a) + squared(b));
+  const [first, second] = [estimate(a), estimate(b)];
+  return { difference: second.mean - first.mean, error: Math.hypot(first.standardError!, second.standardError!) };
 }
