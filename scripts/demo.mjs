@@ -16,7 +16,7 @@ const SETS = [
   ["tensorar-finetuned", "tensorar-finetuned"],
   ["tensorar-full-trust", "tensorar", "--leave-one-out 0"],
 ];
-/** Chosen on validation images, see docs/results.md. */
+/** The same for all, near what validation images chose for each (docs/results.md). */
 const DRAW = "--temperature 0.8 --cfg-scale 2";
 /** The model of text, where it is there already. */
 const textWeights = "packages/weights-emoji-text";

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import type { CommandBody } from "@tensorar/cli";
 import { startProgress } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
@@ -13,9 +14,11 @@ async function sourceOf(settings: Settings): Promise<ImageSource> {
   if (source === "emoji") return emojiSource(validationFraction);
   if (source === "emoji-text") return emojiTextSource(validationFraction);
   const images = await imagesAt(settings, "path", path);
-  return testPath.length === 0
-    ? images
-    : withTest(images, await imagesAt(settings, "test-path", testPath), validationFraction);
+  if (testPath.length === 0) return images;
+  const both = testPath.find((each) => path.some((other) => resolve(other) === resolve(each)));
+  if (both !== undefined)
+    throw new TensorARError(`--test-path ${both} is --path too; give test images that are not trained on`);
+  return withTest(images, await imagesAt(settings, "test-path", testPath), validationFraction);
 }
 
 function imagesAt(settings: Settings, flag: string, paths: readonly string[]): Promise<ImageSource> {

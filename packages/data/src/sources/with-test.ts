@@ -4,7 +4,7 @@ import type { ImageSource, SourceEntry } from "./source";
 
 /**
  * A source with test images of their own, as published data sets have them. The others are for training or, by a hash of their names,
- * for validation.
+ * for validation; of very few images all may be for training.
  *
  * @param validationFraction of the images of `source`, in (0, 1)
  * @throws TensorARError when the test images show a class that the others don't have
