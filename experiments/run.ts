@@ -18,17 +18,28 @@ const BUGS = "https://github.com/tensorar/tensorar/issues";
 /** A relative path is taken from where the user stood when npm was called. */
 const from = (path: string): string => resolve(process.env.INIT_CWD ?? process.cwd(), path);
 
+const USAGE =
+  "npm run experiment -- [--dataset NAME] [--size small|full] [--output DIR] [--results FILE] [--threads N]";
+
+function valuesOf(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      options: {
+        dataset: { type: "string", default: "emoji" },
+        size: { type: "string", default: "full" },
+        output: { type: "string" },
+        results: { type: "string" },
+        threads: { type: "string", default: String(availableParallelism()) },
+      },
+    }).values;
+  } catch (cause) {
+    throw new TensorARError(`${(cause as Error).message}; usage: ${USAGE}`, { cause });
+  }
+}
+
 function parse(args: string[]) {
-  const { values } = parseArgs({
-    args,
-    options: {
-      dataset: { type: "string", default: "emoji" },
-      size: { type: "string", default: "full" },
-      output: { type: "string" },
-      results: { type: "string" },
-      threads: { type: "string", default: String(availableParallelism()) },
-    },
-  });
+  const values = valuesOf(args);
   const { dataset } = values;
   const size = sizeOf(values.size);
   const output = from(values.output ?? `runs/experiment/${size}/${dataset}`);

@@ -28,7 +28,7 @@ export const engineSettings = {
 
 /** Beside `--lpips`, of which the published file holds a part. */
 export const vggSetting = {
-  vgg: z.string().optional().describe("for --lpips vgg.pth: weights of torchvision's VGG-16"),
+  vgg: z.string().optional().describe("weights of torchvision's VGG-16, which vgg.pth needs"),
 };
 
 /** Of all commands that read images. */
