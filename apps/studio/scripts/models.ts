@@ -14,7 +14,7 @@ import type { ShippedModel, ShippedPart } from "../src/shipped";
 const OUT = fileURLToPath(new URL("../models/models", import.meta.url));
 const PACKAGES = fileURLToPath(new URL("../../../packages", import.meta.url));
 
-/** What is offered: a refining model, and the base model that it was made from. */
+/** What is offered: a refining model, beside the base model of its weights. */
 const OFFERED = [
   { id: "emoji", name: "Emoji", weights: "weights-emoji", refined: "tensorar" },
   { id: "emoji-finetuned", name: "Emoji, fine-tuned", weights: "weights-emoji", refined: "tensorar-finetuned" },

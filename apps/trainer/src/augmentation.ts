@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { TensorARError } from "@tensorar/core";
+import { hashFile } from "@tensorar/core/node";
 import {
   type AugmentationSource,
   type AugmentedCodesOptions,
@@ -9,7 +10,7 @@ import {
   type VariantOptions,
 } from "@tensorar/data";
 import type { Settings } from "./declarations/codes";
-import { hashFile, hashFolder } from "./fingerprints";
+import { hashFolder } from "./fingerprints";
 import type { TokenizerRunner } from "./tokenizer-runner";
 
 /** Images of a shard of variants. */

@@ -4,6 +4,7 @@ export { readChecked, type Schema } from "./files/checked-json";
 export { CHECKSUMS, checkFolder, writeChecksums } from "./files/checksums";
 export { fileError } from "./files/errors";
 export { type FolderOptions, writeFolderAtomic } from "./files/folder";
+export { expectUnchanged, hashFile } from "./files/hash-file";
 export { appendJsonLine, type JsonLines, readJsonLines, toJsonLines } from "./files/json-lines";
 export { withLock } from "./files/lock";
 export { findOptional, loadOptional, type Places } from "./files/optional";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { CommandBody } from "@tensorar/cli";
 import { startProgress } from "@tensorar/cli";
 import { TensorARError } from "@tensorar/core";
-import { checkOutputFolder, fileError, withLock } from "@tensorar/core/node";
+import { checkOutputFolder, fileError, hashFile, withLock } from "@tensorar/core/node";
 import {
   beginSamples,
   completeSamples,
@@ -25,7 +25,7 @@ import { loadTokenizer, type TokenizerFolder } from "@tensorar/tokenizer/node";
 import type { Engine } from "@tensorar/training";
 import type { Settings } from "../declarations/sample";
 import { openDecoder } from "../decoder-runner";
-import { hashFile, hashFolder, hashTensors } from "../fingerprints";
+import { hashFolder, hashTensors } from "../fingerprints";
 import { openEngine } from "../open-engine";
 import { imageTitles, writeRefinement } from "../sample-pictures";
 import { type SamplingOptions, sampleBatch } from "../sampling";

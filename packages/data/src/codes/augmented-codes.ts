@@ -1,9 +1,7 @@
-import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { openSafetensors } from "@tensorar/checkpoint/node";
 import { TensorARError } from "@tensorar/core";
-import { fileError, isAbsent, readChecked } from "@tensorar/core/node";
+import { expectUnchanged, isAbsent, readChecked } from "@tensorar/core/node";
 import { z } from "zod";
 import { AUGMENTATIONS, variantCount } from "../images/variants";
 
@@ -95,7 +93,7 @@ function reader(dir: string, index: AugmentationIndex, vocabSize: number): Augme
   const M = variantCount(augment);
   const checked = new Map<string, Promise<void>>();
   const check = (name: string): Promise<void> => {
-    const known = checked.get(name) ?? expectWhole(shardPath(dir, name), index.shards[name]!);
+    const known = checked.get(name) ?? expectUnchanged(shardPath(dir, name), index.shards[name]!, AGAIN);
     checked.set(name, known);
     return known;
   };
@@ -134,16 +132,4 @@ function byShard(images: ArrayLike<number>, shardSize: number): Map<string, numb
     places.set(name, own);
   }
   return places;
-}
-
-async function expectWhole(path: string, sha256: string): Promise<void> {
-  if ((await sha256Of(path)) === sha256) return;
-  throw new TensorARError(`${path} has changed since it was written (its SHA-256 is another); ${AGAIN}`);
-}
-
-export async function sha256Of(path: string): Promise<string> {
-  const bytes = await readFile(path).catch((cause) => {
-    throw fileError("read", path, cause);
-  });
-  return createHash("sha256").update(bytes).digest("hex");
 }

@@ -2,7 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { writeSafetensors } from "@tensorar/checkpoint/node";
 import { TensorARError } from "@tensorar/core";
-import { fileError, inWorkFolder, isAbsent, removeLeftovers, writeFileAtomic } from "@tensorar/core/node";
+import { fileError, hashFile, inWorkFolder, isAbsent, removeLeftovers, writeFileAtomic } from "@tensorar/core/node";
 import { variantCount } from "../images/variants";
 import {
   AUGMENTATION_INDEX,
@@ -13,7 +13,6 @@ import {
   nameOf,
   readIndex,
   SHARDS,
-  sha256Of,
   shardCount,
   shardPath,
 } from "./augmented-codes";
@@ -83,7 +82,7 @@ export async function writeAugmentedCodes(
 /** @param codes [n · M, T] @returns its SHA-256 */
 async function writeShard(path: string, codes: Int32Array, tokens: number): Promise<string> {
   await writeSafetensors(path, { codes: { dtype: "int32", shape: [codes.length / tokens, tokens], data: codes } });
-  return sha256Of(path);
+  return hashFile(path);
 }
 
 /** Checksums of the shards that need not be made again. @throws TensorARError where they were begun from another source */
@@ -99,7 +98,7 @@ async function wholeShards(dir: string, source: AugmentationSource): Promise<Rec
   const whole: Record<string, string> = {};
   for (const [name, sha256] of Object.entries(shards)) {
     const path = shardPath(dir, name);
-    if (!(await isAbsent(path)) && (await sha256Of(path)) === sha256) whole[name] = sha256;
+    if (!(await isAbsent(path)) && (await hashFile(path)) === sha256) whole[name] = sha256;
   }
   return whole;
 }

@@ -2,13 +2,12 @@ import { createHash } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { quote, TensorARError } from "@tensorar/core";
-import { fileError, inWorkFolder, removeLeftovers, type WorkSettings } from "@tensorar/core/node";
+import { expectUnchanged, fileError, inWorkFolder, removeLeftovers, type WorkSettings } from "@tensorar/core/node";
 import type { Caption } from "@tensorar/sampler";
 import {
   CAPTION_INDEX,
   CAPTION_SHARDS,
   type CaptionIndex,
-  expectUnchanged,
   REMEDY,
   readCaptionIndex,
   readLayout,
@@ -98,7 +97,7 @@ async function wholeShards(out: string, wanted: CaptionIndex): Promise<Record<st
   }
   const whole: Record<string, string> = {};
   for (const [name, sha256] of Object.entries(shards)) {
-    const unchanged = await expectUnchanged(shardPath(out, name), sha256).then(
+    const unchanged = await expectUnchanged(shardPath(out, name), sha256, REMEDY).then(
       () => true,
       (error) => {
         if (error instanceof TensorARError) return false; // made again
@@ -145,7 +144,7 @@ export async function openCaptionFeatures(dir: string): Promise<CaptionFeatures>
       const path = shardPath(dir, name);
       let check = checked.get(name);
       if (check === undefined) {
-        check = expectUnchanged(path, index.shards[name]!);
+        check = expectUnchanged(path, index.shards[name]!, REMEDY);
         checked.set(name, check);
       }
       await check;

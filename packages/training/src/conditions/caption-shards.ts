@@ -1,10 +1,8 @@
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { join } from "node:path";
 import { castTensor, toFloat32 } from "@tensorar/checkpoint";
 import { openSafetensors, writeSafetensors } from "@tensorar/checkpoint/node";
 import { TensorARError } from "@tensorar/core";
-import { fileError, readChecked, settleFolder, writeFileAtomic } from "@tensorar/core/node";
+import { hashFile, readChecked, settleFolder, writeFileAtomic } from "@tensorar/core/node";
 import { z } from "zod";
 
 // N captions of a shard · n positions of all of them that are no padding · D width
@@ -83,7 +81,7 @@ export async function writeShard(
     lengths: { dtype: "int32", shape: [lengths.length], data: lengths },
     captions: { dtype: "int32", shape: [counts.length], data: counts },
   });
-  return sha256OfFile(path);
+  return hashFile(path);
 }
 
 /** Where the captions of a shard are. */
@@ -134,22 +132,6 @@ export async function readSlots(path: string, first: number, end: number): Promi
   } finally {
     await file.close();
   }
-}
-
-/** @throws TensorARError where a shard is not as it was written */
-export async function expectUnchanged(path: string, sha256: string): Promise<void> {
-  if ((await sha256OfFile(path)) === sha256) return;
-  throw new TensorARError(`${path} has changed since it was written (its SHA-256 is another); ${REMEDY}`);
-}
-
-async function sha256OfFile(path: string): Promise<string> {
-  const hash = createHash("sha256");
-  try {
-    for await (const bytes of createReadStream(path, { highWaterMark: 2 ** 20 })) hash.update(bytes as Uint8Array);
-  } catch (cause) {
-    throw fileError("read", path, cause);
-  }
-  return hash.digest("hex");
 }
 
 /** 0 and the sums of the first 1, 2, … values. */
